@@ -1,0 +1,15 @@
+# Builds the service without the development issuer, into an image that holds little else.
+FROM rust:1-bookworm AS build
+WORKDIR /source
+COPY Cargo.toml Cargo.lock ./
+COPY src src
+RUN cargo build --release --locked --no-default-features --features service
+
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=build /source/target/release/actix-resource-server /usr/local/bin/
+WORKDIR /etc/actix-resource-server
+COPY Settings.toml ./
+# A container is reached from outside; on a machine of its own the service stays on loopback.
+ENV HOST=0.0.0.0 PORT=3010
+EXPOSE 3010
+ENTRYPOINT ["/usr/local/bin/actix-resource-server"]

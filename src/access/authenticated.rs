@@ -1,0 +1,125 @@
+//! A caller with a valid token, and its claims as a type of the application's own.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use serde::de::DeserializeOwned;
+
+use super::granting::Granting;
+use super::{Access, Caller, CallerNeed, Identified, Requirement};
+use crate::rejection::Rejection;
+use crate::verify::{UnfitClaims, Verified};
+
+/// A caller whose access token is valid.
+///
+/// Extraction fails with 401 when no token was sent or the token is refused, with 503 while the
+/// issuer's keys cannot be had. With a type of your own as `C`, the token's claims are read as
+/// that type, and a token whose claims do not fit is refused with 401.
+///
+/// It dereferences to the verified token.
+///
+/// # Examples
+/// ```
+/// use actix_resource_server::AuthenticatedUser;
+///
+/// #[derive(serde::Deserialize)]
+/// struct MyClaims {
+///     email: String,
+/// }
+///
+/// async fn hello(user: AuthenticatedUser) -> String {
+///     format!("Hello, {}.", user.subject())
+/// }
+///
+/// async fn mail(user: AuthenticatedUser<MyClaims>) -> String {
+///     user.claims().email.clone()
+/// }
+/// ```
+pub struct AuthenticatedUser<C: OwnClaims = NoClaims> {
+    caller: Caller,
+    claims: C::Held,
+}
+
+impl<C: OwnClaims> AuthenticatedUser<C> {
+    /// The token's claims, as the application reads them.
+    #[must_use]
+    pub fn claims(&self) -> &C {
+        &self.claims
+    }
+}
+
+impl<C: OwnClaims> Access for AuthenticatedUser<C> {
+    fn requirement() -> Requirement {
+        Requirement::of(CallerNeed::Token)
+    }
+
+    fn grant(caller: Option<Caller>) -> Result<Self, Rejection> {
+        let caller = caller.ok_or(Rejection::no_credentials())?;
+        let claims = C::read(&caller)?;
+        Ok(Self { caller, claims })
+    }
+}
+
+impl<C: OwnClaims> Identified for AuthenticatedUser<C> {
+    fn caller(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+impl<C: OwnClaims> FromRequest for AuthenticatedUser<C> {
+    type Error = Rejection;
+    type Future = Granting<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        Granting::start(request)
+    }
+}
+
+impl<C: OwnClaims> Deref for AuthenticatedUser<C> {
+    type Target = Verified;
+
+    fn deref(&self) -> &Verified {
+        &self.caller
+    }
+}
+
+impl<C: OwnClaims> fmt::Debug for AuthenticatedUser<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthenticatedUser").finish_non_exhaustive()
+    }
+}
+
+/// A type that a token's claims are read as: any that implements [`DeserializeOwned`].
+pub trait OwnClaims: Sized + 'static {
+    /// How the claims are kept, so that they are parsed once a token.
+    type Held: Deref<Target = Self>;
+
+    /// Reads the claims of a verified token.
+    ///
+    /// # Errors
+    /// The claims do not fit the type; the caller gets 401.
+    fn read(verified: &Verified) -> Result<Self::Held, UnfitClaims>;
+}
+
+impl<C: DeserializeOwned + Send + Sync + 'static> OwnClaims for C {
+    type Held = Arc<Self>;
+
+    fn read(verified: &Verified) -> Result<Arc<Self>, UnfitClaims> {
+        verified.own_claims()
+    }
+}
+
+/// No claims beyond those that every [`Verified`] token offers.
+#[derive(Clone, Copy, Debug)]
+pub struct NoClaims;
+
+impl OwnClaims for NoClaims {
+    type Held = &'static Self;
+
+    fn read(_: &Verified) -> Result<&'static Self, UnfitClaims> {
+        Ok(&Self)
+    }
+}

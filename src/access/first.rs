@@ -1,0 +1,251 @@
+//! The access argument first, then the others.
+//!
+//! Actix polls all extractors of a handler together, so a broken body would be answered before
+//! the token is judged. Here the first argument is resolved alone, with no payload in its hands;
+//! an unauthenticated caller learns 401 and nothing else.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{Error, FromRequest, Handler, HttpRequest, Responder, Route};
+use pin_project_lite::pin_project;
+
+use super::Access;
+
+/// Makes a handler whose first argument is resolved before all others.
+///
+/// The handler does not compile unless that argument is an [`Access`] type. What it returns is an
+/// actix handler and goes wherever one does; [`ProtectedRoute::protected`] is the shorter form.
+///
+/// # Examples
+/// ```
+/// use actix_resource_server::{AuthenticatedUser, protected};
+/// use actix_web::{App, web};
+///
+/// async fn create(user: AuthenticatedUser, body: web::Bytes) -> String {
+///     format!("{} bytes from {}", body.len(), user.subject())
+/// }
+///
+/// let app = App::new().route("/messages", web::post().to(protected(create)));
+/// ```
+///
+/// ```compile_fail
+/// async fn create(body: actix_web::web::Bytes) {}
+///
+/// actix_resource_server::protected(create);
+/// ```
+pub fn protected<F, T>(handler: F) -> Protected<F, T>
+where
+    F: Handler<T>,
+    T: AccessFirst,
+{
+    Protected {
+        handler,
+        arguments: PhantomData,
+    }
+}
+
+/// Gives actix's routes the method [`protected`](ProtectedRoute::protected).
+pub trait ProtectedRoute {
+    /// As [`Route::to`], for a handler whose first argument is an access type.
+    ///
+    /// # Examples
+    /// ```
+    /// use actix_resource_server::{AuthenticatedUser, ProtectedRoute};
+    /// use actix_web::{App, web};
+    ///
+    /// async fn create(user: AuthenticatedUser, body: web::Bytes) {}
+    ///
+    /// let app = App::new().route("/messages", web::post().protected(create));
+    /// ```
+    #[must_use]
+    fn protected<F, T>(self, handler: F) -> Route
+    where
+        F: Handler<T>,
+        F::Output: Responder + 'static,
+        T: AccessFirst;
+}
+
+impl ProtectedRoute for Route {
+    fn protected<F, T>(self, handler: F) -> Route
+    where
+        F: Handler<T>,
+        F::Output: Responder + 'static,
+        T: AccessFirst,
+    {
+        self.to(protected(handler))
+    }
+}
+
+/// A handler behind its access argument; made by [`protected`].
+pub struct Protected<F, T> {
+    handler: F,
+    arguments: PhantomData<fn() -> T>,
+}
+
+impl<F: Clone, T> Clone for Protected<F, T> {
+    fn clone(&self) -> Self {
+        Self {
+            handler: self.handler.clone(),
+            arguments: PhantomData,
+        }
+    }
+}
+
+impl<F, T> std::fmt::Debug for Protected<F, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Protected")
+    }
+}
+
+impl<F, T> Handler<InOrder<T>> for Protected<F, T>
+where
+    F: Handler<T>,
+    T: AccessFirst,
+{
+    type Output = F::Output;
+    type Future = F::Future;
+
+    fn call(&self, arguments: InOrder<T>) -> Self::Future {
+        self.handler.call(arguments.0)
+    }
+}
+
+/// The arguments of a handler, the first of which says who may call it.
+///
+/// It is implemented for tuples of up to sixteen arguments.
+#[diagnostic::on_unimplemented(
+    message = "this handler takes no argument, so it does not say who may call it",
+    label = "the first argument must say who may call the handler",
+    note = "take `AuthenticatedUser`, `Scoped<S>` or `MaybeUser` first, or `Public` to let anybody in"
+)]
+pub trait AccessFirst: Sized + 'static {
+    /// The argument that decides.
+    type First: Access;
+    /// Those that are resolved once it has let the caller in.
+    type Others: FromRequest + 'static;
+
+    /// Puts the arguments together again.
+    fn join(first: Self::First, others: Self::Others) -> Self;
+}
+
+macro_rules! access_first {
+    ($first:ident $($other:ident)*) => {
+        impl<$first: Access, $($other: FromRequest + 'static),*> AccessFirst for ($first, $($other,)*) {
+            type First = $first;
+            type Others = ($($other,)*);
+
+            #[expect(clippy::allow_attributes, reason = "whether it is needed depends on the number of arguments")]
+            fn join(first: $first, others: Self::Others) -> Self {
+                #[allow(non_snake_case, clippy::let_unit_value)]
+                let ($($other,)*) = others;
+                (first, $($other,)*)
+            }
+        }
+    };
+}
+
+access_first! { A }
+access_first! { A B }
+access_first! { A B C }
+access_first! { A B C D }
+access_first! { A B C D E }
+access_first! { A B C D E G }
+access_first! { A B C D E G H }
+access_first! { A B C D E G H I }
+access_first! { A B C D E G H I J }
+access_first! { A B C D E G H I J K }
+access_first! { A B C D E G H I J K L }
+access_first! { A B C D E G H I J K L M }
+access_first! { A B C D E G H I J K L M N }
+access_first! { A B C D E G H I J K L M N O }
+access_first! { A B C D E G H I J K L M N O P }
+access_first! { A B C D E G H I J K L M N O P Q }
+
+/// Arguments that were resolved in order.
+#[derive(Debug)]
+pub struct InOrder<T>(T);
+
+impl<T: AccessFirst> FromRequest for InOrder<T> {
+    type Error = Error;
+    type Future = Resolving<T>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        Resolving {
+            step: Step::Access {
+                access: T::First::extract(request),
+                request: request.clone(),
+                payload: payload.take(),
+            },
+        }
+    }
+}
+
+pin_project! {
+    /// The future of a protected handler's arguments.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Resolving<T: AccessFirst> {
+        #[pin]
+        step: Step<T>,
+    }
+}
+
+pin_project! {
+    #[project = StepPinned]
+    enum Step<T: AccessFirst> {
+        // The first argument decides; the payload waits.
+        Access {
+            #[pin]
+            access: <T::First as FromRequest>::Future,
+            request: HttpRequest,
+            payload: Payload,
+        },
+        // The caller is let in.
+        Others {
+            first: Option<T::First>,
+            #[pin]
+            others: <T::Others as FromRequest>::Future,
+        },
+    }
+}
+
+impl<T: AccessFirst> Future for Resolving<T> {
+    type Output = Result<InOrder<T>, Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut step = self.project().step;
+        loop {
+            let next = match step.as_mut().project() {
+                StepPinned::Access {
+                    access,
+                    request,
+                    payload,
+                } => {
+                    let first = ready!(access.poll(context))?;
+                    let others = T::Others::from_request(request, payload);
+                    Step::Others {
+                        first: Some(first),
+                        others,
+                    }
+                }
+                StepPinned::Others { first, others } => {
+                    let others = ready!(others.poll(context)).map_err(Into::into)?;
+                    let Some(first) = first.take() else {
+                        return Poll::Pending;
+                    };
+                    return Poll::Ready(Ok(InOrder(T::join(first, others))));
+                }
+            };
+            step.set(next);
+        }
+    }
+}
+
+impl<T: AccessFirst> std::fmt::Debug for Resolving<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Resolving")
+    }
+}

@@ -1,0 +1,163 @@
+//! The walk of a request: credentials → verify → grant.
+//!
+//! When the key is known the answer is ready at once and nothing is put on the heap; only a
+//! request that has to wait for a key carries a future there.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_web::{HttpRequest, web};
+
+use super::{Access, Caller};
+use crate::credentials::BearerToken;
+use crate::keys::Wish;
+use crate::rejection::Rejection;
+use crate::verify::{Missing, Verifier, VerifyError};
+
+/// The future of an access type: its `FromRequest::Future`.
+#[must_use = "futures do nothing unless polled"]
+pub struct Granting<A>(Step<A>);
+
+enum Step<A> {
+    Decided(Option<Result<A, Rejection>>),
+    Fetching(Pin<Box<dyn Future<Output = Result<A, Rejection>>>>),
+}
+
+impl<A: Access> Granting<A> {
+    /// Finds the request's credentials, verifies them and asks `A`.
+    pub fn start(request: &HttpRequest) -> Self {
+        let Some(verifier) = verifier(request) else {
+            log::error!(
+                "a protected route has no verifier: register one, with Api::verified_by or App::app_data"
+            );
+            return Self(Step::Decided(Some(Err(Rejection::NoVerifier))));
+        };
+        match look(verifier, request) {
+            Look::Done(caller) => Self(Step::Decided(Some(decide(verifier, caller)))),
+            Look::Lacking(token, missing) => Self(Step::Fetching(Box::pin(fetch(
+                verifier.clone(),
+                token,
+                missing,
+            )))),
+        }
+    }
+}
+
+/// What one look at a request brings, with the keys that are there.
+enum Look {
+    Done(Result<Option<Caller>, Rejection>),
+    Lacking(BearerToken, Missing),
+}
+
+fn verifier(request: &HttpRequest) -> Option<&Verifier> {
+    let shared = || {
+        request
+            .app_data::<web::Data<Verifier>>()
+            .map(web::Data::get_ref)
+    };
+    request.app_data::<Verifier>().or_else(shared)
+}
+
+fn look(verifier: &Verifier, request: &HttpRequest) -> Look {
+    let token = match BearerToken::find(request.headers(), request.uri()) {
+        Ok(Some(token)) => token,
+        Ok(None) => return Look::Done(Ok(None)),
+        Err(error) => return Look::Done(Err(error.into())),
+    };
+    match check(verifier, &token) {
+        Err(VerifyError::UnknownKey(missing)) => Look::Lacking(token, missing),
+        checked => Look::Done(checked.map(Some).map_err(refusal)),
+    }
+}
+
+/// What the token is worth as a bearer token, now.
+fn check(verifier: &Verifier, token: &BearerToken) -> Result<Caller, VerifyError> {
+    let verified = verifier.verify(token.as_str(), verifier.now())?;
+    if verified.is_sender_constrained() {
+        return Err(VerifyError::Bound);
+    }
+    Ok(Caller::new(verified))
+}
+
+/// Awaits one fetch of the issuer's keys at most, and checks again.
+async fn fetch<A: Access>(
+    verifier: Verifier,
+    token: BearerToken,
+    missing: Missing,
+) -> Result<A, Rejection> {
+    let caller = recheck(&verifier, &token, missing).await;
+    decide(&verifier, caller.map(Some))
+}
+
+async fn recheck(
+    verifier: &Verifier,
+    token: &BearerToken,
+    mut missing: Missing,
+) -> Result<Caller, Rejection> {
+    loop {
+        match verifier.wish_for(missing) {
+            Wish::Arrived => match check(verifier, token) {
+                Err(VerifyError::UnknownKey(still)) => missing = still,
+                checked => return checked.map_err(refusal),
+            },
+            Wish::Denied => return Err(refusal(VerifyError::UnknownKey(missing))),
+            Wish::Failing(pause) => return Err(Rejection::KeysUnavailable { retry_after: pause }),
+            Wish::Fetching(fetch) => {
+                if !fetch.brought_keys().await {
+                    return Err(Rejection::KeysUnavailable {
+                        retry_after: RETRY_AFTER,
+                    });
+                }
+                return check(verifier, token).map_err(refusal);
+            }
+        }
+    }
+}
+
+fn decide<A: Access>(
+    verifier: &Verifier,
+    caller: Result<Option<Caller>, Rejection>,
+) -> Result<A, Rejection> {
+    let granted = caller.and_then(A::grant);
+    match &granted {
+        Ok(_) => verifier.counters().count_granted(),
+        Err(rejection) => {
+            if let Some(reason) = rejection.reason() {
+                verifier.counters().count_refused(reason);
+            }
+        }
+    }
+    granted
+}
+
+fn refusal(error: VerifyError) -> Rejection {
+    log::debug!("a token is refused: {error}");
+    error.into()
+}
+
+impl<A> Unpin for Granting<A> {}
+
+impl<A> Future for Granting<A> {
+    type Output = Result<A, Rejection>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Step::Decided(decision) => match decision.take() {
+                Some(decision) => Poll::Ready(decision),
+                None => Poll::Pending,
+            },
+            Step::Fetching(fetch) => fetch.as_mut().poll(context),
+        }
+    }
+}
+
+impl<A> std::fmt::Debug for Granting<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Granting")
+    }
+}
+
+/// A fetch has just failed; the next is due within this time.
+const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -1,0 +1,63 @@
+//! A caller who may stay anonymous, but may not send a bad token.
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+
+use super::granting::Granting;
+use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
+use crate::rejection::Rejection;
+
+/// A caller, or nobody where no credentials were sent.
+///
+/// Extraction fails as that of `A` does once credentials are sent: a bad token is 401, and never
+/// an anonymous caller, as it would be with `Option`.
+///
+/// # Examples
+/// ```
+/// use actix_resource_server::{AuthenticatedUser, MaybeUser};
+///
+/// async fn greet(caller: MaybeUser) -> String {
+///     match caller.user() {
+///         Some(user) => format!("Hello, {}.", user.subject()),
+///         None => "Hello, stranger.".to_owned(),
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct MaybeUser<A: Identified = AuthenticatedUser>(Option<A>);
+
+impl<A: Identified> MaybeUser<A> {
+    /// The caller; `None` when no credentials were sent.
+    #[must_use]
+    pub fn user(&self) -> Option<&A> {
+        self.0.as_ref()
+    }
+
+    /// The caller, as a value of its own.
+    #[must_use]
+    pub fn into_user(self) -> Option<A> {
+        self.0
+    }
+}
+
+impl<A: Identified> Access for MaybeUser<A> {
+    fn requirement() -> Requirement {
+        A::requirement().or_nobody()
+    }
+
+    fn grant(caller: Option<Caller>) -> Result<Self, Rejection> {
+        match caller {
+            None => Ok(Self(None)),
+            Some(caller) => A::grant(Some(caller)).map(Some).map(Self),
+        }
+    }
+}
+
+impl<A: Identified> FromRequest for MaybeUser<A> {
+    type Error = Rejection;
+    type Future = Granting<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        Granting::start(request)
+    }
+}

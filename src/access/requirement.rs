@@ -1,0 +1,73 @@
+//! What an access type asks of a caller, as data.
+
+use std::fmt;
+
+use crate::claims::scope::each_with_each;
+
+/// What a route asks of its callers.
+///
+/// # Examples
+/// ```
+/// use actix_resource_server::{Access, Scoped, scope};
+///
+/// scope!(ReadMessages = "read:messages");
+/// assert_eq!(Scoped::<ReadMessages>::requirement().to_string(), "a token with read:messages");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Requirement {
+    /// Whether there must be a caller at all.
+    pub caller: CallerNeed,
+    /// The ways to fulfil the demand on scopes, each a list that is needed as a whole; none where nothing is asked.
+    pub scopes: Vec<Vec<&'static str>>,
+}
+
+/// Whether a route needs to know its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CallerNeed {
+    /// Anybody may call; credentials are not looked at.
+    Anybody,
+    /// Anybody may call, but a token that is sent must be good.
+    Optional,
+    /// A valid token must be sent.
+    Token,
+}
+
+impl Requirement {
+    pub(crate) fn of(caller: CallerNeed) -> Self {
+        Self {
+            caller,
+            scopes: Vec::new(),
+        }
+    }
+
+    /// Adds a demand to those that are there: every old way goes with every new one.
+    pub(crate) fn and_scopes(mut self, more: &[Vec<&'static str>]) -> Self {
+        self.scopes = match self.scopes.as_slice() {
+            [] => more.to_vec(),
+            ways => each_with_each(ways, more),
+        };
+        self
+    }
+
+    pub(crate) fn or_nobody(mut self) -> Self {
+        self.caller = CallerNeed::Optional;
+        self
+    }
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.caller {
+            CallerNeed::Anybody => "anybody",
+            CallerNeed::Optional => "anybody, or a token",
+            CallerNeed::Token => "a token",
+        })?;
+        let ways: Vec<_> = self.scopes.iter().map(|way| way.join(" and ")).collect();
+        if !ways.is_empty() {
+            write!(f, " with {}", ways.join(", or "))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! A caller whose token grants what is asked.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+
+use super::granting::Granting;
+use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
+use crate::claims::scope::Scopes;
+use crate::rejection::Rejection;
+
+/// A caller whose verified token grants the scope `S`.
+///
+/// `S` is a type made by [`scope!`](crate::scope), a tuple of them, which needs all, or
+/// [`AnyOf`](crate::AnyOf) a tuple. Extraction fails as that of `A` does, and with 403 and
+/// `error="insufficient_scope"` ([RFC 6750 §3.1]) when the token lacks `S`. It dereferences to `A`.
+///
+/// # Examples
+/// ```
+/// use actix_resource_server::{AnyOf, Scoped, scope};
+///
+/// scope!(pub ReadMessages = "read:messages");
+/// scope!(pub Admin = "admin");
+///
+/// async fn inbox(caller: Scoped<ReadMessages>) -> String {
+///     caller.subject().to_owned()
+/// }
+///
+/// async fn export(_: Scoped<AnyOf<(Admin, ReadMessages)>>) {}
+/// ```
+///
+/// [RFC 6750 §3.1]: https://www.rfc-editor.org/rfc/rfc6750#section-3.1
+pub struct Scoped<S: Scopes, A: Identified = AuthenticatedUser> {
+    access: A,
+    scopes: PhantomData<fn() -> S>,
+}
+
+impl<S: Scopes, A: Identified> Access for Scoped<S, A> {
+    fn requirement() -> Requirement {
+        A::requirement().and_scopes(&S::alternatives())
+    }
+
+    fn grant(caller: Option<Caller>) -> Result<Self, Rejection> {
+        let access = A::grant(caller)?;
+        if !S::met_by(access.caller().scopes()) {
+            return Err(Rejection::InsufficientScope {
+                alternatives: S::alternatives(),
+            });
+        }
+        Ok(Self {
+            access,
+            scopes: PhantomData,
+        })
+    }
+}
+
+impl<S: Scopes, A: Identified> Identified for Scoped<S, A> {
+    fn caller(&self) -> &Caller {
+        self.access.caller()
+    }
+}
+
+impl<S: Scopes, A: Identified> FromRequest for Scoped<S, A> {
+    type Error = Rejection;
+    type Future = Granting<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        Granting::start(request)
+    }
+}
+
+impl<S: Scopes, A: Identified> Deref for Scoped<S, A> {
+    type Target = A;
+
+    fn deref(&self) -> &A {
+        &self.access
+    }
+}
+
+impl<S: Scopes, A: Identified> fmt::Debug for Scoped<S, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scoped").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,274 @@
+//! Routes that declare their access, kept as a table.
+//!
+//! Method, path, requirement and handler are known together, so whatever tells of the routes (the
+//! start-up log, a test of every refusal) reads the very table that serves them.
+
+use std::fmt;
+
+use actix_web::dev::{AppService, HttpServiceFactory};
+use actix_web::http::Method;
+use actix_web::{Handler, Resource, Responder, Route, web};
+
+use super::first::AccessFirst;
+use super::{Access, Requirement, protected};
+use crate::rejection::problem;
+use crate::verify::Verifier;
+
+/// The routes under one prefix.
+///
+/// # Examples
+/// ```no_run
+/// use actix_resource_server::access::table::{Api, get};
+/// use actix_resource_server::{AuthenticatedUser, Issuer, Public, Scoped, Verifier, scope};
+/// use actix_web::{App, HttpServer};
+///
+/// scope!(ReadMessages = "read:messages");
+///
+/// async fn public(_: Public) -> &'static str { "for anybody" }
+/// async fn private(_: AuthenticatedUser) -> &'static str { "for callers with a valid token" }
+/// async fn messages(_: Scoped<ReadMessages>) -> &'static str { "for readers of messages" }
+///
+/// fn api() -> Api {
+///     Api::new("/api")
+///         .route("/public", get(public))
+///         .route("/private", get(private))
+///         .route("/messages", get(messages).summary("needs read:messages"))
+/// }
+///
+/// # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+/// let issuer = Issuer::discover("https://tenant.eu.auth0.com/").audience("https://my/api").build()?;
+/// let verifier = Verifier::start([issuer])?;
+/// HttpServer::new(move || App::new().service(api().verified_by(verifier.clone())))
+///     .bind("127.0.0.1:3010")?
+///     .run()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "an Api serves nothing before it is verified_by a verifier"]
+pub struct Api {
+    prefix: String,
+    endpoints: Vec<(String, Endpoint)>,
+}
+
+impl Api {
+    /// An empty table for paths under `prefix`, such as `/api`.
+    pub fn new(prefix: &str) -> Self {
+        Self {
+            prefix: prefix.trim_end_matches('/').to_owned(),
+            endpoints: Vec::new(),
+        }
+    }
+
+    /// Adds a route; `path` begins behind the prefix and may hold actix's `{parameters}`.
+    pub fn route(mut self, path: &str, endpoint: Endpoint) -> Self {
+        self.endpoints.push((path.to_owned(), endpoint));
+        self
+    }
+
+    /// What the table holds, a row a route, in the order in which they were added.
+    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.endpoints.iter().map(|(path, endpoint)| Row {
+            method: &endpoint.method,
+            path: format!("{}{path}", self.prefix),
+            requirement: &endpoint.requirement,
+            handler: endpoint.handler,
+            summary: endpoint.summary,
+        })
+    }
+
+    /// Says by whom tokens are verified; only now it is a service that an `App` takes.
+    #[must_use]
+    pub fn verified_by(self, verifier: Verifier) -> VerifiedApi {
+        VerifiedApi {
+            api: self,
+            verifier,
+        }
+    }
+
+    /// One actix resource a path, since a second one of the same path is never asked.
+    fn into_resources(self) -> Vec<Resource> {
+        let mut paths: Vec<(String, Vec<Endpoint>)> = Vec::new();
+        for (path, endpoint) in self.endpoints {
+            match paths.iter_mut().find(|(known, _)| *known == path) {
+                Some((_, endpoints)) => endpoints.push(endpoint),
+                None => paths.push((path, vec![endpoint])),
+            }
+        }
+        paths
+            .into_iter()
+            .map(|(path, endpoints)| resource(&path, endpoints))
+            .collect()
+    }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.rows()).finish()
+    }
+}
+
+fn resource(path: &str, endpoints: Vec<Endpoint>) -> Resource {
+    let allow = allow(&endpoints);
+    let mut resource = web::resource(path);
+    for endpoint in endpoints {
+        resource = resource.route(endpoint.route);
+        if let Some(head) = endpoint.head {
+            resource = resource.route(head);
+        }
+    }
+    resource.default_service(web::to(move || {
+        std::future::ready(problem::method_not_allowed(&allow))
+    }))
+}
+
+/// The methods of one path, `HEAD` wherever `GET` is.
+fn allow(endpoints: &[Endpoint]) -> String {
+    let mut methods: Vec<&str> = Vec::new();
+    for endpoint in endpoints {
+        methods.push(endpoint.method.as_str());
+        methods.extend(endpoint.head.is_some().then_some("HEAD"));
+    }
+    methods.dedup();
+    methods.join(", ")
+}
+
+/// An [`Api`] that can be served.
+#[derive(Debug)]
+pub struct VerifiedApi {
+    api: Api,
+    verifier: Verifier,
+}
+
+impl HttpServiceFactory for VerifiedApi {
+    fn register(self, config: &mut AppService) {
+        let prefix = self.api.prefix.clone();
+        let resources = self.api.into_resources();
+        if prefix.is_empty() {
+            for resource in resources {
+                resource.app_data(self.verifier.clone()).register(config);
+            }
+            return;
+        }
+        let mut scope = web::scope(&prefix).app_data(self.verifier);
+        for resource in resources {
+            scope = scope.service(resource);
+        }
+        let nothing = web::to(|| std::future::ready(problem::not_found()));
+        scope.default_service(nothing).register(config);
+    }
+}
+
+/// One row of the table.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Row<'a> {
+    /// The method; a `GET` answers `HEAD` too.
+    pub method: &'a Method,
+    /// The whole path, the prefix included.
+    pub path: String,
+    /// What is asked of a caller.
+    pub requirement: &'a Requirement,
+    /// The handler's name, as the compiler knows it.
+    pub handler: &'static str,
+    /// What the route is for, where that was said.
+    pub summary: Option<&'static str>,
+}
+
+/// One method of one path, with its handler.
+pub struct Endpoint {
+    method: Method,
+    requirement: Requirement,
+    handler: &'static str,
+    summary: Option<&'static str>,
+    route: Route,
+    head: Option<Route>,
+}
+
+impl Endpoint {
+    /// Says in a few words what the route is for.
+    #[must_use]
+    pub fn summary(mut self, summary: &'static str) -> Self {
+        self.summary = Some(summary);
+        self
+    }
+
+    fn new<F, T>(method: Method, handler: F) -> Self
+    where
+        F: Handler<T>,
+        F::Output: Responder + 'static,
+        T: AccessFirst,
+    {
+        let head = (method == Method::GET).then(|| {
+            Route::new()
+                .method(Method::HEAD)
+                .to(protected(handler.clone()))
+        });
+        Self {
+            requirement: T::First::requirement(),
+            handler: std::any::type_name::<F>(),
+            summary: None,
+            route: Route::new().method(method.clone()).to(protected(handler)),
+            head,
+            method,
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.method, self.handler, self.requirement)
+    }
+}
+
+/// `GET`, and with it `HEAD`.
+///
+/// The handler's first argument must be an [`Access`] type, here and in all the functions beside this one.
+pub fn get<F, T>(handler: F) -> Endpoint
+where
+    F: Handler<T>,
+    F::Output: Responder + 'static,
+    T: AccessFirst,
+{
+    Endpoint::new(Method::GET, handler)
+}
+
+/// `POST`.
+pub fn post<F, T>(handler: F) -> Endpoint
+where
+    F: Handler<T>,
+    F::Output: Responder + 'static,
+    T: AccessFirst,
+{
+    Endpoint::new(Method::POST, handler)
+}
+
+/// `PUT`.
+pub fn put<F, T>(handler: F) -> Endpoint
+where
+    F: Handler<T>,
+    F::Output: Responder + 'static,
+    T: AccessFirst,
+{
+    Endpoint::new(Method::PUT, handler)
+}
+
+/// `PATCH`.
+pub fn patch<F, T>(handler: F) -> Endpoint
+where
+    F: Handler<T>,
+    F::Output: Responder + 'static,
+    T: AccessFirst,
+{
+    Endpoint::new(Method::PATCH, handler)
+}
+
+/// `DELETE`.
+pub fn delete<F, T>(handler: F) -> Endpoint
+where
+    F: Handler<T>,
+    F::Output: Responder + 'static,
+    T: AccessFirst,
+{
+    Endpoint::new(Method::DELETE, handler)
+}

@@ -1,0 +1,277 @@
+//! What a token says: plain data, with no trust implied.
+
+pub mod scope;
+
+use std::time::{Duration, SystemTime};
+
+use serde::de::MapAccess;
+use serde_json::Value;
+
+use crate::jose::json::{self, FromJson, Member, Members, Strict, Unique};
+use scope::ScopeValue;
+
+/// The claims that this crate judges (RFC 7519 §4.1, RFC 9068 §2.2); all others are only checked for form.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Claims {
+    pub(crate) issuer: Member<String>,
+    pub(crate) subject: Member<String>,
+    pub(crate) audience: Member<Audience>,
+    pub(crate) expires_at: Member<NumericDate>,
+    pub(crate) not_before: Member<NumericDate>,
+    pub(crate) issued_at: Member<NumericDate>,
+    pub(crate) token_id: Member<String>,
+    pub(crate) client_id: Member<String>,
+    pub(crate) scope: Member<ScopeValue>,
+    pub(crate) scp: Member<ScopeValue>,
+    pub(crate) confirmation: Confirmation,
+    pub(crate) has_access_token_hash: bool,
+    pub(crate) has_events: bool,
+    pub(crate) has_nonce: bool,
+}
+
+impl Claims {
+    /// Reads one JSON object without duplicate members.
+    ///
+    /// # Errors
+    /// The payload is no such object.
+    pub(crate) fn parse(payload: &[u8]) -> Result<Self, serde_json::Error> {
+        json::read_object(payload)
+    }
+}
+
+impl<'de> Members<'de> for Claims {
+    fn read<A: MapAccess<'de>>(&mut self, name: &str, values: &mut A) -> Result<(), A::Error> {
+        match name {
+            "iss" => self.issuer = values.next_value()?,
+            "sub" => self.subject = values.next_value()?,
+            "aud" => self.audience = values.next_value()?,
+            "exp" => self.expires_at = values.next_value()?,
+            "nbf" => self.not_before = values.next_value()?,
+            "iat" => self.issued_at = values.next_value()?,
+            "jti" => self.token_id = values.next_value()?,
+            "client_id" => self.client_id = values.next_value()?,
+            "scope" => self.scope = values.next_value()?,
+            "scp" => self.scp = values.next_value()?,
+            "cnf" => self.confirmation = values.next_value::<Strict<_>>()?.0,
+            other => {
+                self.has_access_token_hash |= other == "at_hash";
+                self.has_events |= other == "events";
+                self.has_nonce |= other == "nonce";
+                values.next_value::<Unique>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The `cnf` claim: whose token this is alone (RFC 7800 §3.1).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Confirmation {
+    /// `jkt`, the thumbprint of the sender's DPoP key (RFC 9449 §6.1).
+    pub(crate) key_thumbprint: Member<String>,
+    /// `x5t#S256`, the hash of the sender's certificate (RFC 8705 §3.1).
+    pub(crate) certificate_thumbprint: Member<String>,
+}
+
+impl Confirmation {
+    /// Whether only a sender who proves something may use the token.
+    pub(crate) fn binds(&self) -> bool {
+        self.key_thumbprint != Member::Absent || self.certificate_thumbprint != Member::Absent
+    }
+}
+
+impl<'de> Members<'de> for Confirmation {
+    fn read<A: MapAccess<'de>>(&mut self, name: &str, values: &mut A) -> Result<(), A::Error> {
+        match name {
+            "jkt" => self.key_thumbprint = values.next_value()?,
+            "x5t#S256" => self.certificate_thumbprint = values.next_value()?,
+            _ => {
+                values.next_value::<Unique>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The `aud` claim: a string, or an array of strings (RFC 7519 §4.1.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Audience(Vec<String>);
+
+impl Audience {
+    /// Whether one of `accepted` is named, to the letter.
+    pub(crate) fn names_one_of(&self, accepted: &[String]) -> bool {
+        self.0.iter().any(|named| accepted.contains(named))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+/// Seconds since 1970 as a JSON number, fractions allowed, from 0 to the end of the year 9999 (RFC 7519 §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct NumericDate(Duration);
+
+impl NumericDate {
+    pub(crate) fn from_seconds(seconds: f64) -> Option<Self> {
+        if !(0.0..FIRST_SECOND_OF_YEAR_10000).contains(&seconds) {
+            return None;
+        }
+        Duration::try_from_secs_f64(seconds).ok().map(Self)
+    }
+
+    /// The moment as the rules compare it: the time since 1970.
+    pub(crate) fn since_epoch(self) -> Duration {
+        self.0
+    }
+
+    pub(crate) fn to_system_time(self) -> SystemTime {
+        SystemTime::UNIX_EPOCH
+            .checked_add(self.0)
+            .unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+}
+
+impl FromJson for Audience {
+    fn from_json(value: Value) -> Option<Self> {
+        match value {
+            Value::String(one) => Some(Self(vec![one])),
+            Value::Array(many) => many
+                .into_iter()
+                .map(String::from_json)
+                .collect::<Option<_>>()
+                .map(Self),
+            _ => None,
+        }
+    }
+}
+
+impl FromJson for NumericDate {
+    fn from_json(value: Value) -> Option<Self> {
+        value.as_f64().and_then(Self::from_seconds)
+    }
+}
+
+/// 10000-01-01T00:00:00Z, the first moment that four digits cannot name.
+const FIRST_SECOND_OF_YEAR_10000: f64 = 253_402_300_800.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claims(payload: &str) -> Claims {
+        Claims::parse(payload.as_bytes()).expect("one object")
+    }
+
+    #[test]
+    fn a_claim_is_absent_valid_or_malformed() {
+        assert_eq!(claims("{}").issuer, Member::Absent);
+        assert_eq!(
+            claims(r#"{"iss":"a"}"#).issuer,
+            Member::Valid("a".to_owned())
+        );
+        for other in ["null", "1", "true", "[]", "{}", r#"["a"]"#] {
+            let read = claims(&format!(
+                r#"{{"iss":{other},"sub":{other},"jti":{other},"client_id":{other}}}"#
+            ));
+            for claim in [read.issuer, read.subject, read.token_id, read.client_id] {
+                assert_eq!(claim, Member::Malformed, "{other}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_audience_is_a_string_or_an_array_of_strings() {
+        let accepted = ["api".to_owned()];
+        let named = |text: &str| {
+            let read = claims(&format!(r#"{{"aud":{text}}}"#)).audience;
+            read.valid()
+                .map(|audience| audience.names_one_of(&accepted))
+        };
+        for (text, expected) in [
+            (r#""api""#, Some(true)),
+            (r#"["other","api"]"#, Some(true)),
+            (r#""API""#, Some(false)),
+            (r#""api/""#, Some(false)),
+            (r#""api other""#, Some(false)),
+            ("[]", Some(false)),
+            (r#"["api",1]"#, None),
+            (r#"["api",null]"#, None),
+            (r#"[["api"]]"#, None),
+            (r#"{"api":true}"#, None),
+            ("null", None),
+            ("1", None),
+        ] {
+            assert_eq!(named(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_a_number_from_0_to_the_year_9999() {
+        let read = |text: &str| claims(&format!(r#"{{"exp":{text}}}"#)).expires_at;
+        for (text, seconds) in [
+            ("0", 0.0),
+            ("-0", 0.0),
+            ("1700000000", 1_700_000_000.0),
+            ("1700000000.25", 1_700_000_000.25),
+            ("1.7e9", 1_700_000_000.0),
+            ("253402300799", 253_402_300_799.0),
+        ] {
+            let expected = NumericDate(Duration::from_secs_f64(seconds));
+            assert_eq!(read(text), Member::Valid(expected), "{text}");
+        }
+        for text in [
+            "-1",
+            "-0.5",
+            "253402300800",
+            "99999999999999999",
+            "18446744073709551616",
+            "1e300",
+            r#""1700000000""#,
+            "null",
+            "true",
+            "[]",
+            "{}",
+        ] {
+            assert_eq!(read(text), Member::Malformed, "{text}");
+        }
+    }
+
+    #[test]
+    fn anything_but_one_object_without_duplicates_is_refused() {
+        for payload in [
+            "",
+            "null",
+            "[]",
+            "1",
+            r#""{}""#,
+            "{",
+            "{}{}",
+            "{} x",
+            "{'iss':1}",
+            r#"{"iss":"a","iss":"a"}"#,
+            r#"{"x":1,"x":2}"#,
+            r#"{"\u0078":1,"x":2}"#,
+            r#"{"cnf":{"jkt":"a","jkt":"b"}}"#,
+            r#"{"list":[{"a":1,"a":1}]}"#,
+            r#"{"exp":1e999}"#,
+            r#"{"sub":"\ud800"}"#,
+            "\u{feff}{}",
+        ] {
+            assert!(Claims::parse(payload.as_bytes()).is_err(), "{payload}");
+        }
+        assert!(Claims::parse(b"{\"sub\":\"\xff\"}").is_err());
+        assert!(
+            Claims::parse(format!("{{\"a\":{}{}}}", "[".repeat(5000), "]".repeat(5000)).as_bytes())
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn what_marks_other_kinds_of_token_is_noticed() {
+        let read = claims(r#"{"at_hash":"x","nonce":null,"events":{}}"#);
+        assert!(read.has_access_token_hash && read.has_nonce && read.has_events);
+        let read = claims(r#"{"other":1}"#);
+        assert!(!read.has_access_token_hash && !read.has_nonce && !read.has_events);
+    }
+}

@@ -1,0 +1,376 @@
+//! Scopes: what a token grants, and what a route asks for ([RFC 6749 §3.3]).
+//!
+//! [RFC 6749 §3.3]: https://www.rfc-editor.org/rfc/rfc6749#section-3.3
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde_json::Value;
+
+use crate::jose::json::FromJson;
+
+/// One scope that a route may ask for; made by [`scope!`](crate::scope).
+///
+/// ```text
+/// scope-token = 1*( %x21 / %x23-5B / %x5D-7E )      ; such as read:messages
+/// ```
+pub trait Scope: 'static {
+    /// The scope as tokens carry it.
+    const NAME: &'static str;
+}
+
+/// Makes a type for a scope, so that `Scoped<ReadMessages>` can ask for it.
+///
+/// The name is checked against the grammar of RFC 6749 §3.3 while compiling.
+///
+/// # Examples
+/// ```
+/// use actix_resource_server::scope;
+///
+/// scope!(pub ReadMessages = "read:messages");
+/// ```
+///
+/// ```compile_fail
+/// actix_resource_server::scope!(ReadMessages = "read messages");
+/// ```
+#[macro_export]
+macro_rules! scope {
+    ($(#[$attribute:meta])* $visibility:vis $name:ident = $scope:literal) => {
+        $(#[$attribute])*
+        #[doc = concat!("The scope `", $scope, "`.")]
+        #[derive(Clone, Copy, Debug)]
+        $visibility struct $name;
+
+        const _: () = $crate::claims::scope::assert_scope_token($scope);
+
+        impl $crate::Scope for $name {
+            const NAME: &'static str = $scope;
+        }
+    };
+}
+
+/// Stops the compilation when `text` is no `scope-token` (RFC 6749 §3.3).
+#[doc(hidden)]
+pub const fn assert_scope_token(text: &str) {
+    assert!(
+        is_scope_token(text),
+        "a scope is one or more visible ASCII characters other than the quotation mark and the backslash"
+    );
+}
+
+const fn is_scope_token(text: &str) -> bool {
+    let mut rest = text.as_bytes();
+    if rest.is_empty() {
+        return false;
+    }
+    while let [first, others @ ..] = rest {
+        if !matches!(first, 0x21 | 0x23..=0x5B | 0x5D..=0x7E) {
+            return false;
+        }
+        rest = others;
+    }
+    true
+}
+
+/// What a route asks of a token's scopes: one, all of a tuple, or [`AnyOf`] several.
+pub trait Scopes: 'static {
+    /// The ways to fulfil the demand, the first being the one that a challenge names;
+    /// within one way, all scopes are needed.
+    fn alternatives() -> Vec<Vec<&'static str>>;
+
+    /// Whether `granted` fulfils the demand.
+    fn met_by(granted: &ScopeSet) -> bool;
+}
+
+impl<S: Scope> Scopes for S {
+    fn alternatives() -> Vec<Vec<&'static str>> {
+        vec![vec![S::NAME]]
+    }
+
+    fn met_by(granted: &ScopeSet) -> bool {
+        granted.contains(S::NAME)
+    }
+}
+
+/// Any one of a tuple's members suffices: `AnyOf<(ReadMessages, (ReadAll, Export))>`.
+pub struct AnyOf<T>(std::marker::PhantomData<fn() -> T>);
+
+impl<T> fmt::Debug for AnyOf<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AnyOf")
+    }
+}
+
+macro_rules! scopes_of_tuples {
+    ($($member:ident)+) => {
+        impl<$($member: Scopes),+> Scopes for ($($member,)+) {
+            fn alternatives() -> Vec<Vec<&'static str>> {
+                let mut ways = vec![Vec::new()];
+                $( ways = each_with_each(&ways, &$member::alternatives()); )+
+                ways
+            }
+
+            fn met_by(granted: &ScopeSet) -> bool {
+                $( $member::met_by(granted) )&&+
+            }
+        }
+
+        impl<$($member: Scopes),+> Scopes for AnyOf<($($member,)+)> {
+            fn alternatives() -> Vec<Vec<&'static str>> {
+                [$( $member::alternatives() ),+].concat()
+            }
+
+            fn met_by(granted: &ScopeSet) -> bool {
+                $( $member::met_by(granted) )||+
+            }
+        }
+    };
+}
+
+scopes_of_tuples! { A }
+scopes_of_tuples! { A B }
+scopes_of_tuples! { A B C }
+scopes_of_tuples! { A B C D }
+scopes_of_tuples! { A B C D E }
+scopes_of_tuples! { A B C D E F }
+scopes_of_tuples! { A B C D E F G }
+scopes_of_tuples! { A B C D E F G H }
+
+/// Every way of one demand with every way of another: both are to be met.
+pub(crate) fn each_with_each(
+    ways: &[Vec<&'static str>],
+    more: &[Vec<&'static str>],
+) -> Vec<Vec<&'static str>> {
+    let pairs = ways
+        .iter()
+        .flat_map(|way| more.iter().map(move |added| (way, added)));
+    pairs
+        .map(|(way, added)| [way.as_slice(), added].concat())
+        .collect()
+}
+
+/// The scopes that a token grants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScopeSet(Vec<ScopeValue>);
+
+impl ScopeSet {
+    /// Whether `scope` is granted, compared to the letter.
+    #[must_use]
+    pub fn contains(&self, scope: &str) -> bool {
+        self.iter().any(|granted| granted == scope)
+    }
+
+    /// Every scope that is granted, in the order of the token; one that is written twice comes twice.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0
+            .iter()
+            .flat_map(ScopeValue::iter)
+            .filter(|scope| !scope.is_empty())
+    }
+
+    /// Whether no scope at all is granted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    pub(crate) fn add(&mut self, value: ScopeValue) {
+        self.0.push(value);
+    }
+}
+
+/// A claim that grants scopes: a string of them, separated by U+0020, or an array of strings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ScopeValue {
+    List(Vec<String>),
+    Text(String),
+}
+
+impl ScopeValue {
+    fn iter(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        match self {
+            Self::List(scopes) => Box::new(scopes.iter().map(String::as_str)),
+            Self::Text(scopes) => Box::new(scopes.split(' ')),
+        }
+    }
+}
+
+impl FromJson for ScopeValue {
+    fn from_json(value: Value) -> Option<Self> {
+        match value {
+            Value::String(text) => Some(Self::Text(text)),
+            Value::Array(list) => list
+                .into_iter()
+                .map(String::from_json)
+                .collect::<Option<_>>()
+                .map(Self::List),
+            _ => None,
+        }
+    }
+}
+
+/// Where a token's scopes are read from: the name of a claim, or a JSON pointer ([RFC 6901]) to one.
+///
+/// # Examples
+/// ```
+/// use actix_resource_server::ScopeClaim;
+///
+/// let auth0: ScopeClaim = "permissions".parse()?;
+/// let keycloak: ScopeClaim = "/realm_access/roles".parse()?;
+/// # Ok::<(), actix_resource_server::claims::scope::NoScopeClaim>(())
+/// ```
+///
+/// [RFC 6901]: https://www.rfc-editor.org/rfc/rfc6901
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeClaim(String);
+
+impl ScopeClaim {
+    pub(crate) fn defaults() -> Vec<Self> {
+        vec![Self("scope".to_owned()), Self("scp".to_owned())]
+    }
+
+    /// The claim's name or pointer, as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn find<'a>(&self, payload: &'a Value) -> Option<&'a Value> {
+        if self.0.starts_with('/') {
+            payload.pointer(&self.0)
+        } else {
+            payload.get(&self.0)
+        }
+    }
+}
+
+impl FromStr for ScopeClaim {
+    type Err = NoScopeClaim;
+
+    fn from_str(text: &str) -> Result<Self, NoScopeClaim> {
+        let escaped = text
+            .split('~')
+            .skip(1)
+            .all(|after| after.starts_with(['0', '1']));
+        if text.is_empty() || text == "/" || (text.starts_with('/') && !escaped) {
+            return Err(NoScopeClaim);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// The text is neither a claim's name nor a JSON pointer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "neither a claim's name such as permissions nor a JSON pointer such as /realm_access/roles"
+)]
+pub struct NoScopeClaim;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    scope!(Read = "read");
+    scope!(Write = "write");
+    scope!(Admin = "admin");
+
+    fn granting(scopes: &str) -> ScopeSet {
+        ScopeSet(vec![ScopeValue::Text(scopes.to_owned())])
+    }
+
+    #[test]
+    fn the_grammar_of_a_scope() {
+        for good in [
+            "a",
+            "read:messages",
+            "!",
+            "~",
+            "https://api/scope",
+            "[",
+            "]",
+        ] {
+            assert!(is_scope_token(good), "{good}");
+        }
+        for bad in ["", " ", "a b", "a\"", "a\\", "a\t", "a\u{7f}", "ä"] {
+            assert!(!is_scope_token(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_string_is_split_at_spaces_only() {
+        let cases = [
+            ("read", true),
+            ("write read", true),
+            (" read ", true),
+            ("a  read", true),
+            ("Read", false),
+            ("read\twrite", false),
+            ("read,write", false),
+            ("read\u{a0}write", false),
+            ("reader", false),
+            ("", false),
+        ];
+        for (granted, expected) in cases {
+            assert_eq!(granting(granted).contains("read"), expected, "{granted:?}");
+        }
+    }
+
+    #[test]
+    fn an_array_is_compared_member_by_member() {
+        let granted =
+            |value| ScopeSet(ScopeValue::from_json(value).into_iter().collect()).contains("read");
+        assert!(granted(json!(["write", "read"])));
+        assert!(!granted(json!(["read write"])));
+        for other in [
+            json!(null),
+            json!(1),
+            json!(true),
+            json!({"read": true}),
+            json!(["read", 1]),
+        ] {
+            assert!(!granted(other.clone()), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_tuple_needs_all_and_any_of_needs_one() {
+        type ReadOrBoth = AnyOf<(Read, (Write, Admin))>;
+        assert!(<(Read, Write)>::met_by(&granting("read write")));
+        assert!(!<(Read, Write)>::met_by(&granting("read")));
+        assert!(ReadOrBoth::met_by(&granting("read")));
+        assert!(ReadOrBoth::met_by(&granting("admin write")));
+        assert!(!ReadOrBoth::met_by(&granting("admin")));
+    }
+
+    #[test]
+    fn alternatives_are_listed_in_order() {
+        assert_eq!(<(Read, Write)>::alternatives(), [["read", "write"]]);
+        assert_eq!(
+            <AnyOf<(Read, (Write, Admin))>>::alternatives(),
+            [vec!["read"], vec!["write", "admin"]]
+        );
+        assert_eq!(
+            <(Admin, AnyOf<(Read, Write)>)>::alternatives(),
+            [["admin", "read"], ["admin", "write"]]
+        );
+    }
+
+    #[test]
+    fn a_scope_claim_is_a_name_or_a_pointer() {
+        for good in [
+            "scope",
+            "https://api/roles",
+            "/realm_access/roles",
+            "/a~1b/~0",
+        ] {
+            assert_eq!(
+                good.parse::<ScopeClaim>().map(|claim| claim.0),
+                Ok(good.to_owned())
+            );
+        }
+        for bad in ["", "/", "/a~2", "/a~"] {
+            assert_eq!(bad.parse::<ScopeClaim>(), Err(NoScopeClaim), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Counts what happened, as atomics with closed label sets: nothing a stranger sends becomes a label.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How often each thing happened since the start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    granted: Count,
+    refused: [Count; Refusal::ALL.len()],
+    fetched: [Count; Fetched::ALL.len()],
+    unknown_keys: Count,
+    refreshes_denied: Count,
+    unusable_keys: Count,
+}
+
+/// Why a caller was turned away, as far as a counter tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// No credentials, or an `Authorization` header that carries none for us.
+    Unauthenticated,
+    /// Two credentials, or a malformed `Host`.
+    InvalidRequest,
+    /// The token was refused.
+    InvalidToken,
+    /// The token is good, but not for this route.
+    InsufficientScope,
+    /// The issuer's keys could not be had.
+    KeysUnavailable,
+}
+
+impl Refusal {
+    /// Every reason, in the order of the declaration.
+    pub const ALL: [Self; 5] = [
+        Self::Unauthenticated,
+        Self::InvalidRequest,
+        Self::InvalidToken,
+        Self::InsufficientScope,
+        Self::KeysUnavailable,
+    ];
+
+    /// The label under which the reason is counted.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "unauthenticated",
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidToken => "invalid_token",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::KeysUnavailable => "keys_unavailable",
+        }
+    }
+}
+
+/// How a fetch of an issuer's keys ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fetched {
+    /// Usable keys came.
+    Keys,
+    /// Nothing usable came.
+    Nothing,
+}
+
+impl Fetched {
+    /// Every outcome, in the order of the declaration.
+    pub const ALL: [Self; 2] = [Self::Keys, Self::Nothing];
+
+    /// The label under which the outcome is counted.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Keys => "ok",
+            Self::Nothing => "failed",
+        }
+    }
+}
+
+impl Counters {
+    /// Requests whose caller was let in.
+    #[must_use]
+    pub fn granted(&self) -> u64 {
+        self.granted.read()
+    }
+
+    /// Requests whose caller was turned away for this reason.
+    #[must_use]
+    pub fn refused(&self, reason: Refusal) -> u64 {
+        counted(&Refusal::ALL, &self.refused, &reason).map_or(0, Count::read)
+    }
+
+    /// Fetches of keys that ended so.
+    #[must_use]
+    pub fn fetched(&self, outcome: Fetched) -> u64 {
+        counted(&Fetched::ALL, &self.fetched, &outcome).map_or(0, Count::read)
+    }
+
+    /// Tokens that named a key which was not there.
+    #[must_use]
+    pub fn unknown_keys(&self) -> u64 {
+        self.unknown_keys.read()
+    }
+
+    /// Unknown keys for which no fetch was spent, since too many had been.
+    #[must_use]
+    pub fn refreshes_denied(&self) -> u64 {
+        self.refreshes_denied.read()
+    }
+
+    /// Published keys that could not be used.
+    #[must_use]
+    pub fn unusable_keys(&self) -> u64 {
+        self.unusable_keys.read()
+    }
+
+    pub(crate) fn count_granted(&self) {
+        self.granted.add(1);
+    }
+
+    pub(crate) fn count_refused(&self, reason: Refusal) {
+        if let Some(count) = counted(&Refusal::ALL, &self.refused, &reason) {
+            count.add(1);
+        }
+    }
+
+    pub(crate) fn count_fetched(&self, outcome: Fetched) {
+        if let Some(count) = counted(&Fetched::ALL, &self.fetched, &outcome) {
+            count.add(1);
+        }
+    }
+
+    pub(crate) fn count_unknown_key(&self) {
+        self.unknown_keys.add(1);
+    }
+
+    pub(crate) fn count_refresh_denied(&self) {
+        self.refreshes_denied.add(1);
+    }
+
+    pub(crate) fn count_unusable_keys(&self, keys: u64) {
+        self.unusable_keys.add(keys);
+    }
+}
+
+fn counted<'a, L: PartialEq>(labels: &[L], counts: &'a [Count], label: &L) -> Option<&'a Count> {
+    labels
+        .iter()
+        .position(|known| known == label)
+        .and_then(|at| counts.get(at))
+}
+
+#[derive(Debug, Default)]
+struct Count(AtomicU64);
+
+impl Count {
+    fn add(&self, events: u64) {
+        self.0.fetch_add(events, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_has_a_count_of_its_own() {
+        let counters = Counters::default();
+        for (times, reason) in (1..).zip(Refusal::ALL) {
+            for _ in 0..times {
+                counters.count_refused(reason);
+            }
+        }
+        assert_eq!(
+            Refusal::ALL.map(|reason| counters.refused(reason)),
+            [1, 2, 3, 4, 5]
+        );
+    }
+}

@@ -1,0 +1,320 @@
+//! Headers → one scheme, one token, sent one way ([RFC 6750 §2.1]).
+//!
+//! Stricter than any parser at hand: the scheme in any case, a second header refused, exactly
+//! one word after the scheme; tokens are taken from the header alone, never from query or body.
+//!
+//! [RFC 6750 §2.1]: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
+
+use std::fmt;
+use std::net::Ipv6Addr;
+
+use actix_web::http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue, TryIntoHeaderValue};
+use actix_web::http::uri::Uri;
+use actix_web_httpauth::headers::authorization::{ParseError, Scheme};
+
+/// The token of an `Authorization: Bearer` header, not yet looked at.
+///
+/// ```text
+/// credentials = "Bearer" 1*SP b64token      ; such as Bearer mF_9.B5f-4.1JqM
+/// b64token    = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
+/// ```
+///
+/// Its `Debug` and `Display` show no token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BearerToken {
+    /// Shares the request's bytes, so that a token is never copied.
+    header: HeaderValue,
+}
+
+impl BearerToken {
+    /// Finds the one bearer token of a request, or `None` where no credentials were sent.
+    ///
+    /// # Errors
+    /// [`CredentialsError`] for two credentials, a header that carries none for us, and a word that is no token.
+    pub(crate) fn find(headers: &HeaderMap, uri: &Uri) -> Result<Option<Self>, CredentialsError> {
+        check_host(headers)?;
+        let mut values = headers.get_all(AUTHORIZATION);
+        let Some(header) = values.next() else {
+            return Ok(None);
+        };
+        if values.next().is_some() || uri.query().is_some_and(names_access_token) {
+            return Err(CredentialsError::Several);
+        }
+        Self::read(header).map(Some)
+    }
+
+    fn read(header: &HeaderValue) -> Result<Self, CredentialsError> {
+        let (scheme, word) = split(header.as_bytes());
+        if !scheme.eq_ignore_ascii_case(b"Bearer") || word.is_empty() || word.contains(&b' ') {
+            return Err(CredentialsError::Unusable);
+        }
+        if !is_b64token(word) {
+            return Err(CredentialsError::NoToken);
+        }
+        Ok(Self {
+            header: header.clone(),
+        })
+    }
+
+    /// The token, as it was sent.
+    pub(crate) fn as_str(&self) -> &str {
+        let (_, word) = split(self.header.as_bytes());
+        std::str::from_utf8(word).unwrap_or_default()
+    }
+}
+
+/// Scheme and what follows it, without the blanks around either (RFC 9110 §11.4).
+fn split(header: &[u8]) -> (&[u8], &[u8]) {
+    let header = header.trim_ascii();
+    let blank = header.iter().position(|&byte| byte == b' ');
+    let (scheme, rest) = header.split_at(blank.unwrap_or(header.len()));
+    (scheme, rest.trim_ascii_start())
+}
+
+fn is_b64token(word: &[u8]) -> bool {
+    let end = word.iter().rposition(|&byte| byte != b'=');
+    let characters = end.and_then(|end| word.get(..=end)).unwrap_or_default();
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
+    !characters.is_empty() && characters.iter().all(allowed)
+}
+
+/// Whether a token also stands in the query, where RFC 6750 §2.3 would have it.
+fn names_access_token(query: &str) -> bool {
+    url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token")
+}
+
+/// A `Host` that is no `uri-host [ ":" port ]` makes the request malformed (RFC 9112 §3.2).
+pub(crate) fn check_host(headers: &HeaderMap) -> Result<(), CredentialsError> {
+    match headers.get(HOST) {
+        Some(host) if !is_host(host.as_bytes()) => Err(CredentialsError::MalformedHost),
+        _ => Ok(()),
+    }
+}
+
+fn is_host(host: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(host) else {
+        return false;
+    };
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) if !port.ends_with(']') => (name, port),
+        _ => (text, ""),
+    };
+    is_host_name(name)
+        && port.bytes().all(|byte| byte.is_ascii_digit())
+        && (port.is_empty() || port.parse::<u16>().is_ok())
+}
+
+/// An IPv6 address in brackets, or a registered name (RFC 3986 §3.2.2).
+fn is_host_name(name: &str) -> bool {
+    if let Some(literal) = name.strip_prefix('[') {
+        return literal
+            .strip_suffix(']')
+            .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+    }
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte);
+    !name.is_empty() && name.bytes().all(allowed)
+}
+
+impl Scheme for BearerToken {
+    fn parse(header: &HeaderValue) -> Result<Self, ParseError> {
+        Self::read(header).map_err(|_| ParseError::Invalid)
+    }
+}
+
+impl TryIntoHeaderValue for BearerToken {
+    type Error = std::convert::Infallible;
+
+    fn try_into_value(self) -> Result<HeaderValue, Self::Error> {
+        Ok(self.header)
+    }
+}
+
+impl fmt::Debug for BearerToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BearerToken(redacted)")
+    }
+}
+
+impl fmt::Display for BearerToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bearer ******")
+    }
+}
+
+/// Why a request carries no credentials that can be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CredentialsError {
+    /// `Host` is malformed (RFC 9112 §3.2).
+    #[error("the Host header is malformed")]
+    MalformedHost,
+    /// One word follows the scheme, but it is no `b64token` (RFC 6750 §2.1).
+    #[error("the credentials are not a bearer token")]
+    NoToken,
+    /// More than one credential (RFC 6750 §2: no more than one method in each request).
+    #[error("more than one access token was sent")]
+    Several,
+    /// Nothing after the scheme, more than one word, or another scheme.
+    #[error("the Authorization header carries no bearer token")]
+    Unusable,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(values: &[&[u8]], uri: &str) -> Result<Option<String>, CredentialsError> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(
+                AUTHORIZATION,
+                HeaderValue::from_bytes(value).expect("a header value"),
+            );
+        }
+        let found = BearerToken::find(&headers, &uri.parse().expect("a URI"))?;
+        Ok(found.map(|token| token.as_str().to_owned()))
+    }
+
+    #[test]
+    fn one_bearer_token_is_found_whatever_the_case_of_its_scheme() {
+        for header in [
+            "Bearer a.b-c_d~e+f/g==",
+            "bearer a.b-c_d~e+f/g==",
+            "BEARER    a.b-c_d~e+f/g==",
+            " BeArEr a.b-c_d~e+f/g== ",
+        ] {
+            assert_eq!(
+                find(&[header.as_bytes()], "/"),
+                Ok(Some("a.b-c_d~e+f/g==".to_owned())),
+                "{header}"
+            );
+        }
+        assert_eq!(find(&[], "/?access_token=a"), Ok(None));
+    }
+
+    #[test]
+    fn a_header_without_one_word_for_us_is_unusable() {
+        for header in [
+            "",
+            " ",
+            "Bearer",
+            "Bearer ",
+            "Bearer a b",
+            "Bearer a, Bearer b",
+            "Basic YTpi",
+            "DPoP a",
+            "a.b.c",
+            "Bearer\ta",
+            "Bearertoken",
+            "Token a",
+        ] {
+            assert_eq!(
+                find(&[header.as_bytes()], "/"),
+                Err(CredentialsError::Unusable),
+                "{header:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_word_that_is_no_b64token_is_a_refused_token() {
+        for header in [
+            &b"Bearer a,b"[..],
+            b"Bearer \"a\"",
+            b"Bearer =",
+            b"Bearer a=b",
+            b"Bearer a%20",
+            b"Bearer a\tb",
+            b"Bearer \xc3\xa4",
+            b"Bearer a;b",
+        ] {
+            assert_eq!(
+                find(&[header], "/"),
+                Err(CredentialsError::NoToken),
+                "{header:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn two_credentials_are_refused_whatever_they_are() {
+        assert_eq!(
+            find(&[b"Bearer a", b"Bearer a"], "/"),
+            Err(CredentialsError::Several)
+        );
+        assert_eq!(
+            find(&[b"Bearer a", b""], "/"),
+            Err(CredentialsError::Several)
+        );
+        for query in [
+            "access_token=a",
+            "x=1&access_token",
+            "access%5Ftoken=a",
+            "%61ccess_token=a",
+        ] {
+            assert_eq!(
+                find(&[b"Bearer a"], &format!("/?{query}")),
+                Err(CredentialsError::Several),
+                "{query}"
+            );
+        }
+        for query in [
+            "",
+            "x=access_token",
+            "access_token_hint=a",
+            "Access_Token=a",
+        ] {
+            assert_eq!(
+                find(&[b"Bearer a"], &format!("/?{query}")),
+                Ok(Some("a".to_owned())),
+                "{query}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_malformed_host_is_noticed() {
+        for good in [
+            "localhost",
+            "localhost:3010",
+            "127.0.0.1:1",
+            "[::1]",
+            "[::1]:80",
+            "a_b.example",
+            "host:",
+            "xn--a.example",
+        ] {
+            assert!(is_host(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "",
+            "a b",
+            "a/b",
+            "user@host",
+            "host:port",
+            "host:65536",
+            "[::1",
+            "[nope]",
+            "::1",
+            "a,b:1:2",
+            "http://a",
+            "host:+1",
+            "ä",
+            "a\"b",
+            "a\\b",
+            ":80",
+        ] {
+            assert!(!is_host(bad.as_bytes()), "{bad}");
+        }
+        assert!(!is_host(b"\xff"));
+    }
+
+    #[test]
+    fn neither_debug_nor_display_shows_the_token() {
+        let token = BearerToken::read(&HeaderValue::from_static("Bearer secret")).expect("a token");
+        assert_eq!(
+            format!("{token:?} {token}"),
+            "BearerToken(redacted) Bearer ******"
+        );
+    }
+}

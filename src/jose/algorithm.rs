@@ -1,0 +1,176 @@
+//! Names the signature algorithms and the kind of key that each one may use.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A JWS signature algorithm that this crate verifies ([RFC 7518 §3.1], [RFC 8037 §3.1]).
+///
+/// `none` is not among them, and neither is anything that is not listed here.
+///
+/// # Examples
+/// ```
+/// use actix_resource_server::Algorithm;
+///
+/// assert_eq!("RS256".parse(), Ok(Algorithm::Rs256));
+/// assert_eq!(Algorithm::EdDsa.to_string(), "EdDSA");
+/// assert!("none".parse::<Algorithm>().is_err());
+/// ```
+///
+/// [RFC 7518 §3.1]: https://www.rfc-editor.org/rfc/rfc7518#section-3.1
+/// [RFC 8037 §3.1]: https://www.rfc-editor.org/rfc/rfc8037#section-3.1
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// HMAC with SHA-256.
+    Hs256,
+    /// HMAC with SHA-384.
+    Hs384,
+    /// HMAC with SHA-512.
+    Hs512,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    Rs384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    Rs512,
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+    /// ECDSA on P-384 with SHA-384.
+    Es384,
+    /// ECDSA on P-521 with SHA-512.
+    Es512,
+    /// RSASSA-PSS with SHA-256.
+    Ps256,
+    /// RSASSA-PSS with SHA-384.
+    Ps384,
+    /// RSASSA-PSS with SHA-512.
+    Ps512,
+    /// Ed25519, under the names `EdDSA` (RFC 8037) and `Ed25519` (RFC 9864).
+    EdDsa,
+}
+
+/// The kind of key that an algorithm needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyKind {
+    Ed25519,
+    P256,
+    P384,
+    P521,
+    Rsa,
+    Symmetric,
+}
+
+impl Algorithm {
+    /// Every algorithm, in the order of RFC 7518 §3.1.
+    pub const ALL: [Self; 13] = [
+        Self::Hs256,
+        Self::Hs384,
+        Self::Hs512,
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+        Self::Es256,
+        Self::Es384,
+        Self::Es512,
+        Self::Ps256,
+        Self::Ps384,
+        Self::Ps512,
+        Self::EdDsa,
+    ];
+
+    /// The name as the `alg` header parameter carries it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Hs384 => "HS384",
+            Self::Hs512 => "HS512",
+            Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+            Self::Es512 => "ES512",
+            Self::Ps256 => "PS256",
+            Self::Ps384 => "PS384",
+            Self::Ps512 => "PS512",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+
+    /// Whether one shared secret both signs and verifies.
+    #[must_use]
+    pub const fn is_symmetric(self) -> bool {
+        matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
+    }
+
+    /// The shortest secret that is no weaker than the hash, in bytes (RFC 7518 §3.2);
+    /// 0 where no secret is used.
+    pub(crate) const fn shortest_secret(self) -> usize {
+        match self {
+            Self::Hs256 => 32,
+            Self::Hs384 => 48,
+            Self::Hs512 => 64,
+            _ => 0,
+        }
+    }
+
+    pub(crate) const fn key_kind(self) -> KeyKind {
+        match self {
+            Self::Hs256 | Self::Hs384 | Self::Hs512 => KeyKind::Symmetric,
+            Self::Rs256 | Self::Rs384 | Self::Rs512 => KeyKind::Rsa,
+            Self::Ps256 | Self::Ps384 | Self::Ps512 => KeyKind::Rsa,
+            Self::Es256 => KeyKind::P256,
+            Self::Es384 => KeyKind::P384,
+            Self::Es512 => KeyKind::P521,
+            Self::EdDsa => KeyKind::Ed25519,
+        }
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Algorithm {
+    type Err = UnknownAlgorithm;
+
+    fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
+        if name == "Ed25519" {
+            return Ok(Self::EdDsa);
+        }
+        let known = Self::ALL.into_iter().find(|known| known.name() == name);
+        known.ok_or(UnknownAlgorithm)
+    }
+}
+
+/// The name stands for no algorithm that this crate verifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not an algorithm known here: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, HS256, HS384 or HS512"
+)]
+pub struct UnknownAlgorithm;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_read_back() {
+        for algorithm in Algorithm::ALL {
+            assert_eq!(algorithm.name().parse(), Ok(algorithm));
+        }
+        assert_eq!("Ed25519".parse(), Ok(Algorithm::EdDsa));
+    }
+
+    #[test]
+    fn none_and_other_spellings_are_unknown() {
+        for name in [
+            "none", "None", "", "rs256", "RS256 ", "ES256K", "RSA-OAEP", "Ed448", "HS1",
+        ] {
+            assert_eq!(name.parse::<Algorithm>(), Err(UnknownAlgorithm), "{name}");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Splits a compact JWS into its three strict segments ([RFC 7515 §3.1, §7.1]) and reads its header.
+//!
+//! [RFC 7515 §3.1, §7.1]: https://www.rfc-editor.org/rfc/rfc7515#section-3.1
+
+use data_encoding::BASE64URL_NOPAD;
+use serde::de::MapAccess;
+
+use super::json::{self, Member, Members, Unique};
+
+/// A JWS as it arrived, decoded; nothing about it is verified.
+#[derive(Debug)]
+pub(crate) struct Compact<'t> {
+    /// The bytes under the signature: the first two segments and the dot between them.
+    pub(crate) signing_input: &'t [u8],
+    pub(crate) header: Header,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) signature: Vec<u8>,
+}
+
+impl<'t> Compact<'t> {
+    /// Reads exactly three segments of unpadded base64url, the first one a JSON object.
+    ///
+    /// # Errors
+    /// [`CompactError`] says which part of the form does not hold.
+    pub(crate) fn parse(token: &'t str) -> Result<Self, CompactError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(CompactError::TooLong);
+        }
+        let (signing_input, signature) = token.rsplit_once('.').ok_or(CompactError::Segments)?;
+        let (header, payload) = signing_input
+            .split_once('.')
+            .ok_or(CompactError::Segments)?;
+        if payload.contains('.') {
+            return Err(CompactError::Segments);
+        }
+        Ok(Self {
+            signing_input: signing_input.as_bytes(),
+            header: Header::parse(&decode(header)?)?,
+            payload: decode(payload)?,
+            signature: decode(signature)?,
+        })
+    }
+}
+
+fn decode(segment: &str) -> Result<Vec<u8>, CompactError> {
+    BASE64URL_NOPAD
+        .decode(segment.as_bytes())
+        .map_err(|_| CompactError::Base64Url)
+}
+
+/// The header parameters that are of interest (RFC 7515 §4.1); `jwk`, `jku`, `x5u` and `x5c` are not.
+#[derive(Debug, Default)]
+pub(crate) struct Header {
+    pub(crate) algorithm: Member<String>,
+    pub(crate) key_id: Member<String>,
+    pub(crate) token_type: Member<String>,
+    /// `crit` is there, or `b64`, which RFC 7797 §6 allows in its company only.
+    pub(crate) has_critical: bool,
+}
+
+impl Header {
+    fn parse(bytes: &[u8]) -> Result<Self, CompactError> {
+        json::read_object(bytes).map_err(|_| CompactError::Header)
+    }
+}
+
+impl<'de> Members<'de> for Header {
+    fn read<A: MapAccess<'de>>(&mut self, name: &str, values: &mut A) -> Result<(), A::Error> {
+        match name {
+            "alg" => self.algorithm = values.next_value()?,
+            "kid" => self.key_id = values.next_value()?,
+            "typ" => self.token_type = values.next_value()?,
+            other => {
+                self.has_critical |= matches!(other, "b64" | "crit");
+                values.next_value::<Unique>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a text is no compact JWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompactError {
+    /// A segment is not unpadded base64url (RFC 7515 §2).
+    #[error("a segment is not unpadded base64url")]
+    Base64Url,
+    /// The header is not one JSON object without duplicate members (RFC 7515 §4).
+    #[error("the header is not one JSON object without duplicate members")]
+    Header,
+    /// There are more or fewer than three segments (RFC 7515 §7.1).
+    #[error("the token has not exactly three segments")]
+    Segments,
+    /// The token is longer than 16 KiB.
+    #[error("the token is longer than {MAX_TOKEN_BYTES} bytes")]
+    TooLong,
+}
+
+/// Room for an RS512 signature and for more claims than a request's head can carry elsewhere.
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encode(text: &str) -> String {
+        BASE64URL_NOPAD.encode(text.as_bytes())
+    }
+
+    fn error(token: &str) -> CompactError {
+        Compact::parse(token).expect_err("no compact JWS")
+    }
+
+    #[test]
+    fn three_segments_are_told_apart() {
+        let token = format!(
+            "{}.{}.{}",
+            encode(r#"{"alg":"RS256","kid":"k"}"#),
+            encode("{}"),
+            encode("sig")
+        );
+        let compact = Compact::parse(&token).expect("well-formed");
+        assert_eq!(compact.header.algorithm, Member::Valid("RS256".to_owned()));
+        assert_eq!(compact.header.key_id, Member::Valid("k".to_owned()));
+        assert_eq!(compact.payload, b"{}");
+        assert_eq!(compact.signature, b"sig");
+        assert_eq!(compact.signing_input, &token.as_bytes()[..token.len() - 5]);
+    }
+
+    #[test]
+    fn any_other_number_of_segments_is_refused() {
+        for token in [
+            "",
+            "e30",
+            "e30.e30",
+            "e30.e30.e30.e30",
+            "e30.e30.e30.e30.e30",
+        ] {
+            assert_eq!(error(token), CompactError::Segments, "{token}");
+        }
+    }
+
+    #[test]
+    fn only_canonical_unpadded_base64url_is_read() {
+        for segment in [
+            "e30=", "e3+0", "e3/0", "e30\n", " e30", "e31", "e", "e3.0", "ä", "e%30",
+        ] {
+            for token in [
+                format!("{segment}.e30.e30"),
+                format!("e30.{segment}.e30"),
+                format!("e30.e30.{segment}"),
+            ] {
+                assert!(
+                    matches!(
+                        error(&token),
+                        CompactError::Base64Url | CompactError::Segments
+                    ),
+                    "{token}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_header_is_one_object_without_duplicates() {
+        for header in [
+            "",
+            "null",
+            "[]",
+            "{",
+            "{}{}",
+            r#"{"alg":"RS256","alg":"none"}"#,
+            r#"{"x":1,"x":1}"#,
+        ] {
+            assert_eq!(
+                error(&format!("{}.e30.e30", encode(header))),
+                CompactError::Header,
+                "{header}"
+            );
+        }
+    }
+
+    #[test]
+    fn crit_and_b64_are_noticed_whatever_they_hold() {
+        for header in [
+            r#"{"crit":[]}"#,
+            r#"{"crit":null}"#,
+            r#"{"b64":true}"#,
+            r#"{"\u0062\u00364":1}"#,
+        ] {
+            let token = format!("{}.e30.e30", encode(header));
+            assert!(
+                Compact::parse(&token)
+                    .expect("well-formed")
+                    .header
+                    .has_critical,
+                "{header}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_of_more_than_16_kib_is_refused() {
+        let token = |length: usize| format!("e30.{}.", "A".repeat(length - 5));
+        assert_eq!(error(&token(16 * 1024 + 1)), CompactError::TooLong);
+        assert!(Compact::parse(&token(16 * 1024 - 3)).is_ok());
+    }
+}

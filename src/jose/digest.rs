@@ -1,0 +1,29 @@
+//! SHA-256, and JWK thumbprints ([RFC 7638]).
+//!
+//! [RFC 7638]: https://www.rfc-editor.org/rfc/rfc7638
+
+use biscuit::jwk::AlgorithmParameters;
+
+/// The thumbprint of a key's public part: base64url of a SHA-256, the same for the same key whatever stands beside it.
+pub(crate) fn thumbprint(key: &AlgorithmParameters) -> Option<String> {
+    key.thumbprint(&biscuit::digest::SHA256).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_rfc_7638_has_its_thumbprint() {
+        let key: AlgorithmParameters = serde_json::from_value(serde_json::json!({
+            "kty": "RSA",
+            "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
+            "e": "AQAB"
+        }))
+        .expect("an RSA key");
+        assert_eq!(
+            thumbprint(&key).as_deref(),
+            Some("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs")
+        );
+    }
+}

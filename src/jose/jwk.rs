@@ -1,0 +1,197 @@
+//! One JSON Web Key → a usable public key, or why not ([RFC 7517 §4], [RFC 7518 §6], [RFC 8037 §2]).
+//!
+//! [RFC 7517 §4]: https://www.rfc-editor.org/rfc/rfc7517#section-4
+//! [RFC 7518 §6]: https://www.rfc-editor.org/rfc/rfc7518#section-6
+//! [RFC 8037 §2]: https://www.rfc-editor.org/rfc/rfc8037#section-2
+
+use biscuit::jwk::{
+    AlgorithmParameters, EllipticCurve, EllipticCurveKeyParameters, OctetKeyPairParameters,
+    RSAKeyParameters,
+};
+use serde_json::{Map, Value};
+
+use super::Algorithm;
+use super::algorithm::KeyKind;
+use super::digest::thumbprint;
+use super::signature::{Material, VerificationKey};
+
+/// A public key for signatures, with what its JWK says about its use.
+#[derive(Debug)]
+pub(crate) struct Jwk {
+    pub(crate) key_id: Option<String>,
+    pub(crate) thumbprint: String,
+    pub(crate) key: VerificationKey,
+}
+
+impl Jwk {
+    /// Reads one member of a JWK set.
+    ///
+    /// # Errors
+    /// [`JwkError`] says why the key cannot verify tokens.
+    pub(crate) fn parse(jwk: &Value) -> Result<Self, JwkError> {
+        let members = jwk.as_object().ok_or(JwkError::Malformed)?;
+        check_publicness(members)?;
+        check_use(members)?;
+        let key_id = text(members, "kid")?.map(str::to_owned);
+        let parameters: AlgorithmParameters =
+            serde_json::from_value(jwk.clone()).map_err(|_| unreadable(members))?;
+        let (kind, material) = material(&parameters)?;
+        let algorithms = allowed_algorithms(members, kind)?;
+        let thumbprint = thumbprint(&parameters).ok_or(JwkError::Malformed)?;
+        let key = VerificationKey::new(material, &algorithms).ok_or(JwkError::Malformed)?;
+        Ok(Self {
+            key_id,
+            thumbprint,
+            key,
+        })
+    }
+}
+
+/// A set that publishes private or shared keys has given them away; they verify nothing.
+fn check_publicness(members: &Map<String, Value>) -> Result<(), JwkError> {
+    if PRIVATE_MEMBERS
+        .iter()
+        .any(|name| members.contains_key(*name))
+    {
+        return Err(JwkError::NotPublic);
+    }
+    Ok(())
+}
+
+/// `use` is `sig` and `key_ops` has `verify`, where they are said (RFC 7517 §4.2, §4.3).
+fn check_use(members: &Map<String, Value>) -> Result<(), JwkError> {
+    if text(members, "use")?.is_some_and(|said| said != "sig") {
+        return Err(JwkError::OtherUse);
+    }
+    match members.get("key_ops") {
+        None => Ok(()),
+        Some(Value::Array(operations)) if operations.iter().any(|said| said == "verify") => Ok(()),
+        Some(_) => Err(JwkError::OtherUse),
+    }
+}
+
+/// The algorithms that the key may be used with: its own `alg`, or all of its kind (RFC 7517 §4.4).
+fn allowed_algorithms(
+    members: &Map<String, Value>,
+    kind: KeyKind,
+) -> Result<Vec<Algorithm>, JwkError> {
+    let fits = |algorithm: &Algorithm| algorithm.key_kind() == kind;
+    let Some(name) = text(members, "alg")? else {
+        return Ok(Algorithm::ALL.into_iter().filter(fits).collect());
+    };
+    let said: Algorithm = name.parse().map_err(|_| JwkError::OtherAlgorithm)?;
+    if !fits(&said) {
+        return Err(JwkError::OtherAlgorithm);
+    }
+    Ok(vec![said])
+}
+
+fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, JwkError> {
+    match members.get(name) {
+        None => Ok(None),
+        Some(Value::String(said)) => Ok(Some(said)),
+        Some(_) => Err(JwkError::Malformed),
+    }
+}
+
+fn unreadable(members: &Map<String, Value>) -> JwkError {
+    match members.get("kty").and_then(Value::as_str) {
+        Some("EC" | "OKP" | "RSA") | None => JwkError::Malformed,
+        Some(_) => JwkError::OtherKind,
+    }
+}
+
+fn material(parameters: &AlgorithmParameters) -> Result<(KeyKind, Material), JwkError> {
+    match parameters {
+        AlgorithmParameters::EllipticCurve(key) => elliptic_curve(key),
+        AlgorithmParameters::OctetKey(_) => Err(JwkError::NotPublic),
+        AlgorithmParameters::OctetKeyPair(key) => octet_key_pair(key),
+        AlgorithmParameters::RSA(key) => rsa(key),
+    }
+}
+
+fn rsa(key: &RSAKeyParameters) -> Result<(KeyKind, Material), JwkError> {
+    rsa_material(key.n.to_bytes_be(), key.e.to_bytes_be())
+}
+
+/// Checks modulus and exponent, big-endian without leading zeros, since parsing alone accepts too many.
+pub(crate) fn rsa_material(n: Vec<u8>, e: Vec<u8>) -> Result<(KeyKind, Material), JwkError> {
+    let bits = bit_length(&n);
+    if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
+        return Err(JwkError::RsaSize { bits });
+    }
+    let is_odd = |number: &[u8]| number.last().is_some_and(|byte| byte & 1 == 1);
+    if !is_odd(&n) || !is_odd(&e) || bit_length(&e) < 2 {
+        return Err(JwkError::Malformed);
+    }
+    Ok((KeyKind::Rsa, Material::Rsa { n, e }))
+}
+
+fn bit_length(number: &[u8]) -> usize {
+    let leading = number.first().map_or(0, |byte| byte.leading_zeros());
+    let leading = usize::try_from(leading).unwrap_or_default();
+    number.len().saturating_mul(8).saturating_sub(leading)
+}
+
+fn elliptic_curve(key: &EllipticCurveKeyParameters) -> Result<(KeyKind, Material), JwkError> {
+    let (kind, coordinate_bytes) = match key.curve {
+        EllipticCurve::P256 => (KeyKind::P256, 32),
+        EllipticCurve::P384 => (KeyKind::P384, 48),
+        EllipticCurve::P521 => (KeyKind::P521, 66),
+        EllipticCurve::Curve25519 | EllipticCurve::Curve448 => return Err(JwkError::OtherKind),
+    };
+    if key.x.len() != coordinate_bytes || key.y.len() != coordinate_bytes {
+        return Err(JwkError::Malformed);
+    }
+    let point = [&[UNCOMPRESSED_POINT], key.x.as_slice(), &key.y].concat();
+    Ok((kind, Material::Point(point)))
+}
+
+fn octet_key_pair(key: &OctetKeyPairParameters) -> Result<(KeyKind, Material), JwkError> {
+    match key.curve {
+        EllipticCurve::Curve25519 if key.x.len() == 32 => {
+            Ok((KeyKind::Ed25519, Material::Point(key.x.clone())))
+        }
+        EllipticCurve::Curve25519 => Err(JwkError::Malformed),
+        _ => Err(JwkError::OtherKind),
+    }
+}
+
+/// Why a JWK cannot verify access tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JwkError {
+    /// A member has the wrong type or form, or the key is none of its kind.
+    #[error("the key is malformed")]
+    Malformed,
+    /// A symmetric key, or one with its private part (RFC 7517 §9.2).
+    #[error("the key is not a public one")]
+    NotPublic,
+    /// `alg` is not known here, or does not fit the kind of key (RFC 7517 §4.4).
+    #[error("the key is for another algorithm")]
+    OtherAlgorithm,
+    /// The kind of key or its curve is not known here.
+    #[error("the key is of another kind")]
+    OtherKind,
+    /// `use` or `key_ops` do not allow signatures to be verified (RFC 7517 §4.2, §4.3).
+    #[error("the key is for another use")]
+    OtherUse,
+    /// An RSA modulus below 2048 bits is weak (RFC 7518 §3.3), one above 8192 a burden.
+    #[error("an RSA key of {bits} bits; 2048 to 8192 are accepted")]
+    RsaSize {
+        /// The length of the modulus.
+        bits: usize,
+    },
+}
+
+/// RFC 7518 §6.2.2, §6.3.2, §6.4.1 and RFC 8037 §2.
+const PRIVATE_MEMBERS: [&str; 8] = ["d", "dp", "dq", "k", "oth", "p", "q", "qi"];
+
+/// SEC 1 §2.3.3.
+const UNCOMPRESSED_POINT: u8 = 4;
+
+/// RFC 7518 §3.3.
+const MIN_RSA_BITS: usize = 2048;
+
+/// The largest key that aws-lc-rs verifies with.
+const MAX_RSA_BITS: usize = 8192;

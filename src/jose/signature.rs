@@ -1,0 +1,156 @@
+//! Key and bytes → verdict: whether a signature holds under one algorithm.
+//!
+//! aws-lc-rs parses a key for one algorithm; each allowed one is parsed when it is first needed
+//! and kept, which is worth 8 µs a verification on an RSA key.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use aws_lc_rs::hmac;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519,
+    ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+    RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
+    RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
+};
+
+use super::Algorithm;
+
+/// A key that verifies signatures under the algorithms it is bound to, and under no other.
+#[derive(Debug)]
+pub(crate) struct VerificationKey {
+    material: Material,
+    bindings: Vec<Binding>,
+}
+
+/// What aws-lc-rs makes a key of; its form has been checked.
+pub(crate) enum Material {
+    /// An uncompressed point on a NIST curve, or an Ed25519 public key.
+    Point(Vec<u8>),
+    /// Modulus and exponent, big-endian without leading zeros.
+    Rsa {
+        n: Vec<u8>,
+        e: Vec<u8>,
+    },
+    Secret(Box<hmac::Key>),
+}
+
+impl fmt::Debug for Material {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Point(_) => "Point",
+            Self::Rsa { .. } => "Rsa",
+            Self::Secret(_) => "Secret(redacted)",
+        })
+    }
+}
+
+struct Binding {
+    algorithm: Algorithm,
+    parsed: OnceLock<Option<ParsedPublicKey>>,
+}
+
+impl fmt::Debug for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.algorithm.fmt(f)
+    }
+}
+
+impl VerificationKey {
+    /// Binds a key to its algorithms and tries the first of them, so that a point off its curve is noticed at once.
+    pub(crate) fn new(material: Material, algorithms: &[Algorithm]) -> Option<Self> {
+        let bind = |&algorithm| Binding {
+            algorithm,
+            parsed: OnceLock::new(),
+        };
+        let key = Self {
+            material,
+            bindings: algorithms.iter().map(bind).collect(),
+        };
+        let first = key.bindings.first()?;
+        let usable = match key.material {
+            Material::Secret(_) => true,
+            Material::Point(_) | Material::Rsa { .. } => key.parsed(first).is_some(),
+        };
+        usable.then_some(key)
+    }
+
+    /// The key of one HMAC algorithm.
+    pub(crate) fn from_secret(secret: &[u8], algorithm: Algorithm) -> Option<Self> {
+        let hash = match algorithm {
+            Algorithm::Hs256 => hmac::HMAC_SHA256,
+            Algorithm::Hs384 => hmac::HMAC_SHA384,
+            Algorithm::Hs512 => hmac::HMAC_SHA512,
+            _ => return None,
+        };
+        Self::new(
+            Material::Secret(Box::new(hmac::Key::new(hash, secret))),
+            &[algorithm],
+        )
+    }
+
+    pub(crate) fn allows(&self, algorithm: Algorithm) -> bool {
+        self.bindings
+            .iter()
+            .any(|binding| binding.algorithm == algorithm)
+    }
+
+    pub(crate) fn algorithms(&self) -> impl Iterator<Item = Algorithm> + '_ {
+        self.bindings.iter().map(|binding| binding.algorithm)
+    }
+
+    /// Whether `signature` is this key's over `message`; `false` for any algorithm that the key is not bound to.
+    pub(crate) fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        let Some(binding) = self
+            .bindings
+            .iter()
+            .find(|binding| binding.algorithm == algorithm)
+        else {
+            return false;
+        };
+        match &self.material {
+            Material::Secret(key) => hmac::verify(key, message, signature).is_ok(),
+            Material::Point(_) | Material::Rsa { .. } => self
+                .parsed(binding)
+                .is_some_and(|key| key.verify_sig(message, signature).is_ok()),
+        }
+    }
+
+    fn parsed<'a>(&'a self, binding: &'a Binding) -> Option<&'a ParsedPublicKey> {
+        let parse = || match &self.material {
+            Material::Point(bytes) => {
+                ParsedPublicKey::new(point_parameters(binding.algorithm)?, bytes).ok()
+            }
+            Material::Rsa { n, e } => {
+                let components = RsaPublicKeyComponents { n, e };
+                components
+                    .to_parsed_public_key(rsa_parameters(binding.algorithm)?)
+                    .ok()
+            }
+            Material::Secret(_) => None,
+        };
+        binding.parsed.get_or_init(parse).as_ref()
+    }
+}
+
+fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
+    match algorithm {
+        Algorithm::Rs256 => Some(&RSA_PKCS1_2048_8192_SHA256),
+        Algorithm::Rs384 => Some(&RSA_PKCS1_2048_8192_SHA384),
+        Algorithm::Rs512 => Some(&RSA_PKCS1_2048_8192_SHA512),
+        Algorithm::Ps256 => Some(&RSA_PSS_2048_8192_SHA256),
+        Algorithm::Ps384 => Some(&RSA_PSS_2048_8192_SHA384),
+        Algorithm::Ps512 => Some(&RSA_PSS_2048_8192_SHA512),
+        _ => None,
+    }
+}
+
+pub(super) fn point_parameters(algorithm: Algorithm) -> Option<&'static dyn VerificationAlgorithm> {
+    match algorithm {
+        Algorithm::Es256 => Some(&ECDSA_P256_SHA256_FIXED),
+        Algorithm::Es384 => Some(&ECDSA_P384_SHA384_FIXED),
+        Algorithm::Es512 => Some(&ECDSA_P521_SHA512_FIXED),
+        Algorithm::EdDsa => Some(&ED25519),
+        _ => None,
+    }
+}

@@ -1,0 +1,204 @@
+//! A JWK set → keys ([RFC 7517 §5]); what is unusable is counted, not fatal.
+//!
+//! [RFC 7517 §5]: https://www.rfc-editor.org/rfc/rfc7517#section-5
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::jose::Algorithm;
+use crate::jose::jwk::{Jwk, JwkError};
+use crate::jose::signature::VerificationKey;
+
+/// One key that an issuer vouches for.
+#[derive(Debug)]
+pub(crate) struct Key {
+    id: Option<String>,
+    thumbprint: String,
+    verification: VerificationKey,
+}
+
+impl Key {
+    /// Whether `signature` is this key's over `message`.
+    pub(crate) fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        self.verification.verifies(algorithm, message, signature)
+    }
+
+    pub(crate) fn allows(&self, algorithm: Algorithm) -> bool {
+        self.verification.allows(algorithm)
+    }
+
+    fn is_same_as(&self, other: &Self) -> bool {
+        self.id == other.id
+            && self.thumbprint == other.thumbprint
+            && self
+                .verification
+                .algorithms()
+                .eq(other.verification.algorithms())
+    }
+}
+
+impl From<Jwk> for Key {
+    fn from(jwk: Jwk) -> Self {
+        Self {
+            id: jwk.key_id,
+            thumbprint: jwk.thumbprint,
+            verification: jwk.key,
+        }
+    }
+}
+
+/// The keys of one issuer as they were at one moment, under its exact name.
+#[derive(Debug)]
+pub(crate) struct KeySet {
+    issuer: String,
+    /// Counts the sets that this issuer has had, from 1.
+    edition: u64,
+    keys: Vec<Arc<Key>>,
+    by_id: HashMap<String, Vec<Arc<Key>>>,
+    /// A shared secret serves whatever `kid` a token names.
+    ignores_ids: bool,
+}
+
+impl KeySet {
+    fn new(issuer: String, keys: Vec<Arc<Key>>) -> Self {
+        let by_id = index(&keys);
+        Self {
+            issuer,
+            edition: 1,
+            keys,
+            by_id,
+            ignores_ids: false,
+        }
+    }
+
+    /// The set of one shared secret, once for each HMAC that it may be used with.
+    pub(crate) fn of_secret(issuer: String, secret: &[u8], algorithms: &[Algorithm]) -> Self {
+        let key = |&algorithm| {
+            let verification = VerificationKey::from_secret(secret, algorithm)?;
+            Some(Arc::new(Key {
+                id: None,
+                thumbprint: String::new(),
+                verification,
+            }))
+        };
+        let keys = algorithms.iter().filter_map(key).collect();
+        Self {
+            ignores_ids: true,
+            ..Self::new(issuer, keys)
+        }
+    }
+
+    /// The set of configured keys; where none has a name, they serve whatever `kid` a token names.
+    pub(crate) fn of_public_keys(issuer: String, keys: Vec<Jwk>) -> Self {
+        let keys: Vec<_> = keys
+            .into_iter()
+            .map(|jwk| Arc::new(Key::from(jwk)))
+            .collect();
+        let ignores_ids = keys.iter().all(|key| key.id.is_none());
+        Self {
+            ignores_ids,
+            ..Self::new(issuer, keys)
+        }
+    }
+
+    /// The exact value of `iss` in the tokens of these keys.
+    pub(crate) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    pub(crate) fn edition(&self) -> u64 {
+        self.edition
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The keys that a token may be signed with: those of its `kid` where it names one, else all.
+    pub(crate) fn named(&self, id: Option<&str>) -> &[Arc<Key>] {
+        match id {
+            Some(id) if !self.ignores_ids => {
+                self.by_id.get(id).map(Vec::as_slice).unwrap_or_default()
+            }
+            _ => &self.keys,
+        }
+    }
+
+    /// Whether a later set may have a key for a token that none of these has signed. A key without
+    /// a name can only be known by trying, so it may have been replaced unnoticed.
+    pub(crate) fn may_lack_key(&self, id: Option<&str>) -> bool {
+        !self.ignores_ids && id.is_none_or(|id| !self.by_id.contains_key(id))
+    }
+
+    /// Follows `earlier`: takes the keys that have not changed from it, so that what they verified stays verified.
+    pub(crate) fn succeeding(mut self, earlier: Option<&Self>) -> Self {
+        let Some(earlier) = earlier else {
+            return self;
+        };
+        self.edition = earlier.edition.saturating_add(1);
+        if earlier.issuer == self.issuer {
+            let carried = self
+                .keys
+                .into_iter()
+                .map(|key| earlier.same_as(&key).unwrap_or(key));
+            self.keys = carried.collect();
+            self.by_id = index(&self.keys);
+        }
+        self
+    }
+
+    fn same_as(&self, key: &Key) -> Option<Arc<Key>> {
+        let candidates = self.named(key.id.as_deref());
+        candidates
+            .iter()
+            .find(|known| known.is_same_as(key))
+            .map(Arc::clone)
+    }
+}
+
+fn index(keys: &[Arc<Key>]) -> HashMap<String, Vec<Arc<Key>>> {
+    let mut by_id = HashMap::<String, Vec<Arc<Key>>>::new();
+    for key in keys {
+        if let Some(id) = &key.id {
+            by_id.entry(id.clone()).or_default().push(Arc::clone(key));
+        }
+    }
+    by_id
+}
+
+/// Reads a JWK set, key by key.
+///
+/// # Errors
+/// [`KeySetError`] when no usable key is in it.
+pub(crate) fn read(issuer: String, body: &[u8]) -> Result<(KeySet, Vec<JwkError>), KeySetError> {
+    let document: Value = serde_json::from_slice(body).map_err(|_| KeySetError::Malformed)?;
+    let members = document
+        .get("keys")
+        .and_then(Value::as_array)
+        .ok_or(KeySetError::Malformed)?;
+    let mut keys = Vec::new();
+    let mut unusable = Vec::new();
+    for member in members {
+        match Jwk::parse(member) {
+            Ok(jwk) => keys.push(Arc::new(Key::from(jwk))),
+            Err(error) => unusable.push(error),
+        }
+    }
+    if keys.is_empty() {
+        return Err(KeySetError::NoUsableKey {
+            unusable: unusable.len(),
+        });
+    }
+    Ok((KeySet::new(issuer, keys), unusable))
+}
+
+/// Why a document is no key set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum KeySetError {
+    #[error("its key set is malformed")]
+    Malformed,
+    #[error("its key set has no usable key ({unusable} unusable)")]
+    NoUsableKey { unusable: usize },
+}

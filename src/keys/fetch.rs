@@ -1,0 +1,167 @@
+//! The one outbound HTTP client: a deadline, a size limit, https.
+
+use std::time::Duration;
+
+use reqwest::redirect::{Attempt, Policy};
+use tokio::sync::OnceCell;
+use url::Url;
+
+use crate::issuer::is_loopback;
+
+/// Fetches small documents from issuers.
+///
+/// On loopback no proxy is asked. The client for the rest of the world is built when it is first
+/// needed, since merging the system's root certificates with our own takes tens of milliseconds.
+#[derive(Debug, Default)]
+pub(crate) struct Client {
+    loopback: OnceCell<reqwest::Client>,
+    world: OnceCell<reqwest::Client>,
+}
+
+impl Client {
+    /// The body of a 200 answer, whatever its media type.
+    ///
+    /// # Errors
+    /// [`FetchError`]; it carries nothing of what the server sent.
+    pub(crate) async fn get(&self, url: &Url) -> Result<Vec<u8>, FetchError> {
+        let request = self
+            .http_for(url)
+            .await?
+            .get(url.clone())
+            .header("accept", "application/json");
+        let response = request
+            .send()
+            .await
+            .map_err(|error| FetchError::of(&error))?;
+        if response.status() != reqwest::StatusCode::OK {
+            return Err(FetchError::Status(response.status().as_u16()));
+        }
+        body(response).await
+    }
+
+    /// The body of the answer to a JSON document that is posted, whatever the answer's status.
+    ///
+    /// # Errors
+    /// [`FetchError`]; it carries nothing of what the server sent.
+    #[cfg(feature = "dev-issuer")]
+    pub(crate) async fn post(&self, url: &Url, json: String) -> Result<Vec<u8>, FetchError> {
+        let request = self
+            .http_for(url)
+            .await?
+            .post(url.clone())
+            .header("content-type", "application/json");
+        let response = request
+            .body(json)
+            .send()
+            .await
+            .map_err(|error| FetchError::of(&error))?;
+        body(response).await
+    }
+
+    async fn http_for(&self, url: &Url) -> Result<&reqwest::Client, FetchError> {
+        match url.scheme() {
+            "http" if is_loopback(url) => {
+                self.loopback
+                    .get_or_try_init(async || loopback_client())
+                    .await
+            }
+            "https" => self.world.get_or_try_init(async || world_client()).await,
+            _ => Err(FetchError::NotHttps),
+        }
+    }
+}
+
+async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, FetchError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| FetchError::of(&error))?
+    {
+        if body.len().saturating_add(chunk.len()) > MAX_BODY_BYTES {
+            return Err(FetchError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn loopback_client() -> Result<reqwest::Client, FetchError> {
+    let no_roots: [reqwest::Certificate; 0] = [];
+    let builder = builder().no_proxy().tls_certs_only(no_roots);
+    builder.build().map_err(|_| FetchError::Client)
+}
+
+fn world_client() -> Result<reqwest::Client, FetchError> {
+    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+    let roots = roots.filter_map(|root| reqwest::Certificate::from_der(root).ok());
+    builder()
+        .tls_certs_merge(roots)
+        .build()
+        .map_err(|_| FetchError::Client)
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!(
+            env!("CARGO_PKG_NAME"),
+            "/",
+            env!("CARGO_PKG_VERSION")
+        ))
+        .redirect(Policy::custom(follow_within_origin))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+}
+
+fn follow_within_origin(attempt: Attempt<'_>) -> reqwest::redirect::Action {
+    let same_origin = attempt
+        .previous()
+        .first()
+        .is_some_and(|first| first.origin() == attempt.url().origin());
+    if same_origin && attempt.previous().len() <= MAX_REDIRECTS {
+        attempt.follow()
+    } else {
+        attempt.stop()
+    }
+}
+
+/// Why a document could not be fetched; nothing of the server's answer is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FetchError {
+    #[error("the HTTP client could not be made")]
+    Client,
+    #[error("no connection could be made")]
+    Connect,
+    #[error("the connection broke")]
+    Interrupted,
+    #[error("its URL is not https")]
+    NotHttps,
+    #[error("the answer had status {0}")]
+    Status(u16),
+    #[error("the answer took too long")]
+    Timeout,
+    #[error("the answer is larger than {MAX_BODY_BYTES} bytes")]
+    TooLarge,
+}
+
+impl FetchError {
+    fn of(error: &reqwest::Error) -> Self {
+        if error.is_timeout() {
+            Self::Timeout
+        } else if error.is_connect() {
+            Self::Connect
+        } else {
+            Self::Interrupted
+        }
+    }
+}
+
+/// Room for more than a thousand RSA keys.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+const MAX_REDIRECTS: usize = 3;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Below the idle time after which issuers' load balancers close a connection.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);

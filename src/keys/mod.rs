@@ -1,0 +1,204 @@
+//! Key wanted → the issuer's key; a thread of its own fetches.
+//!
+//! Finding a key reads an atomic pointer and never waits. A key that is not there is asked for
+//! ([`IssuerKeys::wanted`]), and everybody who waits for it waits for the same fetch.
+
+pub(crate) mod discovery;
+pub(crate) mod document;
+pub(crate) mod fetch;
+pub(crate) mod freshness;
+mod keeper;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::{ArcSwapOption, Guard};
+use tokio::sync::{Notify, watch};
+
+use crate::counters::Counters;
+use crate::issuer::{Issuer, KeySource, Name};
+use crate::jose::public_key;
+use document::KeySet;
+use freshness::{Freshness, Refresh};
+pub(crate) use keeper::{FetchFailure, Keeper};
+
+/// The keys of one issuer, for all workers.
+#[derive(Debug)]
+pub(crate) struct IssuerKeys {
+    pub(crate) issuer: Issuer,
+    current: ArcSwapOption<KeySet>,
+    state: Mutex<State>,
+    /// The number of the last fetch that has ended, and whether it brought keys.
+    ended: watch::Sender<Ended>,
+    called: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    freshness: Freshness,
+    /// A fetch is under way or called for; whoever wants a key waits for it.
+    fetching: bool,
+    problem: Option<FetchFailure>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Ended {
+    number: u64,
+    brought_keys: bool,
+}
+
+/// What becomes of a wish for a key.
+#[derive(Debug)]
+pub(crate) enum Wish {
+    /// Other keys have come meanwhile: look again.
+    Arrived,
+    /// A fetch is under way.
+    Fetching(Fetch),
+    /// None is made for it: too many were, or none could help.
+    Denied,
+    /// The last fetch failed a moment ago.
+    Failing(Duration),
+}
+
+/// A fetch that many may wait for.
+#[derive(Debug)]
+pub(crate) struct Fetch {
+    number: u64,
+    ended: watch::Receiver<Ended>,
+}
+
+impl Fetch {
+    /// Waits until the fetch has ended, and says whether it brought keys.
+    pub(crate) async fn brought_keys(mut self) -> bool {
+        let number = self.number;
+        let ended = self.ended.wait_for(|ended| ended.number >= number).await;
+        ended.is_ok_and(|ended| ended.brought_keys)
+    }
+}
+
+impl IssuerKeys {
+    pub(crate) fn new(issuer: Issuer) -> Self {
+        let fetching = issuer.fetching;
+        let keys = Self {
+            current: ArcSwapOption::empty(),
+            state: Mutex::new(State {
+                freshness: Freshness::new(
+                    fetching.cooldown,
+                    fetching.cache_max_age,
+                    Instant::now(),
+                ),
+                fetching: true,
+                problem: None,
+            }),
+            ended: watch::Sender::default(),
+            called: Notify::new(),
+            issuer,
+        };
+        if let (Name::Fixed(name), None) = (&keys.issuer.name, &keys.issuer.discovery) {
+            keys.current
+                .store(configured(&keys.issuer, name.clone()).map(Arc::new));
+        }
+        keys
+    }
+
+    /// The keys as they are now; `None` until they have been had once.
+    pub(crate) fn current(&self) -> Guard<Option<Arc<KeySet>>> {
+        self.current.load()
+    }
+
+    /// Whether `iss` selects this issuer: to the letter once its name is known, before that up to a trailing slash.
+    pub(crate) fn is_named(&self, iss: &str) -> bool {
+        match (&self.issuer.name, &*self.current(), &self.issuer.discovery) {
+            (Name::Fixed(name), _, _) => iss == name,
+            (Name::Discovered, Some(set), _) => iss == set.issuer(),
+            (Name::Discovered, None, Some(base)) => discovery::names(iss, base),
+            (Name::Discovered, None, None) => false,
+        }
+    }
+
+    /// Whether anything is ever fetched for this issuer.
+    pub(crate) fn is_fetched(&self) -> bool {
+        self.issuer.discovery.is_some() || matches!(self.issuer.keys, KeySource::JwksUri(_))
+    }
+
+    /// Which of its key sets the issuer is at; 0 before the first.
+    pub(crate) fn edition(&self) -> u64 {
+        self.current().as_ref().map_or(0, |set| set.edition())
+    }
+
+    /// Asks for a key that was not in the set of this edition.
+    pub(crate) fn wanted(&self, edition: u64, counters: &Counters, now: Instant) -> Wish {
+        if !self.is_fetched() || (self.is_configured() && edition > 0) {
+            return Wish::Denied;
+        }
+        let mut state = self.state();
+        if self.edition() != edition {
+            return Wish::Arrived;
+        }
+        counters.count_unknown_key();
+        if !state.fetching {
+            match state.freshness.draw(now) {
+                Refresh::Allowed => {}
+                Refresh::Denied => {
+                    counters.count_refresh_denied();
+                    return Wish::Denied;
+                }
+                Refresh::Failing(pause) => return Wish::Failing(pause),
+            }
+            state.fetching = true;
+            self.called.notify_one();
+        }
+        let ended = self.ended.subscribe();
+        let number = ended.borrow().number.saturating_add(1);
+        Wish::Fetching(Fetch { number, ended })
+    }
+
+    /// Whether keys have been had, or why not.
+    pub(crate) fn problem(&self) -> Option<Problem> {
+        if self.current().is_some() {
+            return None;
+        }
+        Some(
+            self.state()
+                .problem
+                .map_or(Problem::Fetching, Problem::Failed),
+        )
+    }
+
+    /// Whether the keys themselves are configured, so that no fetch can bring another.
+    fn is_configured(&self) -> bool {
+        matches!(
+            self.issuer.keys,
+            KeySource::PublicKey(_) | KeySource::Secret(_)
+        )
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The keys that are configured rather than fetched, under the issuer's exact name.
+fn configured(issuer: &Issuer, name: String) -> Option<KeySet> {
+    match &issuer.keys {
+        KeySource::Secret(secret) => Some(KeySet::of_secret(
+            name,
+            secret.as_bytes(),
+            &issuer.algorithms,
+        )),
+        KeySource::PublicKey(text) => {
+            let keys = public_key::read(text).unwrap_or_default();
+            Some(KeySet::of_public_keys(name, keys))
+        }
+        KeySource::Discovered | KeySource::JwksUri(_) => None,
+    }
+}
+
+/// Why an issuer's keys are not there yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Problem {
+    #[error("{0}")]
+    Failed(FetchFailure),
+    #[error("its keys are being fetched")]
+    Fetching,
+}

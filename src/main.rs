@@ -1,0 +1,7 @@
+//! The service as a program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    actix_resource_server::service::run()
+}

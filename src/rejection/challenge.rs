@@ -1,0 +1,101 @@
+//! `WWW-Authenticate`: what a caller must bring instead ([RFC 6750 §3], [RFC 9110 §11.6.1]).
+//!
+//! [RFC 6750 §3]: https://www.rfc-editor.org/rfc/rfc6750#section-3
+//! [RFC 9110 §11.6.1]: https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1
+
+use std::fmt;
+
+use actix_web::http::header::{HeaderValue, InvalidHeaderValue, TryIntoHeaderValue};
+use actix_web::web::Bytes;
+use actix_web_httpauth::extractors::bearer::Error as BearerError;
+use actix_web_httpauth::headers::www_authenticate::Challenge;
+
+/// A `Bearer` challenge, its parameters separated by commas.
+///
+/// ```text
+/// Bearer realm="api", error="insufficient_scope", error_description="…", scope="read:messages"
+/// ```
+///
+/// Every text in it is a constant of this crate or of the application's `scope!`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BearerChallenge {
+    error: Option<BearerError>,
+    description: Option<&'static str>,
+    scope: Option<String>,
+}
+
+impl BearerChallenge {
+    /// What is asked of a caller who brought no credentials: no error code (RFC 6750 §3.1).
+    pub(crate) fn plain() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn of(error: BearerError, description: &'static str) -> Self {
+        Self {
+            error: Some(error),
+            description: Some(description),
+            scope: None,
+        }
+    }
+
+    /// Names the scopes that would do.
+    pub(crate) fn with_scope(mut self, scopes: &[&str]) -> Self {
+        self.scope = (!scopes.is_empty()).then(|| scopes.join(" "));
+        self
+    }
+}
+
+impl fmt::Display for BearerChallenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, r#"Bearer realm="{REALM}""#)?;
+        if let Some(error) = &self.error {
+            write!(f, r#", error="{error}""#)?;
+        }
+        if let Some(description) = self.description {
+            write!(f, r#", error_description="{description}""#)?;
+        }
+        if let Some(scope) = &self.scope {
+            write!(f, r#", scope="{scope}""#)?;
+        }
+        Ok(())
+    }
+}
+
+impl TryIntoHeaderValue for BearerChallenge {
+    type Error = InvalidHeaderValue;
+
+    fn try_into_value(self) -> Result<HeaderValue, InvalidHeaderValue> {
+        HeaderValue::from_maybe_shared(self.to_bytes())
+    }
+}
+
+impl Challenge for BearerChallenge {
+    fn to_bytes(&self) -> Bytes {
+        Bytes::from(self.to_string())
+    }
+}
+
+const REALM: &str = "api";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_challenge_has_no_error_code() {
+        assert_eq!(
+            BearerChallenge::plain().to_string(),
+            r#"Bearer realm="api""#
+        );
+    }
+
+    #[test]
+    fn parameters_are_separated_by_commas() {
+        let challenge = BearerChallenge::of(BearerError::InsufficientScope, "too little")
+            .with_scope(&["a", "b"]);
+        assert_eq!(
+            challenge.to_string(),
+            r#"Bearer realm="api", error="insufficient_scope", error_description="too little", scope="a b""#
+        );
+    }
+}

@@ -1,0 +1,74 @@
+//! The JSON body of every refusal ([RFC 9457 §3]).
+//!
+//! [RFC 9457 §3]: https://www.rfc-editor.org/rfc/rfc9457#section-3
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use serde::Serialize;
+
+/// A problem document, `application/problem+json`; its texts are constants.
+#[derive(Debug, Serialize)]
+pub(crate) struct Problem {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    required_scopes: Option<Vec<&'static str>>,
+    /// All ways to fulfil the demand, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alternatives: Vec<Vec<&'static str>>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, detail: &'static str) -> Self {
+        Self {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail,
+            required_scopes: None,
+            alternatives: Vec::new(),
+        }
+    }
+
+    /// Lists the scopes that would do: those of the first way, and all ways where there are several.
+    pub(crate) fn requiring(mut self, alternatives: &[Vec<&'static str>]) -> Self {
+        self.required_scopes = alternatives.first().cloned();
+        if alternatives.len() > 1 {
+            self.alternatives = alternatives.to_vec();
+        }
+        self
+    }
+
+    /// The response that `response` has been prepared for, with this body.
+    pub(crate) fn into_body_of(self, mut response: HttpResponseBuilder) -> HttpResponse {
+        response.insert_header((CONTENT_TYPE, "application/problem+json"));
+        response.insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
+        response.json(self)
+    }
+
+    fn into_response(self, status: StatusCode) -> HttpResponse {
+        self.into_body_of(HttpResponse::build(status))
+    }
+}
+
+/// 404 for a path that is not there.
+pub(crate) fn not_found() -> HttpResponse {
+    let status = StatusCode::NOT_FOUND;
+    Problem::new(status, "There is nothing at this path.").into_response(status)
+}
+
+/// 405 for a path that is there, but not with this method; `allow` lists those that it has (RFC 9110 §15.5.6).
+pub(crate) fn method_not_allowed(allow: &str) -> HttpResponse {
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    let mut response = HttpResponse::build(status);
+    response.insert_header((ALLOW, allow));
+    Problem::new(
+        status,
+        "This path does not have this method; Allow lists those that it has.",
+    )
+    .into_body_of(response)
+}

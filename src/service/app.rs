@@ -1,0 +1,202 @@
+//! Settings → a running server.
+
+use std::sync::Arc;
+
+use actix_cors::Cors;
+use actix_web::dev::Server;
+use actix_web::http::header::{
+    AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use actix_web::middleware::{Condition, from_fn};
+use actix_web::{App, HttpServer, web};
+
+use super::commands::Failure;
+use super::metrics::Metrics;
+use super::settings::{self, Settings, Trust};
+use super::{probes, request_log, routes, shutdown};
+use crate::Verifier;
+use crate::issuer::Issuer;
+use crate::rejection::problem;
+
+/// Serves the API, and the development issuer where there is one, until told to stop.
+///
+/// # Errors
+/// An address cannot be listened on, or the system gives no thread.
+pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
+    for note in &settings.notes {
+        log::info!("{note}");
+    }
+    let Trusted {
+        issuers,
+        companion,
+        any_loopback_origin,
+    } = trusted(settings.trust)?;
+    let verifier = Verifier::start(issuers)?;
+    let cors = CorsRule {
+        settings: settings.cors,
+        any_loopback_origin,
+    };
+    let api = listen(&settings.server, cors, &verifier)?;
+    for row in routes::api().rows().chain(probes::api().rows()) {
+        log::info!("{} {}: {}", row.method, row.path, row.requirement);
+    }
+    run(api, companion).await
+}
+
+/// Whose tokens are accepted, and the server that issues them where it is our own.
+struct Trusted {
+    issuers: Vec<Issuer>,
+    companion: Option<Server>,
+    any_loopback_origin: bool,
+}
+
+#[cfg(feature = "dev-issuer")]
+fn trusted(trust: Trust) -> Result<Trusted, Failure> {
+    use super::dev_issuer::DevIssuer;
+
+    match trust {
+        Trust::Issuers(issuers) => Ok(Trusted {
+            issuers,
+            companion: None,
+            any_loopback_origin: false,
+        }),
+        Trust::DevIssuer { port, issuer } => {
+            let issuer = issuer.default_audience(DEV_AUDIENCE);
+            let audience = issuer.first_audience().to_owned();
+            let bound = DevIssuer::bind(port, audience.clone());
+            let companion = bound.map_err(|error| Failure::BindDevIssuer { port, error })?;
+            log::warn!(
+                "FOR DEVELOPMENT ONLY: tokens are issued to anybody at {url} for the audience {audience}",
+                url = companion.url()
+            );
+            let issuer = issuer.base_url(companion.url());
+            let issuer = issuer.build()?;
+            Ok(Trusted {
+                issuers: vec![issuer],
+                companion: Some(companion.run()?),
+                any_loopback_origin: true,
+            })
+        }
+    }
+}
+
+#[cfg(not(feature = "dev-issuer"))]
+fn trusted(trust: Trust) -> Result<Trusted, Failure> {
+    let Trust::Issuers(issuers) = trust;
+    Ok(Trusted {
+        issuers,
+        companion: None,
+        any_loopback_origin: false,
+    })
+}
+
+fn listen(
+    server: &settings::Server,
+    cors: CorsRule,
+    verifier: &Verifier,
+) -> Result<Server, Failure> {
+    let verifier = verifier.clone();
+    let metrics = web::Data::new(Metrics::of(verifier.clone()));
+    let cors = Arc::new(cors);
+    let app = move || {
+        App::new()
+            .app_data(web::Data::new(verifier.clone()))
+            .app_data(metrics.clone())
+            .service(routes::api().verified_by(verifier.clone()))
+            .service(probes::api().verified_by(verifier.clone()))
+            .default_service(web::to(|| std::future::ready(problem::not_found())))
+            .wrap(Condition::new(cors.allows_any_origin(), cors.middleware()))
+            .wrap(Condition::new(
+                request_log::is_on(),
+                from_fn(request_log::log_request),
+            ))
+    };
+    let mut http = HttpServer::new(app)
+        .disable_signals()
+        .shutdown_timeout(server.shutdown_timeout.as_secs().max(1));
+    if let Some(workers) = server.workers {
+        http = http.workers(workers.get());
+    }
+    let address = (server.host.as_str(), server.port);
+    let failure = |error| Failure::Bind {
+        host: server.host.clone(),
+        port: server.port,
+        error,
+    };
+    let http = http.bind(address).map_err(failure)?;
+    for address in http.addrs() {
+        log::info!("listening on http://{address}");
+    }
+    Ok(http.run())
+}
+
+/// Runs until a signal comes; then answers everything that was accepted, and ends.
+async fn run(api: Server, companion: Option<Server>) -> Result<(), Failure> {
+    let stop = api.handle();
+    let companion = companion.map(|server| (server.handle(), actix_web::rt::spawn(server)));
+    actix_web::rt::spawn(async move {
+        match shutdown::told_to_stop().await {
+            Ok(signal) => log::info!("{signal}: answering what was accepted, then stopping"),
+            Err(error) => {
+                log::error!("signals cannot be waited for, so the service stops: {error}")
+            }
+        }
+        stop.stop(true).await;
+    });
+    api.await?;
+    if let Some((handle, _)) = companion {
+        handle.stop(false).await;
+    }
+    log::info!("stopped");
+    Ok(())
+}
+
+/// Which pages in browsers may call the API.
+struct CorsRule {
+    settings: settings::Cors,
+    any_loopback_origin: bool,
+}
+
+impl CorsRule {
+    fn allows_any_origin(&self) -> bool {
+        self.any_loopback_origin || !self.settings.allowed_origins.is_empty()
+    }
+
+    fn middleware(&self) -> Cors {
+        let seconds = usize::try_from(self.settings.max_age.as_secs()).unwrap_or(usize::MAX);
+        let mut cors = Cors::default()
+            .allowed_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+            .allowed_headers([AUTHORIZATION, CONTENT_TYPE, HeaderName::from_static("dpop")])
+            .expose_headers([
+                WWW_AUTHENTICATE,
+                RETRY_AFTER,
+                HeaderName::from_static("dpop-nonce"),
+            ])
+            .max_age(seconds);
+        for origin in &self.settings.allowed_origins {
+            cors = match origin.as_str() {
+                "*" => cors.allow_any_origin().send_wildcard(),
+                origin => cors.allowed_origin(origin),
+            };
+        }
+        self.with_loopback(cors)
+    }
+
+    #[cfg(feature = "dev-issuer")]
+    fn with_loopback(&self, cors: Cors) -> Cors {
+        if self.any_loopback_origin {
+            return cors
+                .allowed_origin_fn(|origin, _| super::dev_issuer::origin::is_loopback(origin));
+        }
+        cors
+    }
+
+    #[cfg(not(feature = "dev-issuer"))]
+    fn with_loopback(&self, cors: Cors) -> Cors {
+        cors
+    }
+}
+
+/// The one API that the development issuer issues tokens for, unless an audience is configured.
+#[cfg(feature = "dev-issuer")]
+const DEV_AUDIENCE: &str = "https://quickstarts/api";

@@ -1,0 +1,345 @@
+//! The issuer as its clients see it: every answer over the whole application.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use actix_web::body::to_bytes;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, ORIGIN};
+use actix_web::http::{Method, StatusCode};
+use actix_web::test::{TestRequest, call_service, init_service};
+use actix_web::web::{Bytes, Data, block};
+use data_encoding::BASE64URL_NOPAD;
+use serde_json::{Value, json};
+
+use crate::jose::Algorithm;
+use crate::test_kit::shared;
+
+use super::{DevIssuer, Provider, app, metadata};
+
+const URL: &str = "http://localhost:3011/";
+const AUDIENCE: &str = "https://api.test/";
+
+struct Seen {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Seen {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+async fn send(request: TestRequest) -> Seen {
+    let provider = Provider {
+        url: URL.to_owned(),
+        audience: AUDIENCE.to_owned(),
+        keys: shared(Algorithm::Rs256).into(),
+    };
+    let app = init_service(app(Data::new(provider))).await;
+    let response = call_service(&app, request.to_request()).await;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = to_bytes(response.into_body()).await.ok().unwrap();
+    Seen {
+        status,
+        headers,
+        body,
+    }
+}
+
+async fn ask(form: &str) -> Seen {
+    let request = TestRequest::post().uri("/oauth/token");
+    let typed = request.insert_header(("Content-Type", "application/x-www-form-urlencoded"));
+    send(typed.set_payload(form.to_owned())).await
+}
+
+fn decode(part: &str) -> Value {
+    serde_json::from_slice(&BASE64URL_NOPAD.decode(part.as_bytes()).unwrap()).unwrap()
+}
+
+/// The claims of a token whose signature is checked.
+fn claims(token: &str) -> Value {
+    let key = shared(Algorithm::Rs256);
+    let (input, signature) = token.rsplit_once('.').unwrap();
+    let (header, payload) = input.split_once('.').unwrap();
+    assert_eq!(
+        decode(header),
+        json!({"alg": "RS256", "kid": key.kid(), "typ": "at+jwt"})
+    );
+    // PKCS #1 v1.5 signs the same bytes the same way.
+    assert_eq!(
+        signature,
+        BASE64URL_NOPAD.encode(&key.sign(input.as_bytes()))
+    );
+    decode(payload)
+}
+
+#[actix_web::test]
+async fn both_discovery_paths_say_where_things_are() {
+    let openid = send(TestRequest::get().uri("/.well-known/openid-configuration")).await;
+    let expected = json!({
+        "issuer": URL,
+        "token_endpoint": "http://localhost:3011/oauth/token",
+        "jwks_uri": "http://localhost:3011/.well-known/jwks.json",
+        "grant_types_supported": ["client_credentials"],
+        "scopes_supported": ["read:messages", "write:messages"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+    });
+    assert_eq!((openid.status, openid.json()), (StatusCode::OK, expected));
+    let oauth = send(TestRequest::get().uri("/.well-known/oauth-authorization-server")).await;
+    assert_eq!(oauth.json(), openid.json());
+}
+
+#[actix_web::test]
+async fn the_key_set_holds_the_public_key() {
+    let seen = send(TestRequest::get().uri("/.well-known/jwks.json")).await;
+    let jwk = shared(Algorithm::Rs256).public_jwk();
+    assert_eq!(
+        (seen.status, seen.json()),
+        (StatusCode::OK, json!({"keys": [jwk]}))
+    );
+}
+
+#[actix_web::test]
+async fn each_client_is_given_its_scopes() {
+    let cases = [
+        ("demo", None),
+        ("demo-read", Some("read:messages")),
+        ("demo-write", Some("write:messages")),
+        ("demo-read-write", Some("read:messages write:messages")),
+    ];
+    for (client, scope) in cases {
+        let form = format!("grant_type=client_credentials&client_id={client}&client_secret=x");
+        let seen = ask(&form).await;
+        assert_eq!(seen.status, StatusCode::OK, "{client}");
+        assert_eq!(seen.header("cache-control"), Some("no-store"));
+        let answer = seen.json();
+        let token = answer["access_token"].as_str().unwrap();
+        let mut expected = json!({
+            "access_token": token, "token_type": "Bearer", "expires_in": 86_400,
+        });
+        let claims = claims(token);
+        let mut expected_claims = json!({
+            "iss": URL, "sub": format!("{client}@clients"), "aud": AUDIENCE,
+            "iat": claims["iat"], "exp": claims["iat"].as_u64().unwrap() + 86_400,
+            "azp": client, "client_id": client, "jti": claims["jti"],
+            "gty": "client-credentials",
+        });
+        if let Some(scope) = scope {
+            expected["scope"] = scope.into();
+            expected_claims["scope"] = scope.into();
+        }
+        assert_eq!(answer, expected);
+        assert_eq!(claims, expected_claims);
+        assert!(claims["jti"].is_string());
+    }
+}
+
+#[actix_web::test]
+async fn json_and_basic_are_understood_with_the_parameters_for_development() {
+    let request = TestRequest::post().uri("/oauth/token").insert_header((
+        AUTHORIZATION,
+        format!(
+            "Basic {}",
+            data_encoding::BASE64.encode(b"demo-read-write:x")
+        ),
+    ));
+    let body = json!({
+        "grant_type": "client_credentials", "audience": AUDIENCE,
+        "scope": "write:messages", "expires_in": 60, "sub": "somebody",
+    });
+    let answer = send(request.set_json(body)).await.json();
+    assert_eq!(
+        (&answer["scope"], &answer["expires_in"]),
+        (&json!("write:messages"), &json!(60))
+    );
+    let claims = claims(answer["access_token"].as_str().unwrap());
+    assert_eq!(claims["sub"], "somebody");
+    assert_eq!(claims["scope"], "write:messages");
+    assert_eq!(
+        claims["exp"].as_u64(),
+        claims["iat"].as_u64().map(|iat| iat + 60)
+    );
+}
+
+#[actix_web::test]
+async fn each_refusal_has_its_code_and_repeats_nothing() {
+    let good = "grant_type=client_credentials&client_id=demo-read&client_secret=x";
+    let cases = [
+        ("", 400, "invalid_request", "grant_type is missing"),
+        (
+            "grant_type=password",
+            400,
+            "unsupported_grant_type",
+            "this issuer knows no such grant type",
+        ),
+        (
+            "grant_type=client_credentials&client_id=secretive&client_secret=x",
+            401,
+            "invalid_client",
+            "no such client, or no client_secret",
+        ),
+        (
+            &format!("{good}&audience=secretive"),
+            403,
+            "access_denied",
+            "no API has that audience here",
+        ),
+        (
+            &format!("{good}&scope=write:messages"),
+            403,
+            "access_denied",
+            "the client was not granted that scope",
+        ),
+        (
+            &format!("{good}&expires_in=0"),
+            400,
+            "invalid_request",
+            "expires_in is a number of seconds from 1 to 604800",
+        ),
+        (
+            &format!("{good}&scope=a&scope=b"),
+            400,
+            "invalid_request",
+            "the body is neither a form nor a JSON object of texts and numbers, or repeats a name",
+        ),
+        (
+            &"x".repeat(64 * 1024 + 1),
+            413,
+            "invalid_request",
+            "the body is larger than 64 KiB",
+        ),
+    ];
+    for (form, status, code, description) in cases {
+        let seen = ask(form).await;
+        let expected = json!({"error": code, "error_description": description});
+        assert_eq!((seen.status.as_u16(), seen.json()), (status, expected));
+        assert_eq!(seen.header("cache-control"), Some("no-store"));
+        assert_eq!(seen.header("www-authenticate"), None);
+    }
+}
+
+#[actix_web::test]
+async fn a_client_that_tried_the_header_is_challenged() {
+    let request = TestRequest::post()
+        .uri("/oauth/token")
+        .insert_header((AUTHORIZATION, "Basic !"))
+        .set_payload("grant_type=client_credentials");
+    let seen = send(request).await;
+    assert_eq!(seen.status, StatusCode::UNAUTHORIZED);
+    let challenge = Some(r#"Basic realm="development issuer""#);
+    assert_eq!(seen.header("www-authenticate"), challenge);
+}
+
+#[actix_web::test]
+async fn unknown_paths_and_methods_are_json_errors() {
+    let seen = send(TestRequest::get().uri("/elsewhere")).await;
+    let expected = json!({"error": "not_found", "error_description": "there is nothing here"});
+    assert_eq!(
+        (seen.status, seen.json()),
+        (StatusCode::NOT_FOUND, expected)
+    );
+
+    let cases = [
+        (Method::GET, "/oauth/token", "POST"),
+        (Method::POST, "/", "GET, HEAD"),
+        (Method::DELETE, "/.well-known/jwks.json", "GET, HEAD"),
+    ];
+    for (method, path, allowed) in cases {
+        let seen = send(TestRequest::default().method(method).uri(path)).await;
+        assert_eq!(seen.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert_eq!(seen.header("allow"), Some(allowed), "{path}");
+        assert_eq!(seen.json()["error"], "method_not_allowed", "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn every_answer_is_for_loopback_origins_alone() {
+    let paths = ["/", "/.well-known/jwks.json", "/oauth/token", "/elsewhere"];
+    for path in paths {
+        for (origin, allowed) in [
+            ("http://localhost:5173", Some("http://localhost:5173")),
+            ("https://example.com", None),
+        ] {
+            let request = TestRequest::get().uri(path).insert_header((ORIGIN, origin));
+            let seen = send(request).await;
+            assert_eq!(
+                seen.header("access-control-allow-origin"),
+                allowed,
+                "{path} {origin}"
+            );
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_preflight_is_answered() {
+    let request = TestRequest::default()
+        .method(Method::OPTIONS)
+        .uri("/oauth/token")
+        .insert_header((ORIGIN, "http://127.0.0.1:3000"))
+        .insert_header(("Access-Control-Request-Method", "POST"))
+        .insert_header((
+            "Access-Control-Request-Headers",
+            "authorization,content-type",
+        ));
+    let seen = send(request).await;
+    assert_eq!(seen.status, StatusCode::OK);
+    let origin = seen.header("access-control-allow-origin");
+    assert_eq!(origin, Some("http://127.0.0.1:3000"));
+    let headers = seen.header("access-control-allow-headers").unwrap();
+    assert!(
+        headers.contains("authorization") && headers.contains("content-type"),
+        "{headers}"
+    );
+}
+
+#[actix_web::test]
+async fn the_page_is_html_that_runs_nothing() {
+    let seen = send(TestRequest::get().uri("/")).await;
+    assert_eq!(seen.status, StatusCode::OK);
+    assert_eq!(
+        seen.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    let policy = seen.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none';"), "{policy}");
+}
+
+/// The body of an answer over a real connection.
+fn fetch(address: SocketAddr, path: &str) -> Value {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    serde_json::from_str(body).unwrap()
+}
+
+#[actix_web::test]
+async fn it_serves_on_every_loopback_address_until_its_handle_stops_it() {
+    let issuer = DevIssuer::bind(0, AUDIENCE.to_owned()).unwrap();
+    let url = issuer.url().to_owned();
+    let address = |listener: &TcpListener| listener.local_addr().unwrap();
+    let addresses: Vec<_> = issuer.listeners.iter().map(address).collect();
+    let server = issuer.run().unwrap();
+    let handle = server.handle();
+    let running = actix_web::rt::spawn(server);
+    for address in addresses {
+        let (document, jwks) = (metadata::OPENID, metadata::JWKS);
+        let document = block(move || fetch(address, document)).await.unwrap();
+        assert_eq!(document["issuer"], url);
+        let jwks = block(move || fetch(address, jwks)).await.unwrap();
+        assert_eq!(jwks["keys"][0]["alg"], "RS256");
+    }
+    handle.stop(false).await;
+    running.await.unwrap().unwrap();
+}

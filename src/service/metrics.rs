@@ -1,0 +1,109 @@
+//! Counters → OpenMetrics.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use crate::Verifier;
+use crate::counters::{Fetched, Refusal};
+
+/// Everything that is measured, ready to be scraped.
+#[derive(Debug)]
+pub(crate) struct Metrics(Registry);
+
+impl Metrics {
+    pub(crate) fn of(verifier: Verifier) -> Self {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Counted(verifier)));
+        Self(registry)
+    }
+
+    /// The exposition text.
+    ///
+    /// # Errors
+    /// Never in practice: the text is written to memory.
+    pub(crate) fn encode(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.0)?;
+        Ok(text)
+    }
+}
+
+#[derive(Debug)]
+struct Counted(Verifier);
+
+impl Collector for Counted {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let counters = self.0.counters();
+        let mut single = |name, help, count| single(&mut encoder, name, help, count);
+        single(
+            "access_granted",
+            "Requests whose caller was let in",
+            counters.granted(),
+        )?;
+        single(
+            "keys_unknown",
+            "Tokens that named a key which was not there",
+            counters.unknown_keys(),
+        )?;
+        single(
+            "keys_refresh_denied",
+            "Unknown keys for which no fetch was spent",
+            counters.refreshes_denied(),
+        )?;
+        single(
+            "keys_unusable",
+            "Published keys that could not be used",
+            counters.unusable_keys(),
+        )?;
+        let refused = Refusal::ALL.map(|reason| (reason.label(), counters.refused(reason)));
+        family(
+            &mut encoder,
+            "access_refused",
+            "Requests whose caller was turned away",
+            "reason",
+            &refused,
+        )?;
+        let fetched = Fetched::ALL.map(|outcome| (outcome.label(), counters.fetched(outcome)));
+        family(
+            &mut encoder,
+            "keys_fetched",
+            "Fetches of an issuer's keys",
+            "outcome",
+            &fetched,
+        )?;
+        let unready = i64::try_from(self.0.unready().len()).unwrap_or(i64::MAX);
+        let gauge = ConstGauge::new(unready);
+        let help = "Issuers whose keys have not been had yet";
+        gauge.encode(encoder.encode_descriptor(
+            "issuers_unready",
+            help,
+            None,
+            gauge.metric_type(),
+        )?)
+    }
+}
+
+fn single(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, count: u64) -> fmt::Result {
+    let counter = ConstCounter::new(count);
+    counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
+}
+
+fn family(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    label: &str,
+    counts: &[(&str, u64)],
+) -> fmt::Result {
+    let kind = ConstCounter::new(0_u64).metric_type();
+    let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+    for (value, count) in counts {
+        ConstCounter::new(*count).encode(family.encode_family(&[(label, *value)])?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! `/livez`, `/readyz` and `/metrics`, for those who run the service.
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::{HttpResponse, Responder, web};
+use serde::Serialize;
+
+use super::metrics::Metrics;
+use crate::{Api, Public, Verifier, get};
+
+/// The routes that orchestrators and scrapers ask.
+pub(crate) fn api() -> Api {
+    Api::new("")
+        .route("/livez", get(livez).summary("200 while the process serves"))
+        .route(
+            "/readyz",
+            get(readyz).summary("200 once every issuer's keys have been had"),
+        )
+        .route("/metrics", get(metrics).summary("counters, as OpenMetrics"))
+}
+
+#[derive(Serialize)]
+struct Status {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<Reason>,
+}
+
+#[derive(Serialize)]
+struct Reason {
+    issuer: String,
+    reason: String,
+}
+
+async fn livez(_: Public) -> impl Responder {
+    answer(HttpResponse::Ok(), "alive", Vec::new())
+}
+
+async fn readyz(_: Public, verifier: web::Data<Verifier>) -> impl Responder {
+    let unready = verifier.unready().into_iter();
+    let reasons: Vec<_> = unready
+        .map(|of| Reason {
+            issuer: of.issuer,
+            reason: of.reason,
+        })
+        .collect();
+    if reasons.is_empty() {
+        answer(HttpResponse::Ok(), "ready", reasons)
+    } else {
+        answer(HttpResponse::ServiceUnavailable(), "unready", reasons)
+    }
+}
+
+fn answer(
+    mut response: actix_web::HttpResponseBuilder,
+    status: &'static str,
+    reasons: Vec<Reason>,
+) -> HttpResponse {
+    response.insert_header((CACHE_CONTROL, "no-store"));
+    response.json(Status { status, reasons })
+}
+
+async fn metrics(_: Public, metrics: web::Data<Metrics>) -> impl Responder {
+    match metrics.encode() {
+        Ok(text) => HttpResponse::Ok()
+            .insert_header((CONTENT_TYPE, OPEN_METRICS))
+            .body(text),
+        Err(_) => HttpResponse::InternalServerError().finish(),
+    }
+}
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -1,0 +1,140 @@
+//! Says in one line which setting is wrong, where it was said, and what would be right.
+//!
+//! No value of any setting is ever printed: a secret may stand in the wrong place.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use strsim::levenshtein;
+
+/// A setting's key and the layer that said it, such as `server.port (variable PORT)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(super) key: String,
+    pub(super) layer: String,
+}
+
+impl Place {
+    pub(super) fn refuse(&self, remedy: impl Into<Cow<'static, str>>) -> SettingsError {
+        SettingsError::Refused {
+            place: self.clone(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} ({})",
+            self.key.escape_debug(),
+            self.layer.escape_debug()
+        )
+    }
+}
+
+/// Why the settings cannot be used; every message is one line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SettingsError {
+    /// The file is not TOML; its text is not shown.
+    #[error("file {}: is not valid TOML{position}", file.escape_debug())]
+    FileSyntax {
+        file: String,
+        /// Such as ` at line 3, column 5`; empty where the parser does not know it.
+        position: String,
+    },
+    /// The file cannot be read, or is not there.
+    #[error("file {}: cannot be read: {}", file.escape_debug(), cause.escape_debug())]
+    FileUnreadable { file: String, cause: String },
+    /// A setting is needed that no layer says.
+    #[error("{key} is missing: {remedy}")]
+    Missing {
+        key: String,
+        remedy: Cow<'static, str>,
+    },
+    /// A variable's name begins like ours, but names no key.
+    #[error("variable {}: {NO_KEY}", variable.escape_debug())]
+    NoKey { variable: String },
+    /// The value cannot be used, alone or beside another.
+    #[error("{place}: {remedy}")]
+    Refused {
+        place: Place,
+        remedy: Cow<'static, str>,
+    },
+    /// There is no such key.
+    #[error("{place}: is not a known key; {}known here: {}", hint(*nearest), known.join(", "))]
+    Unknown {
+        place: Place,
+        nearest: Option<&'static str>,
+        known: Vec<&'static str>,
+    },
+}
+
+impl SettingsError {
+    pub(super) fn unknown(place: Place, name: &str, known: &[&'static str]) -> Self {
+        Self::Unknown {
+            place,
+            nearest: nearest(name, known),
+            known: known.to_vec(),
+        }
+    }
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |name| format!("did you mean {name}? "))
+}
+
+/// The known name that `name` is most likely a slip of: `issuerBaseURL` and `prot` have one.
+fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
+    let name = squeezed(name);
+    let distances = known
+        .iter()
+        .map(|&candidate| (levenshtein(&name, &squeezed(candidate)), candidate));
+    let (slips, candidate) = distances.min_by_key(|&(slips, _)| slips)?;
+    (slips <= FORGIVEN_SLIPS && slips < candidate.len()).then_some(candidate)
+}
+
+fn squeezed(name: &str) -> String {
+    let letters = name.chars().filter(|letter| !matches!(letter, '_' | '-'));
+    letters.map(|letter| letter.to_ascii_lowercase()).collect()
+}
+
+const NO_KEY: &str = "names no key; the form is APP__SECTION__KEY, such as APP__SERVER__PORT";
+
+/// Two letters swapped are two slips.
+const FORGIVEN_SLIPS: usize = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_key_is_offered_only_when_it_is_close() {
+        let known = ["issuer_base_url", "port", "host"];
+        let cases = [
+            ("issuerBaseURL", Some("issuer_base_url")),
+            ("issuer-base-uri", Some("issuer_base_url")),
+            ("prot", Some("port")),
+            ("PORT", Some("port")),
+            ("audience", None),
+            ("", None),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(nearest(name, &known), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_message_stays_on_one_line_whatever_the_key_is() {
+        let place = Place {
+            key: "server.a\nb".to_owned(),
+            layer: "file x\r.toml".to_owned(),
+        };
+        let error = SettingsError::unknown(place, "a\nb", &["host"]);
+        assert_eq!(
+            error.to_string(),
+            r"server.a\nb (file x\r.toml): is not a known key; known here: host"
+        );
+    }
+}

@@ -1,0 +1,366 @@
+//! Lays the file, the plain variables and the `APP__` variables over each other.
+//!
+//! Every value keeps the layer that said it as its origin, so that a message can name it;
+//! config's own `Environment` would call them all "the environment".
+
+use std::ffi::OsString;
+use std::fmt;
+
+use config::{Config, ConfigError, FileFormat, Format, Map, Source, Value, ValueKind};
+
+use super::error::{Place, SettingsError};
+
+/// A file's name, as messages show it, and its text.
+pub(super) type NamedText<'a> = (&'a str, &'a str);
+
+/// The merged tree: `APP__` variables over plain ones over the file.
+pub(super) fn merge(
+    file: Option<NamedText<'_>>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Map<String, Value>, SettingsError> {
+    let (plain, prefixed) = read_variables(variables)?;
+    let (name, text) = file.unwrap_or_default();
+    let file = FileLayer {
+        layer: format!("file {name}"),
+        text: text.to_owned(),
+    };
+    let layers = Config::builder()
+        .add_source(file)
+        .add_source(plain)
+        .add_source(prefixed);
+    let merged = layers.build().and_then(|config| config.get_table(ROOT));
+    merged.map_err(|error| SettingsError::FileSyntax {
+        file: name.to_owned(),
+        position: position(&error),
+    })
+}
+
+/// The layer that said this value, or the first that said a part of it.
+pub(super) fn layer_of(value: &Value) -> Option<&str> {
+    value.origin().or_else(|| match &value.kind {
+        ValueKind::Table(values) => {
+            let mut values: Vec<_> = values.iter().collect();
+            values.sort_unstable_by_key(|(key, _)| *key);
+            values.into_iter().find_map(|(_, value)| layer_of(value))
+        }
+        _ => None,
+    })
+}
+
+#[derive(Clone)]
+struct FileLayer {
+    layer: String,
+    text: String,
+}
+
+impl Source for FileLayer {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        let text = self.text.strip_prefix('\u{feff}').unwrap_or(&self.text);
+        let parsed = FileFormat::Toml.parse(Some(&self.layer), text);
+        parsed
+            .map(rooted)
+            .map_err(|cause| ConfigError::FileParse { uri: None, cause })
+    }
+}
+
+impl fmt::Debug for FileLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.layer)
+    }
+}
+
+#[derive(Clone, Default)]
+struct VariableLayer(Map<String, Value>);
+
+impl Source for VariableLayer {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        Ok(rooted(self.0.clone()))
+    }
+}
+
+impl fmt::Debug for VariableLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("variables")
+    }
+}
+
+/// Puts a layer under one key: config reads a layer's topmost keys as path expressions, where
+/// `a[9]` would make a list of ten; deeper ones it takes as they are.
+fn rooted(values: Map<String, Value>) -> Map<String, Value> {
+    Map::from([(ROOT.to_owned(), Value::new(None, ValueKind::Table(values)))])
+}
+
+/// Where the file breaks off: the first line of the parser's message; the others show its text.
+fn position(error: &ConfigError) -> String {
+    let message = error.to_string();
+    let first = message.lines().next().unwrap_or_default();
+    first
+        .strip_prefix("TOML parse error")
+        .map_or_else(String::new, str::to_owned)
+}
+
+fn read_variables(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<(VariableLayer, VariableLayer), SettingsError> {
+    let mut variables: Vec<_> = variables.into_iter().collect();
+    variables.sort_unstable();
+    let (mut plain, mut prefixed) = (VariableLayer::default(), VariableLayer::default());
+    for (name, value) in variables {
+        let name = name.to_string_lossy();
+        if let Some((_, key)) = PLAIN.iter().find(|(known, _)| *known == name) {
+            if !value.is_empty() {
+                plain.add(key, &name, value)?;
+            }
+        } else if let Some(key) = key_of(&name) {
+            prefixed.add(&key, &name, value)?;
+        }
+    }
+    Ok((plain, prefixed))
+}
+
+/// `APP__SERVER__PORT` is `server.port`, in any case.
+fn key_of(name: &str) -> Option<String> {
+    let lower = name.to_lowercase();
+    lower
+        .strip_prefix(PREFIX)
+        .map(|key| key.replace(SEPARATOR, "."))
+}
+
+impl VariableLayer {
+    fn add(&mut self, key: &str, name: &str, value: OsString) -> Result<(), SettingsError> {
+        let place = Place {
+            key: key.to_owned(),
+            layer: format!("variable {name}"),
+        };
+        if key.split('.').any(str::is_empty) {
+            return Err(SettingsError::NoKey {
+                variable: name.to_owned(),
+            });
+        }
+        if format!("{key}.").starts_with(ISSUERS) {
+            return Err(place.refuse(IN_THE_FILE));
+        }
+        let text = value
+            .into_string()
+            .map_err(|_| place.refuse("must be Unicode text"))?;
+        let value = Value::new(Some(&place.layer), text);
+        insert(&mut self.0, key, value)
+            .map_err(|other| place.refuse(format!("contradicts {other}: keep one of them")))
+    }
+}
+
+/// Puts the value where the key says; what stands in its way is named instead.
+fn insert(values: &mut Map<String, Value>, key: &str, value: Value) -> Result<(), String> {
+    let Some((section, rest)) = key.split_once('.') else {
+        let former = values.insert(key.to_owned(), value);
+        let other = former.as_ref().and_then(layer_of).map(str::to_owned);
+        return other.map_or(Ok(()), Err);
+    };
+    let section = values.entry(section.to_owned());
+    let section = section.or_insert_with(|| Value::new(None, ValueKind::Table(Map::new())));
+    let other = layer_of(section).map(str::to_owned);
+    match &mut section.kind {
+        ValueKind::Table(values) => insert(values, rest, value),
+        _ => Err(other.unwrap_or_default()),
+    }
+}
+
+const ROOT: &str = "settings";
+
+const PREFIX: &str = "app__";
+
+const SEPARATOR: &str = "__";
+
+const ISSUERS: &str = "auth.issuers.";
+
+const IN_THE_FILE: &str =
+    "several issuers can be said in the file only: write them there as [[auth.issuers]]";
+
+/// The names that Auth0's Express quickstart uses, and the key that each one says.
+const PLAIN: [(&str, &str); 8] = [
+    ("AUDIENCE", "auth.audience"),
+    ("HOST", "server.host"),
+    ("ISSUER", "auth.issuer"),
+    ("ISSUER_BASE_URL", "auth.issuer_base_url"),
+    ("JWKS_URI", "auth.jwks_uri"),
+    ("PORT", "server.port"),
+    ("SECRET", "auth.secret"),
+    ("TOKEN_SIGNING_ALG", "auth.token_signing_alg"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+
+    fn merged(file: &str, variables: Variables<'_>) -> Result<Map<String, Value>, String> {
+        let variables = variables
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        merge(Some(("Settings.toml", file)), variables).map_err(|error| error.to_string())
+    }
+
+    fn found(tree: &Map<String, Value>, section: &str, key: &str) -> (String, String) {
+        let ValueKind::Table(section) = &tree[section].kind else {
+            panic!("{section}")
+        };
+        (
+            section[key].kind.to_string(),
+            section[key].origin().unwrap_or_default().to_owned(),
+        )
+    }
+
+    #[test]
+    fn each_layer_covers_the_ones_below() {
+        let file = "[server]\nport = 1";
+        let cases: [(Variables<'_>, &str, &str); 6] = [
+            (&[], "1", "file Settings.toml"),
+            (&[("PORT", "2")], "2", "variable PORT"),
+            (&[("PORT", "")], "1", "file Settings.toml"),
+            (
+                &[("PORT", "2"), ("APP__SERVER__PORT", "3")],
+                "3",
+                "variable APP__SERVER__PORT",
+            ),
+            (
+                &[("APP__SERVER__PORT", "3"), ("PORT", "2")],
+                "3",
+                "variable APP__SERVER__PORT",
+            ),
+            (
+                &[("app__Server__port", "")],
+                "",
+                "variable app__Server__port",
+            ),
+        ];
+        for (variables, value, origin) in cases {
+            let tree = merged(file, variables).unwrap();
+            assert_eq!(
+                found(&tree, "server", "port"),
+                (value.to_owned(), origin.to_owned()),
+                "{variables:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn layers_mix_within_a_section() {
+        let tree = merged("[server]\nport = 1\nhost = 'a'", &[("HOST", "b")]).unwrap();
+        assert_eq!(found(&tree, "server", "port").1, "file Settings.toml");
+        assert_eq!(found(&tree, "server", "host").1, "variable HOST");
+    }
+
+    #[test]
+    fn other_variables_are_not_ours() {
+        let others = [
+            ("APP", "x"),
+            ("APP_SERVER_PORT", "x"),
+            ("port", "x"),
+            ("MYAPP__SERVER__PORT", "x"),
+        ];
+        assert_eq!(merged("", &others), Ok(Map::new()));
+    }
+
+    #[test]
+    fn variables_that_name_no_key_are_refused() {
+        for name in ["APP__", "APP____PORT", "APP__SERVER__"] {
+            let form = "names no key; the form is APP__SECTION__KEY, such as APP__SERVER__PORT";
+            let message = format!("variable {name}: {form}");
+            assert_eq!(merged("", &[(name, "x")]), Err(message));
+        }
+    }
+
+    #[test]
+    fn variables_that_name_one_key_twice_are_refused() {
+        let cases = [
+            ("APP__SERVER", "APP__SERVER__PORT"),
+            ("APP__SERVER__PORT", "app__server__port"),
+        ];
+        for (one, other) in cases {
+            let message = format!(
+                "server.port (variable {other}): contradicts variable {one}: keep one of them"
+            );
+            assert_eq!(merged("", &[(one, "x"), (other, "x")]), Err(message));
+        }
+    }
+
+    #[test]
+    fn several_issuers_are_refused_as_variables() {
+        for (name, key) in [
+            ("APP__AUTH__ISSUERS", "auth.issuers"),
+            ("APP__AUTH__ISSUERS__0__AUDIENCE", "auth.issuers.0.audience"),
+        ] {
+            let message = format!("{key} (variable {name}): {IN_THE_FILE}");
+            assert_eq!(merged("", &[(name, "x")]), Err(message));
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_not_unicode_is_refused() {
+        use std::os::unix::ffi::OsStringExt;
+        for (name, key) in [
+            ("SECRET", "auth.secret"),
+            ("APP__LOG__FORMAT", "log.format"),
+        ] {
+            let variables = [(name.into(), OsString::from_vec(vec![b's', 0xff]))];
+            let message = merge(None, variables).unwrap_err().to_string();
+            assert_eq!(
+                message,
+                format!("{key} (variable {name}): must be Unicode text")
+            );
+        }
+    }
+
+    #[test]
+    fn broken_toml_is_located_and_not_shown() {
+        let cases = [
+            ("[auth]\nsecret = hush", " at line 2, column 10"),
+            ("[auth", " at line 1, column 6"),
+            (
+                "[auth]\nsecret = 'hush'\nsecret = 'hush'",
+                " at line 3, column 1",
+            ),
+            ("[server]\nport = 99999999999999999999", ""),
+        ];
+        for (text, position) in cases {
+            let message = format!("file Settings.toml: is not valid TOML{position}");
+            assert_eq!(merged(text, &[]), Err(message), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_may_begin_with_a_byte_order_mark() {
+        assert!(merged("\u{feff}[server]\nport = 1", &[]).is_ok());
+    }
+
+    #[test]
+    fn a_key_in_the_file_is_no_path() {
+        let tree = merged("'a[999999999]' = 1\n'server.port' = 1", &[]).unwrap();
+        let mut keys: Vec<_> = tree.keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, ["a[999999999]", "server.port"]);
+    }
+
+    #[test]
+    fn the_debug_form_of_a_layer_shows_no_value() {
+        let file = FileLayer {
+            layer: "file a".to_owned(),
+            text: "hush".to_owned(),
+        };
+        let (plain, prefixed) = read_variables([("SECRET".into(), "hush".into())]).unwrap();
+        assert_eq!(
+            format!("{file:?} {plain:?} {prefixed:?}"),
+            "file a variables variables"
+        );
+    }
+}

@@ -1,0 +1,390 @@
+//! How the service listens, who may call it from a browser, and how it logs.
+
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::{Host, Url};
+
+use super::error::SettingsError;
+use super::section::{Section, Setting};
+
+/// `[server]`: where the service listens, and how it is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Server {
+    /// An IP address, an IPv6 one without brackets, or a host name.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// One for each core unless said.
+    pub(crate) workers: Option<NonZeroUsize>,
+    pub(crate) shutdown_timeout: Duration,
+    /// What clients call this server by, when a proxy stands before it.
+    pub(crate) public_url: Option<Url>,
+    /// Whose `Forwarded` headers are believed.
+    pub(crate) trusted_proxies: Vec<IpNet>,
+}
+
+impl Server {
+    pub(super) fn read(server: &mut Section) -> Result<Self, SettingsError> {
+        let host = server.take("host").map(|said| host(&said)).transpose()?;
+        let port = server
+            .take("port")
+            .map(|said| said.number(0..=u16::MAX))
+            .transpose()?;
+        let workers = server
+            .take("workers")
+            .map(|said| said.number(1..=MOST_WORKERS))
+            .transpose()?;
+        let shutdown_timeout = server
+            .take("shutdown_timeout")
+            .map(|said| said.duration())
+            .transpose()?;
+        let public_url = server
+            .take("public_url")
+            .map(|said| public_url(&said))
+            .transpose()?;
+        let trusted_proxies = server
+            .take("trusted_proxies")
+            .map(|said| networks(&said))
+            .transpose()?;
+        Ok(Self {
+            host: host.unwrap_or_else(|| DEFAULT_HOST.to_owned()),
+            port: port.unwrap_or(DEFAULT_PORT),
+            workers: workers.and_then(|count| NonZeroUsize::new(count.into())),
+            shutdown_timeout: shutdown_timeout.unwrap_or(DEFAULT_SHUTDOWN_TIMEOUT),
+            public_url,
+            trusted_proxies: trusted_proxies.unwrap_or_default(),
+        })
+    }
+}
+
+/// `[cors]`: which pages may call the API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cors {
+    /// Origins as browsers send them, or `*` for every one.
+    pub(crate) allowed_origins: Vec<String>,
+    /// How long a browser may remember the answer to a preflight.
+    pub(crate) max_age: Duration,
+}
+
+impl Cors {
+    pub(super) fn read(cors: &mut Section) -> Result<Self, SettingsError> {
+        let allowed_origins = cors
+            .take("allowed_origins")
+            .map(|said| origins(&said))
+            .transpose()?;
+        let max_age = cors
+            .take("max_age")
+            .map(|said| said.duration())
+            .transpose()?;
+        Ok(Self {
+            allowed_origins: allowed_origins.unwrap_or_default(),
+            max_age: max_age.unwrap_or(DEFAULT_PREFLIGHT_AGE),
+        })
+    }
+}
+
+/// `[log]`: what log lines look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Log {
+    pub(crate) format: LogFormat,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// One object a line, for machines.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl Log {
+    pub(super) fn read(log: &mut Section) -> Result<Self, SettingsError> {
+        let format = log.take("format").map(|said| match said.text() {
+            Ok("json") => Ok(LogFormat::Json),
+            Ok("text") => Ok(LogFormat::Text),
+            _ => Err(said.place().refuse("must be text or json")),
+        });
+        Ok(Self {
+            format: format.transpose()?.unwrap_or(LogFormat::Text),
+        })
+    }
+}
+
+fn host(said: &Setting) -> Result<String, SettingsError> {
+    let text = said.text()?;
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(text);
+    let is_name = || !bare.contains(['%', '*']) && Host::parse(bare).is_ok();
+    if bare.parse::<IpAddr>().is_ok() || is_name() {
+        return Ok(bare.to_owned());
+    }
+    Err(said.place().refuse(
+        "must be an IP address or a host name without a port, such as 127.0.0.1 or 0.0.0.0",
+    ))
+}
+
+fn public_url(said: &Setting) -> Result<Url, SettingsError> {
+    let url = Url::parse(said.text()?).ok();
+    let url = url.filter(|url| matches!(url.scheme(), "https" | "http") && is_plain(url));
+    url.ok_or_else(|| {
+        let remedy =
+            "must be an absolute URL such as https://api.example, without more than a path";
+        said.place().refuse(remedy)
+    })
+}
+
+fn networks(said: &Setting) -> Result<Vec<IpNet>, SettingsError> {
+    let networks: Option<_> = said.list()?.into_iter().map(network).collect();
+    networks.ok_or_else(|| {
+        said.place()
+            .refuse("must be IP addresses or networks, such as 10.0.0.1 or 10.0.0.0/8")
+    })
+}
+
+fn network(text: &str) -> Option<IpNet> {
+    let address = text.parse::<IpAddr>().map(IpNet::from);
+    address
+        .or_else(|_| text.parse())
+        .ok()
+        .map(|network| network.trunc())
+}
+
+fn origins(said: &Setting) -> Result<Vec<String>, SettingsError> {
+    let origins: Option<_> = said.list()?.into_iter().map(origin).collect();
+    origins.ok_or_else(|| {
+        let remedy = "must be origins such as http://localhost:5173, without a path, or * for all";
+        said.place().refuse(remedy)
+    })
+}
+
+/// The origin in the form in which browsers send it: lower case, no default port (RFC 6454 §6.2).
+fn origin(text: &str) -> Option<String> {
+    if text == ANY_ORIGIN {
+        return Some(text.to_owned());
+    }
+    let url = Url::parse(text).ok()?;
+    let host = url
+        .host_str()
+        .filter(|host| !host.contains('*') && !host.is_empty())?;
+    let port = url
+        .port()
+        .map(|port| format!(":{port}"))
+        .unwrap_or_default();
+    let is_bare = matches!(url.path(), "" | "/") && is_plain(&url);
+    is_bare.then(|| format!("{}://{host}{port}", url.scheme()))
+}
+
+fn is_plain(url: &Url) -> bool {
+    url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none()
+}
+
+const ANY_ORIGIN: &str = "*";
+
+const DEFAULT_HOST: &str = "127.0.0.1";
+
+const DEFAULT_PORT: u16 = 3010;
+
+const DEFAULT_PREFLIGHT_AGE: Duration = Duration::from_secs(600);
+
+const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// More is a slip of the finger: each one is a thread.
+const MOST_WORKERS: u16 = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::super::layers::merge;
+    use super::*;
+
+    fn read<T>(
+        text: &str,
+        read: fn(&mut Section) -> Result<T, SettingsError>,
+    ) -> Result<T, String> {
+        let tree = merge(Some(("f", &format!("[x]\n{text}"))), []).unwrap();
+        Section::read_root(tree, |root| root.section("x", read)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_not_said_has_a_default() {
+        let server = Server {
+            host: "127.0.0.1".to_owned(),
+            port: 3010,
+            workers: None,
+            shutdown_timeout: Duration::from_secs(30),
+            public_url: None,
+            trusted_proxies: Vec::new(),
+        };
+        assert_eq!(read("", Server::read), Ok(server));
+        let cors = Cors {
+            allowed_origins: Vec::new(),
+            max_age: Duration::from_secs(600),
+        };
+        assert_eq!(read("", Cors::read), Ok(cors));
+        assert_eq!(
+            read("", Log::read),
+            Ok(Log {
+                format: LogFormat::Text
+            })
+        );
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let text = "host = '0.0.0.0'\nport = 0\nworkers = 4\nshutdown_timeout = '5s'\n\
+                    public_url = 'https://api.example/v1'\ntrusted_proxies = '10.0.0.0/8'";
+        let server = Server {
+            host: "0.0.0.0".to_owned(),
+            port: 0,
+            workers: NonZeroUsize::new(4),
+            shutdown_timeout: Duration::from_secs(5),
+            public_url: Url::parse("https://api.example/v1").ok(),
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+        };
+        assert_eq!(read(text, Server::read), Ok(server));
+        let cors = Cors {
+            allowed_origins: vec!["*".to_owned()],
+            max_age: Duration::ZERO,
+        };
+        assert_eq!(
+            read("allowed_origins = ['*']\nmax_age = 0", Cors::read),
+            Ok(cors)
+        );
+        assert_eq!(
+            read("format = 'json'", Log::read),
+            Ok(Log {
+                format: LogFormat::Json
+            })
+        );
+    }
+
+    #[test]
+    fn a_host_is_an_address_or_a_name() {
+        let cases = [
+            ("localhost", "localhost"),
+            ("::1", "::1"),
+            ("[::]", "::"),
+            ("api.example", "api.example"),
+        ];
+        for (host, bare) in cases {
+            let server = read(&format!("host = '{host}'"), Server::read);
+            assert_eq!(server.map(|server| server.host), Ok(bare.to_owned()));
+        }
+        for host in [
+            "",
+            "localhost:3010",
+            "http://localhost",
+            "a b",
+            "256.1.1.1",
+            "*",
+            "127.0.0.1:80",
+            "[::1]:80",
+        ] {
+            let message = "x.host (file f): must be an IP address or a host name without a port, \
+                           such as 127.0.0.1 or 0.0.0.0";
+            assert_eq!(
+                read(&format!("host = '{host}'"), Server::read),
+                Err(message.to_owned()),
+                "{host}"
+            );
+        }
+    }
+
+    #[test]
+    fn wrong_values_are_refused_with_what_would_be_right() {
+        let url = "must be an absolute URL such as https://api.example, without more than a path";
+        let proxies = "must be IP addresses or networks, such as 10.0.0.1 or 10.0.0.0/8";
+        let workers = "must be a number from 1 to 1024";
+        let duration = "must be a duration such as 500ms, 60s, 5m or 1h";
+        let cases = [
+            ("port", "65536", "must be a number from 0 to 65535"),
+            ("workers", "0", workers),
+            ("workers", "1025", workers),
+            ("shutdown_timeout", "'x'", duration),
+            ("public_url", "'api.example'", url),
+            ("public_url", "'ftp://api.example'", url),
+            ("public_url", "'https://me:hush@api.example'", url),
+            ("public_url", "'https://api.example?q'", url),
+            ("trusted_proxies", "['proxy']", proxies),
+            ("trusted_proxies", "'10.0.0.0/33'", proxies),
+        ];
+        for (key, value, message) in cases {
+            let message = format!("x.{key} (file f): {message}");
+            let said = format!("{key} = {value}");
+            assert_eq!(read(&said, Server::read), Err(message), "{said}");
+        }
+        let age = format!("x.max_age (file f): {duration}");
+        assert_eq!(read("max_age = -1", Cors::read), Err(age));
+    }
+
+    #[test]
+    fn a_log_is_text_or_json() {
+        for format in ["'xml'", "'JSON'", "1"] {
+            let message = "x.format (file f): must be text or json".to_owned();
+            let said = format!("format = {format}");
+            assert_eq!(read(&said, Log::read), Err(message), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_an_address_or_a_network() {
+        let server = read(
+            "trusted_proxies = ['10.1.2.3', '10.1.2.3/8', '::1', 'fd00::/8']",
+            Server::read,
+        )
+        .unwrap();
+        let networks: Vec<_> = server
+            .trusted_proxies
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            networks,
+            ["10.1.2.3/32", "10.0.0.0/8", "::1/128", "fd00::/8"]
+        );
+    }
+
+    #[test]
+    fn an_origin_takes_the_form_that_browsers_send() {
+        let read_one = |text| read(&format!("allowed_origins = ['{text}']"), Cors::read);
+        let cases = [
+            ("http://localhost:5173", "http://localhost:5173"),
+            ("https://App.Example/", "https://app.example"),
+            ("https://app.example:443", "https://app.example"),
+            ("http://[::1]:80/", "http://[::1]"),
+            ("capacitor://localhost", "capacitor://localhost"),
+            ("*", "*"),
+        ];
+        for (text, origin) in cases {
+            assert_eq!(
+                read_one(text).map(|cors| cors.allowed_origins),
+                Ok(vec![origin.to_owned()]),
+                "{text}"
+            );
+        }
+        let refused = [
+            "null",
+            "app.example",
+            "https://app.example/path",
+            "https://app.example?q",
+            "https://app.example#f",
+            "https://me@app.example",
+            "https://*.example",
+            "file:///",
+            "localhost:5173",
+            "https://",
+        ];
+        for text in refused {
+            let message = "x.allowed_origins (file f): must be origins such as \
+                           http://localhost:5173, without a path, or * for all";
+            assert_eq!(read_one(text), Err(message.to_owned()), "{text}");
+        }
+    }
+}

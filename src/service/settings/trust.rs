@@ -1,0 +1,330 @@
+//! Decides whom the service trusts: the issuers that are configured, or the development issuer.
+
+use super::auth::{Auth, Said};
+use super::error::{Place, SettingsError};
+use super::section::Section;
+use crate::issuer::Issuer;
+#[cfg(feature = "dev-issuer")]
+use crate::issuer::IssuerBuilder;
+
+/// Whose tokens are accepted.
+#[derive(Clone, Debug)]
+pub(crate) enum Trust {
+    /// The development issuer's, which is started too.
+    #[cfg(feature = "dev-issuer")]
+    DevIssuer {
+        port: u16,
+        /// How to trust it. Its base URL is not said; its audience only if somebody named one.
+        issuer: Box<IssuerBuilder>,
+    },
+    /// These issuers', at least one.
+    Issuers(Vec<Issuer>),
+}
+
+impl Trust {
+    pub(super) fn resolve(auth: Auth, dev_issuer: &DevIssuer) -> Result<Self, SettingsError> {
+        if let Some((place, entries)) = auth.several {
+            return several(&auth.own, &place, entries).map(Self::Issuers);
+        }
+        if auth.own.names_an_issuer().is_some() {
+            return Ok(Self::Issuers(vec![auth.own.build()?]));
+        }
+        match dev_issuer.port {
+            #[cfg(feature = "dev-issuer")]
+            Some(port) => {
+                let issuer = auth.own.builder()?;
+                let trial = issuer.clone().base_url("http://localhost/").audience("any");
+                trial.build().map_err(|error| auth.own.explain(&error))?;
+                Ok(Self::DevIssuer {
+                    port,
+                    issuer: Box::new(issuer),
+                })
+            }
+            _ => Err(SettingsError::Missing {
+                key: auth.own.path_of("issuer_base_url"),
+                remedy: ISSUER_NEEDED.into(),
+            }),
+        }
+    }
+}
+
+fn several(own: &Said, place: &Place, entries: Vec<Said>) -> Result<Vec<Issuer>, SettingsError> {
+    if let Some(named) = own.names_an_issuer() {
+        return Err(named.refuse(format!(
+            "excludes {place}: write it into an entry there, or remove the entries"
+        )));
+    }
+    own.builder().map(drop)?;
+    let mut issuers: Vec<Issuer> = Vec::new();
+    for entry in entries {
+        let issuer = entry.over(own).build()?;
+        if issuers.iter().any(|other| same(other, &issuer)) {
+            return Err(place.refuse("names the same issuer twice: keep one entry for each"));
+        }
+        issuers.push(issuer);
+    }
+    if issuers.is_empty() {
+        return Err(place.refuse("must have at least one entry"));
+    }
+    Ok(issuers)
+}
+
+/// Whether tokens could not tell the two apart: a base URL goes with and without its last slash.
+fn same(one: &Issuer, other: &Issuer) -> bool {
+    one.label().trim_end_matches('/') == other.label().trim_end_matches('/')
+}
+
+/// `[dev_issuer]`: accepted by every build, so that one file serves them all.
+pub(super) struct DevIssuer {
+    said: bool,
+    /// `None` when it is switched off.
+    port: Option<u16>,
+}
+
+impl DevIssuer {
+    pub(super) fn read(dev_issuer: &mut Section) -> Result<Self, SettingsError> {
+        let (enabled, port) = (dev_issuer.take("enabled"), dev_issuer.take("port"));
+        let said = enabled.is_some() || port.is_some();
+        let enabled = enabled.map(|said| said.flag()).transpose()?.unwrap_or(true);
+        let port = port
+            .map(|said| said.number(0..=u16::MAX))
+            .transpose()?
+            .unwrap_or(DEFAULT_PORT);
+        Ok(Self {
+            said,
+            port: enabled.then_some(port),
+        })
+    }
+
+    /// What to log when this build has no such issuer.
+    pub(super) fn note(&self) -> Option<String> {
+        let ignored = self.said && !cfg!(feature = "dev-issuer");
+        ignored.then(|| "[dev_issuer] is ignored: this build has no development issuer".to_owned())
+    }
+}
+
+const DEFAULT_PORT: u16 = 3011;
+
+const ISSUER_NEEDED: &str =
+    "name the issuer to trust, for example ISSUER_BASE_URL=https://tenant.eu.auth0.com/";
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{issuers, parsed};
+    use super::ISSUER_NEEDED;
+
+    const TWO: &str = "
+        [[auth.issuers]]
+        issuer_base_url = 'https://a.example/'
+        [[auth.issuers]]
+        issuer_base_url = 'https://b.example/'
+        audience = 'b'
+        strict = false
+        ";
+
+    #[test]
+    fn an_issuer_switches_the_development_issuer_off() {
+        let secret = "s".repeat(32);
+        let cases: [&[(&str, &str)]; 3] = [
+            &[("ISSUER_BASE_URL", "https://a.example/")],
+            &[("ISSUER", "a"), ("JWKS_URI", "https://a.example/keys")],
+            &[
+                ("ISSUER", "a"),
+                ("SECRET", &secret),
+                ("TOKEN_SIGNING_ALG", "HS256"),
+            ],
+        ];
+        for variables in cases {
+            let variables = [variables, &[("AUDIENCE", "api")]].concat();
+            let issuers = issuers("[dev_issuer]\nenabled = true", &variables);
+            assert_eq!(issuers.map(|issuers| issuers.len()), Ok(1), "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn a_public_key_is_looked_at_rather_than_the_development_issuer() {
+        let nowhere = issuers(
+            "[auth]\nissuer = 'a'\naudience = 'api'\npublic_key = ''",
+            &[],
+        );
+        assert!(
+            nowhere
+                .unwrap_err()
+                .starts_with("auth.public_key (file Settings.toml): ")
+        );
+    }
+
+    #[test]
+    fn each_of_several_issuers_has_the_defaults_of_all() {
+        let issuers = issuers(
+            &format!("[auth]\naudience = 'all'\nstrict = true\n{TWO}"),
+            &[],
+        )
+        .unwrap();
+        let said: Vec<_> = issuers
+            .iter()
+            .map(|issuer| (issuer.label(), &*issuer.audience[0], issuer.strict))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                ("https://a.example/", "all", true),
+                ("https://b.example/", "b", false)
+            ]
+        );
+    }
+
+    #[test]
+    fn several_issuers_take_defaults_from_variables_too() {
+        let issuers = issuers(TWO, &[("AUDIENCE", "x,y"), ("APP__AUTH__STRICT", "true")]).unwrap();
+        assert_eq!(issuers[0].audience, ["x", "y"]);
+        assert!(issuers[0].strict && !issuers[1].strict);
+    }
+
+    #[test]
+    fn one_issuer_and_several_exclude_each_other() {
+        let beside = "excludes auth.issuers (file Settings.toml): \
+                      write it into an entry there, or remove the entries";
+        for (variable, key) in [
+            ("ISSUER_BASE_URL", "issuer_base_url"),
+            ("ISSUER", "issuer"),
+            ("JWKS_URI", "jwks_uri"),
+            ("APP__AUTH__PUBLIC_KEY", "public_key"),
+            ("SECRET", "secret"),
+        ] {
+            let message = format!("auth.{key} (variable {variable}): {beside}");
+            assert_eq!(parsed(TWO, &[(variable, "x")]).map(drop), Err(message));
+        }
+    }
+
+    #[test]
+    fn several_issuers_are_at_least_one_and_all_different() {
+        let empty = "auth.issuers (file Settings.toml): must have at least one entry";
+        assert_eq!(
+            parsed("[auth]\nissuers = []", &[]).map(drop),
+            Err(empty.to_owned())
+        );
+        let twice = "auth.issuers (file Settings.toml): \
+                     names the same issuer twice: keep one entry for each";
+        let again = format!(
+            "{TWO}\n[[auth.issuers]]\nissuer = 'https://a.example'\njwks_uri = 'https://c.example/'"
+        );
+        assert_eq!(
+            parsed(&again, &[("AUDIENCE", "x")]).map(drop),
+            Err(twice.to_owned())
+        );
+    }
+
+    #[test]
+    fn a_default_is_checked_even_when_no_entry_uses_it() {
+        let text = "
+            [auth]
+            strict = 1
+            [[auth.issuers]]
+            issuer_base_url = 'https://a.example/'
+            audience = 'a'
+            strict = true";
+        let message = "auth.strict (file Settings.toml): must be true or false";
+        assert_eq!(parsed(text, &[]).map(drop), Err(message.to_owned()));
+    }
+
+    #[test]
+    fn somebody_must_be_trusted() {
+        let message = format!("auth.issuer_base_url is missing: {ISSUER_NEEDED}");
+        let off = parsed("[dev_issuer]\nenabled = false", &[("AUDIENCE", "api")]);
+        assert_eq!(off.map(drop), Err(message.clone()));
+        if !cfg!(feature = "dev-issuer") {
+            assert_eq!(parsed("[dev_issuer]", &[]).map(drop), Err(message));
+        }
+    }
+
+    #[test]
+    fn the_section_of_the_development_issuer_is_checked_in_every_build() {
+        let cases = [
+            ("enabled = 1", "enabled", "must be true or false"),
+            ("port = 'x'", "port", "must be a number from 0 to 65535"),
+            (
+                "prot = 1",
+                "prot",
+                "is not a known key; did you mean port? known here: enabled, port",
+            ),
+        ];
+        for (text, key, message) in cases {
+            let message = format!("dev_issuer.{key} (file Settings.toml): {message}");
+            assert_eq!(
+                parsed(&format!("[dev_issuer]\n{text}"), &[]).map(drop),
+                Err(message)
+            );
+        }
+    }
+
+    #[test]
+    fn a_build_without_the_development_issuer_says_that_its_section_is_ignored() {
+        let said = [
+            ("ISSUER_BASE_URL", "https://a.example/"),
+            ("AUDIENCE", "api"),
+        ];
+        let notes = |text| parsed(text, &said).map(|settings| settings.notes);
+        let ignored = ["[dev_issuer] is ignored: this build has no development issuer".to_owned()];
+        let expected = if cfg!(feature = "dev-issuer") {
+            &[]
+        } else {
+            &ignored[..]
+        };
+        assert_eq!(notes("[dev_issuer]\nport = 1").as_deref(), Ok(expected));
+        assert_eq!(notes("").as_deref(), Ok(&[][..]));
+    }
+
+    #[cfg(feature = "dev-issuer")]
+    mod development {
+        use super::super::Trust;
+        use super::parsed;
+        use crate::issuer::IssuerBuilder;
+
+        fn development(
+            text: &str,
+            variables: &[(&str, &str)],
+        ) -> Result<(u16, IssuerBuilder), String> {
+            match parsed(text, variables)?.trust {
+                Trust::DevIssuer { port, issuer } => Ok((port, *issuer)),
+                Trust::Issuers(_) => Err("no development issuer".to_owned()),
+            }
+        }
+
+        #[test]
+        fn without_an_issuer_it_is_trusted() {
+            let (port, issuer) = development("", &[]).unwrap();
+            assert_eq!(port, 3011);
+            let built = issuer
+                .base_url("http://localhost:3011/")
+                .audience("api")
+                .build()
+                .unwrap();
+            assert_eq!(built.audience, ["api"]);
+        }
+
+        #[test]
+        fn every_other_option_holds_for_it() {
+            let variables = [
+                ("APP__DEV_ISSUER__PORT", "0"),
+                ("AUDIENCE", "mine"),
+                ("APP__AUTH__STRICT", "true"),
+            ];
+            let (port, issuer) = development("", &variables).unwrap();
+            assert_eq!(port, 0);
+            let built = issuer.base_url("http://localhost:3011/").build().unwrap();
+            assert_eq!(
+                (built.audience, built.strict),
+                (vec!["mine".to_owned()], true)
+            );
+        }
+
+        #[test]
+        fn it_has_no_secret_for_an_hmac() {
+            let message = "auth.token_signing_alg (variable TOKEN_SIGNING_ALG): \
+                           HS256 needs a secret: say auth.secret";
+            let refused = development("", &[("TOKEN_SIGNING_ALG", "HS256")]);
+            assert_eq!(refused.map(drop), Err(message.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Logging: text or JSON lines, at the levels that `RUST_LOG` asks for.
+
+use std::io::Write;
+
+use env_logger::fmt::Formatter;
+use env_logger::{Builder, Env};
+use log::kv::{self, Key, Value, VisitSource};
+use log::{LevelFilter, Record};
+use serde_json::{Map, json};
+
+use super::settings::{Log, LogFormat};
+
+/// Starts the logger; `RUST_LOG` works as everywhere, `info` being the default.
+pub(crate) fn start(log: &Log) {
+    let mut builder = Builder::from_env(Env::default().default_filter_or(DEFAULT_FILTER));
+    if std::env::var("RUST_LOG").is_ok_and(|filter| asks_for_details(&filter)) {
+        for library in HEADER_LOGGING_LIBRARIES {
+            builder.filter_module(library, LevelFilter::Info);
+        }
+    }
+    match log.format {
+        LogFormat::Json => builder.format(json_line),
+        // The fields are in the message already.
+        LogFormat::Text => builder
+            .format_target(false)
+            .format_key_values(|_, _| Ok(())),
+    };
+    builder.init();
+}
+
+fn asks_for_details(filter: &str) -> bool {
+    let filter = filter.to_ascii_lowercase();
+    filter.contains("trace") || filter.contains("debug")
+}
+
+fn json_line(buffer: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
+    let mut fields = Fields(Map::new());
+    fields.0.insert(
+        "time".to_owned(),
+        json!(buffer.timestamp_millis().to_string()),
+    );
+    fields
+        .0
+        .insert("level".to_owned(), json!(record.level().as_str()));
+    fields
+        .0
+        .insert("message".to_owned(), json!(record.args().to_string()));
+    // A field that cannot be read is left out of the line.
+    drop(record.key_values().visit(&mut fields));
+    writeln!(buffer, "{}", serde_json::Value::Object(fields.0))
+}
+
+struct Fields(Map<String, serde_json::Value>);
+
+impl<'kvs> VisitSource<'kvs> for Fields {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
+        let value = match (value.to_u64(), value.to_f64()) {
+            (Some(number), _) => json!(number),
+            (None, Some(number)) => json!(number),
+            (None, None) => json!(value.to_string()),
+        };
+        self.0.insert(key.as_str().to_owned(), value);
+        Ok(())
+    }
+}
+
+const DEFAULT_FILTER: &str = "info,actix_server=warn";
+
+/// At their finest these print the headers of requests, tokens among them.
+const HEADER_LOGGING_LIBRARIES: [&str; 8] = [
+    "actix_http",
+    "actix_server",
+    "actix_web",
+    "h2",
+    "hyper",
+    "hyper_util",
+    "reqwest",
+    "rustls",
+];

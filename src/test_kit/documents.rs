@@ -1,0 +1,237 @@
+//! Keeps what an issuer publishes, counts who asks, and decides on the answer.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::jose::Algorithm;
+use crate::jose::sign::SigningKey;
+
+use super::fault::{Fault, Reply};
+use super::keys::Lent;
+use super::wire::{Answer, Answers};
+
+/// What an issuer publishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Document {
+    /// `/.well-known/oauth-authorization-server` ([RFC 8414 §3]); a 404 until its fault is taken
+    /// away.
+    ///
+    /// [RFC 8414 §3]: https://www.rfc-editor.org/rfc/rfc8414#section-3
+    AuthorizationServer,
+    /// `/.well-known/openid-configuration`.
+    Discovery,
+    /// The JWK set, at any path that ends in `jwks.json`.
+    Jwks,
+}
+
+/// How often each document was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Requests for [`Document::AuthorizationServer`].
+    pub authorization_server: usize,
+    /// Requests for [`Document::Discovery`].
+    pub discovery: usize,
+    /// Requests for [`Document::Jwks`].
+    pub jwks: usize,
+}
+
+/// What the test and the issuer's thread both see.
+#[derive(Debug)]
+pub(super) struct Published {
+    discovery: Value,
+    state: Mutex<State>,
+    arrived: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    key: SigningKey,
+    /// Withdrawn keys too, so that nobody gets one while its tokens are about.
+    lent: Vec<Lent>,
+    jwks: Value,
+    faults: Faults,
+    counts: Counts,
+}
+
+#[derive(Debug)]
+struct Faults {
+    authorization_server: Option<Fault>,
+    discovery: Option<Fault>,
+    jwks: Option<Fault>,
+}
+
+impl Published {
+    pub(super) fn new(url: &str, algorithm: Algorithm) -> Self {
+        let lent = Lent::new(algorithm);
+        let jwk = lent.public_jwk();
+        let state = State {
+            key: SigningKey::clone(&lent),
+            jwks: jwk_set(jwk.as_slice()),
+            lent: vec![lent],
+            faults: Faults {
+                authorization_server: Some(Fault::status(404)),
+                discovery: None,
+                jwks: None,
+            },
+            counts: Counts::default(),
+        };
+        Self {
+            discovery: discovery(url),
+            state: Mutex::new(state),
+            arrived: Condvar::new(),
+        }
+    }
+
+    pub(super) fn key(&self) -> SigningKey {
+        self.state().key.clone()
+    }
+
+    /// Signs with a new key and publishes it too.
+    pub(super) fn add_key(&self) {
+        let lent = Lent::new(self.key().algorithm());
+        let mut state = self.state();
+        state.key = SigningKey::clone(&lent);
+        if let Some(Value::Array(keys)) = state.jwks.get_mut("keys") {
+            keys.extend(lent.public_jwk());
+        }
+        state.lent.push(lent);
+    }
+
+    pub(super) fn withdraw_keys(&self) {
+        self.publish(jwk_set(&[]));
+    }
+
+    pub(super) fn publish(&self, jwks: Value) {
+        self.state().jwks = jwks;
+    }
+
+    pub(super) fn set_fault(&self, document: Document, fault: Option<Fault>) {
+        *self.state().faults.of(document) = fault;
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.state().counts
+    }
+
+    pub(super) fn wait_for(&self, document: Document, number: usize) -> bool {
+        let too_few = |state: &mut State| state.counts.of(document) < number;
+        let waited = self
+            .arrived
+            .wait_timeout_while(self.state(), PATIENCE, too_few);
+        let (_state, patience) = waited.unwrap_or_else(PoisonError::into_inner);
+        !patience.timed_out()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, document: Document) {
+        let mut state = self.state();
+        match document {
+            Document::AuthorizationServer => state.counts.authorization_server += 1,
+            Document::Discovery => state.counts.discovery += 1,
+            Document::Jwks => state.counts.jwks += 1,
+        }
+        self.arrived.notify_all();
+    }
+
+    /// The fault that is due, once no shut gate stands before it.
+    async fn fault(&self, document: Document) -> Option<Fault> {
+        loop {
+            let fault = self.state().faults.of(document).clone();
+            match fault {
+                Some(Fault::Hang(gate)) if gate.is_open() => return None,
+                Some(Fault::Hang(gate)) => gate.opened().await,
+                other => return other,
+            }
+        }
+    }
+
+    fn good(&self, document: Document) -> Reply {
+        match document {
+            Document::AuthorizationServer | Document::Discovery => Reply::json(&self.discovery),
+            Document::Jwks => Reply::json(&self.state().jwks),
+        }
+    }
+}
+
+impl Answers for Published {
+    async fn answer(&self, method: &str, path: &str) -> Answer {
+        let Some(document) = Document::at(path) else {
+            return Answer::Reply(Reply::new(404));
+        };
+        if !matches!(method, "GET" | "HEAD") {
+            return Answer::Reply(Reply::new(405).header("Allow", "GET, HEAD"));
+        }
+        self.count(document);
+        match self.fault(document).await {
+            Some(Fault::Close) => Answer::Close,
+            Some(Fault::Drip(pause)) => Answer::Drip(self.good(document), pause),
+            Some(Fault::Endless) => Answer::Endless,
+            Some(Fault::Raw(bytes)) => Answer::Raw(bytes),
+            Some(Fault::Reply(reply)) => Answer::Reply(reply),
+            Some(Fault::Hang(_)) | None => Answer::Reply(self.good(document)),
+        }
+    }
+}
+
+impl Document {
+    /// The base URL of a tenant may stand before the path, or after it (RFC 8414 §3.1).
+    fn at(path: &str) -> Option<Self> {
+        if path.ends_with("jwks.json") {
+            return Some(Self::Jwks);
+        }
+        if path.contains("/.well-known/openid-configuration") {
+            return Some(Self::Discovery);
+        }
+        let other = path.contains("/.well-known/oauth-authorization-server");
+        other.then_some(Self::AuthorizationServer)
+    }
+}
+
+impl Counts {
+    const fn of(self, document: Document) -> usize {
+        match document {
+            Document::AuthorizationServer => self.authorization_server,
+            Document::Discovery => self.discovery,
+            Document::Jwks => self.jwks,
+        }
+    }
+}
+
+impl Faults {
+    const fn of(&mut self, document: Document) -> &mut Option<Fault> {
+        match document {
+            Document::AuthorizationServer => &mut self.authorization_server,
+            Document::Discovery => &mut self.discovery,
+            Document::Jwks => &mut self.jwks,
+        }
+    }
+}
+
+fn discovery(url: &str) -> Value {
+    json!({
+        "issuer": url,
+        "authorization_endpoint": format!("{url}authorize"),
+        "token_endpoint": format!("{url}oauth/token"),
+        "jwks_uri": jwks_uri(url),
+        "response_types_supported": ["code"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+    })
+}
+
+pub(super) fn jwks_uri(url: &str) -> String {
+    format!("{url}.well-known/jwks.json")
+}
+
+fn jwk_set(keys: &[Value]) -> Value {
+    json!({ "keys": keys })
+}
+
+/// Longer than anything that a passing test waits for.
+const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,0 +1,32 @@
+//! What a test of protected routes needs: tokens of any kind, an issuer with faults, a clock to
+//! set.
+//!
+//! Nothing here leaves the machine: keys are made at run time, and the issuer listens on
+//! `127.0.0.1` alone.
+//!
+//! ```no_run
+//! use actix_resource_server::test_kit::{Document, Fault, TestIssuer};
+//!
+//! let issuer = TestIssuer::start();
+//! let token = issuer.token().scope("read:messages").build();
+//! issuer.set_fault(Document::Jwks, Some(Fault::status(503)));
+//! # drop(token);
+//! ```
+
+pub mod clock;
+pub mod documents;
+pub mod fault;
+pub mod issuer;
+pub mod keys;
+pub mod token;
+mod wire;
+
+pub use crate::jose::Algorithm;
+pub use crate::jose::sign::SigningKey;
+
+pub use self::clock::TestClock;
+pub use self::documents::{Counts, Document};
+pub use self::fault::{Fault, Gate, Reply};
+pub use self::issuer::TestIssuer;
+pub use self::keys::shared;
+pub use self::token::TokenBuilder;

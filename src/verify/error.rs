@@ -1,0 +1,89 @@
+//! Every way in which a token can fail to be verified.
+
+use std::time::Duration;
+
+use crate::jose::compact::CompactError;
+
+/// Why a token was refused.
+///
+/// The text of an error is for the log; it carries nothing of the token but times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The token is bound to its sender, who has proved nothing (RFC 9449 §7.2, RFC 8705 §3).
+    #[error("the token is bound to its sender, who sent it as a bearer token")]
+    Bound,
+    /// The header has `crit` or `b64`, of which nothing is understood here (RFC 7515 §4.1.11).
+    #[error("the header demands extensions")]
+    CriticalHeader,
+    /// `exp` has passed, the tolerance included (RFC 7519 §4.1.4).
+    #[error("the token expired {ago:?} ago")]
+    Expired {
+        /// For how long it has been expired.
+        ago: Duration,
+    },
+    /// The token is no compact JWS.
+    #[error(transparent)]
+    Form(#[from] CompactError),
+    /// The token is an ID token, made for the client (OpenID Connect Core §2).
+    #[error("the token is an ID token")]
+    IdToken,
+    /// `iat` is ahead of the clock while a maximal age is demanded.
+    #[error("the token was issued ahead of the clock")]
+    IssuedAhead,
+    /// The token is a logout token (OpenID Connect Back-Channel Logout §2.4).
+    #[error("the token is a logout token")]
+    LogoutToken,
+    /// A claim has the wrong type (RFC 7519 §4.1, RFC 9068 §2.2).
+    #[error("the claim {claim} is malformed")]
+    Malformed {
+        /// The claim's name.
+        claim: &'static str,
+    },
+    /// `kid` is no string (RFC 7515 §4.1.4).
+    #[error("the key identifier is malformed")]
+    MalformedKeyId,
+    /// The payload is not one JSON object without duplicate members (RFC 7519 §4).
+    #[error("the payload is not one JSON object without duplicate members")]
+    MalformedPayload,
+    /// A claim that must be there is not (RFC 9068 §2.2).
+    #[error("the claim {claim} is missing")]
+    Missing {
+        /// The claim's name.
+        claim: &'static str,
+    },
+    /// `nbf` has not come yet (RFC 7519 §4.1.5).
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    /// The algorithm is known, but this issuer or the key does not use it (RFC 8725 §3.1).
+    #[error("the algorithm is not one that this issuer's key is used with")]
+    OtherAlgorithm,
+    /// `aud` does not name this API (RFC 7519 §4.1.3).
+    #[error("the token is for another audience")]
+    OtherAudience,
+    /// `typ` is not that of an access token (RFC 9068 §4).
+    #[error("the token is of another type")]
+    OtherType,
+    /// The signature does not hold.
+    #[error("the signature does not hold")]
+    Signature,
+    /// The token is older than is accepted.
+    #[error("the token is too old")]
+    TooOld,
+    /// `alg` is `none`, missing or unknown (RFC 8725 §3.1, §3.2).
+    #[error("the algorithm is not known here")]
+    UnknownAlgorithm,
+    /// `iss` is none of the issuers that are trusted here.
+    #[error("the issuer is not known here")]
+    UnknownIssuer,
+    /// The issuer publishes no such key, as far as is known now.
+    #[error("the issuer's key is not known")]
+    UnknownKey(Missing),
+}
+
+/// The key that would be needed: whose, and in which edition of the issuer's key set it was not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing {
+    pub(super) issuer: usize,
+    pub(super) edition: u64,
+}

@@ -1,0 +1,147 @@
+//! Proof that a token was verified: only this room can make one.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::SystemTime;
+
+use serde::de::DeserializeOwned;
+
+use super::unverified::Authentic;
+use crate::claims::scope::ScopeSet;
+use crate::claims::{Audience, Claims, NumericDate};
+use crate::keys::document::Key;
+
+/// A token that is its issuer's word, meant for this API, today.
+///
+/// Only a [`Verifier`](crate::Verifier) makes one. Its `Debug` shows no claims.
+pub struct Verified {
+    claims: Claims,
+    scopes: ScopeSet,
+    payload: Box<[u8]>,
+    /// Ends with the key: what was verified by a key that its issuer withdrew is verified no more.
+    key: Weak<Key>,
+    /// The payload as the type that the application reads it as, parsed once.
+    own_claims: OnceLock<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Verified {
+    pub(super) fn new(token: Authentic, scopes: ScopeSet, key: &Arc<Key>) -> Self {
+        Self {
+            claims: token.claims,
+            scopes,
+            payload: token.payload.into_boxed_slice(),
+            key: Arc::downgrade(key),
+            own_claims: OnceLock::new(),
+        }
+    }
+
+    /// The issuer, exactly as in `iss`.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        text(self.claims.issuer.valid())
+    }
+
+    /// The user, or the client itself, that the token is about (`sub`); empty where the token names none.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        text(self.claims.subject.valid())
+    }
+
+    /// The client that asked for the token (`client_id`), where the token names it.
+    #[must_use]
+    pub fn client_id(&self) -> Option<&str> {
+        self.claims.client_id.valid().map(String::as_str)
+    }
+
+    /// The token's own identifier (`jti`), where it has one.
+    #[must_use]
+    pub fn token_id(&self) -> Option<&str> {
+        self.claims.token_id.valid().map(String::as_str)
+    }
+
+    /// All recipients that the token is for (`aud`); this API is among them.
+    pub fn audience(&self) -> impl Iterator<Item = &str> {
+        self.claims
+            .audience
+            .valid()
+            .into_iter()
+            .flat_map(Audience::iter)
+    }
+
+    /// When the token stops being valid (`exp`), the clock tolerance not included.
+    #[must_use]
+    pub fn expires_at(&self) -> SystemTime {
+        let expires_at = self.claims.expires_at.valid();
+        expires_at.map_or(SystemTime::UNIX_EPOCH, |at| at.to_system_time())
+    }
+
+    /// When the token was issued (`iat`), where it says so.
+    #[must_use]
+    pub fn issued_at(&self) -> Option<SystemTime> {
+        self.claims
+            .issued_at
+            .valid()
+            .copied()
+            .map(NumericDate::to_system_time)
+    }
+
+    /// The scopes that the token grants.
+    #[must_use]
+    pub fn scopes(&self) -> &ScopeSet {
+        &self.scopes
+    }
+
+    /// The whole payload, a JSON object.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// Whether the key that verified the token is still among its issuer's.
+    #[must_use]
+    pub fn key_is_current(&self) -> bool {
+        self.key.strong_count() > 0
+    }
+
+    /// Whether only a sender who proves something may use the token (RFC 9449 §6, RFC 8705 §3).
+    #[must_use]
+    pub fn is_sender_constrained(&self) -> bool {
+        self.claims.confirmation.binds()
+    }
+
+    /// The payload as a type of the application's own, parsed once a token for the first type that asks.
+    ///
+    /// # Errors
+    /// The payload does not fit the type.
+    pub fn own_claims<C>(&self) -> Result<Arc<C>, UnfitClaims>
+    where
+        C: DeserializeOwned + Send + Sync + 'static,
+    {
+        let known = self.own_claims.get().map(Arc::clone);
+        if let Some(claims) = known.and_then(|known| known.downcast::<C>().ok()) {
+            return Ok(claims);
+        }
+        let claims: Arc<C> =
+            Arc::new(serde_json::from_slice(&self.payload).map_err(|_| UnfitClaims)?);
+        let held: Arc<dyn Any + Send + Sync> = claims.clone();
+        // Another type may hold the one place already; then this one is parsed each time.
+        drop(self.own_claims.set(held));
+        Ok(claims)
+    }
+}
+
+fn text(claim: Option<&String>) -> &str {
+    claim.map(String::as_str).unwrap_or_default()
+}
+
+impl fmt::Debug for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verified").finish_non_exhaustive()
+    }
+}
+
+/// The token's claims do not fit the type that the application reads them as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the token's claims do not fit the type that they are read as")]
+pub struct UnfitClaims;
