@@ -473,3 +473,161 @@ const DEFAULT_COOLDOWN: Duration = Duration::from_secs(30);
 
 /// The peer's default too.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn discovered() -> IssuerBuilder {
+        Issuer::discover("https://issuer.example/").audience("api")
+    }
+
+    fn secret() -> String {
+        "s".repeat(32)
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let base = UrlRole::BaseUrl;
+        for (builder, expected) in [
+            (
+                Issuer::discover("https://issuer.example/"),
+                IssuerError::NoAudience,
+            ),
+            (discovered().audience(""), IssuerError::NoAudience),
+            (
+                IssuerBuilder::default().name("a").audience("api"),
+                IssuerError::NoKeys,
+            ),
+            (
+                IssuerBuilder::default()
+                    .jwks_uri("https://a.example/")
+                    .audience("api"),
+                IssuerError::NoName,
+            ),
+            (discovered().name(""), IssuerError::NoName),
+            (
+                discovered().algorithms([Algorithm::Hs256]),
+                IssuerError::NoSecret {
+                    algorithm: Algorithm::Hs256,
+                },
+            ),
+            (
+                discovered().base_url("issuer.example"),
+                IssuerError::NotAUrl { role: base },
+            ),
+            (
+                discovered().base_url("ftp://issuer.example/"),
+                IssuerError::NotAUrl { role: base },
+            ),
+            (
+                discovered().base_url("https://issuer.example/?a"),
+                IssuerError::NotPlain { role: base },
+            ),
+            (
+                discovered().base_url("https://issuer.example/#a"),
+                IssuerError::NotPlain { role: base },
+            ),
+            (
+                discovered().base_url("https://me@issuer.example/"),
+                IssuerError::NotPlain { role: base },
+            ),
+            (
+                discovered().base_url("http://issuer.example/"),
+                IssuerError::PlainHttp { role: base },
+            ),
+            (
+                discovered().jwks_uri("http://issuer.example/"),
+                IssuerError::PlainHttp {
+                    role: UrlRole::JwksUri,
+                },
+            ),
+            (
+                discovered().public_key("none"),
+                IssuerError::PublicKey(PublicKeyError::Unreadable),
+            ),
+            (
+                discovered().public_key("x").jwks_uri("https://a.example/"),
+                IssuerError::PublicKeyWithJwksUri,
+            ),
+            (
+                discovered()
+                    .secret(&secret())
+                    .algorithms([Algorithm::Rs256]),
+                IssuerError::SecretForPublicKey {
+                    algorithm: Algorithm::Rs256,
+                },
+            ),
+            (
+                discovered().secret("short").algorithms([Algorithm::Hs256]),
+                IssuerError::SecretTooShort {
+                    needed: 32,
+                    given: 5,
+                },
+            ),
+            (
+                discovered()
+                    .secret(&secret())
+                    .algorithms([Algorithm::Hs256, Algorithm::Hs512]),
+                IssuerError::SecretTooShort {
+                    needed: 64,
+                    given: 32,
+                },
+            ),
+            (
+                discovered()
+                    .secret(&secret())
+                    .algorithms([Algorithm::Hs256])
+                    .jwks_uri("https://a.example/"),
+                IssuerError::SecretWithJwksUri,
+            ),
+            (
+                discovered()
+                    .secret(&secret())
+                    .algorithms([Algorithm::Hs256])
+                    .public_key("x"),
+                IssuerError::SecretWithPublicKey,
+            ),
+            (
+                discovered().secret(&secret()),
+                IssuerError::SecretWithoutAlgorithm,
+            ),
+        ] {
+            assert_eq!(builder.build().map(drop), Err(expected));
+        }
+    }
+
+    #[test]
+    fn http_is_accepted_on_loopback_alone() {
+        for url in [
+            "http://localhost:3011/",
+            "http://127.0.0.1/",
+            "http://127.9.9.9:1/",
+            "http://[::1]:1/",
+            "http://a.localhost/",
+        ] {
+            assert!(discovered().base_url(url).build().is_ok(), "{url}");
+        }
+        for url in [
+            "http://localhost.example/",
+            "http://128.0.0.1/",
+            "http://0.0.0.0/",
+            "http://[::2]/",
+            "http://10.0.0.1/",
+        ] {
+            assert_eq!(
+                discovered().base_url(url).build().map(drop),
+                Err(IssuerError::PlainHttp {
+                    role: UrlRole::BaseUrl
+                }),
+                "{url}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let issuer = Issuer::with_secret("a", &secret(), Algorithm::Hs256).audience("api");
+        assert!(!format!("{issuer:?} {:?}", issuer.clone().build()).contains(&secret()));
+    }
+}

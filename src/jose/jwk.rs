@@ -195,3 +195,209 @@ const MIN_RSA_BITS: usize = 2048;
 
 /// The largest key that aws-lc-rs verifies with.
 const MAX_RSA_BITS: usize = 8192;
+
+#[cfg(all(test, feature = "test-kit"))]
+mod tests {
+    use super::*;
+    use crate::test_kit::shared;
+    use data_encoding::BASE64URL_NOPAD;
+    use serde_json::json;
+
+    fn public(algorithm: Algorithm) -> Value {
+        shared(algorithm).public_jwk().expect("a public key")
+    }
+
+    fn error(jwk: &Value) -> Option<JwkError> {
+        Jwk::parse(jwk).err()
+    }
+
+    /// The key of `algorithm` with the members of `changes` put over it; `"absent"` takes one away.
+    fn changed(algorithm: Algorithm, changes: &Value) -> Value {
+        let mut jwk = public(algorithm);
+        for (name, value) in changes.as_object().expect("an object") {
+            jwk[name] = value.clone();
+        }
+        jwk.as_object_mut()
+            .expect("an object")
+            .retain(|_, value| *value != "absent");
+        jwk
+    }
+
+    fn modulus(bits: usize) -> String {
+        let mut bytes = vec![0xA5_u8; bits / 8];
+        bytes[0] = 0x80;
+        BASE64URL_NOPAD.encode(&bytes)
+    }
+
+    #[test]
+    fn a_key_without_alg_serves_every_algorithm_of_its_kind() {
+        let served = |algorithm| {
+            let jwk = Jwk::parse(&changed(
+                algorithm,
+                &json!({"alg": "absent", "use": "absent"}),
+            ))
+            .expect("a key");
+            jwk.key
+                .algorithms()
+                .map(Algorithm::name)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            served(Algorithm::Rs256),
+            ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]
+        );
+        assert_eq!(served(Algorithm::Es256), ["ES256"]);
+        assert_eq!(served(Algorithm::Es384), ["ES384"]);
+        assert_eq!(served(Algorithm::Es512), ["ES512"]);
+        assert_eq!(served(Algorithm::EdDsa), ["EdDSA"]);
+    }
+
+    #[test]
+    fn alg_must_be_known_and_fit_the_key() {
+        for alg in ["ES256", "HS256", "RSA-OAEP", "none", "rs256", ""] {
+            let jwk = changed(Algorithm::Rs256, &json!({ "alg": alg }));
+            assert_eq!(error(&jwk), Some(JwkError::OtherAlgorithm), "{alg}");
+        }
+        assert_eq!(
+            error(&changed(Algorithm::Es256, &json!({"alg": "ES384"}))),
+            Some(JwkError::OtherAlgorithm)
+        );
+        assert_eq!(
+            error(&changed(Algorithm::Rs256, &json!({"alg": 1}))),
+            Some(JwkError::Malformed)
+        );
+    }
+
+    #[test]
+    fn use_and_key_ops_must_allow_verification() {
+        for changes in [
+            json!({"use": "enc"}),
+            json!({"use": ""}),
+            json!({"key_ops": []}),
+            json!({"key_ops": ["sign"]}),
+            json!({"key_ops": "verify"}),
+            json!({"key_ops": null}),
+            json!({"use": "sig", "key_ops": ["encrypt"]}),
+        ] {
+            assert_eq!(
+                error(&changed(Algorithm::Rs256, &changes)),
+                Some(JwkError::OtherUse),
+                "{changes}"
+            );
+        }
+        assert_eq!(
+            error(&changed(
+                Algorithm::Rs256,
+                &json!({"key_ops": ["sign", "verify"]})
+            )),
+            None
+        );
+        assert_eq!(
+            error(&changed(Algorithm::Rs256, &json!({"use": null}))),
+            Some(JwkError::Malformed)
+        );
+    }
+
+    #[test]
+    fn private_and_shared_keys_are_not_taken() {
+        for name in PRIVATE_MEMBERS {
+            let jwk = changed(Algorithm::Rs256, &json!({ name: "AQAB" }));
+            assert_eq!(error(&jwk), Some(JwkError::NotPublic), "{name}");
+        }
+        assert_eq!(
+            error(&json!({"kty": "oct", "k": "c2VjcmV0"})),
+            Some(JwkError::NotPublic)
+        );
+    }
+
+    #[test]
+    fn rsa_keys_have_2048_to_8192_bits_and_odd_numbers() {
+        let sized = |bits: usize| error(&changed(Algorithm::Rs256, &json!({ "n": modulus(bits) })));
+        for bits in [512, 1024, 2040, 8200, 16384] {
+            assert_eq!(sized(bits), Some(JwkError::RsaSize { bits }), "{bits}");
+        }
+        for bits in [2048, 3072, 4096, 8192] {
+            assert_eq!(sized(bits), None, "{bits}");
+        }
+        for e in ["", "AA", "AQ", "Ag", "BA", "AQAA"] {
+            assert_eq!(
+                error(&changed(Algorithm::Rs256, &json!({ "e": e }))),
+                Some(JwkError::Malformed),
+                "{e}"
+            );
+        }
+        assert_eq!(error(&changed(Algorithm::Rs256, &json!({"e": "Aw"}))), None);
+        assert_eq!(
+            error(&changed(Algorithm::Rs256, &json!({"n": ""}))),
+            Some(JwkError::RsaSize { bits: 0 })
+        );
+    }
+
+    #[test]
+    fn a_modulus_with_leading_zeros_is_the_same_key() {
+        let plain = public(Algorithm::Rs256);
+        let n = BASE64URL_NOPAD
+            .decode(plain["n"].as_str().expect("n").as_bytes())
+            .expect("base64url");
+        let padded = BASE64URL_NOPAD.encode(&[&[0, 0], n.as_slice()].concat());
+        let padded =
+            Jwk::parse(&changed(Algorithm::Rs256, &json!({ "n": padded }))).expect("a key");
+        assert_eq!(
+            padded.thumbprint,
+            Jwk::parse(&plain).expect("a key").thumbprint
+        );
+    }
+
+    #[test]
+    fn points_have_full_length_and_lie_on_their_curve() {
+        let zero = BASE64URL_NOPAD.encode(&[0; 32]);
+        let short = BASE64URL_NOPAD.encode(&[1; 31]);
+        for changes in [
+            json!({"x": zero}),
+            json!({"y": short}),
+            json!({"x": "absent"}),
+            json!({"y": "absent"}),
+            json!({"crv": "P-384", "alg": "absent"}),
+            json!({"crv": "P-256K", "alg": "absent"}),
+            json!({"crv": "secp256k1", "alg": "absent"}),
+            json!({"crv": 1, "alg": "absent"}),
+        ] {
+            let jwk = changed(Algorithm::Es256, &changes);
+            assert_eq!(error(&jwk), Some(JwkError::Malformed), "{changes}");
+        }
+        assert_eq!(
+            error(&changed(Algorithm::EdDsa, &json!({ "x": short }))),
+            Some(JwkError::Malformed)
+        );
+        assert_eq!(
+            error(&changed(
+                Algorithm::EdDsa,
+                &json!({"crv": "Ed448", "alg": "absent"})
+            )),
+            Some(JwkError::OtherKind)
+        );
+    }
+
+    #[test]
+    fn what_is_no_key_at_all_is_malformed_or_of_another_kind() {
+        for (jwk, expected) in [
+            (json!(null), JwkError::Malformed),
+            (json!([]), JwkError::Malformed),
+            (json!("key"), JwkError::Malformed),
+            (json!({}), JwkError::Malformed),
+            (json!({"kty": "RSA"}), JwkError::Malformed),
+            (json!({"kty": 1}), JwkError::Malformed),
+            (json!({"kty": "AKP"}), JwkError::OtherKind),
+            (
+                changed(Algorithm::Rs256, &json!({"kid": 1})),
+                JwkError::Malformed,
+            ),
+            (
+                changed(Algorithm::Rs256, &json!({"n": "+/=="})),
+                JwkError::Malformed,
+            ),
+        ] {
+            assert_eq!(error(&jwk), Some(expected), "{jwk}");
+        }
+    }
+}

@@ -83,3 +83,82 @@ pub enum PublicKeyError {
     #[error("neither PEM nor a JWK nor a JWK set")]
     Unreadable,
 }
+
+#[cfg(all(test, feature = "test-kit"))]
+mod tests {
+    use super::*;
+    use crate::jose::signature::VerificationKey;
+    use crate::test_kit::shared;
+    use aws_lc_rs::encoding::AsDer;
+    use aws_lc_rs::signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair,
+    };
+    use serde_json::json;
+
+    fn to_pem(label: &str, der: &[u8]) -> String {
+        let body = data_encoding::BASE64.encode(der);
+        format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
+    }
+
+    fn algorithms(key: &VerificationKey) -> Vec<&'static str> {
+        key.algorithms().map(Algorithm::name).collect()
+    }
+
+    #[test]
+    fn pem_of_every_kind_is_read() {
+        let rsa = RsaKeyPair::generate(rsa::KeySize::Rsa2048).expect("a key");
+        let rsa = rsa.public_key().as_der().expect("der");
+        let ec = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key");
+        let ec = ec.public_key().as_der().expect("der");
+        let ed = Ed25519KeyPair::generate().expect("a key");
+        let ed = ed.public_key().as_der().expect("der");
+        for (der, first) in [
+            (rsa.as_ref(), "RS256"),
+            (ec.as_ref(), "ES256"),
+            (ed.as_ref(), "EdDSA"),
+        ] {
+            let keys = read(&to_pem("PUBLIC KEY", der)).expect("a key");
+            assert_eq!(keys.len(), 1);
+            assert_eq!(algorithms(&keys[0].key)[0], first);
+        }
+    }
+
+    #[test]
+    fn a_jwk_or_a_set_of_them_is_read() {
+        let jwk = shared(Algorithm::Es256).public_jwk().expect("a public key");
+        assert_eq!(read(&jwk.to_string()).map(|keys| keys.len()).ok(), Some(1));
+        let set = json!({ "keys": [jwk, jwk] });
+        assert_eq!(read(&set.to_string()).map(|keys| keys.len()).ok(), Some(2));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        let error = |text: &str| read(text).err();
+        for text in [
+            "",
+            "key",
+            "{",
+            "[]",
+            "null",
+            r#"{"keys":{}}"#,
+            r#"{"keys":[]}"#,
+        ] {
+            let unreadable = matches!(
+                error(text),
+                Some(PublicKeyError::Unreadable | PublicKeyError::Key(_))
+            );
+            assert!(unreadable, "{text}");
+        }
+        assert_eq!(
+            error(r#"{"kty":"oct","k":"c2VjcmV0"}"#),
+            Some(PublicKeyError::Key(JwkError::NotPublic))
+        );
+        let private = to_pem("PRIVATE KEY", b"secret");
+        assert_eq!(error(&private), Some(PublicKeyError::NotPublicKeyPem));
+        let garbage = to_pem("PUBLIC KEY", b"garbage");
+        assert_eq!(
+            error(&garbage),
+            Some(PublicKeyError::Key(JwkError::OtherKind))
+        );
+    }
+}

@@ -202,3 +202,94 @@ pub(crate) enum KeySetError {
     #[error("its key set has no usable key ({unusable} unusable)")]
     NoUsableKey { unusable: usize },
 }
+
+#[cfg(all(test, feature = "test-kit"))]
+mod tests {
+    use super::*;
+    use crate::jose::sign::SigningKey;
+    use serde_json::json;
+
+    fn key(kid: &str) -> Value {
+        let key = SigningKey::generate(Algorithm::Es256).with_kid(kid);
+        key.public_jwk().expect("a public key")
+    }
+
+    fn set(keys: &Value) -> KeySet {
+        let body = json!({ "keys": keys }).to_string();
+        read("issuer".to_owned(), body.as_bytes())
+            .expect("a key set")
+            .0
+    }
+
+    #[test]
+    fn unusable_keys_are_counted_and_passed_over() {
+        let body = json!({"keys": [null, {}, {"kty": "oct", "k": "AA"}, key("a"), "x", {"kty": "RSA", "use": "enc"}]});
+        let (set, unusable) =
+            read("issuer".to_owned(), body.to_string().as_bytes()).expect("a key set");
+        assert_eq!((set.len(), unusable.len()), (1, 5));
+    }
+
+    #[test]
+    fn a_document_without_a_usable_key_is_no_key_set() {
+        let error = |body: &str| read("issuer".to_owned(), body.as_bytes()).map(drop);
+        for body in [
+            "",
+            "null",
+            "[]",
+            "{}",
+            "<html>",
+            r#"{"keys":null}"#,
+            r#"{"keys":{}}"#,
+            r#"{"keys":"a"}"#,
+        ] {
+            assert_eq!(error(body), Err(KeySetError::Malformed), "{body}");
+        }
+        assert_eq!(
+            error(r#"{"keys":[]}"#),
+            Err(KeySetError::NoUsableKey { unusable: 0 })
+        );
+        assert_eq!(
+            error(r#"{"keys":[null,{}]}"#),
+            Err(KeySetError::NoUsableKey { unusable: 2 })
+        );
+    }
+
+    #[test]
+    fn keys_are_found_by_name_or_all_without_one() {
+        let mut nameless = key("c");
+        nameless.as_object_mut().expect("an object").remove("kid");
+        let set = set(&json!([key("a"), key("a"), key("b"), nameless]));
+        let found = |id| set.named(id).len();
+        assert_eq!(
+            [
+                found(Some("a")),
+                found(Some("b")),
+                found(Some("c")),
+                found(Some("")),
+                found(None)
+            ],
+            [2, 1, 0, 0, 4]
+        );
+        assert_eq!(
+            [Some("a"), Some("c"), None].map(|id| set.may_lack_key(id)),
+            [false, true, true]
+        );
+    }
+
+    #[test]
+    fn an_unchanged_key_is_carried_over_and_a_changed_one_is_not() {
+        let (a, b) = (key("a"), key("b"));
+        let earlier = set(&json!([a, b]));
+        let kept = Arc::downgrade(&earlier.named(Some("a"))[0]);
+        let gone = Arc::downgrade(&earlier.named(Some("b"))[0]);
+        let mut bound = a.clone();
+        bound.as_object_mut().expect("an object").remove("alg");
+        let later = set(&json!([bound, key("b")])).succeeding(Some(&earlier));
+        assert_eq!((earlier.edition(), later.edition()), (1, 2));
+        drop(earlier);
+        // ES256 is the only algorithm of such a key, said or not.
+        assert!(kept.upgrade().is_some());
+        assert!(gone.upgrade().is_none());
+        assert_eq!(later.len(), 2);
+    }
+}

@@ -190,3 +190,186 @@ pub struct Unready {
     /// Why its keys are not there.
     pub reason: String,
 }
+
+#[cfg(all(test, feature = "test-kit"))]
+mod tests {
+    use super::*;
+    use crate::jose::sign::SigningKey;
+    use crate::test_kit::{TokenBuilder, shared};
+    use serde_json::json;
+
+    const ISSUER: &str = "https://issuer.example/";
+
+    fn token(key: &SigningKey) -> TokenBuilder {
+        TokenBuilder::new(ISSUER, "api", key)
+    }
+
+    fn verifier(issuer: crate::issuer::IssuerBuilder) -> Verifier {
+        Verifier::start([issuer.audience("api").build().expect("an issuer")]).expect("a verifier")
+    }
+
+    fn trusting(keys: &serde_json::Value) -> Verifier {
+        verifier(Issuer::with_public_key(ISSUER, &keys.to_string()))
+    }
+
+    fn outcome(verifier: &Verifier, token: TokenBuilder) -> Result<(), VerifyError> {
+        verifier.verify(&token.build(), SystemTime::now()).map(drop)
+    }
+
+    #[test]
+    fn every_algorithm_is_verified_by_its_own_key_and_no_other() {
+        let asymmetric = Algorithm::ALL
+            .into_iter()
+            .filter(|algorithm| !algorithm.is_symmetric());
+        for algorithm in asymmetric {
+            let key = shared(algorithm);
+            let verifier = trusting(&key.public_jwk().expect("a public key"));
+            assert_eq!(outcome(&verifier, token(&key)), Ok(()), "{algorithm}");
+            let stranger = SigningKey::generate(algorithm).with_kid(key.kid());
+            assert_eq!(
+                outcome(&verifier, token(&stranger)),
+                Err(VerifyError::Signature),
+                "{algorithm}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_algorithm_is_bound_to_the_key() {
+        let key = shared(Algorithm::Rs256);
+        let mut jwk = key.public_jwk().expect("a public key");
+        let other = || token(&key.clone().with_algorithm(Algorithm::Rs512));
+        assert_eq!(
+            outcome(&trusting(&jwk), other()),
+            Err(VerifyError::OtherAlgorithm)
+        );
+        jwk.as_object_mut().expect("an object").remove("alg");
+        assert_eq!(outcome(&trusting(&jwk), other()), Ok(()));
+        assert_eq!(
+            outcome(&trusting(&jwk), token(&key).header("alg", "ES256")),
+            Err(VerifyError::OtherAlgorithm)
+        );
+        assert_eq!(
+            outcome(&trusting(&jwk), token(&key).header("alg", "PS256")),
+            Err(VerifyError::Signature)
+        );
+    }
+
+    #[test]
+    fn a_public_key_is_no_secret() {
+        let key = shared(Algorithm::Rs256);
+        let jwk = key.public_jwk().expect("a public key");
+        let modulus = jwk["n"].as_str().expect("a modulus");
+        let forged = SigningKey::from_secret(modulus, Algorithm::Hs256).with_kid(key.kid());
+        assert_eq!(
+            outcome(&trusting(&jwk), token(&forged)),
+            Err(VerifyError::OtherAlgorithm)
+        );
+    }
+
+    #[test]
+    fn named_algorithms_exclude_all_others() {
+        let key = shared(Algorithm::Es256);
+        let jwk = key.public_jwk().expect("a public key").to_string();
+        let issuer = |algorithm| Issuer::with_public_key(ISSUER, &jwk).algorithms([algorithm]);
+        assert_eq!(
+            outcome(&verifier(issuer(Algorithm::Es256)), token(&key)),
+            Ok(())
+        );
+        assert_eq!(
+            outcome(&verifier(issuer(Algorithm::Rs256)), token(&key)),
+            Err(VerifyError::OtherAlgorithm)
+        );
+    }
+
+    #[test]
+    fn a_secret_verifies_whatever_kid_is_named() {
+        for algorithm in [Algorithm::Hs256, Algorithm::Hs384, Algorithm::Hs512] {
+            let secret = "s".repeat(64);
+            let key = SigningKey::from_secret(&secret, algorithm);
+            let verifier = verifier(Issuer::with_secret(ISSUER, &secret, algorithm));
+            assert_eq!(outcome(&verifier, token(&key)), Ok(()), "{algorithm}");
+            assert_eq!(
+                outcome(&verifier, token(&key).without_header("kid")),
+                Ok(()),
+                "{algorithm}"
+            );
+            let stranger = SigningKey::from_secret(&"x".repeat(64), algorithm);
+            assert_eq!(
+                outcome(&verifier, token(&stranger)),
+                Err(VerifyError::Signature),
+                "{algorithm}"
+            );
+            assert_eq!(
+                outcome(&verifier, token(&shared(Algorithm::Rs256))),
+                Err(VerifyError::OtherAlgorithm)
+            );
+        }
+    }
+
+    #[test]
+    fn keys_of_one_name_are_each_tried_and_a_token_without_kid_tries_all() {
+        let (first, second) = (
+            SigningKey::generate(Algorithm::Es256),
+            SigningKey::generate(Algorithm::Es256),
+        );
+        let keys = |a: &SigningKey, b: &SigningKey| {
+            trusting(&json!({ "keys": [a.public_jwk(), b.public_jwk()] }))
+        };
+        let twins = keys(&first.clone().with_kid("k"), &second.clone().with_kid("k"));
+        for key in [&first, &second] {
+            assert_eq!(outcome(&twins, token(&key.clone().with_kid("k"))), Ok(()));
+            assert_eq!(outcome(&twins, token(key).without_header("kid")), Ok(()));
+        }
+        let apart = keys(&first, &second);
+        assert_eq!(
+            outcome(&apart, token(&first).header("kid", second.kid())),
+            Err(VerifyError::Signature)
+        );
+        let unknown = outcome(&apart, token(&first).header("kid", "other"));
+        assert!(
+            matches!(unknown, Err(VerifyError::UnknownKey(_))),
+            "{unknown:?}"
+        );
+    }
+
+    #[test]
+    fn an_issuer_is_named_to_the_letter() {
+        let key = shared(Algorithm::Es256);
+        let verifier = trusting(&key.public_jwk().expect("a public key"));
+        for iss in [
+            "https://issuer.example",
+            "https://issuer.example//",
+            "https://ISSUER.example/",
+            "https://other.example/",
+            "",
+        ] {
+            assert_eq!(
+                outcome(&verifier, token(&key).claim("iss", iss)),
+                Err(VerifyError::UnknownIssuer),
+                "{iss}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_changed_token_has_no_signature() {
+        let key = shared(Algorithm::Es256);
+        let verifier = trusting(&key.public_jwk().expect("a public key"));
+        let good = token(&key).build();
+        let other = token(&key).claim("sub", "somebody else").build();
+        let (signed, _) = good.rsplit_once('.').expect("three segments");
+        let (_, signature) = other.rsplit_once('.').expect("three segments");
+        let mixed = format!("{signed}.{signature}");
+        assert_eq!(
+            verifier.verify(&mixed, SystemTime::now()).map(drop),
+            Err(VerifyError::Signature)
+        );
+        assert_eq!(
+            verifier
+                .verify(&format!("{signed}."), SystemTime::now())
+                .map(drop),
+            Err(VerifyError::Signature)
+        );
+    }
+}

@@ -171,3 +171,206 @@ impl GrantedScopes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const NOW: u64 = 1_700_000_000;
+
+    fn issuer() -> Issuer {
+        let key = "k".repeat(32);
+        let issuer = Issuer::with_secret("https://issuer.example/", &key, crate::Algorithm::Hs256);
+        issuer.audience("api").build().expect("an issuer")
+    }
+
+    /// A good token of the moment `NOW`, with the members of `changes` put over it; `null` takes one away.
+    fn token(token_type: TokenType, changes: &Value) -> Authentic {
+        let mut claims = json!({
+            "iss": "https://issuer.example/", "sub": "user", "aud": "api", "exp": NOW + 60, "iat": NOW - 60,
+            "client_id": "client", "jti": "1", "scope": "read",
+        });
+        for (name, value) in changes.as_object().expect("an object") {
+            claims[name] = value.clone();
+        }
+        claims
+            .as_object_mut()
+            .expect("an object")
+            .retain(|_, value| *value != "absent");
+        let payload = claims.to_string().into_bytes();
+        let claims = Claims::parse(&payload).expect("claims");
+        Authentic {
+            payload,
+            token_type,
+            claims,
+        }
+    }
+
+    fn outcome(issuer: &Issuer, changes: &Value) -> Result<(), VerifyError> {
+        let token = token(TokenType::AccessToken, changes);
+        admit(issuer, &token, Duration::from_secs(NOW)).map(drop)
+    }
+
+    const fn missing(claim: &'static str) -> VerifyError {
+        VerifyError::Missing { claim }
+    }
+
+    const fn malformed(claim: &'static str) -> VerifyError {
+        VerifyError::Malformed { claim }
+    }
+
+    fn expired(seconds: u64) -> VerifyError {
+        VerifyError::Expired {
+            ago: Duration::from_secs(seconds),
+        }
+    }
+
+    #[test]
+    fn a_good_token_is_admitted() {
+        assert_eq!(outcome(&issuer(), &json!({})), Ok(()));
+        for bare in ["sub", "iat", "client_id", "jti", "scope"] {
+            assert_eq!(
+                outcome(&issuer(), &json!({ bare: "absent" })),
+                Ok(()),
+                "{bare}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_audience_must_be_ours() {
+        for (audience, expected) in [
+            (json!("absent"), missing("aud")),
+            (json!(null), malformed("aud")),
+            (json!(1), malformed("aud")),
+            (json!([]), VerifyError::OtherAudience),
+            (json!(["api", 1]), malformed("aud")),
+            (json!("other"), VerifyError::OtherAudience),
+            (json!(["other", "API"]), VerifyError::OtherAudience),
+        ] {
+            assert_eq!(
+                outcome(&issuer(), &json!({ "aud": audience })),
+                Err(expected),
+                "{audience}"
+            );
+        }
+    }
+
+    #[test]
+    fn times_are_judged_with_five_seconds_tolerance() {
+        for (changes, expected) in [
+            (json!({"exp": NOW - 4}), Ok(())),
+            (json!({"exp": NOW - 5}), Err(expired(0))),
+            (json!({"exp": NOW - 65}), Err(expired(60))),
+            (json!({"exp": 0}), Err(expired(NOW - 5))),
+            (json!({"exp": "absent"}), Err(missing("exp"))),
+            (json!({"exp": null}), Err(malformed("exp"))),
+            (json!({"exp": NOW.to_string()}), Err(malformed("exp"))),
+            (
+                json!({"exp": 99_999_999_999_999_u64}),
+                Err(malformed("exp")),
+            ),
+            (json!({"nbf": NOW + 5}), Ok(())),
+            (json!({"nbf": NOW + 6}), Err(VerifyError::NotYetValid)),
+            (json!({"nbf": null}), Err(malformed("nbf"))),
+            (json!({"iat": NOW + 3600}), Ok(())),
+            (json!({"iat": true}), Err(malformed("iat"))),
+        ] {
+            assert_eq!(outcome(&issuer(), &changes), expected, "{changes}");
+        }
+    }
+
+    #[test]
+    fn a_maximal_age_needs_an_iat_that_is_neither_too_old_nor_ahead() {
+        let mut issuer = issuer();
+        issuer.max_token_age = Some(Duration::from_secs(60));
+        for (changes, expected) in [
+            (json!({"iat": NOW}), Ok(())),
+            (json!({"iat": NOW - 65}), Ok(())),
+            (json!({"iat": NOW - 66}), Err(VerifyError::TooOld)),
+            (json!({"iat": NOW + 5}), Ok(())),
+            (json!({"iat": NOW + 6}), Err(VerifyError::IssuedAhead)),
+            (json!({"iat": "absent"}), Err(missing("iat"))),
+        ] {
+            assert_eq!(outcome(&issuer, &changes), expected, "{changes}");
+        }
+    }
+
+    #[test]
+    fn texts_are_texts_where_they_are_present() {
+        for claim in ["sub", "client_id", "jti"] {
+            for other in [json!(null), json!(1), json!(["a"]), json!({"a": 1})] {
+                assert_eq!(
+                    outcome(&issuer(), &json!({ claim: other })),
+                    Err(malformed(claim)),
+                    "{claim}: {other}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn other_kinds_of_token_are_refused() {
+        for (changes, expected) in [
+            (json!({"at_hash": "x"}), Err(VerifyError::IdToken)),
+            (
+                json!({"nonce": "x", "scope": "absent"}),
+                Err(VerifyError::IdToken),
+            ),
+            (json!({"nonce": "x"}), Ok(())),
+            (json!({"nonce": "x", "scope": "absent", "scp": []}), Ok(())),
+            (json!({"events": {}}), Err(VerifyError::LogoutToken)),
+        ] {
+            assert_eq!(outcome(&issuer(), &changes), expected, "{changes}");
+        }
+    }
+
+    #[test]
+    fn the_strict_profile_needs_type_and_claims() {
+        let mut issuer = issuer();
+        issuer.strict = true;
+        for claim in ["iat", "sub", "client_id", "jti"] {
+            assert_eq!(
+                outcome(&issuer, &json!({ claim: "absent" })),
+                Err(missing(claim))
+            );
+        }
+        assert_eq!(outcome(&issuer, &json!({})), Ok(()));
+        let plain = token(TokenType::Jwt, &json!({}));
+        let judged = admit(&issuer, &plain, Duration::from_secs(NOW)).map(drop);
+        assert_eq!(judged, Err(VerifyError::OtherType));
+    }
+
+    #[test]
+    fn scopes_come_from_the_configured_claims_alone() {
+        let granted = |claims: &[&str], changes: &Value| {
+            let mut issuer = issuer();
+            issuer.scope_claims = claims
+                .iter()
+                .map(|claim| claim.parse().expect("a claim"))
+                .collect();
+            let token = token(TokenType::Jwt, changes);
+            let scopes = admit(&issuer, &token, Duration::from_secs(NOW)).expect("a good token");
+            scopes.iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let changes = json!({
+            "scope": "a b", "scp": ["c", "d e"], "permissions": ["f"], "roles": "g",
+            "realm_access": {"roles": ["h", "i"]}, "odd": 7, "https://api/x": "j",
+        });
+        assert_eq!(granted(&["scope", "scp"], &changes), ["a", "b", "c", "d e"]);
+        assert_eq!(granted(&["permissions"], &changes), ["f"]);
+        assert_eq!(
+            granted(&["/realm_access/roles", "roles"], &changes),
+            ["h", "i", "g"]
+        );
+        assert_eq!(granted(&["https://api/x"], &changes), ["j"]);
+        assert!(
+            granted(
+                &["odd", "nothing", "/realm_access", "/realm_access/roles/7"],
+                &changes
+            )
+            .is_empty()
+        );
+    }
+}

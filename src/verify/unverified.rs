@@ -115,3 +115,133 @@ impl TokenType {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jose::CompactError;
+    use data_encoding::BASE64URL_NOPAD;
+
+    fn refusal(header: &str, payload: &str) -> Option<VerifyError> {
+        let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
+        let token = format!("{}.{}.AAAA", encode(header), encode(payload));
+        Unverified::parse(&token).err()
+    }
+
+    #[test]
+    fn only_known_algorithms_are_read_on() {
+        for header in [
+            "{}",
+            r#"{"alg":"none"}"#,
+            r#"{"alg":"NONE"}"#,
+            r#"{"alg":""}"#,
+            r#"{"alg":null}"#,
+            r#"{"alg":["RS256"]}"#,
+            r#"{"alg":"rs256"}"#,
+            r#"{"alg":"RSA-OAEP","enc":"A256GCM"}"#,
+            r#"{"alg":"ES256K"}"#,
+        ] {
+            assert_eq!(
+                refusal(header, "{}"),
+                Some(VerifyError::UnknownAlgorithm),
+                "{header}"
+            );
+        }
+    }
+
+    #[test]
+    fn extensions_are_refused() {
+        for header in [
+            r#"{"alg":"RS256","crit":["exp"]}"#,
+            r#"{"alg":"RS256","crit":[]}"#,
+            r#"{"alg":"RS256","b64":true}"#,
+        ] {
+            assert_eq!(
+                refusal(header, "{}"),
+                Some(VerifyError::CriticalHeader),
+                "{header}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_type_is_that_of_an_access_token_or_jwt() {
+        for typ in [
+            "JWT",
+            "jwt",
+            "at+jwt",
+            "AT+JWT",
+            "application/at+jwt",
+            "Application/AT+jwt",
+        ] {
+            assert_eq!(
+                refusal(&format!(r#"{{"alg":"RS256","typ":"{typ}"}}"#), "{}"),
+                None,
+                "{typ}"
+            );
+        }
+        assert_eq!(refusal(r#"{"alg":"RS256"}"#, "{}"), None);
+        for typ in [
+            r#""""#,
+            r#""id+jwt""#,
+            r#""dpop+jwt""#,
+            r#""logout+jwt""#,
+            r#""application/jwt""#,
+            r#""JWT ""#,
+            "null",
+            "1",
+            r#"["JWT"]"#,
+        ] {
+            assert_eq!(
+                refusal(&format!(r#"{{"alg":"RS256","typ":{typ}}}"#), "{}"),
+                Some(VerifyError::OtherType),
+                "{typ}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_identifier_is_a_text() {
+        assert_eq!(refusal(r#"{"alg":"RS256","kid":""}"#, "{}"), None);
+        for kid in ["null", "1", r#"["k"]"#, "{}"] {
+            let header = format!(r#"{{"alg":"RS256","kid":{kid}}}"#);
+            assert_eq!(
+                refusal(&header, "{}"),
+                Some(VerifyError::MalformedKeyId),
+                "{kid}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_payload_is_one_object() {
+        let header = r#"{"alg":"RS256"}"#;
+        for payload in ["", "[]", r#"{"a":1,"a":1}"#] {
+            assert_eq!(
+                refusal(header, payload),
+                Some(VerifyError::MalformedPayload),
+                "{payload}"
+            );
+        }
+        assert_eq!(
+            Unverified::parse("a").err(),
+            Some(VerifyError::Form(CompactError::Segments))
+        );
+    }
+
+    #[test]
+    fn an_issuer_is_a_text_that_is_there() {
+        let issuer = |payload: &str| {
+            let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
+            let token = format!("{}.{}.", encode(r#"{"alg":"RS256"}"#), encode(payload));
+            let unverified = Unverified::parse(&token).expect("well-formed");
+            unverified.issuer().map(str::to_owned)
+        };
+        assert_eq!(issuer(r#"{"iss":"a"}"#), Ok("a".to_owned()));
+        assert_eq!(issuer("{}"), Err(VerifyError::Missing { claim: "iss" }));
+        assert_eq!(
+            issuer(r#"{"iss":["a"]}"#),
+            Err(VerifyError::Malformed { claim: "iss" })
+        );
+    }
+}
