@@ -64,7 +64,8 @@ impl<'kvs> VisitSource<'kvs> for Fields {
     }
 }
 
-const DEFAULT_FILTER: &str = "info,actix_server=warn";
+/// What actix-http reports are strangers' malformed requests, an error a line.
+const DEFAULT_FILTER: &str = "info,actix_http=off,actix_server=warn";
 
 /// At their finest these print the headers of requests, tokens among them.
 const HEADER_LOGGING_LIBRARIES: [&str; 8] = [
