@@ -60,10 +60,14 @@ pub mod test_kit;
 #[cfg(feature = "service")]
 pub mod service;
 
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use access::table::{Api, delete, get, patch, post, put};
 pub use access::{
-    Access, AuthenticatedUser, Caller, Identified, MaybeUser, NoClaims, ProtectedRoute, Public,
-    Requirement, Scoped, protected,
+    Access, AuthenticatedUser, Caller, Claim, Identified, KnownUser, MaybeUser, NoClaims,
+    ProtectedRoute, Public, Requirement, Rule, Scoped, protected,
 };
 pub use claims::scope::{AnyOf, Scope, ScopeClaim, Scopes};
 pub use issuer::Issuer;

@@ -5,6 +5,7 @@
 
 pub mod authenticated;
 mod caller;
+mod claim;
 pub mod first;
 pub mod granting;
 mod maybe;
@@ -18,6 +19,7 @@ use actix_web::FromRequest;
 use crate::rejection::Rejection;
 pub use authenticated::{AuthenticatedUser, NoClaims, OwnClaims};
 pub use caller::Caller;
+pub use claim::{Claim, KnownUser, Rule};
 pub use first::{ProtectedRoute, protected};
 pub use maybe::MaybeUser;
 pub use public::Public;
@@ -48,7 +50,7 @@ pub trait Access: FromRequest<Error = Rejection> + 'static {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not always have a verified caller behind it",
     label = "an access type with a caller is needed here",
-    note = "wrap `AuthenticatedUser`, `Scoped<S, …>` or another type that turns anonymous callers away; `MaybeUser` goes outermost"
+    note = "wrap `AuthenticatedUser`, `Scoped<S, …>`, `Claim<R, …>` or another type that turns anonymous callers away; `MaybeUser` goes outermost"
 )]
 pub trait Identified: Access {
     /// The caller, with the token that was verified.

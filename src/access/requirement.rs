@@ -20,6 +20,8 @@ pub struct Requirement {
     pub caller: CallerNeed,
     /// The ways to fulfil the demand on scopes, each a list that is needed as a whole; none where nothing is asked.
     pub scopes: Vec<Vec<&'static str>>,
+    /// What the rules on claims say, innermost first.
+    pub rules: Vec<&'static str>,
 }
 
 /// Whether a route needs to know its caller.
@@ -39,6 +41,7 @@ impl Requirement {
         Self {
             caller,
             scopes: Vec::new(),
+            rules: Vec::new(),
         }
     }
 
@@ -48,6 +51,11 @@ impl Requirement {
             [] => more.to_vec(),
             ways => each_with_each(ways, more),
         };
+        self
+    }
+
+    pub(crate) fn and_rule(mut self, description: &'static str) -> Self {
+        self.rules.push(description);
         self
     }
 
@@ -67,6 +75,9 @@ impl fmt::Display for Requirement {
         let ways: Vec<_> = self.scopes.iter().map(|way| way.join(" and ")).collect();
         if !ways.is_empty() {
             write!(f, " with {}", ways.join(", or "))?;
+        }
+        for rule in &self.rules {
+            write!(f, "; {rule}")?;
         }
         Ok(())
     }

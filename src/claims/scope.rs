@@ -236,11 +236,16 @@ impl ScopeClaim {
     }
 
     pub(crate) fn find<'a>(&self, payload: &'a Value) -> Option<&'a Value> {
-        if self.0.starts_with('/') {
-            payload.pointer(&self.0)
-        } else {
-            payload.get(&self.0)
-        }
+        find_claim(payload, &self.0)
+    }
+}
+
+/// A claim by its name, or by a JSON pointer to it.
+pub(crate) fn find_claim<'a>(payload: &'a Value, claim: &str) -> Option<&'a Value> {
+    if claim.starts_with('/') {
+        payload.pointer(claim)
+    } else {
+        payload.get(claim)
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn discover(client: &Client, base: &Url) -> Result<Metadata, Di
     outcome
 }
 
-fn read(body: &[u8], base: &Url) -> Result<Metadata, DiscoveryError> {
+pub(crate) fn read(body: &[u8], base: &Url) -> Result<Metadata, DiscoveryError> {
     let document: Document = serde_json::from_slice(body).map_err(|_| DiscoveryError::Malformed)?;
     if !names(&document.issuer, base) {
         return Err(DiscoveryError::OtherIssuer);

@@ -52,12 +52,23 @@ impl fmt::Display for BearerChallenge {
             write!(f, r#", error="{error}""#)?;
         }
         if let Some(description) = self.description {
+            let description: String = description.chars().map(quotable).collect();
             write!(f, r#", error_description="{description}""#)?;
         }
         if let Some(scope) = &self.scope {
             write!(f, r#", scope="{scope}""#)?;
         }
         Ok(())
+    }
+}
+
+/// The application may describe its rules in any words; a description has %x20-21 / %x23-5B / %x5D-7E alone.
+fn quotable(character: char) -> char {
+    match character {
+        '"' => '\'',
+        '\\' => '/',
+        ' '..='~' => character,
+        _ => '?',
     }
 }
 
@@ -87,6 +98,16 @@ mod tests {
             BearerChallenge::plain().to_string(),
             r#"Bearer realm="api""#
         );
+    }
+
+    #[test]
+    fn a_description_never_breaks_the_header() {
+        let challenge =
+            BearerChallenge::of(BearerError::InsufficientScope, "a \"b\" \\ \u{e4}\r\n");
+        let text =
+            r#"Bearer realm="api", error="insufficient_scope", error_description="a 'b' / ???""#;
+        assert_eq!(challenge.to_string(), text);
+        assert!(challenge.try_into_value().is_ok());
     }
 
     #[test]

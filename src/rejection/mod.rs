@@ -46,6 +46,9 @@ pub enum Rejection {
         /// The ways to fulfil the demand, each a list of scopes that are needed together.
         alternatives: Vec<Vec<&'static str>>,
     },
+    /// 403 `insufficient_scope`, with the description of the rule on claims that does not hold.
+    #[error("{0}")]
+    UnfulfilledRule(&'static str),
     /// 503 with `Retry-After`: the token may be good.
     #[error("the issuer's keys cannot be had")]
     KeysUnavailable {
@@ -70,7 +73,9 @@ impl Rejection {
             Self::Unauthenticated(_) => Some(Refusal::Unauthenticated),
             Self::InvalidRequest(_) => Some(Refusal::InvalidRequest),
             Self::InvalidToken(_) => Some(Refusal::InvalidToken),
-            Self::InsufficientScope { .. } => Some(Refusal::InsufficientScope),
+            Self::InsufficientScope { .. } | Self::UnfulfilledRule(_) => {
+                Some(Refusal::InsufficientScope)
+            }
             Self::KeysUnavailable { .. } => Some(Refusal::KeysUnavailable),
             Self::NoVerifier => None,
         }
@@ -90,6 +95,9 @@ impl Rejection {
                         .with_scope(first),
                 )
             }
+            Self::UnfulfilledRule(text) => {
+                Some(BearerChallenge::of(BearerError::InsufficientScope, text))
+            }
             Self::KeysUnavailable { .. } | Self::NoVerifier => None,
         }
     }
@@ -97,9 +105,10 @@ impl Rejection {
     fn problem(&self) -> Problem {
         let status = self.status_code();
         match self {
-            Self::Unauthenticated(text) | Self::InvalidRequest(text) | Self::InvalidToken(text) => {
-                Problem::new(status, text)
-            }
+            Self::Unauthenticated(text)
+            | Self::InvalidRequest(text)
+            | Self::InvalidToken(text)
+            | Self::UnfulfilledRule(text) => Problem::new(status, text),
             Self::InsufficientScope { alternatives } => {
                 Problem::new(status, TOO_LITTLE_SCOPE).requiring(alternatives)
             }
@@ -120,7 +129,7 @@ impl ResponseError for Rejection {
         match self {
             Self::Unauthenticated(_) | Self::InvalidToken(_) => StatusCode::UNAUTHORIZED,
             Self::InvalidRequest(_) => StatusCode::BAD_REQUEST,
-            Self::InsufficientScope { .. } => StatusCode::FORBIDDEN,
+            Self::InsufficientScope { .. } | Self::UnfulfilledRule(_) => StatusCode::FORBIDDEN,
             Self::KeysUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoVerifier => StatusCode::INTERNAL_SERVER_ERROR,
         }

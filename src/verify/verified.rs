@@ -6,9 +6,10 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::SystemTime;
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::unverified::Authentic;
-use crate::claims::scope::ScopeSet;
+use crate::claims::scope::{ScopeSet, find_claim};
 use crate::claims::{Audience, Claims, NumericDate};
 use crate::keys::document::Key;
 
@@ -21,6 +22,8 @@ pub struct Verified {
     payload: Box<[u8]>,
     /// Ends with the key: what was verified by a key that its issuer withdrew is verified no more.
     key: Weak<Key>,
+    /// The payload as any JSON, parsed when it is first asked.
+    document: OnceLock<Value>,
     /// The payload as the type that the application reads it as, parsed once.
     own_claims: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
@@ -32,6 +35,7 @@ impl Verified {
             scopes,
             payload: token.payload.into_boxed_slice(),
             key: Arc::downgrade(key),
+            document: OnceLock::new(),
             own_claims: OnceLock::new(),
         }
     }
@@ -96,6 +100,34 @@ impl Verified {
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.payload
+    }
+
+    /// A claim by its name, or by a JSON pointer ([RFC 6901]) such as `/realm_access/roles`.
+    ///
+    /// [RFC 6901]: https://www.rfc-editor.org/rfc/rfc6901
+    #[must_use]
+    pub fn claim(&self, claim: &str) -> Option<&Value> {
+        let document = self
+            .document
+            .get_or_init(|| serde_json::from_slice(&self.payload).unwrap_or_default());
+        find_claim(document, claim)
+    }
+
+    /// Whether a claim has this very value.
+    #[must_use]
+    pub fn claim_equals(&self, claim: &str, value: impl Into<Value>) -> bool {
+        self.claim(claim)
+            .is_some_and(|found| *found == value.into())
+    }
+
+    /// Whether a claim is an array that has this text, or a text that has it among others separated by spaces.
+    #[must_use]
+    pub fn claim_includes(&self, claim: &str, text: &str) -> bool {
+        match self.claim(claim) {
+            Some(Value::Array(list)) => list.iter().any(|member| member == text),
+            Some(Value::String(texts)) => texts.split(' ').any(|member| member == text),
+            _ => false,
+        }
     }
 
     /// Whether the key that verified the token is still among its issuer's.

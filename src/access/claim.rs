@@ -1,0 +1,176 @@
+//! A caller whose token's claims fulfil a rule.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+
+use super::granting::Granting;
+use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
+use crate::rejection::Rejection;
+use crate::verify::Verified;
+
+/// A demand on a token's claims; made by [`claim!`](crate::claim), or by hand for what that cannot say.
+///
+/// # Examples
+/// ```
+/// use actix_resource_server::{Claim, Rule, Verified};
+///
+/// /// Only those who may still vote as young people.
+/// struct UnderTwenty;
+///
+/// impl Rule for UnderTwenty {
+///     const DESCRIPTION: &'static str = "This is for callers under twenty.";
+///
+///     fn holds(token: &Verified) -> bool {
+///         let age = token.claim("age").and_then(serde_json::Value::as_u64);
+///         age.is_some_and(|age| age < 20)
+///     }
+/// }
+///
+/// async fn vote(_: Claim<UnderTwenty>) {}
+/// ```
+pub trait Rule: 'static {
+    /// What a caller is told who does not fulfil it: a constant text.
+    const DESCRIPTION: &'static str;
+
+    /// Whether the token fulfils it.
+    fn holds(token: &Verified) -> bool;
+}
+
+/// Makes a [`Rule`] on one claim, named as in the token or by a JSON pointer (RFC 6901).
+///
+/// `equals` compares with a text, a number or a boolean; `includes` looks for a text in an array of
+/// texts, or among those that one text separates by spaces. A claim that is not there fulfils nothing.
+///
+/// # Examples
+/// ```
+/// use actix_resource_server::{Claim, Scoped, claim, scope};
+///
+/// scope!(pub ReadMessages = "read:messages");
+/// claim!(pub EmailVerified = "email_verified" equals true);
+/// claim!(pub Staff = "/realm_access/roles" includes "staff");
+///
+/// async fn inbox(_: Claim<EmailVerified, Scoped<ReadMessages>>) {}
+/// async fn office(_: Claim<Staff, Claim<EmailVerified>>) {}
+/// ```
+#[macro_export]
+macro_rules! claim {
+    ($(#[$attribute:meta])* $visibility:vis $name:ident = $claim:literal equals $value:literal) => {
+        $(#[$attribute])*
+        #[doc = concat!("The claim `", $claim, "` is `", $value, "`.")]
+        #[derive(Clone, Copy, Debug)]
+        $visibility struct $name;
+
+        impl $crate::Rule for $name {
+            const DESCRIPTION: &'static str = concat!("The token's claim ", $claim, " must be ", $value, ".");
+
+            fn holds(token: &$crate::Verified) -> bool {
+                token.claim_equals($claim, $value)
+            }
+        }
+    };
+    ($(#[$attribute:meta])* $visibility:vis $name:ident = $claim:literal includes $value:literal) => {
+        $(#[$attribute])*
+        #[doc = concat!("The claim `", $claim, "` includes `", $value, "`.")]
+        #[derive(Clone, Copy, Debug)]
+        $visibility struct $name;
+
+        impl $crate::Rule for $name {
+            const DESCRIPTION: &'static str = concat!("The token's claim ", $claim, " must include ", $value, ".");
+
+            fn holds(token: &$crate::Verified) -> bool {
+                token.claim_includes($claim, $value)
+            }
+        }
+    };
+}
+
+/// Turns away Auth0's anonymous sessions, whose `sub` begins with `anon@`.
+///
+/// # Examples
+/// ```
+/// use actix_resource_server::{AuthenticatedUser, Claim, KnownUser};
+///
+/// async fn profile(user: Claim<KnownUser>) -> String {
+///     user.subject().to_owned()
+/// }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct KnownUser;
+
+impl Rule for KnownUser {
+    const DESCRIPTION: &'static str = "Anonymous sessions are not accepted here.";
+
+    fn holds(token: &Verified) -> bool {
+        !token.subject().starts_with("anon@")
+    }
+}
+
+/// A caller whose verified token fulfils the rule `R`.
+///
+/// Extraction fails as that of `A` does, and with 403, `error="insufficient_scope"` and the rule's
+/// description when the rule does not hold. It dereferences to `A`.
+///
+/// # Examples
+/// ```
+/// use actix_resource_server::{Claim, claim};
+///
+/// claim!(pub EmailVerified = "email_verified" equals true);
+///
+/// async fn inbox(caller: Claim<EmailVerified>) -> String {
+///     caller.subject().to_owned()
+/// }
+/// ```
+pub struct Claim<R: Rule, A: Identified = AuthenticatedUser> {
+    access: A,
+    rule: PhantomData<fn() -> R>,
+}
+
+impl<R: Rule, A: Identified> Access for Claim<R, A> {
+    fn requirement() -> Requirement {
+        A::requirement().and_rule(R::DESCRIPTION)
+    }
+
+    fn grant(caller: Option<Caller>) -> Result<Self, Rejection> {
+        let access = A::grant(caller)?;
+        if !R::holds(access.caller()) {
+            return Err(Rejection::UnfulfilledRule(R::DESCRIPTION));
+        }
+        Ok(Self {
+            access,
+            rule: PhantomData,
+        })
+    }
+}
+
+impl<R: Rule, A: Identified> Identified for Claim<R, A> {
+    fn caller(&self) -> &Caller {
+        self.access.caller()
+    }
+}
+
+impl<R: Rule, A: Identified> FromRequest for Claim<R, A> {
+    type Error = Rejection;
+    type Future = Granting<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        Granting::start(request)
+    }
+}
+
+impl<R: Rule, A: Identified> Deref for Claim<R, A> {
+    type Target = A;
+
+    fn deref(&self) -> &A {
+        &self.access
+    }
+}
+
+impl<R: Rule, A: Identified> fmt::Debug for Claim<R, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claim").finish_non_exhaustive()
+    }
+}

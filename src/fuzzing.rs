@@ -1,0 +1,69 @@
+//! The doors through which foreign bytes come in, for the fuzz targets in `fuzz/`.
+//!
+//! Each checks, beyond not panicking, that what was accepted is what it was taken for.
+
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use actix_web::http::uri::Uri;
+use data_encoding::BASE64URL_NOPAD;
+use serde_json::Value;
+
+use crate::claims::Claims;
+use crate::credentials::BearerToken;
+use crate::jose::compact::Compact;
+use crate::keys::{discovery, document};
+
+/// An accepted header carries a token of `b64token`'s characters.
+pub fn authorization(bytes: &[u8]) {
+    let Ok(value) = HeaderValue::from_bytes(bytes) else {
+        return;
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(AUTHORIZATION, value);
+    if let Ok(Some(token)) = BearerToken::find(&headers, &Uri::from_static("/")) {
+        let text = token.as_str();
+        assert!(!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b','));
+    }
+}
+
+/// An accepted token is what its parts encode to.
+pub fn compact(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    if let Ok(token) = Compact::parse(text) {
+        let signature = BASE64URL_NOPAD.encode(&token.signature);
+        let signed = text.strip_suffix(&signature).and_then(|rest| rest.strip_suffix('.'));
+        assert_eq!(signed.map(str::as_bytes), Some(token.signing_input));
+        assert!(text.contains(&BASE64URL_NOPAD.encode(&token.payload)));
+    }
+}
+
+/// Accepted claims are an object to every other reader too, with the same issuer.
+pub fn claims(bytes: &[u8]) {
+    if let Ok(claims) = Claims::parse(bytes) {
+        let value: Value = serde_json::from_slice(bytes).unwrap_or_default();
+        assert!(value.is_object());
+        let issuer = value.get("iss").and_then(Value::as_str);
+        assert_eq!(claims.issuer.valid().map(String::as_str), issuer);
+    }
+}
+
+/// An accepted set has as many keys, usable and not, as the document.
+pub fn jwks(bytes: &[u8]) {
+    if let Ok((set, unusable)) = document::read("issuer".to_owned(), bytes) {
+        let value: Value = serde_json::from_slice(bytes).unwrap_or_default();
+        let members = value.get("keys").and_then(Value::as_array).map_or(0, Vec::len);
+        assert_eq!(set.len().checked_add(unusable.len()), Some(members));
+    }
+}
+
+/// An accepted document is its issuer's own.
+pub fn discovery(bytes: &[u8]) {
+    let Ok(base) = "https://issuer.example/tenant/".parse() else {
+        return;
+    };
+    if let Ok(found) = discovery::read(bytes, &base) {
+        assert!(found.issuer.starts_with("http"));
+        assert!(found.jwks_uri.is_none_or(|uri| uri.scheme() == "https" || uri.host().is_some()));
+    }
+}
