@@ -21,7 +21,12 @@ pub fn authorization(bytes: &[u8]) {
     headers.insert(AUTHORIZATION, value);
     if let Ok(Some(token)) = BearerToken::find(&headers, &Uri::from_static("/")) {
         let text = token.as_str();
-        assert!(!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b','));
+        assert!(
+            !text.is_empty()
+                && text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_graphic() && byte != b',')
+        );
     }
 }
 
@@ -32,7 +37,9 @@ pub fn compact(bytes: &[u8]) {
     };
     if let Ok(token) = Compact::parse(text) {
         let signature = BASE64URL_NOPAD.encode(&token.signature);
-        let signed = text.strip_suffix(&signature).and_then(|rest| rest.strip_suffix('.'));
+        let signed = text
+            .strip_suffix(&signature)
+            .and_then(|rest| rest.strip_suffix('.'));
         assert_eq!(signed.map(str::as_bytes), Some(token.signing_input));
         assert!(text.contains(&BASE64URL_NOPAD.encode(&token.payload)));
     }
@@ -52,7 +59,10 @@ pub fn claims(bytes: &[u8]) {
 pub fn jwks(bytes: &[u8]) {
     if let Ok((set, unusable)) = document::read("issuer".to_owned(), bytes) {
         let value: Value = serde_json::from_slice(bytes).unwrap_or_default();
-        let members = value.get("keys").and_then(Value::as_array).map_or(0, Vec::len);
+        let members = value
+            .get("keys")
+            .and_then(Value::as_array)
+            .map_or(0, Vec::len);
         assert_eq!(set.len().checked_add(unusable.len()), Some(members));
     }
 }
@@ -64,6 +74,10 @@ pub fn discovery(bytes: &[u8]) {
     };
     if let Ok(found) = discovery::read(bytes, &base) {
         assert!(found.issuer.starts_with("http"));
-        assert!(found.jwks_uri.is_none_or(|uri| uri.scheme() == "https" || uri.host().is_some()));
+        assert!(
+            found
+                .jwks_uri
+                .is_none_or(|uri| uri.scheme() == "https" || uri.host().is_some())
+        );
     }
 }

@@ -62,6 +62,8 @@ pub(crate) struct Fetching {
     pub(crate) cooldown: Duration,
     /// All that one fetch may take.
     pub(crate) timeout: Duration,
+    /// For how long the last good keys serve while no fetch brings others.
+    pub(crate) longest_outage: Duration,
 }
 
 /// A shared secret, as the bytes that the HMAC uses; its `Debug` is redacted.
@@ -151,6 +153,7 @@ impl Default for IssuerBuilder {
                 cache_max_age: DEFAULT_CACHE_MAX_AGE,
                 cooldown: DEFAULT_COOLDOWN,
                 timeout: DEFAULT_TIMEOUT,
+                longest_outage: DEFAULT_LONGEST_OUTAGE,
             },
         }
     }
@@ -256,6 +259,12 @@ impl IssuerBuilder {
     /// All that one fetch may take, from the connection to the last byte; 5 seconds unless said otherwise.
     pub fn timeout_duration(mut self, timeout: Duration) -> Self {
         self.fetching.timeout = timeout;
+        self
+    }
+
+    /// For how long the last good keys serve while the issuer cannot be reached; a day unless said otherwise.
+    pub fn longest_outage(mut self, outage: Duration) -> Self {
+        self.fetching.longest_outage = outage;
         self
     }
 
@@ -465,14 +474,17 @@ pub enum IssuerError {
 
 const DEFAULT_CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 
-/// The peer's default too.
+/// As short as issuers take to withdraw a key, as long as a refresh costs them nothing.
 const DEFAULT_CACHE_MAX_AGE: Duration = Duration::from_secs(600);
 
-/// The peer's default too.
+/// Two fetches a minute are no load to any issuer.
 const DEFAULT_COOLDOWN: Duration = Duration::from_secs(30);
 
-/// The peer's default too.
+/// A caller may wait for it.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An issuer that is down for longer than a day can withdraw no key for as long.
+const DEFAULT_LONGEST_OUTAGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[cfg(test)]
 mod tests {

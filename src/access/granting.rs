@@ -110,7 +110,11 @@ async fn recheck(
                         retry_after: RETRY_AFTER,
                     });
                 }
-                return check(verifier, token).map_err(refusal);
+                let checked = check(verifier, token);
+                if let Err(VerifyError::UnknownKey(still)) = checked {
+                    verifier.still_missing(still);
+                }
+                return checked.map_err(refusal);
             }
         }
     }

@@ -29,8 +29,8 @@ struct Document {
 pub(crate) async fn discover(client: &Client, base: &Url) -> Result<Metadata, DiscoveryError> {
     let mut outcome = Err(DiscoveryError::Fetch(FetchError::NotHttps));
     for place in places(base) {
-        outcome = match client.get(&place).await {
-            Ok(body) => read(&body, base),
+        outcome = match client.get(&place, None).await {
+            Ok(answer) => read(&answer.body.unwrap_or_default(), base),
             Err(error) => Err(error.into()),
         };
         if !matches!(outcome, Err(DiscoveryError::Fetch(FetchError::Status(_)))) {

@@ -53,7 +53,7 @@ impl From<Jwk> for Key {
 #[derive(Debug)]
 pub(crate) struct KeySet {
     issuer: String,
-    /// Counts the sets that this issuer has had, from 1.
+    /// Tells the sets of this issuer apart; 0 until it is published.
     edition: u64,
     keys: Vec<Arc<Key>>,
     by_id: HashMap<String, Vec<Arc<Key>>>,
@@ -66,7 +66,7 @@ impl KeySet {
         let by_id = index(&keys);
         Self {
             issuer,
-            edition: 1,
+            edition: 0,
             keys,
             by_id,
             ignores_ids: false,
@@ -132,12 +132,12 @@ impl KeySet {
         !self.ignores_ids && id.is_none_or(|id| !self.by_id.contains_key(id))
     }
 
-    /// Follows `earlier`: takes the keys that have not changed from it, so that what they verified stays verified.
-    pub(crate) fn succeeding(mut self, earlier: Option<&Self>) -> Self {
+    /// Becomes the set of this edition, after `earlier`: takes the keys that have not changed from it, so that what they verified stays verified.
+    pub(crate) fn succeeding(mut self, earlier: Option<&Self>, edition: u64) -> Self {
+        self.edition = edition;
         let Some(earlier) = earlier else {
             return self;
         };
-        self.edition = earlier.edition.saturating_add(1);
         if earlier.issuer == self.issuer {
             let carried = self
                 .keys
@@ -284,8 +284,8 @@ mod tests {
         let gone = Arc::downgrade(&earlier.named(Some("b"))[0]);
         let mut bound = a.clone();
         bound.as_object_mut().expect("an object").remove("alg");
-        let later = set(&json!([bound, key("b")])).succeeding(Some(&earlier));
-        assert_eq!((earlier.edition(), later.edition()), (1, 2));
+        let later = set(&json!([bound, key("b")])).succeeding(Some(&earlier), 2);
+        assert_eq!(later.edition(), 2);
         drop(earlier);
         // ES256 is the only algorithm of such a key, said or not.
         assert!(kept.upgrade().is_some());

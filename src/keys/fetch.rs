@@ -2,10 +2,17 @@
 
 use std::time::Duration;
 
+use reqwest::StatusCode;
+#[cfg(feature = "dev-issuer")]
+use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{
+    ACCEPT, AGE, CACHE_CONTROL, DATE, ETAG, EXPIRES, HeaderMap, HeaderName, IF_NONE_MATCH,
+};
 use reqwest::redirect::{Attempt, Policy};
 use tokio::sync::OnceCell;
 use url::Url;
 
+use super::lifetime::{Said, lifetime};
 use crate::issuer::is_loopback;
 
 /// Fetches small documents from issuers.
@@ -19,24 +26,40 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// The body of a 200 answer, whatever its media type.
+    /// The answer to a GET, whatever its media type; with the `ETag` of an earlier answer, it may be that nothing has changed.
     ///
     /// # Errors
     /// [`FetchError`]; it carries nothing of what the server sent.
-    pub(crate) async fn get(&self, url: &Url) -> Result<Vec<u8>, FetchError> {
-        let request = self
+    pub(crate) async fn get(&self, url: &Url, etag: Option<&str>) -> Result<Answer, FetchError> {
+        let mut request = self
             .http_for(url)
             .await?
             .get(url.clone())
-            .header("accept", "application/json");
+            .header(ACCEPT, "application/json");
+        if let Some(etag) = etag {
+            request = request.header(IF_NONE_MATCH, etag);
+        }
         let response = request
             .send()
             .await
             .map_err(|error| FetchError::of(&error))?;
-        if response.status() != reqwest::StatusCode::OK {
-            return Err(FetchError::Status(response.status().as_u16()));
+        let (lifetime, etag_now) = (
+            lifetime_of(response.headers()),
+            text(response.headers(), &ETAG),
+        );
+        match (response.status(), etag) {
+            (StatusCode::NOT_MODIFIED, Some(etag)) => Ok(Answer {
+                body: None,
+                lifetime,
+                etag: Some(etag.to_owned()),
+            }),
+            (StatusCode::OK, _) => Ok(Answer {
+                etag: etag_now.map(str::to_owned),
+                lifetime,
+                body: Some(body(response).await?),
+            }),
+            (status, _) => Err(FetchError::Status(status.as_u16())),
         }
-        body(response).await
     }
 
     /// The body of the answer to a JSON document that is posted, whatever the answer's status.
@@ -49,7 +72,7 @@ impl Client {
             .http_for(url)
             .await?
             .post(url.clone())
-            .header("content-type", "application/json");
+            .header(CONTENT_TYPE, "application/json");
         let response = request
             .body(json)
             .send()
@@ -69,6 +92,29 @@ impl Client {
             _ => Err(FetchError::NotHttps),
         }
     }
+}
+
+/// What a server answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    /// `None` when nothing has changed since the answer whose `ETag` was sent.
+    pub(crate) body: Option<Vec<u8>>,
+    /// For how long the server would have it kept.
+    pub(crate) lifetime: Option<Duration>,
+    pub(crate) etag: Option<String>,
+}
+
+fn lifetime_of(headers: &HeaderMap) -> Option<Duration> {
+    lifetime(Said {
+        age: text(headers, &AGE),
+        cache_control: text(headers, &CACHE_CONTROL),
+        date: text(headers, &DATE),
+        expires: text(headers, &EXPIRES),
+    })
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, FetchError> {

@@ -5,16 +5,18 @@
 
 use std::time::{Duration, Instant};
 
+use crate::issuer::Fetching;
+
 /// What is known of past fetches, and what may be spent on the next.
 #[derive(Debug)]
 pub(crate) struct Freshness {
-    cooldown: Duration,
-    max_age: Duration,
+    limits: Fetching,
     /// When the bucket held `left` draws.
     counted_at: Instant,
     left: u32,
-    /// When keys last came.
+    /// When keys last came, and for how long they are fresh.
     succeeded_at: Option<Instant>,
+    lifetime: Duration,
     /// When the last fetch failed, and how many did in a row; forgotten on success.
     failed_at: Option<Instant>,
     failures: u32,
@@ -32,22 +34,26 @@ pub(crate) enum Refresh {
 }
 
 impl Freshness {
-    pub(crate) fn new(cooldown: Duration, max_age: Duration, now: Instant) -> Self {
+    pub(crate) fn new(limits: Fetching, now: Instant) -> Self {
         Self {
-            cooldown,
-            max_age,
+            limits,
             counted_at: now,
             left: BURST,
             succeeded_at: None,
+            lifetime: limits.cache_max_age,
             failed_at: None,
             failures: 0,
         }
     }
 
-    /// Draws a fetch for a key that is not there.
+    /// Draws a fetch for a key that is not there. Before there is any key at all, nothing is drawn:
+    /// a fetch is due anyway.
     pub(crate) fn draw(&mut self, now: Instant) -> Refresh {
         if let Some(pause) = self.pause(now) {
             return Refresh::Failing(pause);
+        }
+        if self.succeeded_at.is_none() {
+            return Refresh::Allowed;
         }
         self.refill(now);
         match self.left.checked_sub(1) {
@@ -64,7 +70,28 @@ impl Freshness {
         self.succeeded_at.is_some() && self.failed_at.is_none()
     }
 
-    pub(crate) fn succeeded(&mut self, now: Instant) {
+    /// Whether keys have ever come.
+    pub(crate) fn has_succeeded(&self) -> bool {
+        self.succeeded_at.is_some()
+    }
+
+    /// How long ago keys last came.
+    pub(crate) fn age(&self, now: Instant) -> Option<Duration> {
+        self.succeeded_at
+            .map(|at| now.saturating_duration_since(at))
+    }
+
+    /// Whether no fetch has succeeded for so long that the last keys may not be used any more.
+    pub(crate) fn is_outlived(&self, now: Instant) -> bool {
+        self.age(now)
+            .is_some_and(|age| age > self.limits.longest_outage)
+    }
+
+    /// Keys came; their server would have them kept for `lifetime`, which is honoured within bounds.
+    pub(crate) fn succeeded(&mut self, now: Instant, lifetime: Option<Duration>) {
+        let longest = self.limits.cache_max_age;
+        let shortest = SHORTEST_LIFETIME.min(longest);
+        self.lifetime = lifetime.map_or(longest, |said| said.clamp(shortest, longest));
         self.succeeded_at = Some(now);
         self.failed_at = None;
         self.failures = 0;
@@ -82,7 +109,7 @@ impl Freshness {
         }
         match self.succeeded_at {
             Some(at) => self
-                .max_age
+                .lifetime
                 .saturating_sub(now.saturating_duration_since(at)),
             None => Duration::ZERO,
         }
@@ -103,7 +130,7 @@ impl Freshness {
         while self.left < BURST {
             let Some(next) = self
                 .counted_at
-                .checked_add(self.cooldown)
+                .checked_add(self.limits.cooldown)
                 .filter(|next| *next <= now)
             else {
                 return;
@@ -118,6 +145,9 @@ impl Freshness {
 /// Fetches for unknown keys that may follow one another at once.
 pub(crate) const BURST: u32 = 3;
 
+/// A server that wants its keys asked for each second is asked each minute; nobody waits for that.
+const SHORTEST_LIFETIME: Duration = Duration::from_secs(60);
+
 /// The pause after a first failed fetch.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
 
@@ -128,13 +158,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 mod tests {
     use super::*;
 
-    const COOLDOWN: Duration = Duration::from_secs(30);
-    const MAX_AGE: Duration = Duration::from_secs(600);
+    const LIMITS: Fetching = Fetching {
+        cache_max_age: Duration::from_secs(600),
+        cooldown: Duration::from_secs(30),
+        timeout: Duration::from_secs(5),
+        longest_outage: Duration::from_secs(3600),
+    };
 
     fn fresh() -> (Freshness, Instant) {
         let start = Instant::now();
-        let mut freshness = Freshness::new(COOLDOWN, MAX_AGE, start);
-        freshness.succeeded(start);
+        let mut freshness = Freshness::new(LIMITS, start);
+        freshness.succeeded(start, None);
         (freshness, start)
     }
 
@@ -174,7 +208,12 @@ mod tests {
     #[test]
     fn a_cooldown_of_nothing_never_denies() {
         let start = Instant::now();
-        let mut freshness = Freshness::new(Duration::ZERO, MAX_AGE, start);
+        let limits = Fetching {
+            cooldown: Duration::ZERO,
+            ..LIMITS
+        };
+        let mut freshness = Freshness::new(limits, start);
+        freshness.succeeded(start, None);
         assert!((0..100).all(|_| freshness.draw(start) == Refresh::Allowed));
     }
 
@@ -214,8 +253,50 @@ mod tests {
     fn a_success_ends_the_pauses() {
         let (mut freshness, start) = fresh();
         freshness.failed(start);
-        freshness.succeeded(start);
-        assert_eq!(freshness.until_refresh(start), MAX_AGE);
+        freshness.succeeded(start, None);
+        assert_eq!(freshness.until_refresh(start), LIMITS.cache_max_age);
         assert_eq!(freshness.draw(start), Refresh::Allowed);
+    }
+
+    #[test]
+    fn before_the_first_keys_nothing_is_drawn() {
+        let start = Instant::now();
+        let mut freshness = Freshness::new(LIMITS, start);
+        assert!((0..100).all(|_| freshness.draw(start) == Refresh::Allowed));
+        assert_eq!(freshness.left, BURST);
+    }
+
+    #[test]
+    fn what_the_server_says_is_honoured_within_bounds() {
+        let (mut freshness, start) = fresh();
+        for (said, expected) in [
+            (None, 600),
+            (Some(300), 300),
+            (Some(0), 60),
+            (Some(15), 60),
+            (Some(86400), 600),
+        ] {
+            freshness.succeeded(start, said.map(Duration::from_secs));
+            assert_eq!(
+                freshness.until_refresh(start),
+                Duration::from_secs(expected),
+                "{said:?}"
+            );
+        }
+        let limits = Fetching {
+            cache_max_age: Duration::from_secs(1),
+            ..LIMITS
+        };
+        let mut freshness = Freshness::new(limits, start);
+        freshness.succeeded(start, Some(Duration::from_secs(300)));
+        assert_eq!(freshness.until_refresh(start), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn keys_are_outlived_when_an_outage_lasts_too_long() {
+        let (mut freshness, start) = fresh();
+        freshness.failed(start + Duration::from_secs(600));
+        assert!(!freshness.is_outlived(start + LIMITS.longest_outage));
+        assert!(freshness.is_outlived(start + LIMITS.longest_outage + Duration::from_secs(1)));
     }
 }

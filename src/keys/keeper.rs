@@ -11,6 +11,7 @@ use tokio::runtime;
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 use tokio::time::{sleep, timeout};
+use url::Url;
 
 use super::discovery::{DiscoveryError, Metadata, discover};
 use super::document::{self, KeySet, KeySetError};
@@ -54,9 +55,14 @@ impl Keeper {
 }
 
 async fn keep(issuer: Arc<IssuerKeys>, client: Arc<Client>, counters: Arc<Counters>) {
+    let mut published = None;
     loop {
         issuer.state().fetching = true;
-        let fetched = fetch(&issuer, &client, &counters).await;
+        let fetched = fetch(&issuer, &client, published.as_ref(), &counters).await;
+        let fetched = fetched.map(|brought| {
+            published = brought.published;
+            (brought.set, brought.lifetime)
+        });
         let pause = issuer.end_fetch(fetched, &counters);
         tokio::select! {
             // A call that comes together with the timer must not be left for one fetch more.
@@ -67,41 +73,86 @@ async fn keep(issuer: Arc<IssuerKeys>, client: Arc<Client>, counters: Arc<Counte
     }
 }
 
+/// What a fetch brought.
+struct Brought {
+    /// `None` when the published set has not changed.
+    set: Option<KeySet>,
+    lifetime: Option<Duration>,
+    published: Option<Published>,
+}
+
+/// The key set as it was last taken: where, from whom, and its `ETag`.
+#[derive(PartialEq, Eq)]
+struct Published {
+    issuer: String,
+    jwks_uri: Url,
+    etag: String,
+}
+
 /// One fetch: discovery where it is due, then the key set, all within the deadline.
 async fn fetch(
     issuer: &IssuerKeys,
     client: &Client,
+    published: Option<&Published>,
     counters: &Counters,
-) -> Result<KeySet, FetchFailure> {
+) -> Result<Brought, FetchFailure> {
     let deadline = issuer.issuer.fetching.timeout;
-    timeout(deadline, gather(issuer, client, counters))
-        .await
-        .unwrap_or(Err(FetchFailure::Deadline(deadline)))
+    let gathered = timeout(deadline, gather(issuer, client, published, counters)).await;
+    gathered.unwrap_or(Err(FetchFailure::Deadline(deadline)))
 }
 
 async fn gather(
     issuer: &IssuerKeys,
     client: &Client,
+    published: Option<&Published>,
     counters: &Counters,
-) -> Result<KeySet, FetchFailure> {
+) -> Result<Brought, FetchFailure> {
     let metadata = match &issuer.issuer.discovery {
         Some(base) => Some(discover(client, base).await?),
         None => None,
     };
     let name = name(issuer, metadata.as_ref())?;
     if let Some(set) = configured(&issuer.issuer, name.clone()) {
-        return Ok(set);
+        return Ok(Brought {
+            set: Some(set),
+            lifetime: None,
+            published: None,
+        });
     }
     let jwks_uri = match &issuer.issuer.keys {
         KeySource::JwksUri(uri) => Some(uri.clone()),
         _ => metadata.and_then(|found| found.jwks_uri),
     };
     let jwks_uri = jwks_uri.ok_or(FetchFailure::NoJwksUri)?;
-    let body = client
-        .get(&jwks_uri)
-        .await
-        .map_err(FetchFailure::KeySetFetch)?;
-    let (set, unusable) = document::read(name, &body)?;
+    let known = published
+        .filter(|known| known.issuer == name && known.jwks_uri == jwks_uri && issuer.edition() > 0);
+    let answer = client
+        .get(&jwks_uri, known.map(|known| known.etag.as_str()))
+        .await;
+    let answer = answer.map_err(FetchFailure::KeySetFetch)?;
+    let set = match &answer.body {
+        Some(body) => Some(read(issuer, name.clone(), body, counters)?),
+        None => None,
+    };
+    let published = answer.etag.map(|etag| Published {
+        issuer: name,
+        jwks_uri,
+        etag,
+    });
+    Ok(Brought {
+        set,
+        lifetime: answer.lifetime,
+        published,
+    })
+}
+
+fn read(
+    issuer: &IssuerKeys,
+    name: String,
+    body: &[u8],
+    counters: &Counters,
+) -> Result<KeySet, FetchFailure> {
+    let (set, unusable) = document::read(name, body)?;
     counters.count_unusable_keys(u64::try_from(unusable.len()).unwrap_or(u64::MAX));
     for error in &unusable {
         log::debug!(
@@ -122,48 +173,69 @@ fn name(issuer: &IssuerKeys, metadata: Option<&Metadata>) -> Result<String, Fetc
 
 impl IssuerKeys {
     /// Publishes what a fetch brought, wakes those who wait for it, and says when the next one is due.
-    fn end_fetch(&self, fetched: Result<KeySet, FetchFailure>, counters: &Counters) -> Duration {
-        let label = self.issuer.label();
-        let failure = fetched.as_ref().err().copied();
+    fn end_fetch(
+        &self,
+        fetched: Result<(Option<KeySet>, Option<Duration>), FetchFailure>,
+        counters: &Counters,
+    ) -> Duration {
+        let now = Instant::now();
+        let mut state = self.state();
+        let number = self.ended.borrow().number.saturating_add(1);
+        state.fetching = false;
+        state.problem = fetched.as_ref().err().copied();
+        let brought_keys = fetched.is_ok();
         match fetched {
-            Ok(set) => {
+            Ok((set, lifetime)) => {
                 counters.count_fetched(Fetched::Keys);
-                log::log!(
-                    self.level_of_success(),
-                    "keys: {label}: {} usable keys",
-                    set.len()
-                );
-                let earlier = self.current.load_full();
-                self.current
-                    .store(Some(Arc::new(set.succeeding(earlier.as_deref()))));
+                self.report(set.as_ref(), state.freshness.is_well());
+                if let Some(set) = set {
+                    self.publish(set, number);
+                }
+                state.freshness.succeeded(now, lifetime);
             }
             Err(failure) => {
                 counters.count_fetched(Fetched::Nothing);
-                log::warn!("keys: {label}: {failure}");
+                log::warn!("keys: {}: {failure}", self.issuer.label());
+                state.freshness.failed(now);
+                if state.freshness.is_outlived(now) {
+                    self.withdraw();
+                }
             }
         }
-        let now = Instant::now();
-        let mut state = self.state();
-        state.fetching = false;
-        state.problem = failure;
-        match failure {
-            None => state.freshness.succeeded(now),
-            Some(_) => state.freshness.failed(now),
-        }
-        self.ended.send_modify(|ended| {
-            *ended = Ended {
-                number: ended.number.saturating_add(1),
-                brought_keys: failure.is_none(),
-            };
+        self.ended.send_replace(Ended {
+            number,
+            brought_keys,
         });
         state.freshness.until_refresh(now).max(SHORTEST_INTERVAL)
     }
 
-    fn level_of_success(&self) -> log::Level {
-        if self.state().freshness.is_well() {
+    fn publish(&self, set: KeySet, edition: u64) {
+        let earlier = self.current.load_full();
+        let set = set.succeeding(earlier.as_deref(), edition);
+        self.current.store(Some(Arc::new(set)));
+    }
+
+    /// Gives the last good keys up: nobody knows any more whether they are still good.
+    fn withdraw(&self) {
+        if self.current.swap(None).is_some() {
+            log::error!(
+                "keys: {}: the last good keys are too old to be used",
+                self.issuer.label()
+            );
+        }
+    }
+
+    /// Tells of the first success and of each that ends a failure; the others are the usual thing.
+    fn report(&self, set: Option<&KeySet>, was_well: bool) {
+        let level = if was_well {
             log::Level::Debug
         } else {
             log::Level::Info
+        };
+        let label = self.issuer.label();
+        match set.map(KeySet::len) {
+            Some(keys) => log::log!(level, "keys: {label}: {keys} usable"),
+            None => log::log!(level, "keys: {label}: unchanged"),
         }
     }
 }

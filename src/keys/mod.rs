@@ -3,11 +3,13 @@
 //! Finding a key reads an atomic pointer and never waits. A key that is not there is asked for
 //! ([`IssuerKeys::wanted`]), and everybody who waits for it waits for the same fetch.
 
+mod absent;
 pub(crate) mod discovery;
 pub(crate) mod document;
 pub(crate) mod fetch;
 pub(crate) mod freshness;
 mod keeper;
+mod lifetime;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,6 +20,7 @@ use tokio::sync::{Notify, watch};
 use crate::counters::Counters;
 use crate::issuer::{Issuer, KeySource, Name};
 use crate::jose::public_key;
+use absent::Absent;
 use document::KeySet;
 use freshness::{Freshness, Refresh};
 pub(crate) use keeper::{FetchFailure, Keeper};
@@ -38,6 +41,7 @@ struct State {
     freshness: Freshness,
     /// A fetch is under way or called for; whoever wants a key waits for it.
     fetching: bool,
+    absent: Absent,
     problem: Option<FetchFailure>,
 }
 
@@ -78,16 +82,12 @@ impl Fetch {
 
 impl IssuerKeys {
     pub(crate) fn new(issuer: Issuer) -> Self {
-        let fetching = issuer.fetching;
         let keys = Self {
             current: ArcSwapOption::empty(),
             state: Mutex::new(State {
-                freshness: Freshness::new(
-                    fetching.cooldown,
-                    fetching.cache_max_age,
-                    Instant::now(),
-                ),
+                freshness: Freshness::new(issuer.fetching, Instant::now()),
                 fetching: true,
+                absent: Absent::default(),
                 problem: None,
             }),
             ended: watch::Sender::default(),
@@ -95,8 +95,8 @@ impl IssuerKeys {
             issuer,
         };
         if let (Name::Fixed(name), None) = (&keys.issuer.name, &keys.issuer.discovery) {
-            keys.current
-                .store(configured(&keys.issuer, name.clone()).map(Arc::new));
+            let set = configured(&keys.issuer, name.clone()).map(|set| set.succeeding(None, 1));
+            keys.current.store(set.map(Arc::new));
         }
         keys
     }
@@ -126,8 +126,8 @@ impl IssuerKeys {
         self.current().as_ref().map_or(0, |set| set.edition())
     }
 
-    /// Asks for a key that was not in the set of this edition.
-    pub(crate) fn wanted(&self, edition: u64, counters: &Counters, now: Instant) -> Wish {
+    /// Asks for a key that was not in the set of this edition; `key` stands for its name.
+    pub(crate) fn wanted(&self, key: u64, edition: u64, counters: &Counters, now: Instant) -> Wish {
         if !self.is_fetched() || (self.is_configured() && edition > 0) {
             return Wish::Denied;
         }
@@ -137,7 +137,11 @@ impl IssuerKeys {
         }
         counters.count_unknown_key();
         if !state.fetching {
-            match state.freshness.draw(now) {
+            let refresh = match state.absent.holds(key, now) {
+                true => Refresh::Denied,
+                false => state.freshness.draw(now),
+            };
+            match refresh {
                 Refresh::Allowed => {}
                 Refresh::Denied => {
                     counters.count_refresh_denied();
@@ -153,16 +157,29 @@ impl IssuerKeys {
         Wish::Fetching(Fetch { number, ended })
     }
 
-    /// Whether keys have been had, or why not.
+    /// Remembers for a moment that a fetch did not bring this key.
+    pub(crate) fn still_missing(&self, key: u64, now: Instant) {
+        self.state().absent.add(key, now);
+    }
+
+    /// Why keys have never been had so far; `None` once they have.
     pub(crate) fn problem(&self) -> Option<Problem> {
-        if self.current().is_some() {
+        let state = self.state();
+        if self.current().is_some() || state.freshness.has_succeeded() {
             return None;
         }
-        Some(
-            self.state()
-                .problem
-                .map_or(Problem::Fetching, Problem::Failed),
-        )
+        Some(state.problem.map_or(Problem::Fetching, Problem::Failed))
+    }
+
+    /// Waits until keys have been had.
+    pub(crate) async fn ready(&self) {
+        let mut ended = self.ended.subscribe();
+        while self.problem().is_some() && ended.changed().await.is_ok() {}
+    }
+
+    /// How long ago keys last came; `None` where they never did, or are configured.
+    pub(crate) fn age(&self, now: Instant) -> Option<Duration> {
+        self.state().freshness.age(now)
     }
 
     /// Whether the keys themselves are configured, so that no fetch can bring another.

@@ -85,5 +85,7 @@ pub enum VerifyError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Missing {
     pub(super) issuer: usize,
+    /// Stands for the key's name.
+    pub(super) key: u64,
     pub(super) edition: u64,
 }

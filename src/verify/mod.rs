@@ -118,12 +118,40 @@ impl Verifier {
         self.0.clock.now()
     }
 
+    /// Waits until every issuer's keys have been had once.
+    pub async fn ready(&self) {
+        for issuer in &self.0.issuers {
+            issuer.ready().await;
+        }
+    }
+
+    /// The issuers as they are configured, each with the time since its keys last came, where they are fetched.
+    pub fn key_ages(&self) -> impl Iterator<Item = (&str, Option<Duration>)> {
+        let now = Instant::now();
+        self.0
+            .issuers
+            .iter()
+            .map(move |issuer| (issuer.issuer.label(), issuer.age(now)))
+    }
+
     /// Asks for a key that a token needs.
     pub(crate) fn wish_for(&self, missing: Missing) -> Wish {
-        let issuer = self.0.issuers.get(missing.issuer);
+        let Missing {
+            issuer,
+            key,
+            edition,
+        } = missing;
+        let issuer = self.0.issuers.get(issuer);
         issuer.map_or(Wish::Denied, |issuer| {
-            issuer.wanted(missing.edition, &self.0.counters, Instant::now())
+            issuer.wanted(key, edition, &self.0.counters, Instant::now())
         })
+    }
+
+    /// Says that a fetch did not bring the key.
+    pub(crate) fn still_missing(&self, missing: Missing) {
+        if let Some(issuer) = self.0.issuers.get(missing.issuer) {
+            issuer.still_missing(missing.key, Instant::now());
+        }
     }
 
     fn named(&self, iss: &str) -> Result<usize, VerifyError> {
@@ -150,8 +178,10 @@ impl Verifier {
             return Err(VerifyError::OtherAlgorithm);
         }
         let missing = |edition| {
+            let key = token.key_fingerprint();
             VerifyError::UnknownKey(Missing {
                 issuer: index,
+                key,
                 edition,
             })
         };

@@ -2,6 +2,8 @@
 //!
 //! [RFC 7515 §4]: https://www.rfc-editor.org/rfc/rfc7515#section-4
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use super::VerifyError;
 use crate::claims::Claims;
 use crate::jose::Algorithm;
@@ -61,6 +63,13 @@ impl<'t> Unverified<'t> {
 
     pub(crate) fn key_id(&self) -> Option<&str> {
         self.compact.header.key_id.valid().map(String::as_str)
+    }
+
+    /// A number that stands for the key's name, whatever a stranger wrote there.
+    pub(crate) fn key_fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.key_id().hash(&mut hasher);
+        hasher.finish()
     }
 
     /// Who the token says has issued it.
