@@ -2,6 +2,7 @@
 FROM rust:1-bookworm AS build
 WORKDIR /source
 COPY Cargo.toml Cargo.lock ./
+COPY docs docs
 COPY src src
 RUN cargo build --release --locked --no-default-features --features service
 

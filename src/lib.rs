@@ -60,6 +60,10 @@ pub mod test_kit;
 #[cfg(feature = "service")]
 pub mod service;
 
+/// Settings for well-known providers.
+#[doc = include_str!("../docs/providers.md")]
+pub mod providers {}
+
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;

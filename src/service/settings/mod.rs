@@ -10,6 +10,7 @@ mod layers;
 mod public_key;
 mod section;
 mod server;
+mod startup;
 mod trust;
 
 use std::ffi::OsString;
@@ -21,6 +22,7 @@ pub(crate) use self::error::SettingsError;
 use self::layers::NamedText;
 use self::section::Section;
 pub(crate) use self::server::{Cors, Log, LogFormat, Server};
+pub(crate) use self::startup::{Startup, StartupMode};
 use self::trust::DevIssuer;
 pub(crate) use self::trust::Trust;
 
@@ -30,6 +32,7 @@ pub(crate) struct Settings {
     pub(crate) server: Server,
     pub(crate) cors: Cors,
     pub(crate) trust: Trust,
+    pub(crate) startup: Startup,
     pub(crate) log: Log,
     /// Lines for the log, about settings that have no effect.
     pub(crate) notes: Vec<String>,
@@ -74,11 +77,13 @@ impl Settings {
                 root.section("log", Log::read)?,
             ))
         })?;
+        let startup = auth.startup;
         let trust = Trust::resolve(auth, &dev_issuer)?;
         Ok(Self {
             server,
             cors,
             trust,
+            startup,
             log,
             notes: dev_issuer.note().into_iter().collect(),
         })
