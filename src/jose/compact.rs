@@ -98,7 +98,7 @@ pub enum CompactError {
 }
 
 /// Room for an RS512 signature and for more claims than a request's head can carry elsewhere.
-const MAX_TOKEN_BYTES: usize = 16 * 1024;
+pub(crate) const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,16 @@
 //!
 //! [RFC 7638]: https://www.rfc-editor.org/rfc/rfc7638
 
+use aws_lc_rs::digest::{SHA256, digest};
 use biscuit::jwk::AlgorithmParameters;
+
+/// SHA-256 (FIPS 180-4).
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    digest(&SHA256, bytes)
+        .as_ref()
+        .try_into()
+        .unwrap_or_default()
+}
 
 /// The thumbprint of a key's public part: base64url of a SHA-256, the same for the same key whatever stands beside it.
 pub(crate) fn thumbprint(key: &AlgorithmParameters) -> Option<String> {
@@ -12,6 +21,15 @@ pub(crate) fn thumbprint(key: &AlgorithmParameters) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_empty_text_has_its_well_known_hash() {
+        let hash = data_encoding::HEXLOWER.encode(&sha256(b""));
+        assert_eq!(
+            hash,
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+    }
 
     #[test]
     fn the_example_of_rfc_7638_has_its_thumbprint() {

@@ -1,8 +1,10 @@
 //! Token → [`Verified`]; synchronous, and a stranger to any web framework.
 
+mod builder;
 pub mod clock;
 mod error;
 mod rules;
+mod seen;
 mod unverified;
 mod verified;
 
@@ -13,10 +15,13 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::counters::Counters;
 use crate::issuer::{Issuer, KeySource};
 use crate::jose::Algorithm;
+use crate::jose::compact::MAX_TOKEN_BYTES;
 use crate::keys::document::Key;
 use crate::keys::{IssuerKeys, Keeper, Wish};
+pub use builder::VerifierBuilder;
 use clock::Clock;
 pub use error::{Missing, VerifyError};
+use seen::{Fingerprint, Seen};
 use unverified::Unverified;
 pub use verified::{UnfitClaims, Verified};
 
@@ -43,6 +48,7 @@ struct Shared {
     issuers: Vec<Arc<IssuerKeys>>,
     counters: Arc<Counters>,
     clock: Clock,
+    seen: Option<Seen>,
     _keeper: Option<Keeper>,
 }
 
@@ -52,34 +58,12 @@ impl Verifier {
     /// # Errors
     /// The operating system gave no thread for the fetching.
     pub fn start(issuers: impl IntoIterator<Item = Issuer>) -> io::Result<Self> {
-        Self::start_at(Clock::default(), issuers)
+        Self::builder().start(issuers)
     }
 
-    /// As [`Verifier::start`], by another clock than the system's.
-    ///
-    /// # Errors
-    /// The operating system gave no thread for the fetching.
-    pub fn start_at(clock: Clock, issuers: impl IntoIterator<Item = Issuer>) -> io::Result<Self> {
-        let counters = Arc::new(Counters::default());
-        let issuers: Vec<_> = issuers
-            .into_iter()
-            .map(|issuer| Arc::new(IssuerKeys::new(issuer)))
-            .collect();
-        let fetched: Vec<_> = issuers
-            .iter()
-            .filter(|issuer| issuer.is_fetched())
-            .map(Arc::clone)
-            .collect();
-        let keeper = match fetched.is_empty() {
-            true => None,
-            false => Some(Keeper::start(fetched, Arc::clone(&counters))?),
-        };
-        Ok(Self(Arc::new(Shared {
-            issuers,
-            counters,
-            clock,
-            _keeper: keeper,
-        })))
+    /// Begins with what can be said of a verifier beyond its issuers.
+    pub fn builder() -> VerifierBuilder {
+        VerifierBuilder::default()
     }
 
     /// Verifies a token as of `now`, with the keys that are known.
@@ -87,12 +71,34 @@ impl Verifier {
     /// # Errors
     /// [`VerifyError`]; for [`VerifyError::UnknownKey`] a fetch may help, for no other.
     pub fn verify(&self, token: &str, now: SystemTime) -> Result<Arc<Verified>, VerifyError> {
+        let now = now
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let Some(seen) = self
+            .0
+            .seen
+            .as_ref()
+            .filter(|_| token.len() <= MAX_TOKEN_BYTES)
+        else {
+            return self.verify_afresh(token, now);
+        };
+        let fingerprint = Fingerprint::of(token);
+        if let Some(known) = seen.recall(&fingerprint, now) {
+            return Ok(known);
+        }
+        let verified = self.verify_afresh(token, now)?;
+        seen.remember(fingerprint, &verified);
+        Ok(verified)
+    }
+
+    /// The checks in order (RFC 7519 §7.2), the cheap ones before the signature.
+    fn verify_afresh(&self, token: &str, now: Duration) -> Result<Arc<Verified>, VerifyError> {
         let unverified = Unverified::parse(token)?;
         let issuer = self.named(unverified.issuer()?)?;
         let key = self.find_key(issuer, &unverified)?;
         let authentic = unverified.into_authentic();
-        let scopes = rules::admit(&self.issuer(issuer)?.issuer, &authentic, since_epoch(now))?;
-        Ok(Arc::new(Verified::new(authentic, scopes, &key)))
+        let admitted = rules::admit(&self.issuer(issuer)?.issuer, &authentic, now)?;
+        Ok(Arc::new(Verified::new(authentic, admitted, &key)))
     }
 
     /// What has happened since the start.
@@ -205,11 +211,6 @@ fn accepts(issuer: &Issuer, algorithm: Algorithm) -> bool {
     let symmetric = matches!(issuer.keys, KeySource::Secret(_));
     algorithm.is_symmetric() == symmetric
         && (issuer.algorithms.is_empty() || issuer.algorithms.contains(&algorithm))
-}
-
-fn since_epoch(now: SystemTime) -> Duration {
-    now.duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
 }
 
 /// An issuer whose keys have not been had yet.

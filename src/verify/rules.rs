@@ -8,10 +8,18 @@ use serde_json::Value;
 
 use super::VerifyError;
 use super::unverified::{Authentic, TokenType};
+use crate::claims::Claims;
 use crate::claims::scope::{ScopeClaim, ScopeSet, ScopeValue};
-use crate::claims::{Claims, NumericDate};
 use crate::issuer::Issuer;
 use crate::jose::json::{FromJson, Member};
+
+/// What passes the rules: the scopes that are granted, and the times since 1970 between which the judgement stands.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) scopes: ScopeSet,
+    pub(crate) from: Duration,
+    pub(crate) until: Duration,
+}
 
 /// Judges what an authentic token says, at the moment `now` since 1970, and finds the scopes that it grants.
 ///
@@ -21,17 +29,21 @@ pub(crate) fn admit(
     issuer: &Issuer,
     token: &Authentic,
     now: Duration,
-) -> Result<ScopeSet, VerifyError> {
+) -> Result<Admitted, VerifyError> {
     let claims = &token.claims;
     check_audience(issuer, claims)?;
-    check_times(issuer, claims, now)?;
+    let (from, until) = check_times(issuer, claims, now)?;
     check_texts(claims)?;
     let scopes = GrantedScopes::read(issuer, token);
     check_kind(claims, scopes.any_claim)?;
     if issuer.strict {
         check_profile(token)?;
     }
-    Ok(scopes.set)
+    Ok(Admitted {
+        scopes: scopes.set,
+        from,
+        until,
+    })
 }
 
 /// RFC 7519 §4.1.3: a token that names other recipients alone must be rejected.
@@ -44,40 +56,39 @@ fn check_audience(issuer: &Issuer, claims: &Claims) -> Result<(), VerifyError> {
     }
 }
 
-/// RFC 7519 §4.1.4 to §4.1.6, with the tolerance added on the token's side.
-fn check_times(issuer: &Issuer, claims: &Claims, now: Duration) -> Result<(), VerifyError> {
+/// RFC 7519 §4.1.4 to §4.1.6, with the tolerance added on the token's side; the verdict stands between the times it answers.
+fn check_times(
+    issuer: &Issuer,
+    claims: &Claims,
+    now: Duration,
+) -> Result<(Duration, Duration), VerifyError> {
     let tolerance = issuer.clock_tolerance;
     let expires_at = required(&claims.expires_at, "exp")?.since_epoch();
-    if let Some(ago) = now.checked_sub(expires_at.saturating_add(tolerance)) {
+    let mut until = expires_at.saturating_add(tolerance);
+    if let Some(ago) = now.checked_sub(until) {
         return Err(VerifyError::Expired { ago });
     }
-    let latest = now.saturating_add(tolerance);
-    if optional(&claims.not_before, "nbf")?.is_some_and(|from| from.since_epoch() > latest) {
+    let not_before = optional(&claims.not_before, "nbf")?.map(|at| at.since_epoch());
+    let mut from = not_before.unwrap_or_default().saturating_sub(tolerance);
+    if now < from {
         return Err(VerifyError::NotYetValid);
     }
     let issued_at = optional(&claims.issued_at, "iat")?;
-    match issuer.max_token_age {
-        Some(max_age) => check_age(issued_at, now, max_age, tolerance),
-        None => Ok(()),
+    if let Some(max_age) = issuer.max_token_age {
+        let issued_at = issued_at
+            .ok_or(VerifyError::Missing { claim: "iat" })?
+            .since_epoch();
+        if now < issued_at.saturating_sub(tolerance) {
+            return Err(VerifyError::IssuedAhead);
+        }
+        let too_old = issued_at.saturating_add(max_age).saturating_add(tolerance);
+        if now > too_old {
+            return Err(VerifyError::TooOld);
+        }
+        from = from.max(issued_at.saturating_sub(tolerance));
+        until = until.min(too_old);
     }
-}
-
-fn check_age(
-    issued_at: Option<&NumericDate>,
-    now: Duration,
-    max_age: Duration,
-    tolerance: Duration,
-) -> Result<(), VerifyError> {
-    let issued_at = issued_at
-        .ok_or(VerifyError::Missing { claim: "iat" })?
-        .since_epoch();
-    if issued_at > now.saturating_add(tolerance) {
-        return Err(VerifyError::IssuedAhead);
-    }
-    if now.saturating_sub(issued_at) > max_age.saturating_add(tolerance) {
-        return Err(VerifyError::TooOld);
-    }
-    Ok(())
+    Ok((from, until))
 }
 
 fn check_texts(claims: &Claims) -> Result<(), VerifyError> {
@@ -351,8 +362,12 @@ mod tests {
                 .map(|claim| claim.parse().expect("a claim"))
                 .collect();
             let token = token(TokenType::Jwt, changes);
-            let scopes = admit(&issuer, &token, Duration::from_secs(NOW)).expect("a good token");
-            scopes.iter().map(str::to_owned).collect::<Vec<_>>()
+            let admitted = admit(&issuer, &token, Duration::from_secs(NOW)).expect("a good token");
+            admitted
+                .scopes
+                .iter()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
         };
         let changes = json!({
             "scope": "a b", "scp": ["c", "d e"], "permissions": ["f"], "roles": "g",

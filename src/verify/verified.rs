@@ -3,11 +3,12 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::rules::Admitted;
 use super::unverified::Authentic;
 use crate::claims::scope::{ScopeSet, find_claim};
 use crate::claims::{Audience, Claims, NumericDate};
@@ -19,6 +20,9 @@ use crate::keys::document::Key;
 pub struct Verified {
     claims: Claims,
     scopes: ScopeSet,
+    /// The times since 1970 between which the verdict stands, the first included.
+    from: Duration,
+    until: Duration,
     payload: Box<[u8]>,
     /// Ends with the key: what was verified by a key that its issuer withdrew is verified no more.
     key: Weak<Key>,
@@ -29,15 +33,22 @@ pub struct Verified {
 }
 
 impl Verified {
-    pub(super) fn new(token: Authentic, scopes: ScopeSet, key: &Arc<Key>) -> Self {
+    pub(super) fn new(token: Authentic, admitted: Admitted, key: &Arc<Key>) -> Self {
         Self {
             claims: token.claims,
-            scopes,
+            scopes: admitted.scopes,
+            from: admitted.from,
+            until: admitted.until,
             payload: token.payload.into_boxed_slice(),
             key: Arc::downgrade(key),
             document: OnceLock::new(),
             own_claims: OnceLock::new(),
         }
+    }
+
+    /// Whether the verdict still stands at `now` since 1970.
+    pub(super) fn holds_at(&self, now: Duration) -> bool {
+        (self.from..self.until).contains(&now)
     }
 
     /// The issuer, exactly as in `iss`.

@@ -1,0 +1,82 @@
+//! What can be said of a verifier beyond its issuers.
+
+use std::io;
+use std::sync::Arc;
+
+use super::clock::Clock;
+use super::seen::Seen;
+use super::{Shared, Verifier};
+use crate::counters::Counters;
+use crate::issuer::Issuer;
+use crate::keys::{IssuerKeys, Keeper};
+
+/// Collects what a [`Verifier`] is to be like.
+///
+/// # Examples
+/// ```no_run
+/// use actix_resource_server::{Issuer, Verifier};
+///
+/// let issuer = Issuer::discover("https://tenant.eu.auth0.com/").audience("https://my/api").build()?;
+/// let verifier = Verifier::builder().token_memory(8 * 1024 * 1024).start([issuer])?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a verifier is made by `start`"]
+pub struct VerifierBuilder {
+    clock: Clock,
+    token_memory: usize,
+}
+
+impl Default for VerifierBuilder {
+    fn default() -> Self {
+        Self {
+            clock: Clock::default(),
+            token_memory: DEFAULT_TOKEN_MEMORY,
+        }
+    }
+}
+
+impl VerifierBuilder {
+    /// Another clock than the system's.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How many bytes the memory of verified tokens may take, about; 32 MiB unless said otherwise, 0 for no memory.
+    pub fn token_memory(mut self, bytes: usize) -> Self {
+        self.token_memory = bytes;
+        self
+    }
+
+    /// Trusts these issuers and begins to fetch their keys; waits for nothing.
+    ///
+    /// # Errors
+    /// The operating system gave no thread for the fetching.
+    pub fn start(self, issuers: impl IntoIterator<Item = Issuer>) -> io::Result<Verifier> {
+        let counters = Arc::new(Counters::default());
+        let issuers: Vec<_> = issuers
+            .into_iter()
+            .map(|issuer| Arc::new(IssuerKeys::new(issuer)))
+            .collect();
+        let fetched: Vec<_> = issuers
+            .iter()
+            .filter(|issuer| issuer.is_fetched())
+            .map(Arc::clone)
+            .collect();
+        let keeper = match fetched.is_empty() {
+            true => None,
+            false => Some(Keeper::start(fetched, Arc::clone(&counters))?),
+        };
+        Ok(Verifier(Arc::new(Shared {
+            issuers,
+            counters,
+            clock: self.clock,
+            seen: Seen::new(self.token_memory),
+            _keeper: keeper,
+        })))
+    }
+}
+
+/// Room for more than ten thousand tokens of common size.
+const DEFAULT_TOKEN_MEMORY: usize = 32 * 1024 * 1024;
