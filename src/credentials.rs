@@ -74,8 +74,23 @@ fn split(header: &[u8]) -> (&[u8], &[u8]) {
 fn is_b64token(word: &[u8]) -> bool {
     let end = word.iter().rposition(|&byte| byte != b'=');
     let characters = end.and_then(|end| word.get(..=end)).unwrap_or_default();
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
-    !characters.is_empty() && characters.iter().all(allowed)
+    // Every byte is looked at without a branch, so that the compiler takes many at once.
+    let wrong = characters.iter().fold(0, |wrong, &byte| {
+        wrong | u8::from(!is_token_character(byte))
+    });
+    !characters.is_empty() && wrong == 0
+}
+
+const fn is_token_character(byte: u8) -> bool {
+    let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+    let digit = byte.wrapping_sub(b'0') < 10;
+    let mark = (byte == b'-')
+        | (byte == b'.')
+        | (byte == b'_')
+        | (byte == b'~')
+        | (byte == b'+')
+        | (byte == b'/');
+    letter | digit | mark
 }
 
 /// Whether a token also stands in the query, where RFC 6750 §2.3 would have it.
