@@ -1,121 +1,13 @@
-//! Says whom we trust, and for what: the library's whole configuration.
+//! Collects what is said of an issuer and checks it as a whole.
 
-use std::fmt;
 use std::time::Duration;
 
-use url::{Host, Url};
+use url::Url;
 use zeroize::Zeroizing;
 
+use super::{Fetching, Issuer, IssuerError, KeySource, Name, Secret, UrlRole, is_loopback};
 use crate::claims::scope::ScopeClaim;
-use crate::jose::{Algorithm, PublicKeyError, public_key};
-
-/// An issuer whose access tokens are accepted, and what they must be like.
-///
-/// # Examples
-/// ```
-/// use actix_resource_server::Issuer;
-///
-/// let issuer = Issuer::discover("https://tenant.eu.auth0.com/")
-///     .audience("https://quickstarts/api")
-///     .build()?;
-/// # Ok::<(), actix_resource_server::issuer::IssuerError>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct Issuer {
-    pub(crate) name: Name,
-    pub(crate) discovery: Option<Url>,
-    pub(crate) keys: KeySource,
-    pub(crate) audience: Vec<String>,
-    pub(crate) algorithms: Vec<Algorithm>,
-    pub(crate) strict: bool,
-    pub(crate) clock_tolerance: Duration,
-    pub(crate) max_token_age: Option<Duration>,
-    pub(crate) scope_claims: Vec<ScopeClaim>,
-    pub(crate) fetching: Fetching,
-}
-
-/// The value that `iss` must have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Name {
-    /// Whatever the discovery document calls itself, which is the base URL up to a trailing slash.
-    Discovered,
-    Fixed(String),
-}
-
-/// Where the issuer's keys come from.
-#[derive(Clone, Debug)]
-pub(crate) enum KeySource {
-    /// The `jwks_uri` of the discovery document.
-    Discovered,
-    JwksUri(Url),
-    /// Configured keys, as PEM, JWK or JWK set; known to be usable.
-    PublicKey(String),
-    Secret(Secret),
-}
-
-/// How keys are fetched and kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fetching {
-    /// Keys older than this are fetched anew in the background.
-    pub(crate) cache_max_age: Duration,
-    /// Pause between fetches for unknown `kid`s once the first few are used up.
-    pub(crate) cooldown: Duration,
-    /// All that one fetch may take.
-    pub(crate) timeout: Duration,
-    /// For how long the last good keys serve while no fetch brings others.
-    pub(crate) longest_outage: Duration,
-}
-
-/// A shared secret, as the bytes that the HMAC uses; its `Debug` is redacted.
-#[derive(Clone)]
-pub(crate) struct Secret(Zeroizing<Vec<u8>>);
-
-impl Secret {
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(redacted)")
-    }
-}
-
-impl Issuer {
-    /// An issuer whose document at `/.well-known/openid-configuration` (or RFC 8414's path) names
-    /// its keys.
-    pub fn discover(base_url: &str) -> IssuerBuilder {
-        IssuerBuilder::default().base_url(base_url)
-    }
-
-    /// An issuer named `issuer` whose key set is at `jwks_uri`; nothing is discovered.
-    pub fn with_jwks_uri(issuer: &str, jwks_uri: &str) -> IssuerBuilder {
-        IssuerBuilder::default().name(issuer).jwks_uri(jwks_uri)
-    }
-
-    /// An issuer named `issuer` that signs with a shared secret; nothing is fetched.
-    pub fn with_secret(issuer: &str, secret: &str, algorithm: Algorithm) -> IssuerBuilder {
-        IssuerBuilder::default()
-            .name(issuer)
-            .secret(secret)
-            .algorithms([algorithm])
-    }
-
-    /// An issuer named `issuer` whose public key is configured: PEM, a JWK or a JWK set; nothing is fetched.
-    pub fn with_public_key(issuer: &str, key: &str) -> IssuerBuilder {
-        IssuerBuilder::default().name(issuer).public_key(key)
-    }
-
-    /// What to call this issuer in logs: its configured URL.
-    pub(crate) fn label(&self) -> &str {
-        match (&self.name, &self.discovery) {
-            (Name::Fixed(name), _) => name,
-            (Name::Discovered, Some(url)) => url.as_str(),
-            (Name::Discovered, None) => "",
-        }
-    }
-}
+use crate::jose::{Algorithm, public_key};
 
 /// Collects what is said of an [`Issuer`] and checks it as a whole.
 #[derive(Clone, Debug)]
@@ -375,103 +267,6 @@ fn fetchable(text: &str, role: UrlRole) -> Result<Url, IssuerError> {
     }
 }
 
-/// Whether the URL stays on this machine, the one place where `http` is as good as `https`.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-/// Which of an issuer's URLs an error is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum UrlRole {
-    /// Where discovery begins.
-    BaseUrl,
-    /// Where the key set is.
-    JwksUri,
-}
-
-impl fmt::Display for UrlRole {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::BaseUrl => "the issuer's base URL",
-            Self::JwksUri => "the key set's URL",
-        })
-    }
-}
-
-/// What is wrong with what was said of an issuer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum IssuerError {
-    /// No audience was named: any API's tokens would be accepted (RFC 9068 §4).
-    #[error("an audience is needed: the identifier of this API, as `aud` carries it")]
-    NoAudience,
-    /// There is nothing to verify tokens with.
-    #[error("keys are needed: a base URL to discover them, a key set's URL or a secret")]
-    NoKeys,
-    /// Nothing says what `iss` must be.
-    #[error("an issuer is needed: the value of `iss`, or a base URL to discover it")]
-    NoName,
-    /// An HMAC algorithm was named, but no secret.
-    #[error("{algorithm} needs a secret")]
-    NoSecret {
-        /// The algorithm that was named.
-        algorithm: Algorithm,
-    },
-    /// The URL is none, or neither `https` nor `http`.
-    #[error("{role} must be an absolute URL such as https://tenant.example/")]
-    NotAUrl {
-        /// Which URL.
-        role: UrlRole,
-    },
-    /// The URL carries a user name, a query or a fragment that it may not have.
-    #[error("{role} must have no user name, password, query or fragment")]
-    NotPlain {
-        /// Which URL.
-        role: UrlRole,
-    },
-    /// Keys fetched over `http` could be anybody's.
-    #[error("{role} must be https; http is accepted on loopback only")]
-    PlainHttp {
-        /// Which URL.
-        role: UrlRole,
-    },
-    /// The public key cannot be used.
-    #[error("the public key cannot be used: {0}")]
-    PublicKey(#[from] PublicKeyError),
-    /// Keys cannot be configured and fetched at once.
-    #[error("a public key and a key set's URL exclude each other: give one of them")]
-    PublicKeyWithJwksUri,
-    /// A secret was given together with an algorithm that uses public keys.
-    #[error("a secret goes with HS256, HS384 or HS512, not with {algorithm}")]
-    SecretForPublicKey {
-        /// The algorithm that was named.
-        algorithm: Algorithm,
-    },
-    /// The secret is weaker than the hash (RFC 7518 §3.2).
-    #[error("the secret has {given} bytes; the algorithm needs at least {needed}")]
-    SecretTooShort {
-        /// The shortest secret that is accepted, in bytes.
-        needed: usize,
-        /// The length of the one given, in bytes.
-        given: usize,
-    },
-    /// Keys cannot come from a secret and from a key set at once.
-    #[error("a secret and a key set's URL exclude each other: give one of them")]
-    SecretWithJwksUri,
-    /// A secret signs and verifies, a public key verifies: both at once invite confusion of the two.
-    #[error("a secret and a public key exclude each other: give one of them")]
-    SecretWithPublicKey,
-    /// A secret alone does not say which HMAC.
-    #[error("a secret needs its algorithm: HS256, HS384 or HS512")]
-    SecretWithoutAlgorithm,
-}
-
 const DEFAULT_CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 
 /// As short as issuers take to withdraw a key, as long as a refresh costs them nothing.
@@ -489,6 +284,7 @@ const DEFAULT_LONGEST_OUTAGE: Duration = Duration::from_secs(24 * 60 * 60);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jose::PublicKeyError;
 
     fn discovered() -> IssuerBuilder {
         Issuer::discover("https://issuer.example/").audience("api")

@@ -1,0 +1,92 @@
+//! What is wrong with what was said of an issuer.
+
+use std::fmt;
+
+use crate::jose::{Algorithm, PublicKeyError};
+
+/// Which of an issuer's URLs an error is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UrlRole {
+    /// Where discovery begins.
+    BaseUrl,
+    /// Where the key set is.
+    JwksUri,
+}
+
+impl fmt::Display for UrlRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BaseUrl => "the issuer's base URL",
+            Self::JwksUri => "the key set's URL",
+        })
+    }
+}
+
+/// What is wrong with what was said of an issuer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IssuerError {
+    /// No audience was named: any API's tokens would be accepted (RFC 9068 §4).
+    #[error("an audience is needed: the identifier of this API, as `aud` carries it")]
+    NoAudience,
+    /// There is nothing to verify tokens with.
+    #[error("keys are needed: a base URL to discover them, a key set's URL or a secret")]
+    NoKeys,
+    /// Nothing says what `iss` must be.
+    #[error("an issuer is needed: the value of `iss`, or a base URL to discover it")]
+    NoName,
+    /// An HMAC algorithm was named, but no secret.
+    #[error("{algorithm} needs a secret")]
+    NoSecret {
+        /// The algorithm that was named.
+        algorithm: Algorithm,
+    },
+    /// The URL is none, or neither `https` nor `http`.
+    #[error("{role} must be an absolute URL such as https://tenant.example/")]
+    NotAUrl {
+        /// Which URL.
+        role: UrlRole,
+    },
+    /// The URL carries a user name, a query or a fragment that it may not have.
+    #[error("{role} must have no user name, password, query or fragment")]
+    NotPlain {
+        /// Which URL.
+        role: UrlRole,
+    },
+    /// Keys fetched over `http` could be anybody's.
+    #[error("{role} must be https; http is accepted on loopback only")]
+    PlainHttp {
+        /// Which URL.
+        role: UrlRole,
+    },
+    /// The public key cannot be used.
+    #[error("the public key cannot be used: {0}")]
+    PublicKey(#[from] PublicKeyError),
+    /// Keys cannot be configured and fetched at once.
+    #[error("a public key and a key set's URL exclude each other: give one of them")]
+    PublicKeyWithJwksUri,
+    /// A secret was given together with an algorithm that uses public keys.
+    #[error("a secret goes with HS256, HS384 or HS512, not with {algorithm}")]
+    SecretForPublicKey {
+        /// The algorithm that was named.
+        algorithm: Algorithm,
+    },
+    /// The secret is weaker than the hash (RFC 7518 §3.2).
+    #[error("the secret has {given} bytes; the algorithm needs at least {needed}")]
+    SecretTooShort {
+        /// The shortest secret that is accepted, in bytes.
+        needed: usize,
+        /// The length of the one given, in bytes.
+        given: usize,
+    },
+    /// Keys cannot come from a secret and from a key set at once.
+    #[error("a secret and a key set's URL exclude each other: give one of them")]
+    SecretWithJwksUri,
+    /// A secret signs and verifies, a public key verifies: both at once invite confusion of the two.
+    #[error("a secret and a public key exclude each other: give one of them")]
+    SecretWithPublicKey,
+    /// A secret alone does not say which HMAC.
+    #[error("a secret needs its algorithm: HS256, HS384 or HS512")]
+    SecretWithoutAlgorithm,
+}

@@ -1,0 +1,133 @@
+//! Says whom we trust, and for what: the library's whole configuration.
+
+mod builder;
+mod error;
+
+use std::fmt;
+use std::time::Duration;
+
+use url::{Host, Url};
+use zeroize::Zeroizing;
+
+use crate::claims::scope::ScopeClaim;
+use crate::jose::Algorithm;
+pub use builder::IssuerBuilder;
+pub use error::{IssuerError, UrlRole};
+
+/// An issuer whose access tokens are accepted, and what they must be like.
+///
+/// # Examples
+/// ```
+/// use actix_resource_server::Issuer;
+///
+/// let issuer = Issuer::discover("https://tenant.eu.auth0.com/")
+///     .audience("https://quickstarts/api")
+///     .build()?;
+/// # Ok::<(), actix_resource_server::issuer::IssuerError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    pub(crate) name: Name,
+    pub(crate) discovery: Option<Url>,
+    pub(crate) keys: KeySource,
+    pub(crate) audience: Vec<String>,
+    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) strict: bool,
+    pub(crate) clock_tolerance: Duration,
+    pub(crate) max_token_age: Option<Duration>,
+    pub(crate) scope_claims: Vec<ScopeClaim>,
+    pub(crate) fetching: Fetching,
+}
+
+/// The value that `iss` must have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    /// Whatever the discovery document calls itself, which is the base URL up to a trailing slash.
+    Discovered,
+    Fixed(String),
+}
+
+/// Where the issuer's keys come from.
+#[derive(Clone, Debug)]
+pub(crate) enum KeySource {
+    /// The `jwks_uri` of the discovery document.
+    Discovered,
+    JwksUri(Url),
+    /// Configured keys, as PEM, JWK or JWK set; known to be usable.
+    PublicKey(String),
+    Secret(Secret),
+}
+
+/// How keys are fetched and kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fetching {
+    /// Keys older than this are fetched anew in the background.
+    pub(crate) cache_max_age: Duration,
+    /// Pause between fetches for unknown `kid`s once the first few are used up.
+    pub(crate) cooldown: Duration,
+    /// All that one fetch may take.
+    pub(crate) timeout: Duration,
+    /// For how long the last good keys serve while no fetch brings others.
+    pub(crate) longest_outage: Duration,
+}
+
+/// A shared secret, as the bytes that the HMAC uses; its `Debug` is redacted.
+#[derive(Clone)]
+pub(crate) struct Secret(Zeroizing<Vec<u8>>);
+
+impl Secret {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(redacted)")
+    }
+}
+
+impl Issuer {
+    /// An issuer whose document at `/.well-known/openid-configuration` (or RFC 8414's path) names
+    /// its keys.
+    pub fn discover(base_url: &str) -> IssuerBuilder {
+        IssuerBuilder::default().base_url(base_url)
+    }
+
+    /// An issuer named `issuer` whose key set is at `jwks_uri`; nothing is discovered.
+    pub fn with_jwks_uri(issuer: &str, jwks_uri: &str) -> IssuerBuilder {
+        IssuerBuilder::default().name(issuer).jwks_uri(jwks_uri)
+    }
+
+    /// An issuer named `issuer` that signs with a shared secret; nothing is fetched.
+    pub fn with_secret(issuer: &str, secret: &str, algorithm: Algorithm) -> IssuerBuilder {
+        IssuerBuilder::default()
+            .name(issuer)
+            .secret(secret)
+            .algorithms([algorithm])
+    }
+
+    /// An issuer named `issuer` whose public key is configured: PEM, a JWK or a JWK set; nothing is fetched.
+    pub fn with_public_key(issuer: &str, key: &str) -> IssuerBuilder {
+        IssuerBuilder::default().name(issuer).public_key(key)
+    }
+
+    /// What to call this issuer in logs: its configured URL.
+    pub(crate) fn label(&self) -> &str {
+        match (&self.name, &self.discovery) {
+            (Name::Fixed(name), _) => name,
+            (Name::Discovered, Some(url)) => url.as_str(),
+            (Name::Discovered, None) => "",
+        }
+    }
+}
+
+/// Whether the URL stays on this machine, the one place where `http` is as good as `https`.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
