@@ -16,6 +16,8 @@ pub(super) struct Auth {
     pub(super) own: Said,
     /// Whether the service waits for the first keys.
     pub(super) startup: Startup,
+    /// How many bytes the memory of verified tokens may take.
+    pub(super) token_memory: Option<u32>,
     /// The entries of `[[auth.issuers]]`, and the place that said them.
     pub(super) several: Option<(Place, Vec<Said>)>,
 }
@@ -24,6 +26,10 @@ impl Auth {
     pub(super) fn read(auth: &mut Section) -> Result<Self, SettingsError> {
         let own = Said::read(auth);
         let startup = Startup::read(auth)?;
+        let token_memory = auth.take("token_memory_bytes");
+        let token_memory = token_memory
+            .map(|said| said.number(0..=u32::MAX))
+            .transpose()?;
         let several = auth.take("issuers").map(|issuers| {
             let place = issuers.place().clone();
             let entries = issuers.sections(|entry| Ok(Said::read(entry)))?;
@@ -34,6 +40,7 @@ impl Auth {
         Ok(Self {
             own,
             startup,
+            token_memory,
             several: several.transpose()?,
         })
     }
@@ -395,7 +402,7 @@ mod tests {
                 "[auth]\nissuerBaseURL = 'x'",
                 format!(
                     "auth.issuerBaseURL {unknown} did you mean issuer_base_url? \
-                     known here: {options}, startup, startup_timeout, issuers, dpop, mtls"
+                     known here: {options}, startup, startup_timeout, token_memory_bytes, issuers, dpop, mtls"
                 ),
             ),
             (

@@ -33,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) cors: Cors,
     pub(crate) trust: Trust,
     pub(crate) startup: Startup,
+    /// How many bytes the memory of verified tokens may take, where that is said; 0 for no memory.
+    pub(crate) token_memory: Option<u32>,
     pub(crate) log: Log,
     /// Lines for the log, about settings that have no effect.
     pub(crate) notes: Vec<String>,
@@ -77,13 +79,14 @@ impl Settings {
                 root.section("log", Log::read)?,
             ))
         })?;
-        let startup = auth.startup;
+        let (startup, token_memory) = (auth.startup, auth.token_memory);
         let trust = Trust::resolve(auth, &dev_issuer)?;
         Ok(Self {
             server,
             cors,
             trust,
             startup,
+            token_memory,
             log,
             notes: dev_issuer.note().into_iter().collect(),
         })

@@ -1,6 +1,7 @@
 //! Reads typed values out of the merged tree; what nobody asked for is refused.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -115,12 +116,15 @@ impl Setting {
         }
     }
 
-    pub(super) fn number(&self, allowed: RangeInclusive<u16>) -> Result<u16, SettingsError> {
-        let number = self.digits().and_then(|number| u16::try_from(number).ok());
+    pub(super) fn number<N>(&self, allowed: RangeInclusive<N>) -> Result<N, SettingsError>
+    where
+        N: Copy + fmt::Display + PartialOrd + TryFrom<u64>,
+    {
+        let number = self.digits().and_then(|number| N::try_from(number).ok());
         number
             .filter(|number| allowed.contains(number))
             .ok_or_else(|| {
-                let (lowest, highest) = allowed.into_inner();
+                let (lowest, highest) = (allowed.start(), allowed.end());
                 self.place
                     .refuse(format!("must be a number from {lowest} to {highest}"))
             })
