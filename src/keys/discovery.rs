@@ -56,7 +56,9 @@ pub(crate) fn read(body: &[u8], base: &Url) -> Result<Metadata, DiscoveryError> 
 pub(crate) fn names(issuer: &str, base: &Url) -> bool {
     let expected = issuer_of(base);
     let same = |named: &str| named.strip_suffix('/').unwrap_or(named) == expected;
-    same(issuer) || Url::parse(issuer).is_ok_and(|url| same(url.as_str()))
+    // A URL parser passes over blanks; an issuer's name has none.
+    let plain = issuer.bytes().all(|byte| byte.is_ascii_graphic());
+    same(issuer) || (plain && Url::parse(issuer).is_ok_and(|url| same(url.as_str())))
 }
 
 /// The issuer that a base URL stands for, without its trailing slash: the URL itself, or what
@@ -181,6 +183,8 @@ mod tests {
             ("https://a.example/x", "https://a.example/"),
             ("https://a.example/", "https://a.example/x"),
             ("https://a.example/?", "https://a.example/"),
+            (" https://a.example/", "https://a.example/"),
+            ("https://a.ex\tample/", "https://a.example/"),
             ("", "https://a.example/"),
         ] {
             assert!(!names(issuer, &url(base)), "{issuer} {base}");
