@@ -123,3 +123,34 @@ impl OwnClaims for NoClaims {
         Ok(&Self)
     }
 }
+
+#[cfg(all(test, feature = "test-kit"))]
+mod tests {
+    use super::*;
+    use crate::access::caller::tests::caller_with;
+
+    #[derive(Debug, serde::Deserialize)]
+    struct Mail {
+        email: String,
+    }
+
+    #[test]
+    fn without_credentials_nobody_is_let_in() {
+        let refused = Err(Rejection::no_credentials());
+        assert_eq!(
+            AuthenticatedUser::<NoClaims>::grant(None).map(drop),
+            refused
+        );
+        assert_eq!(AuthenticatedUser::<Mail>::grant(None).map(drop), refused);
+    }
+
+    #[test]
+    fn own_claims_must_fit_their_type() {
+        let granted = |caller| AuthenticatedUser::<Mail>::grant(Some(caller));
+        let user = granted(caller_with(&[("email", "a@b.test".into())])).expect("claims that fit");
+        assert_eq!(user.claims().email, "a@b.test");
+        assert_eq!(user.caller().subject(), user.subject());
+        let unfit = granted(caller_with(&[("email", 1.into())])).map(drop);
+        assert_eq!(unfit, Err(Rejection::from(UnfitClaims)));
+    }
+}

@@ -174,3 +174,85 @@ impl<R: Rule, A: Identified> fmt::Debug for Claim<R, A> {
         f.debug_struct("Claim").finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, feature = "test-kit"))]
+mod tests {
+    use super::*;
+    use crate::access::Scoped;
+    use crate::access::caller::tests::caller_with;
+    use serde_json::{Value, json};
+
+    crate::claim!(Verified = "email_verified" equals true);
+    crate::claim!(Level = "level" equals 3);
+    crate::claim!(Gold = "plan" equals "gold");
+    crate::claim!(Staff = "/access/roles" includes "staff");
+    crate::scope!(Read = "read");
+
+    fn holds<R: Rule>(claim: &str, value: Value) -> bool {
+        R::holds(&caller_with(&[(claim, value)]))
+    }
+
+    #[test]
+    fn equality_is_of_value_and_type() {
+        assert!(holds::<Verified>("email_verified", json!(true)));
+        assert!(holds::<Level>("level", json!(3)));
+        assert!(holds::<Gold>("plan", json!("gold")));
+        for other in [
+            json!(false),
+            json!("true"),
+            json!(1),
+            json!(null),
+            json!([true]),
+        ] {
+            assert!(
+                !holds::<Verified>("email_verified", other.clone()),
+                "{other}"
+            );
+        }
+        for other in [json!(4), json!("3"), json!([3]), json!(3.5)] {
+            assert!(!holds::<Level>("level", other.clone()), "{other}");
+        }
+        assert!(!holds::<Gold>("plan", json!("Gold")));
+        assert!(!holds::<Gold>("other", json!("gold")));
+    }
+
+    #[test]
+    fn a_text_is_looked_for_among_several_as_a_whole() {
+        for value in [json!(["a", "staff"]), json!("staff"), json!("a staff b")] {
+            assert!(
+                holds::<Staff>("access", json!({ "roles": value })),
+                "{value}"
+            );
+        }
+        for value in [
+            json!([]),
+            json!("staffers"),
+            json!(["a staff"]),
+            json!({"staff": 1}),
+            json!(null),
+        ] {
+            assert!(
+                !holds::<Staff>("access", json!({ "roles": value })),
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_inner_type_is_asked_first() {
+        type Inner = Claim<Gold, Scoped<Read>>;
+        let granted = |claims: &[(&str, Value)]| Inner::grant(Some(caller_with(claims))).map(drop);
+        let (scope, plan) = (("scope", json!("read")), ("plan", json!("gold")));
+        let lacking = Rejection::InsufficientScope {
+            alternatives: vec![vec!["read"]],
+        };
+        assert_eq!(granted(&[]), Err(lacking));
+        let unfulfilled = Rejection::UnfulfilledRule("The token's claim plan must be gold.");
+        assert_eq!(granted(std::slice::from_ref(&scope)), Err(unfulfilled));
+        assert_eq!(granted(&[scope, plan]), Ok(()));
+        assert_eq!(
+            Inner::grant(None).map(drop),
+            Err(Rejection::no_credentials())
+        );
+    }
+}

@@ -249,3 +249,165 @@ impl<T: AccessFirst> std::fmt::Debug for Resolving<T> {
         f.write_str("Resolving")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::Waker;
+
+    use actix_web::HttpMessage;
+    use actix_web::test::TestRequest;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::access::{Caller, CallerNeed, Requirement};
+    use crate::rejection::Rejection;
+
+    /// What has been asked, in order; kept in the request.
+    #[derive(Default)]
+    struct Asked(Vec<String>);
+
+    fn note(request: &HttpRequest, what: String) {
+        let mut extensions = request.extensions_mut();
+        if extensions.get::<Asked>().is_none() {
+            extensions.insert(Asked::default());
+        }
+        if let Some(asked) = extensions.get_mut::<Asked>() {
+            asked.0.push(what);
+        }
+    }
+
+    fn asked(request: &HttpRequest) -> Vec<String> {
+        let extensions = request.extensions();
+        extensions
+            .get::<Asked>()
+            .map(|asked| asked.0.clone())
+            .unwrap_or_default()
+    }
+
+    fn kind(payload: &Payload) -> &'static str {
+        match payload {
+            Payload::None => "no payload",
+            _ => "the payload",
+        }
+    }
+
+    /// Answers when the test says so.
+    #[derive(Debug)]
+    struct Decided;
+
+    impl Access for Decided {
+        fn requirement() -> Requirement {
+            Requirement::of(CallerNeed::Token)
+        }
+
+        fn grant(_: Option<Caller>) -> Result<Self, Rejection> {
+            Ok(Self)
+        }
+    }
+
+    type Verdict = oneshot::Receiver<Result<(), Rejection>>;
+
+    impl FromRequest for Decided {
+        type Error = Rejection;
+        type Future = Pin<Box<dyn Future<Output = Result<Self, Rejection>>>>;
+
+        fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+            note(request, format!("access, with {}", kind(payload)));
+            let verdict = request.extensions_mut().remove::<Verdict>();
+            Box::pin(async move {
+                let verdict = verdict.expect("the test decides").await;
+                verdict.expect("the test decides").map(|()| Self)
+            })
+        }
+    }
+
+    /// One of the other arguments.
+    #[derive(Debug)]
+    struct Other<const FAILS: bool>;
+
+    impl<const FAILS: bool> FromRequest for Other<FAILS> {
+        type Error = Error;
+        type Future = std::future::Ready<Result<Self, Error>>;
+
+        fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+            note(request, format!("other, with {}", kind(&payload.take())));
+            let broken = || actix_web::error::ErrorBadRequest("broken");
+            std::future::ready((!FAILS).then_some(Self).ok_or_else(broken))
+        }
+    }
+
+    fn request() -> (HttpRequest, oneshot::Sender<Result<(), Rejection>>) {
+        let (decide, verdict) = oneshot::channel();
+        let request = TestRequest::default().to_http_request();
+        request.extensions_mut().insert::<Verdict>(verdict);
+        (request, decide)
+    }
+
+    fn payload() -> Payload {
+        Payload::from(vec![1])
+    }
+
+    fn poll<T: AccessFirst>(resolving: Pin<&mut Resolving<T>>) -> Poll<Result<T, Error>> {
+        let polled = resolving.poll(&mut Context::from_waker(Waker::noop()));
+        polled.map_ok(|arguments| arguments.0)
+    }
+
+    type Arguments<const FAILS: bool> = (Decided, Other<FAILS>, Other<false>);
+
+    #[test]
+    fn the_first_argument_decides_alone_and_without_the_payload() {
+        let (request, decide) = request();
+        let arguments = InOrder::<Arguments<false>>::from_request(&request, &mut payload());
+        let mut arguments = pin!(arguments);
+        for _ in 0..3 {
+            assert!(poll(arguments.as_mut()).is_pending());
+            assert_eq!(asked(&request), ["access, with no payload"]);
+        }
+        assert!(decide.send(Ok(())).is_ok());
+        assert!(matches!(poll(arguments), Poll::Ready(Ok(_))));
+        assert_eq!(
+            asked(&request),
+            [
+                "access, with no payload",
+                "other, with the payload",
+                "other, with no payload"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_refusal_is_the_answer_and_nobody_else_is_asked() {
+        let (request, decide) = request();
+        let arguments = InOrder::<Arguments<true>>::from_request(&request, &mut payload());
+        assert!(decide.send(Err(Rejection::no_credentials())).is_ok());
+        let Poll::Ready(Err(error)) = poll(pin!(arguments)) else {
+            panic!("a refusal is final");
+        };
+        assert_eq!(
+            error.as_error::<Rejection>(),
+            Some(&Rejection::no_credentials())
+        );
+        assert_eq!(asked(&request), ["access, with no payload"]);
+    }
+
+    #[test]
+    fn once_the_caller_is_let_in_the_others_may_fail() {
+        let (request, decide) = request();
+        let arguments = InOrder::<Arguments<true>>::from_request(&request, &mut payload());
+        assert!(decide.send(Ok(())).is_ok());
+        let Poll::Ready(Err(error)) = poll(pin!(arguments)) else {
+            panic!("one of the others fails");
+        };
+        assert_eq!(error.to_string(), "broken");
+    }
+
+    #[test]
+    fn the_access_argument_may_be_the_only_one() {
+        let (request, decide) = request();
+        let arguments = InOrder::<(Decided,)>::from_request(&request, &mut payload());
+        assert!(decide.send(Ok(())).is_ok());
+        assert!(matches!(poll(pin!(arguments)), Poll::Ready(Ok((Decided,)))));
+        assert_eq!(asked(&request), ["access, with no payload"]);
+    }
+}

@@ -165,3 +165,105 @@ impl<A> std::fmt::Debug for Granting<A> {
 
 /// A fetch has just failed; the next is due within this time.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+#[cfg(all(test, feature = "test-kit"))]
+mod tests {
+    use std::task::Waker;
+
+    use actix_web::test::TestRequest;
+
+    use super::*;
+    use crate::access::{AuthenticatedUser, MaybeUser, NoClaims, Scoped};
+    use crate::counters::Refusal;
+    use crate::jose::Algorithm;
+    use crate::test_kit::{SigningKey, TokenBuilder};
+    use crate::{Issuer, credentials};
+
+    crate::scope!(Read = "read");
+
+    const ISSUER: &str = "https://issuer.example/";
+
+    fn key() -> SigningKey {
+        SigningKey::from_secret(&"s".repeat(32), Algorithm::Hs256)
+    }
+
+    fn verifier() -> Verifier {
+        let issuer = Issuer::with_secret(ISSUER, &"s".repeat(32), Algorithm::Hs256);
+        let issuer = issuer.audience("api").build().expect("an issuer");
+        Verifier::start([issuer]).expect("a verifier")
+    }
+
+    fn token() -> TokenBuilder {
+        TokenBuilder::new(ISSUER, "api", &key())
+    }
+
+    fn poll<A>(granting: &mut Granting<A>) -> Poll<Result<A, Rejection>> {
+        Pin::new(granting).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// What becomes of a request with this `Authorization` header.
+    fn decide<A: Access>(verifier: &Verifier, header: Option<&str>) -> Result<(), Rejection> {
+        let request = TestRequest::default().app_data(verifier.clone());
+        let request = match header {
+            Some(header) => request.insert_header(("authorization", header)),
+            None => request,
+        };
+        match poll(&mut Granting::<A>::start(&request.to_http_request())) {
+            Poll::Ready(decided) => decided.map(drop),
+            Poll::Pending => panic!("a configured key is always there"),
+        }
+    }
+
+    #[test]
+    fn every_decision_is_counted_once() {
+        let verifier = verifier();
+        let good = format!("Bearer {}", token().build());
+        let bad = format!("Bearer {}", token().raw_signature([1]).build());
+        assert_eq!(decide::<AuthenticatedUser>(&verifier, Some(&good)), Ok(()));
+        assert_eq!(decide::<MaybeUser>(&verifier, None), Ok(()));
+        assert!(decide::<AuthenticatedUser>(&verifier, Some(&bad)).is_err());
+        assert!(decide::<MaybeUser>(&verifier, Some(&bad)).is_err());
+        assert!(decide::<AuthenticatedUser>(&verifier, None).is_err());
+        assert!(decide::<Scoped<Read>>(&verifier, Some(&good)).is_err());
+        let counters = verifier.counters();
+        assert_eq!(counters.granted(), 2);
+        let refused = Refusal::ALL.map(|reason| (reason.label(), counters.refused(reason)));
+        let expected = [
+            ("unauthenticated", 1),
+            ("invalid_request", 0),
+            ("invalid_token", 2),
+            ("insufficient_scope", 1),
+            ("keys_unavailable", 0),
+        ];
+        assert_eq!(refused, expected);
+    }
+
+    #[test]
+    fn a_bound_token_is_no_bearer_token() {
+        let bound = token()
+            .claim("cnf", serde_json::json!({"jkt": "x"}))
+            .build();
+        let refused = decide::<AuthenticatedUser>(&verifier(), Some(&format!("Bearer {bound}")));
+        let expected = "The token is bound to its sender and is no bearer token.";
+        assert_eq!(refused, Err(Rejection::InvalidToken(expected)));
+    }
+
+    #[test]
+    fn credentials_that_cannot_be_used_are_refused_before_any_verifying() {
+        let unusable = Rejection::from(credentials::CredentialsError::Unusable);
+        for header in ["", "Bearer", "Basic YTpi", "Bearer a b"] {
+            let refused = decide::<MaybeUser>(&verifier(), Some(header));
+            assert_eq!(refused, Err(unusable.clone()), "{header:?}");
+        }
+    }
+
+    #[test]
+    fn a_decision_is_taken_once() {
+        let request = TestRequest::default()
+            .app_data(verifier())
+            .to_http_request();
+        let mut granting = Granting::<AuthenticatedUser<NoClaims>>::start(&request);
+        assert!(poll(&mut granting).is_ready());
+        assert!(poll(&mut granting).is_pending());
+    }
+}

@@ -61,3 +61,25 @@ impl<A: Identified> FromRequest for MaybeUser<A> {
         Granting::start(request)
     }
 }
+
+#[cfg(all(test, feature = "test-kit"))]
+mod tests {
+    use super::*;
+    use crate::access::Scoped;
+    use crate::access::caller::tests::caller_with;
+
+    crate::scope!(Read = "read");
+
+    #[test]
+    fn nobody_is_let_in_as_nobody_and_a_caller_as_far_as_the_inner_type_does() {
+        type Reader = MaybeUser<Scoped<Read>>;
+        let granted = |caller| Reader::grant(caller).map(|maybe| maybe.user().is_some());
+        let lacking = Rejection::InsufficientScope {
+            alternatives: vec![vec!["read"]],
+        };
+        assert_eq!(granted(None), Ok(false));
+        assert_eq!(granted(Some(caller_with(&[]))), Err(lacking));
+        let reader = caller_with(&[("scope", "read".into())]);
+        assert_eq!(granted(Some(reader)), Ok(true));
+    }
+}

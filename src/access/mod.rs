@@ -10,6 +10,7 @@ pub mod first;
 pub mod granting;
 mod maybe;
 mod public;
+mod registration;
 mod requirement;
 mod scoped;
 pub mod table;

@@ -44,3 +44,35 @@ impl FromRequest for Public {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{AUTHORIZATION, HOST};
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn a_malformed_host_is_the_only_thing_that_is_refused() {
+        let extract = |request: TestRequest| {
+            let request = request.to_http_request();
+            let extracted = Public::from_request(&request, &mut Payload::None);
+            extracted.into_inner().map(drop)
+        };
+        let malformed = Rejection::InvalidRequest("The Host header is malformed.");
+        let request = TestRequest::default;
+        assert_eq!(extract(request()), Ok(()));
+        assert_eq!(
+            extract(request().insert_header((AUTHORIZATION, "a b c"))),
+            Ok(())
+        );
+        assert_eq!(
+            extract(request().insert_header((HOST, "api.test:80"))),
+            Ok(())
+        );
+        assert_eq!(
+            extract(request().insert_header((HOST, "a/b"))),
+            Err(malformed)
+        );
+    }
+}

@@ -82,3 +82,58 @@ impl fmt::Display for Requirement {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token_with(scopes: &[Vec<&'static str>]) -> Requirement {
+        Requirement::of(CallerNeed::Token).and_scopes(scopes)
+    }
+
+    #[test]
+    fn it_reads_as_a_demand_on_the_caller() {
+        for (requirement, text) in [
+            (Requirement::of(CallerNeed::Anybody), "anybody"),
+            (Requirement::of(CallerNeed::Optional), "anybody, or a token"),
+            (Requirement::of(CallerNeed::Token), "a token"),
+            (token_with(&[vec!["a"]]), "a token with a"),
+            (token_with(&[vec!["a", "b"]]), "a token with a and b"),
+            (
+                token_with(&[vec!["a"], vec!["b", "c"]]),
+                "a token with a, or b and c",
+            ),
+            (
+                token_with(&[vec!["a"]]).or_nobody(),
+                "anybody, or a token with a",
+            ),
+            (
+                token_with(&[vec!["a"]]).and_rule("One.").and_rule("Two."),
+                "a token with a; One.; Two.",
+            ),
+        ] {
+            assert_eq!(requirement.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_further_demand_goes_with_every_way_to_fulfil_the_first() {
+        let twice = token_with(&[vec!["a"], vec!["b"]]).and_scopes(&[vec!["c"], vec!["d", "e"]]);
+        assert_eq!(
+            twice.scopes,
+            [
+                vec!["a", "c"],
+                vec!["a", "d", "e"],
+                vec!["b", "c"],
+                vec!["b", "d", "e"]
+            ]
+        );
+    }
+
+    #[test]
+    fn who_may_stay_anonymous_must_still_have_the_scopes_once_known() {
+        let optional = token_with(&[vec!["a"]]).or_nobody();
+        assert_eq!(optional.caller, CallerNeed::Optional);
+        assert_eq!(optional.scopes, [["a"]]);
+    }
+}

@@ -85,3 +85,49 @@ impl<S: Scopes, A: Identified> fmt::Debug for Scoped<S, A> {
         f.debug_struct("Scoped").finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, feature = "test-kit"))]
+mod tests {
+    use super::*;
+    use crate::AnyOf;
+    use crate::access::caller::tests::caller_with;
+
+    crate::scope!(Read = "read");
+    crate::scope!(Write = "write");
+
+    fn granted<A: Access>(scopes: &str) -> Result<(), Rejection> {
+        A::grant(Some(caller_with(&[("scope", scopes.into())]))).map(drop)
+    }
+
+    fn lacking(ways: &[&[&'static str]]) -> Result<(), Rejection> {
+        Err(Rejection::InsufficientScope {
+            alternatives: ways.iter().map(|way| way.to_vec()).collect(),
+        })
+    }
+
+    #[test]
+    fn a_token_without_the_scope_is_turned_away() {
+        assert_eq!(granted::<Scoped<Read>>("write read"), Ok(()));
+        assert_eq!(granted::<Scoped<Read>>("write"), lacking(&[&["read"]]));
+        assert_eq!(
+            granted::<Scoped<(Read, Write)>>("read"),
+            lacking(&[&["read", "write"]])
+        );
+        assert_eq!(
+            granted::<Scoped<AnyOf<(Read, Write)>>>("other"),
+            lacking(&[&["read"], &["write"]])
+        );
+    }
+
+    #[test]
+    fn the_inner_type_is_asked_first() {
+        type Both = Scoped<Write, Scoped<Read>>;
+        assert_eq!(granted::<Both>("read write"), Ok(()));
+        assert_eq!(granted::<Both>(""), lacking(&[&["read"]]));
+        assert_eq!(granted::<Both>("read"), lacking(&[&["write"]]));
+        assert_eq!(
+            Both::grant(None).map(drop),
+            Err(Rejection::no_credentials())
+        );
+    }
+}

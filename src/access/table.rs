@@ -7,9 +7,10 @@ use std::fmt;
 
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::http::Method;
-use actix_web::{Handler, Resource, Responder, Route, web};
+use actix_web::{Handler, Responder, Route, web};
 
 use super::first::AccessFirst;
+use super::registration::resources;
 use super::{Access, Requirement, protected};
 use crate::rejection::problem;
 use crate::verify::Verifier;
@@ -85,52 +86,12 @@ impl Api {
             verifier,
         }
     }
-
-    /// One actix resource a path, since a second one of the same path is never asked.
-    fn into_resources(self) -> Vec<Resource> {
-        let mut paths: Vec<(String, Vec<Endpoint>)> = Vec::new();
-        for (path, endpoint) in self.endpoints {
-            match paths.iter_mut().find(|(known, _)| *known == path) {
-                Some((_, endpoints)) => endpoints.push(endpoint),
-                None => paths.push((path, vec![endpoint])),
-            }
-        }
-        paths
-            .into_iter()
-            .map(|(path, endpoints)| resource(&path, endpoints))
-            .collect()
-    }
 }
 
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.rows()).finish()
     }
-}
-
-fn resource(path: &str, endpoints: Vec<Endpoint>) -> Resource {
-    let allow = allow(&endpoints);
-    let mut resource = web::resource(path);
-    for endpoint in endpoints {
-        resource = resource.route(endpoint.route);
-        if let Some(head) = endpoint.head {
-            resource = resource.route(head);
-        }
-    }
-    resource.default_service(web::to(move || {
-        std::future::ready(problem::method_not_allowed(&allow))
-    }))
-}
-
-/// The methods of one path, `HEAD` wherever `GET` is.
-fn allow(endpoints: &[Endpoint]) -> String {
-    let mut methods: Vec<&str> = Vec::new();
-    for endpoint in endpoints {
-        methods.push(endpoint.method.as_str());
-        methods.extend(endpoint.head.is_some().then_some("HEAD"));
-    }
-    methods.dedup();
-    methods.join(", ")
 }
 
 /// An [`Api`] that can be served.
@@ -143,7 +104,7 @@ pub struct VerifiedApi {
 impl HttpServiceFactory for VerifiedApi {
     fn register(self, config: &mut AppService) {
         let prefix = self.api.prefix.clone();
-        let resources = self.api.into_resources();
+        let resources = resources(&prefix, self.api.endpoints);
         if prefix.is_empty() {
             for resource in resources {
                 resource.app_data(self.verifier.clone()).register(config);
@@ -177,12 +138,13 @@ pub struct Row<'a> {
 
 /// One method of one path, with its handler.
 pub struct Endpoint {
-    method: Method,
+    pub(super) method: Method,
     requirement: Requirement,
     handler: &'static str,
     summary: Option<&'static str>,
-    route: Route,
-    head: Option<Route>,
+    pub(super) route: Route,
+    /// A `GET` answers `HEAD` too.
+    pub(super) head: Option<Route>,
 }
 
 impl Endpoint {

@@ -1,0 +1,200 @@
+//! Where an issuer's keys are, and what it is called: by its own document.
+
+use actix_resource_server::test_kit::{Document, Fault};
+use actix_resource_server::{Issuer, Rejection};
+use serde_json::json;
+
+use crate::app;
+
+const UNTRUSTED: Rejection =
+    Rejection::InvalidToken("The token is from an issuer that is not trusted here.");
+
+/// Whether keys could not be had.
+fn is_unavailable<T>(judged: &Result<T, Rejection>) -> bool {
+    matches!(judged, Err(Rejection::KeysUnavailable { .. }))
+}
+
+#[actix_web::test]
+async fn the_name_is_configured_with_or_without_its_last_slash() {
+    let issuer = app::issuer();
+    let bare = issuer.url().trim_end_matches('/');
+    for base_url in [issuer.url(), bare] {
+        let trusted = Issuer::discover(base_url).audience(issuer.audience());
+        let verifier = app::verifier_of(trusted);
+        assert!(
+            app::admit(&verifier, &issuer.token().build()).await.is_ok(),
+            "{base_url}"
+        );
+        let other = app::admit(&verifier, &issuer.token().claim("iss", bare).build()).await;
+        assert_eq!(other.err(), Some(UNTRUSTED), "{base_url}");
+    }
+}
+
+#[actix_web::test]
+async fn the_name_in_tokens_is_the_documents_to_the_letter() {
+    let issuer = app::issuer();
+    let bare = issuer.url().trim_end_matches('/').to_owned();
+    let document = json!({"issuer": bare, "jwks_uri": issuer.jwks_uri()});
+    issuer.set_fault(Document::Discovery, Some(Fault::json(&document)));
+    let verifier = app::verifier(&issuer);
+    let slashed = app::admit(&verifier, &issuer.token().build()).await;
+    assert_eq!(slashed.err(), Some(UNTRUSTED));
+    let token = issuer.token().claim("iss", bare).build();
+    assert!(app::admit(&verifier, &token).await.is_ok());
+}
+
+#[actix_web::test]
+async fn before_the_document_is_there_either_spelling_waits_for_it() {
+    let issuer = app::issuer();
+    let gate = app::shut(&issuer);
+    let verifier = app::verifier(&issuer);
+    let bare = issuer.url().trim_end_matches('/');
+    let bare = app::request(&verifier, &issuer.token().claim("iss", bare).build());
+    let full = app::request(&verifier, &issuer.token().build());
+    type User = actix_resource_server::AuthenticatedUser;
+    let mut bare = Box::pin(<User as actix_web::FromRequest>::extract(&bare));
+    let mut full = Box::pin(<User as actix_web::FromRequest>::extract(&full));
+    assert!(app::poll_once(bare.as_mut()).is_pending());
+    assert!(app::poll_once(full.as_mut()).is_pending());
+    gate.open();
+    assert!(full.await.is_ok());
+    assert_eq!(bare.await.err(), Some(UNTRUSTED));
+}
+
+#[actix_web::test]
+async fn without_openid_the_document_of_oauth_will_do() {
+    let issuer = app::issuer();
+    issuer.set_fault(Document::Discovery, Some(Fault::status(404)));
+    issuer.set_fault(Document::AuthorizationServer, None);
+    app::warm_verifier(&issuer).await;
+    let requests = issuer.requests();
+    assert_eq!(
+        (
+            requests.discovery,
+            requests.authorization_server,
+            requests.jwks
+        ),
+        (1, 1, 1)
+    );
+}
+
+#[actix_web::test]
+async fn with_openid_the_document_of_oauth_is_not_asked_for() {
+    let issuer = app::issuer();
+    issuer.set_fault(Document::AuthorizationServer, None);
+    app::warm_verifier(&issuer).await;
+    assert_eq!(issuer.requests().authorization_server, 0);
+}
+
+#[actix_web::test]
+async fn the_document_of_another_issuer_is_refused() {
+    let (issuer, other) = (app::issuer(), app::issuer());
+    let names = [
+        other.url().to_owned(),
+        "https://issuer.test/".to_owned(),
+        format!("{}tenant", issuer.url()),
+        format!("{}/", issuer.url()),
+        String::new(),
+    ];
+    for name in names {
+        let document = json!({"issuer": name, "jwks_uri": issuer.jwks_uri()});
+        issuer.set_fault(Document::Discovery, Some(Fault::json(&document)));
+        let before = issuer.requests().jwks;
+        let verifier = app::verifier(&issuer);
+        assert!(
+            is_unavailable(&app::admit(&verifier, &issuer.token().build()).await),
+            "{name}"
+        );
+        let reason = &verifier.unready()[0].reason;
+        assert_eq!(
+            reason, "its discovery document is another issuer's",
+            "{name}"
+        );
+        assert_eq!(issuer.requests().jwks, before, "{name}");
+    }
+}
+
+#[actix_web::test]
+async fn a_document_that_names_no_keys_is_refused() {
+    let issuer = app::issuer();
+    for (document, expected) in [
+        (
+            json!({"issuer": issuer.url()}),
+            "its discovery document names no jwks_uri",
+        ),
+        (
+            json!({"issuer": issuer.url(), "jwks_uri": "http://issuer.test/jwks.json"}),
+            "its discovery document names a jwks_uri that is not https",
+        ),
+        (
+            json!({"issuer": issuer.url(), "jwks_uri": "jwks.json"}),
+            "its discovery document is malformed",
+        ),
+        (
+            json!({"jwks_uri": issuer.jwks_uri()}),
+            "its discovery document is malformed",
+        ),
+        (json!([]), "its discovery document is malformed"),
+    ] {
+        issuer.set_fault(Document::Discovery, Some(Fault::json(&document)));
+        let verifier = app::verifier(&issuer);
+        assert!(is_unavailable(
+            &app::admit(&verifier, &issuer.token().build()).await
+        ));
+        assert_eq!(verifier.unready()[0].reason, expected);
+    }
+}
+
+#[actix_web::test]
+async fn keys_that_have_moved_are_followed() {
+    let (issuer, new_place) = (app::issuer(), app::issuer());
+    let verifier = app::warm_verifier(&issuer).await;
+    let old = issuer.token().build();
+    let document = json!({"issuer": issuer.url(), "jwks_uri": new_place.jwks_uri()});
+    issuer.set_fault(Document::Discovery, Some(Fault::json(&document)));
+    let new = issuer.token().signed_by(&new_place.key()).build();
+    assert!(app::admit(&verifier, &new).await.is_ok());
+    assert!(app::admit(&verifier, &old).await.is_err());
+    assert_eq!(issuer.requests().jwks, 1);
+}
+
+#[actix_web::test]
+async fn a_name_beside_the_base_url_is_the_one_in_tokens() {
+    let issuer = app::issuer();
+    let verifier = app::verifier_of(app::trusted(&issuer).name("https://name.test/"));
+    let token = issuer.token().claim("iss", "https://name.test/").build();
+    assert!(app::admit(&verifier, &token).await.is_ok());
+    let own = app::admit(&verifier, &issuer.token().build()).await;
+    assert_eq!(own.err(), Some(UNTRUSTED));
+}
+
+#[actix_web::test]
+async fn a_key_set_beside_the_base_url_replaces_the_documents() {
+    let (issuer, keys) = (app::issuer(), app::issuer());
+    let verifier = app::verifier_of(app::trusted(&issuer).jwks_uri(&keys.jwks_uri()));
+    let token = issuer.token().signed_by(&keys.key()).build();
+    assert!(app::admit(&verifier, &token).await.is_ok());
+    assert_eq!(
+        (issuer.requests().discovery, issuer.requests().jwks),
+        (1, 0)
+    );
+}
+
+#[actix_web::test]
+async fn a_key_set_and_a_name_need_no_discovery() {
+    let issuer = app::issuer();
+    let trusted = Issuer::with_jwks_uri("https://name.test", &issuer.jwks_uri());
+    let verifier = app::verifier_of(trusted.audience(issuer.audience()));
+    let named = |name: &str| issuer.token().claim("iss", name).build();
+    assert!(
+        app::admit(&verifier, &named("https://name.test"))
+            .await
+            .is_ok()
+    );
+    let slashed = app::admit(&verifier, &named("https://name.test/")).await;
+    assert_eq!(slashed.err(), Some(UNTRUSTED));
+    assert_eq!(
+        (issuer.requests().discovery, issuer.requests().jwks),
+        (0, 1)
+    );
+}

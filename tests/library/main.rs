@@ -1,0 +1,27 @@
+//! The library as a downstream developer uses it: no service, an app of one's own, real tokens.
+//!
+//! One file a promise; `app` holds what they share.
+
+mod access_first;
+mod app;
+mod claim;
+mod composition;
+mod differential;
+mod discovery;
+mod hostile;
+mod issuers;
+mod keys;
+mod maybe_user;
+mod no_verifier;
+mod outages;
+mod own_claims;
+mod providers;
+mod public;
+mod readiness;
+mod remembered;
+mod scoped;
+mod side_by_side;
+mod strict;
+mod table;
+mod times;
+mod user;

@@ -1,0 +1,134 @@
+//! A protected route without a verifier answers 500, and the log names the remedy.
+
+use std::cell::RefCell;
+use std::sync::Once;
+
+use actix_resource_server::{Api, AuthenticatedUser, MaybeUser, ProtectedRoute, Scoped, get};
+use actix_web::test::{TestRequest, init_service};
+use actix_web::{App, web};
+
+use crate::app::{self, Answer, ReadMessages, ask, bearer, get_with};
+
+thread_local! {
+    static LINES: RefCell<Vec<(log::Level, String)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps what each thread logs, so that tests beside this one do not disturb it.
+struct LinesOfThisThread;
+
+impl log::Log for LinesOfThisThread {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let ours = record.target().starts_with("actix_resource_server");
+        if ours {
+            let line = (record.level(), record.args().to_string());
+            LINES.with_borrow_mut(|lines| lines.push(line));
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn keep_log() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        log::set_logger(&LinesOfThisThread).expect("no other logger in this binary");
+        log::set_max_level(log::LevelFilter::Trace);
+    });
+    LINES.take();
+}
+
+async fn private(user: AuthenticatedUser) -> String {
+    user.subject().to_owned()
+}
+
+async fn scoped(_: Scoped<ReadMessages>) -> &'static str {
+    "in"
+}
+
+async fn maybe(_: MaybeUser) -> &'static str {
+    "in"
+}
+
+#[actix_web::test]
+async fn it_is_a_500_and_one_line_that_names_the_remedy() {
+    keep_log();
+    let app = App::new()
+        .route("/private", web::get().protected(private))
+        .route("/scoped", web::get().protected(scoped));
+    let app = init_service(app.route("/maybe", web::get().protected(maybe))).await;
+    let expected = Answer::problem(
+        500,
+        "Internal Server Error",
+        "The server is not configured to verify access tokens.",
+    );
+    for path in ["/private", "/scoped", "/maybe"] {
+        for request in [
+            TestRequest::get(),
+            TestRequest::get().insert_header(bearer("a.b.c")),
+        ] {
+            assert_eq!(ask!(app, request.uri(path)), expected, "{path}");
+            let lines = LINES.take();
+            let [(log::Level::Error, line)] = lines.as_slice() else {
+                panic!("one line for {path}: {lines:?}");
+            };
+            assert!(
+                line.contains("Api::verified_by") && line.contains("App::app_data"),
+                "{line}"
+            );
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_verifier_may_be_shared_as_any_other_data() {
+    keep_log();
+    let issuer = app::issuer();
+    let verifier = app::warm_verifier(&issuer).await;
+    let token = issuer.token().build();
+    let data = App::new().app_data(web::Data::new(verifier.clone()));
+    let data = init_service(data.route("/private", web::get().protected(private))).await;
+    assert_eq!(get_with!(data, "/private", &token), Answer::text("user-1"));
+    let plain = App::new().app_data(verifier.clone());
+    let plain = init_service(plain.route("/private", web::get().protected(private))).await;
+    assert_eq!(get_with!(plain, "/private", &token), Answer::text("user-1"));
+    let scope = web::scope("/v1").app_data(web::Data::new(verifier));
+    let scope = scope.route("/private", web::get().protected(private));
+    let scope = init_service(App::new().service(scope)).await;
+    assert_eq!(
+        get_with!(scope, "/v1/private", &token),
+        Answer::text("user-1")
+    );
+    assert_eq!(LINES.take(), []);
+}
+
+#[actix_web::test]
+async fn the_nearest_verifier_decides() {
+    async fn subject(user: AuthenticatedUser) -> String {
+        user.subject().to_owned()
+    }
+    let (near, far) = (app::issuer(), app::issuer());
+    let near_verifier = app::warm_verifier(&near).await;
+    let far_verifier = app::warm_verifier(&far).await;
+    let table = |prefix| Api::new(prefix).route("/private", get(subject));
+    let plain = web::scope("/plain").app_data(near_verifier.clone());
+    let shared = web::scope("/shared").app_data(web::Data::new(near_verifier.clone()));
+    let in_plain = App::new().app_data(far_verifier.clone());
+    let in_plain = in_plain.service(plain.route("/private", web::get().protected(private)));
+    let in_plain = in_plain.service(table("/table").verified_by(near_verifier.clone()));
+    let in_shared = App::new().app_data(web::Data::new(far_verifier));
+    let in_shared = in_shared.service(shared.route("/private", web::get().protected(private)));
+    let in_shared = in_shared.service(table("/table").verified_by(near_verifier));
+    let (in_plain, in_shared) = (init_service(in_plain).await, init_service(in_shared).await);
+    for (token, status) in [(near.token().build(), 200), (far.token().build(), 401)] {
+        for path in ["/plain/private", "/table/private"] {
+            assert_eq!(get_with!(in_plain, path, &token).status, status, "{path}");
+        }
+        for path in ["/shared/private", "/table/private"] {
+            assert_eq!(get_with!(in_shared, path, &token).status, status, "{path}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! While the issuer fails, nobody is let in wrongly and nobody is turned away who is known.
+
+use std::time::Duration;
+
+use actix_resource_server::test_kit::{Document, Fault, TestIssuer};
+use actix_resource_server::{Api, AuthenticatedUser, Rejection, get};
+use actix_web::App;
+use actix_web::test::init_service;
+use serde_json::json;
+
+use crate::app::{self, Answer, get_with};
+
+async fn private(user: AuthenticatedUser) -> String {
+    user.subject().to_owned()
+}
+
+fn api() -> Api {
+    Api::new("/api").route("/private", get(private))
+}
+
+fn unavailable() -> Answer {
+    let detail = "The issuer's keys cannot be had at the moment; the token may be good.";
+    Answer {
+        retry_after: Some("1".to_owned()),
+        ..Answer::problem(503, "Service Unavailable", detail)
+    }
+}
+
+/// Ways in which a key set is none.
+fn broken_key_sets() -> Vec<(&'static str, Fault)> {
+    let text = |bytes: &str| Fault::body("application/json", bytes);
+    vec![
+        ("an error", Fault::status(500)),
+        ("nothing there", Fault::status(404)),
+        ("no content", Fault::status(204)),
+        ("closed", Fault::Close),
+        (
+            "half an answer",
+            Fault::Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}".to_vec()),
+        ),
+        ("no HTTP", Fault::Raw(b"\0\x01\x02\r\n\r\n".to_vec())),
+        ("empty", text("")),
+        ("no JSON", Fault::body("text/html", "<html>")),
+        ("cut off", text(r#"{"keys":["#)),
+        ("no object", Fault::json(&json!([]))),
+        ("null", Fault::json(&json!(null))),
+        ("no keys", Fault::json(&json!({}))),
+        ("keys of another type", Fault::json(&json!({"keys": {}}))),
+        ("an empty set", Fault::json(&json!({"keys": []}))),
+        (
+            "no usable key",
+            Fault::json(&json!({"keys": [{"kty": "oct", "k": "AA"}, 1, null]})),
+        ),
+        ("endless", Fault::Endless),
+        ("elsewhere", Fault::redirect("http://localhost:1/jwks.json")),
+    ]
+}
+
+#[actix_web::test]
+async fn without_keys_it_is_503_and_no_challenge() {
+    for (name, fault) in broken_key_sets() {
+        let issuer = app::issuer();
+        issuer.set_fault(Document::Jwks, Some(fault));
+        let verifier = app::verifier(&issuer);
+        let app = init_service(App::new().service(api().verified_by(verifier.clone()))).await;
+        let answer = get_with!(app, "/api/private", &issuer.token().build());
+        assert_eq!(answer, unavailable(), "{name}");
+        let unready = verifier.unready();
+        assert_eq!(unready.len(), 1, "{name}");
+        assert_eq!(unready[0].issuer, issuer.url(), "{name}");
+        assert!(
+            unready[0].reason.starts_with("its key set "),
+            "{name}: {}",
+            unready[0].reason
+        );
+    }
+}
+
+#[actix_web::test]
+async fn known_keys_serve_through_an_outage() {
+    for (name, fault) in broken_key_sets() {
+        let issuer = app::issuer();
+        let verifier = app::warm_verifier(&issuer).await;
+        let app = init_service(App::new().service(api().verified_by(verifier.clone()))).await;
+        issuer.set_fault(Document::Jwks, Some(fault));
+        let known = issuer.token().build();
+        issuer.rotate_keeping_old();
+        let unknown = issuer.token().build();
+        assert_eq!(
+            get_with!(app, "/api/private", &unknown),
+            unavailable(),
+            "{name}"
+        );
+        assert_eq!(
+            get_with!(app, "/api/private", &known),
+            Answer::text("user-1"),
+            "{name}"
+        );
+        assert_eq!(verifier.unready(), [], "{name}");
+    }
+}
+
+#[actix_web::test]
+async fn recovery_is_noticed_without_anybody_asking() {
+    let issuer = app::issuer();
+    issuer.set_fault(Document::Discovery, Some(Fault::status(500)));
+    let verifier = app::verifier(&issuer);
+    let token = issuer.token().build();
+    assert!(matches!(
+        app::admit(&verifier, &token).await,
+        Err(Rejection::KeysUnavailable { .. })
+    ));
+    issuer.set_fault(Document::Discovery, None);
+    assert!(issuer.wait_for(Document::Jwks, 1));
+    assert!(app::admit(&verifier, &token).await.is_ok());
+    assert_eq!(verifier.unready(), []);
+}
+
+#[actix_web::test]
+async fn who_asks_a_moment_after_a_failure_costs_no_fetch() {
+    let issuer = app::issuer();
+    issuer.set_fault(Document::Jwks, Some(Fault::status(500)));
+    let verifier = app::verifier(&issuer);
+    let token = issuer.token().build();
+    for _ in 0..200 {
+        let refused = app::admit(&verifier, &token).await.err();
+        assert!(
+            matches!(refused, Some(Rejection::KeysUnavailable { .. })),
+            "{refused:?}"
+        );
+    }
+    // Retries that nobody asks for go on, ever further apart.
+    assert!(issuer.requests().jwks < 20, "{:?}", issuer.requests());
+}
+
+#[actix_web::test]
+async fn a_stuck_issuer_is_given_up_after_the_deadline() {
+    let issuer = app::issuer();
+    let _gate = app::shut(&issuer);
+    let deadline = Duration::from_millis(50);
+    let verifier = app::verifier_of(app::trusted(&issuer).timeout_duration(deadline));
+    let refused = app::admit(&verifier, &issuer.token().build()).await.err();
+    assert!(
+        matches!(refused, Some(Rejection::KeysUnavailable { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(
+        verifier.unready()[0].reason,
+        "its keys did not come within 50ms"
+    );
+}
+
+#[actix_web::test]
+async fn old_keys_are_fetched_anew_without_anybody_asking() {
+    let issuer = app::issuer();
+    let verifier = app::verifier_of(app::trusted(&issuer).cache_max_age(Duration::from_millis(1)));
+    let old = issuer.token().build();
+    assert!(app::admit(&verifier, &old).await.is_ok());
+    issuer.rotate();
+    let asked = issuer.requests().jwks;
+    // The answer to the first of these may have been made before the rotation; that to the second was not.
+    assert!(issuer.wait_for(Document::Jwks, asked + 3));
+    let refused = verifier.verify(&old, std::time::SystemTime::now());
+    assert!(
+        refused.is_err(),
+        "the old key is gone although nobody asked for another"
+    );
+}
+
+/// Nobody else can serve keys in the issuer's name by way of a redirect.
+#[actix_web::test]
+async fn a_redirect_to_another_origin_is_not_followed() {
+    let (issuer, other) = (app::issuer(), TestIssuer::start());
+    issuer.set_fault(Document::Jwks, Some(Fault::redirect(&other.jwks_uri())));
+    let verifier = app::verifier(&issuer);
+    let refused = app::admit(&verifier, &issuer.token().build()).await.err();
+    assert!(
+        matches!(refused, Some(Rejection::KeysUnavailable { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(other.requests().jwks, 0);
+}

@@ -1,0 +1,68 @@
+//! `Public` lets anybody in, and looks at no credentials.
+
+use actix_resource_server::counters::Refusal;
+use actix_resource_server::{Api, ProtectedRoute, Public, get};
+use actix_web::http::header::{AUTHORIZATION, HOST};
+use actix_web::test::{TestRequest, init_service};
+use actix_web::{App, web};
+
+use crate::app::{self, Answer, ask, bearer, get_with};
+
+async fn public(_: Public) -> &'static str {
+    "for anybody"
+}
+
+#[actix_web::test]
+async fn whatever_the_credentials_everybody_is_let_in() {
+    let issuer = app::issuer();
+    let verifier = app::warm_verifier(&issuer).await;
+    let api = Api::new("/api").route("/public", get(public));
+    let app = init_service(App::new().service(api.verified_by(verifier.clone()))).await;
+    let request = || TestRequest::get().uri("/api/public");
+    for header in [
+        "",
+        "Bearer",
+        "Bearer invalidToken",
+        "Basic dXNlcjpwYXNz",
+        "a b c",
+    ] {
+        let answer = ask!(app, request().insert_header((AUTHORIZATION, header)));
+        assert_eq!(answer, Answer::text("for anybody"), "{header:?}");
+    }
+    let twice = request()
+        .append_header(bearer("a"))
+        .append_header(bearer("b"));
+    assert_eq!(ask!(app, twice), Answer::text("for anybody"));
+    let expired = issuer.token().claim("exp", 1).build();
+    assert_eq!(
+        get_with!(app, "/api/public", &expired),
+        Answer::text("for anybody")
+    );
+    let refused = Refusal::ALL.map(|reason| verifier.counters().refused(reason));
+    assert_eq!(refused, [0; Refusal::ALL.len()]);
+}
+
+#[actix_web::test]
+async fn no_key_and_no_verifier_is_waited_for() {
+    let issuer = app::issuer();
+    let _gate = app::shut(&issuer);
+    let api = Api::new("/api").route("/public", get(public));
+    let app = App::new().service(api.verified_by(app::verifier(&issuer)));
+    let app = init_service(app.route("/bare", web::get().protected(public))).await;
+    let token = issuer.token().build();
+    assert_eq!(
+        get_with!(app, "/api/public", &token),
+        Answer::text("for anybody")
+    );
+    assert_eq!(get_with!(app, "/bare", &token), Answer::text("for anybody"));
+}
+
+#[actix_web::test]
+async fn a_malformed_host_is_no_request_of_anybodys() {
+    let issuer = app::issuer();
+    let api = Api::new("/api").route("/public", get(public));
+    let app = init_service(App::new().service(api.verified_by(app::verifier(&issuer)))).await;
+    let request = TestRequest::get().uri("/api/public");
+    let answer = ask!(app, request.insert_header((HOST, "a/b")));
+    assert_eq!(answer.status, 400);
+}

@@ -1,0 +1,164 @@
+//! `Scoped` lets in whose token grants what is asked, and says to the others what is.
+
+use actix_resource_server::{AnyOf, Api, Scoped, get};
+use actix_web::App;
+use actix_web::test::{TestRequest, init_service};
+use serde_json::{Value, json};
+
+use crate::app::{self, Admin, Answer, ReadMessages, WriteMessages, ask, get_with};
+
+type Both = (ReadMessages, WriteMessages);
+type AdminOrBoth = AnyOf<(Admin, Both)>;
+type AdminAndOneOf = (Admin, AnyOf<Both>);
+
+async fn one(_: Scoped<ReadMessages>) -> &'static str {
+    "in"
+}
+
+async fn both(_: Scoped<Both>) -> &'static str {
+    "in"
+}
+
+async fn any(_: Scoped<AnyOf<Both>>) -> &'static str {
+    "in"
+}
+
+async fn admin_or_both(_: Scoped<AdminOrBoth>) -> &'static str {
+    "in"
+}
+
+async fn admin_and_one_of(_: Scoped<AdminAndOneOf>) -> &'static str {
+    "in"
+}
+
+async fn nested(_: Scoped<Admin, Scoped<ReadMessages>>) -> &'static str {
+    "in"
+}
+
+fn api() -> Api {
+    Api::new("/api")
+        .route("/one", get(one))
+        .route("/both", get(both))
+        .route("/any", get(any))
+        .route("/admin-or-both", get(admin_or_both))
+        .route("/admin-and-one-of", get(admin_and_one_of))
+        .route("/nested", get(nested))
+}
+
+#[actix_web::test]
+async fn a_caller_is_let_in_by_the_scopes_that_the_token_grants() {
+    let issuer = app::issuer();
+    let verifier = app::warm_verifier(&issuer).await;
+    let app = init_service(App::new().service(api().verified_by(verifier))).await;
+    let in_with = [
+        ("/api/one", "read:messages"),
+        ("/api/one", "write:messages read:messages"),
+        ("/api/both", "write:messages read:messages"),
+        ("/api/any", "read:messages"),
+        ("/api/any", "write:messages"),
+        ("/api/admin-or-both", "admin"),
+        ("/api/admin-or-both", "read:messages write:messages"),
+        ("/api/admin-and-one-of", "admin write:messages"),
+        ("/api/nested", "admin read:messages"),
+    ];
+    for (path, scopes) in in_with {
+        let answer = get_with!(app, path, &issuer.token().scope(scopes).build());
+        assert_eq!(answer, Answer::text("in"), "{path} with {scopes}");
+    }
+}
+
+/// The ways to fulfil a demand, as a refusal tells them.
+type Ways = &'static [&'static [&'static str]];
+
+const READ: Ways = &[&["read:messages"]];
+const ADMIN: Ways = &[&["admin"]];
+const BOTH: Ways = &[&["read:messages", "write:messages"]];
+const ANY: Ways = &[&["read:messages"], &["write:messages"]];
+const ADMIN_OR_BOTH: Ways = &[&["admin"], &["read:messages", "write:messages"]];
+const ADMIN_AND_ONE_OF: Ways = &[&["admin", "read:messages"], &["admin", "write:messages"]];
+
+#[actix_web::test]
+async fn the_challenge_names_the_first_way_and_the_body_all() {
+    let issuer = app::issuer();
+    let verifier = app::warm_verifier(&issuer).await;
+    let app = init_service(App::new().service(api().verified_by(verifier))).await;
+    let out_with = [
+        ("/api/one", "write:messages", READ),
+        ("/api/one", "Read:messages", READ),
+        ("/api/one", "read:messages:all", READ),
+        ("/api/both", "read:messages", BOTH),
+        ("/api/both", "admin", BOTH),
+        ("/api/any", "admin", ANY),
+        ("/api/admin-or-both", "", ADMIN_OR_BOTH),
+        ("/api/admin-or-both", "write:messages", ADMIN_OR_BOTH),
+        ("/api/admin-and-one-of", "admin", ADMIN_AND_ONE_OF),
+        ("/api/nested", "admin", READ),
+        ("/api/nested", "read:messages", ADMIN),
+    ];
+    for (path, scopes, ways) in out_with {
+        let answer = get_with!(app, path, &issuer.token().scope(scopes).build());
+        let expected = Answer::insufficient_scope(ways);
+        assert_eq!(answer, expected, "{path} with {scopes}");
+    }
+}
+
+#[actix_web::test]
+async fn without_a_token_it_is_401_and_no_scope_is_told() {
+    let issuer = app::issuer();
+    let verifier = app::warm_verifier(&issuer).await;
+    let app = init_service(App::new().service(api().verified_by(verifier))).await;
+    for path in ["/api/one", "/api/both", "/api/any", "/api/nested"] {
+        let answer = ask!(app, TestRequest::get().uri(path));
+        assert_eq!(answer, Answer::no_credentials(), "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn scopes_are_read_from_the_claims_that_may_carry_them() {
+    let issuer = app::issuer();
+    let verifier = app::warm_verifier(&issuer).await;
+    let app = init_service(App::new().service(api().verified_by(verifier))).await;
+    let cases: [(&str, Value, u16); 10] = [
+        ("scope", json!("read:messages"), 200),
+        ("scope", json!(["read:messages"]), 200),
+        ("scp", json!("read:messages"), 200),
+        ("scp", json!(["write:messages", "read:messages"]), 200),
+        ("scope", json!("read:messages\twrite:messages"), 403),
+        ("scope", json!(["read:messages write:messages"]), 403),
+        ("scope", json!(["read:messages", 1]), 403),
+        ("scope", json!({"read:messages": true}), 403),
+        ("scope", json!(null), 403),
+        ("permissions", json!(["read:messages"]), 403),
+    ];
+    for (claim, value, status) in cases {
+        let token = issuer.token().claim(claim, value.clone()).build();
+        assert_eq!(
+            get_with!(app, "/api/one", &token).status,
+            status,
+            "{claim} {value}"
+        );
+    }
+}
+
+#[actix_web::test]
+async fn other_claims_carry_scopes_on_request() {
+    let issuer = app::issuer();
+    let claims =
+        ["permissions", "/realm_access/roles"].map(|claim| claim.parse().expect("a claim"));
+    let verifier = app::verifier_of(app::trusted(&issuer).scope_claims(claims));
+    let app = init_service(App::new().service(api().verified_by(verifier))).await;
+    let cases = [
+        ("permissions", json!(["read:messages"]), 200),
+        ("realm_access", json!({"roles": ["read:messages"]}), 200),
+        ("realm_access", json!(["read:messages"]), 403),
+        ("scope", json!("read:messages"), 403),
+    ];
+    for (claim, value, status) in cases {
+        let token = issuer.token().claim(claim, value.clone()).build();
+        assert_eq!(
+            get_with!(app, "/api/one", &token).status,
+            status,
+            "{claim} {value}"
+        );
+    }
+}

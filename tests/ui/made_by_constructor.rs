@@ -1,0 +1,17 @@
+use std::sync::Arc;
+
+use actix_resource_server::{Caller, MaybeUser, Public, Verified};
+
+fn nobody() -> MaybeUser {
+    MaybeUser(None)
+}
+
+fn anybody() -> Public {
+    Public(())
+}
+
+fn caller(verified: Arc<Verified>) -> Caller {
+    Caller::new(verified)
+}
+
+fn main() {}
