@@ -32,6 +32,11 @@ use crate::verify::Verified;
 ///
 /// async fn vote(_: Claim<UnderTwenty>) {}
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no rule on claims",
+    label = "a rule is needed here",
+    note = "`claim!(pub EmailVerified = \"email_verified\" equals true);` makes one, and so does `impl Rule`"
+)]
 pub trait Rule: 'static {
     /// What a caller is told who does not fulfil it: a constant text.
     const DESCRIPTION: &'static str;

@@ -33,13 +33,15 @@ use super::Access;
 /// ```
 ///
 /// ```compile_fail
-/// async fn create(body: actix_web::web::Bytes) {}
+/// async fn create(body: actix_web::web::Bytes) -> String {
+///     format!("{} bytes", body.len())
+/// }
 ///
 /// actix_resource_server::protected(create);
 /// ```
 pub fn protected<F, T>(handler: F) -> Protected<F, T>
 where
-    F: Handler<T>,
+    F: AnyHandler<T>,
     T: AccessFirst,
 {
     Protected {
@@ -57,23 +59,23 @@ pub trait ProtectedRoute {
     /// use actix_resource_server::{AuthenticatedUser, ProtectedRoute};
     /// use actix_web::{App, web};
     ///
-    /// async fn create(user: AuthenticatedUser, body: web::Bytes) {}
+    /// async fn create(user: AuthenticatedUser, body: web::Bytes) -> String {
+    ///     format!("{} bytes from {}", body.len(), user.subject())
+    /// }
     ///
     /// let app = App::new().route("/messages", web::post().protected(create));
     /// ```
     #[must_use]
     fn protected<F, T>(self, handler: F) -> Route
     where
-        F: Handler<T>,
-        F::Output: Responder + 'static,
+        F: AnyHandler<T>,
         T: AccessFirst;
 }
 
 impl ProtectedRoute for Route {
     fn protected<F, T>(self, handler: F) -> Route
     where
-        F: Handler<T>,
-        F::Output: Responder + 'static,
+        F: AnyHandler<T>,
         T: AccessFirst,
     {
         self.to(protected(handler))
@@ -113,6 +115,16 @@ where
         self.handler.call(arguments.0)
     }
 }
+
+/// Whatever actix takes as a handler; a trait of its own for the sake of its message.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no handler that can be protected",
+    label = "an async function or closure is needed here",
+    note = "what stands below `#[get]` or another of actix's attributes is a whole service: take the attribute away"
+)]
+pub trait AnyHandler<T>: Handler<T, Output: Responder + 'static> {}
+
+impl<F: Handler<T>, T> AnyHandler<T> for F where F::Output: Responder + 'static {}
 
 /// The arguments of a handler, the first of which says who may call it.
 ///

@@ -3,26 +3,19 @@
 //! Actix asks the first resource whose path fits, and no other. So each route is a resource that
 //! is passed over unless its method fits too, and behind them all each path has one that answers 405.
 
-use std::rc::Rc;
-
 use actix_web::dev::ResourceDef;
 use actix_web::http::Method;
-use actix_web::{HttpRequest, Resource, guard, web};
+use actix_web::{Resource, guard, web};
 
 use super::table::Endpoint;
 use crate::rejection::problem;
 
-/// The resources of these routes, whose paths begin behind `prefix`, in the order in which they are to be asked.
-pub(super) fn resources(prefix: &str, endpoints: Vec<(String, Endpoint)>) -> Vec<Resource> {
-    let methods = Rc::new(Methods::of(prefix, &endpoints));
-    let mut paths: Vec<String> = endpoints.iter().map(|(path, _)| path.clone()).collect();
-    paths.dedup();
+/// The resources of these routes, in the order in which they are to be asked.
+pub(super) fn resources(endpoints: Vec<(String, Endpoint)>) -> Vec<Resource> {
+    let others = other_methods(&endpoints);
     let routes = endpoints
         .into_iter()
         .map(|(path, endpoint)| resource(&path, endpoint));
-    let others = paths
-        .iter()
-        .map(|path| other_methods(path, Rc::clone(&methods)));
     routes.chain(others).collect()
 }
 
@@ -39,42 +32,49 @@ fn resource(path: &str, endpoint: Endpoint) -> Resource {
     }
 }
 
-fn other_methods(path: &str, methods: Rc<Methods>) -> Resource {
-    let refuse = move |request: HttpRequest| {
-        let allow = methods
-            .allowed_at(request.match_info().get_ref().path())
-            .join(", ");
-        std::future::ready(problem::method_not_allowed(&allow))
-    };
+/// The refusals of each path, those of literal paths first: a path with parameters fits them too.
+fn other_methods(endpoints: &[(String, Endpoint)]) -> Vec<Resource> {
+    let mut paths: Vec<&str> = endpoints.iter().map(|(path, _)| path.as_str()).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    paths.sort_by_key(|path| path.contains('{'));
+    paths
+        .into_iter()
+        .map(|path| refusal(path, allow(path, endpoints)))
+        .collect()
+}
+
+fn refusal(path: &str, allow: String) -> Resource {
+    let refuse = move || std::future::ready(problem::method_not_allowed(&allow));
     web::resource(path).default_service(web::to(refuse))
 }
 
-/// Which methods each path has.
-struct Methods(Vec<(ResourceDef, Vec<String>)>);
-
-impl Methods {
-    fn of(prefix: &str, endpoints: &[(String, Endpoint)]) -> Self {
-        let methods = |(path, endpoint): &(String, Endpoint)| {
-            let head = endpoint.head.as_ref().map(|_| Method::HEAD.to_string());
-            let methods = [endpoint.method.to_string()].into_iter().chain(head);
-            (
-                ResourceDef::new(format!("{prefix}{path}")),
-                methods.collect(),
-            )
-        };
-        Self(endpoints.iter().map(methods).collect())
-    }
-
-    /// The methods of every route whose path fits, each once.
-    fn allowed_at(&self, path: &str) -> Vec<&str> {
-        let mut allowed = Vec::new();
-        for (_, methods) in self.0.iter().filter(|(pattern, _)| pattern.is_match(path)) {
-            for method in methods {
-                if !allowed.contains(&method.as_str()) {
-                    allowed.push(method);
-                }
+/// The methods of every route that such a path fits, each once.
+fn allow(path: &str, endpoints: &[(String, Endpoint)]) -> String {
+    let mut allowed: Vec<&str> = Vec::new();
+    for (_, endpoint) in endpoints.iter().filter(|(other, _)| fits(path, other)) {
+        let head = endpoint.head.as_ref().map(|_| "HEAD");
+        for method in [endpoint.method.as_str()].into_iter().chain(head) {
+            if !allowed.contains(&method) {
+                allowed.push(method);
             }
         }
-        allowed
     }
+    allowed.join(", ")
+}
+
+/// Whether a request for `path` may be one for `pattern`: the same up to the names of parameters, or an instance of it.
+fn fits(path: &str, pattern: &str) -> bool {
+    shape(path) == shape(pattern)
+        || (!path.contains('{') && ResourceDef::new(pattern).is_match(path))
+}
+
+/// The path without the names of its parameters: `/{id:\d+}/x` is `/{:\d+}/x`.
+fn shape(path: &str) -> String {
+    let mut parts = path.split('{');
+    let literal = parts.next().unwrap_or_default().to_owned();
+    parts.fold(literal, |shape, part| {
+        let name = part.find([':', '}']).unwrap_or_default();
+        shape + "{" + part.get(name..).unwrap_or_default()
+    })
 }

@@ -7,9 +7,9 @@ use std::fmt;
 
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::http::Method;
-use actix_web::{Handler, Responder, Route, web};
+use actix_web::{Route, web};
 
-use super::first::AccessFirst;
+use super::first::{AccessFirst, AnyHandler};
 use super::registration::resources;
 use super::{Access, Requirement, protected};
 use crate::rejection::problem;
@@ -47,10 +47,25 @@ use crate::verify::Verifier;
 /// # }
 /// ```
 #[must_use = "an Api serves nothing before it is verified_by a verifier"]
-pub struct Api {
+pub struct Api<V = NoVerifier> {
     prefix: String,
     endpoints: Vec<(String, Endpoint)>,
+    verifier: V,
 }
+
+/// Nobody has said yet by whom an [`Api`]'s tokens are verified.
+#[derive(Clone, Copy, Debug)]
+pub struct NoVerifier(());
+
+/// What an [`Api`] must have to be served: a [`Verifier`].
+#[diagnostic::on_unimplemented(
+    message = "this `Api` cannot be served: nothing says by whom its tokens are verified",
+    label = "an `Api` with a verifier is needed here",
+    note = "call `.verified_by(verifier)` on it, last of all"
+)]
+pub trait ServedBy: Into<Verifier> {}
+
+impl ServedBy for Verifier {}
 
 impl Api {
     /// An empty table for paths under `prefix`, such as `/api`.
@@ -58,6 +73,7 @@ impl Api {
         Self {
             prefix: prefix.trim_end_matches('/').to_owned(),
             endpoints: Vec::new(),
+            verifier: NoVerifier(()),
         }
     }
 
@@ -67,6 +83,17 @@ impl Api {
         self
     }
 
+    /// Says by whom tokens are verified; only now it is a service that an `App` takes.
+    pub fn verified_by(self, verifier: Verifier) -> Api<Verifier> {
+        Api {
+            prefix: self.prefix,
+            endpoints: self.endpoints,
+            verifier,
+        }
+    }
+}
+
+impl<V> Api<V> {
     /// What the table holds, a row a route, in the order in which they were added.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         self.endpoints.iter().map(|(path, endpoint)| Row {
@@ -77,41 +104,25 @@ impl Api {
             summary: endpoint.summary,
         })
     }
-
-    /// Says by whom tokens are verified; only now it is a service that an `App` takes.
-    #[must_use]
-    pub fn verified_by(self, verifier: Verifier) -> VerifiedApi {
-        VerifiedApi {
-            api: self,
-            verifier,
-        }
-    }
 }
 
-impl fmt::Debug for Api {
+impl<V> fmt::Debug for Api<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.rows()).finish()
     }
 }
 
-/// An [`Api`] that can be served.
-#[derive(Debug)]
-pub struct VerifiedApi {
-    api: Api,
-    verifier: Verifier,
-}
-
-impl HttpServiceFactory for VerifiedApi {
+impl<V: ServedBy + 'static> HttpServiceFactory for Api<V> {
     fn register(self, config: &mut AppService) {
-        let prefix = self.api.prefix.clone();
-        let resources = resources(&prefix, self.api.endpoints);
-        if prefix.is_empty() {
+        let verifier: Verifier = self.verifier.into();
+        let resources = resources(self.endpoints);
+        if self.prefix.is_empty() {
             for resource in resources {
-                resource.app_data(self.verifier.clone()).register(config);
+                resource.app_data(verifier.clone()).register(config);
             }
             return;
         }
-        let mut scope = web::scope(&prefix).app_data(self.verifier);
+        let mut scope = web::scope(&self.prefix).app_data(verifier);
         for resource in resources {
             scope = scope.service(resource);
         }
@@ -157,8 +168,7 @@ impl Endpoint {
 
     fn new<F, T>(method: Method, handler: F) -> Self
     where
-        F: Handler<T>,
-        F::Output: Responder + 'static,
+        F: AnyHandler<T>,
         T: AccessFirst,
     {
         let head = (method == Method::GET).then(|| {
@@ -188,8 +198,7 @@ impl fmt::Debug for Endpoint {
 /// The handler's first argument must be an [`Access`] type, here and in all the functions beside this one.
 pub fn get<F, T>(handler: F) -> Endpoint
 where
-    F: Handler<T>,
-    F::Output: Responder + 'static,
+    F: AnyHandler<T>,
     T: AccessFirst,
 {
     Endpoint::new(Method::GET, handler)
@@ -198,8 +207,7 @@ where
 /// `POST`.
 pub fn post<F, T>(handler: F) -> Endpoint
 where
-    F: Handler<T>,
-    F::Output: Responder + 'static,
+    F: AnyHandler<T>,
     T: AccessFirst,
 {
     Endpoint::new(Method::POST, handler)
@@ -208,8 +216,7 @@ where
 /// `PUT`.
 pub fn put<F, T>(handler: F) -> Endpoint
 where
-    F: Handler<T>,
-    F::Output: Responder + 'static,
+    F: AnyHandler<T>,
     T: AccessFirst,
 {
     Endpoint::new(Method::PUT, handler)
@@ -218,8 +225,7 @@ where
 /// `PATCH`.
 pub fn patch<F, T>(handler: F) -> Endpoint
 where
-    F: Handler<T>,
-    F::Output: Responder + 'static,
+    F: AnyHandler<T>,
     T: AccessFirst,
 {
     Endpoint::new(Method::PATCH, handler)
@@ -228,8 +234,7 @@ where
 /// `DELETE`.
 pub fn delete<F, T>(handler: F) -> Endpoint
 where
-    F: Handler<T>,
-    F::Output: Responder + 'static,
+    F: AnyHandler<T>,
     T: AccessFirst,
 {
     Endpoint::new(Method::DELETE, handler)

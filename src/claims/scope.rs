@@ -14,6 +14,11 @@ use crate::jose::json::FromJson;
 /// ```text
 /// scope-token = 1*( %x21 / %x23-5B / %x5D-7E )      ; such as read:messages
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no scope",
+    label = "a scope is needed here",
+    note = "`scope!(pub ReadMessages = \"read:messages\");` makes one"
+)]
 pub trait Scope: 'static {
     /// The scope as tokens carry it.
     const NAME: &'static str;
@@ -41,7 +46,10 @@ macro_rules! scope {
         #[derive(Clone, Copy, Debug)]
         $visibility struct $name;
 
-        const _: () = $crate::claims::scope::assert_scope_token($scope);
+        const _: () = ::core::assert!(
+            $crate::claims::scope::is_scope_token($scope),
+            "a scope is one or more visible ASCII characters other than the quotation mark and the backslash"
+        );
 
         impl $crate::Scope for $name {
             const NAME: &'static str = $scope;
@@ -49,16 +57,10 @@ macro_rules! scope {
     };
 }
 
-/// Stops the compilation when `text` is no `scope-token` (RFC 6749 §3.3).
+/// Whether `text` is a `scope-token` (RFC 6749 §3.3).
 #[doc(hidden)]
-pub const fn assert_scope_token(text: &str) {
-    assert!(
-        is_scope_token(text),
-        "a scope is one or more visible ASCII characters other than the quotation mark and the backslash"
-    );
-}
-
-const fn is_scope_token(text: &str) -> bool {
+#[must_use]
+pub const fn is_scope_token(text: &str) -> bool {
     let mut rest = text.as_bytes();
     if rest.is_empty() {
         return false;
@@ -73,6 +75,11 @@ const fn is_scope_token(text: &str) -> bool {
 }
 
 /// What a route asks of a token's scopes: one, all of a tuple, or [`AnyOf`] several.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no demand on scopes",
+    label = "a scope is needed here, or several: a tuple of them, or `AnyOf` a tuple",
+    note = "`scope!(pub ReadMessages = \"read:messages\");` makes one"
+)]
 pub trait Scopes: 'static {
     /// The ways to fulfil the demand, the first being the one that a challenge names;
     /// within one way, all scopes are needed.

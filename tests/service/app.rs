@@ -1,0 +1,191 @@
+//! Runs the service as its users do: the real binary, with a directory and variables of its own.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::thread;
+use std::time::Instant;
+
+use actix_resource_server::test_kit::TestIssuer;
+
+use crate::process::{Directory, Ended, Process};
+use crate::transcript::{PATIENCE, Transcript};
+use crate::wire::{Answer, Request};
+
+/// How the service is to be started; it sees no variable and no file but these.
+pub(crate) struct Launch {
+    command: Command,
+    directory: Directory,
+}
+
+impl Launch {
+    pub(crate) fn new() -> Self {
+        let directory = Directory::new();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_actix-resource-server"));
+        command.env_clear().current_dir(directory.path());
+        Self { command, directory }
+    }
+
+    /// As a tenant's owner has it: two variables say whom to trust and for what.
+    pub(crate) fn trusting(issuer: &TestIssuer) -> Self {
+        Self::new()
+            .variable("ISSUER_BASE_URL", issuer.url())
+            .variable("AUDIENCE", issuer.audience())
+    }
+
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn variables(mut self, variables: &[(&str, &str)]) -> Self {
+        self.command.envs(variables.iter().copied());
+        self
+    }
+
+    pub(crate) fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    /// Writes a file into the working directory.
+    pub(crate) fn file(self, name: &str, text: impl AsRef<[u8]>) -> Self {
+        std::fs::write(self.directory.path().join(name), text).unwrap();
+        self
+    }
+
+    /// Starts the service on free ports and waits until it listens.
+    pub(crate) fn serve(mut self) -> TestApp {
+        for name in ["PORT", "APP__DEV_ISSUER__PORT"] {
+            if self.command.get_envs().all(|(known, _)| known != name) {
+                self.command.env(name, "0");
+            }
+        }
+        let process = Process::spawn(self.command, self.directory);
+        let address = process.log.find(|log| {
+            let address = following(log, "listening on http://")?;
+            address.parse::<SocketAddr>().ok()
+        });
+        let address = address
+            .unwrap_or_else(|| panic!("the service does not listen: {}", process.log.text()));
+        TestApp { process, address }
+    }
+
+    /// Starts the program and waits until it ends.
+    pub(crate) fn run(self) -> Ended {
+        Process::spawn(self.command, self.directory).wait()
+    }
+}
+
+/// A service that listens; it is killed when it is dropped.
+pub(crate) struct TestApp {
+    process: Process,
+    pub(crate) address: SocketAddr,
+}
+
+impl TestApp {
+    /// A service that has the keys of `issuer` and trusts nobody else.
+    pub(crate) fn trusting(issuer: &TestIssuer) -> Self {
+        Self::ready(Launch::trusting(issuer))
+    }
+
+    pub(crate) fn ready(launch: Launch) -> Self {
+        let app = launch.serve();
+        app.wait_for(200, &Request::get("/readyz"));
+        app
+    }
+
+    pub(crate) fn send(&self, request: &Request) -> Answer {
+        request.send(self.address)
+    }
+
+    pub(crate) fn get(&self, target: &str) -> Answer {
+        self.send(&Request::get(target))
+    }
+
+    /// Asks for what any valid token opens.
+    pub(crate) fn private(&self, token: &str) -> Answer {
+        self.send(&Request::get("/api/private").bearer(token))
+    }
+
+    /// Asks for what needs `read:messages`.
+    pub(crate) fn scoped(&self, token: &str) -> Answer {
+        self.send(&Request::get("/api/private-scoped").bearer(token))
+    }
+
+    /// Waits until the log holds `part`.
+    pub(crate) fn wait_for_log(&self, part: &str) {
+        let found = self
+            .process
+            .log
+            .find(|log| log.contains(part).then_some(()));
+        assert!(found.is_some(), "no {part}: {}", self.process.log.text());
+    }
+
+    /// Repeats a request until it is answered with `status`.
+    pub(crate) fn wait_for(&self, status: u16, request: &Request) -> Answer {
+        let begun = Instant::now();
+        loop {
+            let answer = self.send(request);
+            if answer.status == status {
+                return answer;
+            }
+            let log = || self.process.log.text();
+            assert!(begun.elapsed() < PATIENCE, "{answer:?}\n{}", log());
+            thread::yield_now();
+        }
+    }
+
+    /// Waits until so many have been counted.
+    pub(crate) fn wait_for_metric(&self, name: &str, count: u64) {
+        let begun = Instant::now();
+        while self.metric(name) < count {
+            assert!(begun.elapsed() < PATIENCE, "{}", self.metric(name));
+            thread::yield_now();
+        }
+    }
+
+    /// A line of `/metrics`, as its value.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let metrics = self.get("/metrics").body;
+        let mut lines = metrics.lines().filter_map(|line| line.rsplit_once(' '));
+        let value = lines.find_map(|(known, value)| (known == name).then_some(value));
+        let value = value.unwrap_or_else(|| panic!("no {name}: {metrics}"));
+        value.parse().unwrap()
+    }
+
+    /// The base URL of the development issuer, which ends in a slash.
+    pub(crate) fn dev_issuer(&self) -> String {
+        let url = self.process.log.find(|log| {
+            let url = following(log, "tokens are issued to anybody at ")?;
+            Some(url.to_owned())
+        });
+        url.unwrap()
+    }
+
+    pub(crate) fn log(&self) -> &Transcript {
+        &self.process.log
+    }
+
+    pub(crate) fn output(&self) -> &Transcript {
+        &self.process.output
+    }
+
+    /// Sends the process a signal by its name, such as `TERM`.
+    pub(crate) fn signal(&self, signal: &str) {
+        self.process.signal(signal);
+    }
+
+    /// Waits until the process ends by itself.
+    pub(crate) fn wait(self) -> Ended {
+        self.process.wait()
+    }
+}
+
+/// The word that follows `before` in the first whole line that has it.
+fn following<'a>(log: &'a str, before: &str) -> Option<&'a str> {
+    let line = log
+        .split_inclusive('\n')
+        .find(|line| line.contains(before))?;
+    let (_, rest) = line.strip_suffix('\n')?.split_once(before)?;
+    rest.split([' ', '"']).next()
+}

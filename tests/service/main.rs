@@ -1,0 +1,44 @@
+//! What the service promises over HTTP: the running binary, real tokens, whole answers.
+
+mod app;
+mod expected;
+mod process;
+mod transcript;
+mod wire;
+
+mod endpoints;
+mod requests;
+
+mod credentials;
+
+mod token_claims;
+mod token_form;
+mod token_header;
+mod token_key;
+mod token_kind;
+mod token_times;
+
+mod scopes;
+
+mod algorithms;
+mod issuers;
+mod key_sources;
+mod keys_broken;
+mod keys_fetched;
+mod keys_published;
+
+mod cors;
+mod log;
+mod probes;
+mod secrecy;
+
+mod settings;
+mod settings_layers;
+mod settings_together;
+mod start;
+
+mod dev_issuer;
+mod dev_issuer_tokens;
+mod token_command;
+
+mod shutdown;

@@ -1,0 +1,96 @@
+//! A child process: what it writes, how it is stopped, and the directory that it works in.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use crate::transcript::Transcript;
+
+/// What a process that has ended leaves behind.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) output: String,
+    pub(crate) log: String,
+}
+
+/// A child process and what it writes; it is killed when it is dropped.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) output: Transcript,
+    pub(crate) log: Transcript,
+    _directory: Directory,
+}
+
+impl Process {
+    /// Starts `command`, which works in `directory`.
+    pub(crate) fn spawn(mut command: Command, directory: Directory) -> Self {
+        command.stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        Self {
+            output: Transcript::of(child.stdout.take().unwrap()),
+            log: Transcript::of(child.stderr.take().unwrap()),
+            child,
+            _directory: directory,
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let id = self.child.id();
+        let sent = Command::new("sh")
+            .args(["-c", &format!("kill -{signal} {id}")])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) fn wait(mut self) -> Ended {
+        let ended = self.output.wait_for_end() && self.log.wait_for_end();
+        assert!(ended, "the process goes on: {}", self.log.text());
+        Ended {
+            code: self.child.wait().unwrap().code(),
+            output: self.output.text(),
+            log: self.log.text(),
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if !thread::panicking() {
+            let log = self.log.text();
+            assert!(!log.contains("panicked at"), "{log}");
+        }
+    }
+}
+
+/// An empty directory that goes when it is dropped.
+pub(crate) struct Directory(PathBuf);
+
+impl Directory {
+    pub(crate) fn new() -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}-{number}", std::process::id());
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // What is left lies in the build's own directory.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,130 @@
+//! Settings that are right alone and wrong together, as the peer refuses them and beyond.
+
+use crate::app::Launch;
+use crate::settings::assert_refused;
+
+const SECRET: &str = "an-hmac-secret-of-thirty-two-bytes";
+
+const CONTRADICTIONS: [(&[(&str, &str)], &str); 14] = [
+    (
+        &[("ISSUER_BASE_URL", "https://tenant.test/")],
+        "auth.audience is missing: ",
+    ),
+    (
+        &[("ISSUER", "a"), ("AUDIENCE", "b")],
+        "auth.issuer_base_url is missing: ",
+    ),
+    (
+        &[("JWKS_URI", "https://keys.test/"), ("AUDIENCE", "b")],
+        "auth.issuer is missing: ",
+    ),
+    (
+        &[
+            ("SECRET", SECRET),
+            ("TOKEN_SIGNING_ALG", "HS256"),
+            ("AUDIENCE", "b"),
+        ],
+        "auth.issuer is missing: ",
+    ),
+    (
+        &[("ISSUER", "a"), ("AUDIENCE", "b"), ("SECRET", SECRET)],
+        "auth.token_signing_alg is missing: ",
+    ),
+    (
+        &[
+            ("ISSUER", "a"),
+            ("AUDIENCE", "b"),
+            ("SECRET", SECRET),
+            ("TOKEN_SIGNING_ALG", "RS256"),
+        ],
+        "auth.token_signing_alg (variable TOKEN_SIGNING_ALG): ",
+    ),
+    (
+        &[
+            ("ISSUER", "a"),
+            ("AUDIENCE", "b"),
+            ("SECRET", SECRET),
+            ("TOKEN_SIGNING_ALG", "HS256,RS256"),
+        ],
+        "auth.token_signing_alg (variable TOKEN_SIGNING_ALG): ",
+    ),
+    (
+        &[
+            ("ISSUER", "a"),
+            ("AUDIENCE", "b"),
+            ("SECRET", "hush"),
+            ("TOKEN_SIGNING_ALG", "HS256"),
+        ],
+        "auth.secret (variable SECRET): ",
+    ),
+    (
+        &[
+            ("ISSUER", "a"),
+            ("AUDIENCE", "b"),
+            ("SECRET", SECRET),
+            ("TOKEN_SIGNING_ALG", "HS384"),
+        ],
+        "auth.secret (variable SECRET): ",
+    ),
+    (
+        &[
+            ("ISSUER", "a"),
+            ("AUDIENCE", "b"),
+            ("SECRET", SECRET),
+            ("TOKEN_SIGNING_ALG", "HS256"),
+            ("JWKS_URI", "https://keys.test/"),
+        ],
+        "auth.secret (variable SECRET): excludes auth.jwks_uri (variable JWKS_URI): ",
+    ),
+    (
+        &[
+            ("ISSUER", "a"),
+            ("AUDIENCE", "b"),
+            ("SECRET", SECRET),
+            ("TOKEN_SIGNING_ALG", "HS256"),
+            ("APP__AUTH__PUBLIC_KEY", "{}"),
+        ],
+        "auth.secret (variable SECRET): excludes auth.public_key (variable APP__AUTH__PUBLIC_KEY): ",
+    ),
+    (
+        &[("APP__DEV_ISSUER__ENABLED", "false")],
+        "auth.issuer_base_url is missing: ",
+    ),
+    (
+        &[("APP__DEV_ISSUER__ENABLED", "false"), ("AUDIENCE", "b")],
+        "auth.issuer_base_url is missing: ",
+    ),
+    (
+        &[("TOKEN_SIGNING_ALG", "HS256")],
+        "auth.token_signing_alg (variable TOKEN_SIGNING_ALG): ",
+    ),
+];
+
+#[test]
+fn contradictions_are_refused() {
+    for (variables, beginning) in CONTRADICTIONS {
+        let ended = Launch::new().variables(variables).run();
+        assert_refused(&ended, beginning);
+        assert!(
+            !ended.log.contains(SECRET) && !ended.log.contains("hush"),
+            "{ended:?}"
+        );
+    }
+}
+
+#[test]
+fn a_secret_must_be_as_long_as_its_hash() {
+    for (algorithm, length) in [("HS256", 32), ("HS384", 48), ("HS512", 64)] {
+        let launch = |length| {
+            Launch::new().variables(&[
+                ("ISSUER", "urn:issuer"),
+                ("AUDIENCE", "api"),
+                ("SECRET", &"s".repeat(length)),
+                ("TOKEN_SIGNING_ALG", algorithm),
+            ])
+        };
+        let ended = launch(length - 1).run();
+        assert_refused(&ended, "auth.secret (variable SECRET): ");
+        launch(length).serve();
+    }
+}

@@ -1,0 +1,105 @@
+//! The start of the program: its ports, its address and its arguments.
+
+use std::net::{Ipv6Addr, TcpListener};
+
+use crate::app::Launch;
+use crate::expected::{PUBLIC, assert_answer};
+
+/// Trusts somebody who is never asked, since the start fails before.
+const TRUST: [(&str, &str); 2] = [
+    ("ISSUER_BASE_URL", "https://tenant.test/"),
+    ("AUDIENCE", "https://api.test/"),
+];
+
+#[test]
+fn the_ports_are_3010_and_3011_unless_said_otherwise() {
+    // Whoever has them, the service has not.
+    let _taken = ["3010", "3011"].map(|port| TcpListener::bind(format!("127.0.0.1:{port}")));
+    for (other, line) in [
+        (
+            "APP__DEV_ISSUER__PORT",
+            "127.0.0.1:3010 cannot be listened on ",
+        ),
+        (
+            "PORT",
+            "port 3011 cannot be listened on by the development issuer ",
+        ),
+    ] {
+        let ended = Launch::new().variable(other, "0").run();
+        assert_eq!(
+            (ended.code, ended.output.as_str()),
+            (Some(1), ""),
+            "{ended:?}"
+        );
+        let last = ended.log.lines().last().unwrap();
+        assert!(
+            last.starts_with(&format!("actix-resource-server: {line}")),
+            "{ended:?}"
+        );
+    }
+}
+
+#[test]
+fn an_address_of_ipv6_goes_with_and_without_brackets() {
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        return;
+    }
+    for host in ["::1", "[::1]"] {
+        let app = Launch::new().variable("HOST", host).serve();
+        assert!(app.address.is_ipv6());
+        assert_answer(&app.get("/api/public"), PUBLIC, host);
+    }
+}
+
+#[test]
+fn a_taken_port_is_named() {
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let ended = Launch::new()
+        .variables(&TRUST)
+        .variable("PORT", &port)
+        .run();
+    assert_eq!(
+        (ended.code, ended.output.as_str()),
+        (Some(1), ""),
+        "{ended:?}"
+    );
+    let line = format!("actix-resource-server: 127.0.0.1:{port} cannot be listened on ");
+    let last = ended.log.lines().last().unwrap();
+    assert!(
+        last.starts_with(&line) && last.contains("variable"),
+        "{ended:?}"
+    );
+
+    let launch = Launch::new().variables(&[("PORT", "0"), ("APP__DEV_ISSUER__PORT", &port)]);
+    let ended = launch.run();
+    assert_eq!(
+        (ended.code, ended.output.as_str()),
+        (Some(1), ""),
+        "{ended:?}"
+    );
+    let last = ended.log.lines().last().unwrap();
+    assert!(
+        last.contains(&port) && last.contains("APP__DEV_ISSUER__PORT"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn wrong_arguments_are_refused_and_help_is_given() {
+    for arguments in [&["--nonsense"][..], &["nonsense"], &["--config"]] {
+        let ended = Launch::new().arguments(arguments).run();
+        assert_eq!(
+            (ended.code, ended.output.as_str()),
+            (Some(2), ""),
+            "{ended:?}"
+        );
+        assert!(!ended.log.is_empty(), "{ended:?}");
+    }
+    let version = concat!("actix-resource-server ", env!("CARGO_PKG_VERSION"), "\n");
+    let ended = Launch::new().arguments(&["--version"]).run();
+    assert_eq!((ended.code, ended.output.as_str()), (Some(0), version));
+    let ended = Launch::new().arguments(&["--help"]).run();
+    assert_eq!((ended.code, ended.log.as_str()), (Some(0), ""));
+    assert!(ended.output.contains("--config <FILE>"), "{ended:?}");
+}

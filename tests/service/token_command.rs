@@ -1,0 +1,102 @@
+//! `token`: asks the development issuer of a running service, and prints a token alone.
+
+use actix_resource_server::test_kit::TestIssuer;
+
+use crate::app::{Launch, TestApp};
+use crate::dev_issuer::address;
+use crate::expected::{Expected, PRIVATE, SCOPED, assert_answer};
+use crate::process::Ended;
+
+fn ask(app: &TestApp, arguments: &[&str]) -> Ended {
+    let port = address(app).port().to_string();
+    Launch::new()
+        .variable("APP__DEV_ISSUER__PORT", &port)
+        .arguments(arguments)
+        .run()
+}
+
+/// The token that was printed, with nothing around it but the end of the line.
+fn printed(ended: &Ended) -> &str {
+    assert_eq!((ended.code, ended.log.as_str()), (Some(0), ""), "{ended:?}");
+    let token = ended.output.strip_suffix('\n').unwrap();
+    assert_eq!(token.split('.').count(), 3, "{ended:?}");
+    assert!(!token.contains(char::is_whitespace), "{ended:?}");
+    token
+}
+
+fn assert_refused(ended: &Ended, code: i32, part: &str) {
+    assert_eq!(
+        (ended.code, ended.output.as_str()),
+        (Some(code), ""),
+        "{ended:?}"
+    );
+    assert_eq!(ended.log.lines().count(), 1, "{ended:?}");
+    assert!(ended.log.contains(part), "{ended:?}");
+}
+
+#[test]
+fn it_prints_a_token_and_nothing_else() {
+    let app = Launch::new().serve();
+    let ended = ask(&app, &["token"]);
+    assert_answer(&app.private(printed(&ended)), PRIVATE, "no scope");
+    assert_answer(
+        &app.scoped(printed(&ended)),
+        Expected::InsufficientScope,
+        "no scope",
+    );
+    let ended = ask(&app, &["token", "--scope", "read:messages"]);
+    assert_answer(&app.scoped(printed(&ended)), SCOPED, "read:messages");
+    let two = [
+        "token",
+        "--scope",
+        "write:messages",
+        "--scope",
+        "read:messages",
+    ];
+    let ended = ask(&app, &two);
+    assert_answer(&app.scoped(printed(&ended)), SCOPED, "two scopes");
+    let ended = ask(
+        &app,
+        &["token", "--subject", "user-1", "--expires-in", "60"],
+    );
+    assert_answer(&app.private(printed(&ended)), PRIVATE, "another subject");
+}
+
+#[test]
+fn what_the_issuer_refuses_is_said_in_one_line() {
+    let app = Launch::new().serve();
+    let ended = ask(&app, &["token", "--scope", "delete:everything"]);
+    assert_refused(&ended, 1, "the client was not granted that scope");
+    let ended = ask(&app, &["token", "--expires-in", "0"]);
+    assert_refused(
+        &ended,
+        1,
+        "expires_in is a number of seconds from 1 to 604800",
+    );
+}
+
+#[test]
+fn without_a_running_service_it_says_how_to_start_one() {
+    let launch = Launch::new().variable("APP__DEV_ISSUER__PORT", "1");
+    let ended = launch.arguments(&["token"]).run();
+    assert_refused(&ended, 1, "does not answer on port 1 ");
+    assert!(ended.log.contains("start the service first"), "{ended:?}");
+}
+
+#[test]
+fn without_a_development_issuer_there_is_no_token() {
+    let issuer = TestIssuer::start();
+    let ended = Launch::trusting(&issuer).arguments(&["token"]).run();
+    assert_refused(
+        &ended,
+        1,
+        "tokens come from the development issuer, which is off",
+    );
+}
+
+#[test]
+fn wrong_settings_stop_it_as_they_stop_the_service() {
+    let launch = Launch::new().variable("PORT", "x");
+    let ended = launch.arguments(&["token"]).run();
+    assert_refused(&ended, 2, "server.port (variable PORT): ");
+}
