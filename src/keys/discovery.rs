@@ -22,22 +22,20 @@ struct Document {
     jwks_uri: Option<String>,
 }
 
-/// Fetches the issuer's document from the first of its well-known places that has one for it.
+/// Fetches the issuer's document from the first of its well-known places that has one.
 ///
 /// # Errors
-/// What was wrong at the last place.
+/// What was wrong at the first place, where none has a document.
 pub(crate) async fn discover(client: &Client, base: &Url) -> Result<Metadata, DiscoveryError> {
-    let mut outcome = Err(DiscoveryError::Fetch(FetchError::NotHttps));
+    let mut absent = None;
     for place in places(base) {
-        outcome = match client.get(&place, None).await {
-            Ok(answer) => read(&answer.body.unwrap_or_default(), base),
-            Err(error) => Err(error.into()),
+        match client.get(&place, None).await {
+            Ok(answer) => return read(&answer.body.unwrap_or_default(), base),
+            Err(error @ FetchError::Status(_)) => absent.get_or_insert(error),
+            Err(error) => return Err(error.into()),
         };
-        if !matches!(outcome, Err(DiscoveryError::Fetch(FetchError::Status(_)))) {
-            break;
-        }
     }
-    outcome
+    Err(absent.unwrap_or(FetchError::NotHttps).into())
 }
 
 pub(crate) fn read(body: &[u8], base: &Url) -> Result<Metadata, DiscoveryError> {

@@ -1,6 +1,6 @@
 //! Settings → a running server.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use actix_cors::Cors;
 use actix_web::dev::Server;
@@ -8,12 +8,14 @@ use actix_web::http::header::{
     AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use actix_web::middleware::{Condition, from_fn};
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 
 use super::commands::Failure;
+use super::listener::{Http, Listener, Serving, http};
 use super::metrics::Metrics;
 use super::settings::{self, Settings, Trust};
-use super::{probes, request_log, routes, shutdown};
+use super::shutdown::{Draining, Signals};
+use super::{probes, request_log, routes, startup};
 use crate::Verifier;
 use crate::issuer::Issuer;
 use crate::rejection::problem;
@@ -31,16 +33,29 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
         companion,
         any_loopback_origin,
     } = trusted(settings.trust)?;
-    let verifier = Verifier::start(issuers)?;
+    let companion = companion.map(|server| (server.handle(), actix_web::rt::spawn(server)));
+    let verifier = Verifier::builder().token_memory(settings.token_memory);
+    let verifier = verifier.start(issuers)?;
     let cors = CorsRule {
         settings: settings.cors,
         any_loopback_origin,
     };
-    let api = listen(&settings.server, cors, &verifier)?;
+    let signals = Signals::listen()?;
+    let listener = bind(&settings.server)?;
+    startup::await_keys(&verifier, settings.startup).await?;
+    let draining = Draining::default();
+    let api = app(cors, verifier, draining.clone());
+    let serving = listener.serve(&api, &settings.server)?;
     for row in routes::api().rows().chain(probes::api().rows()) {
         log::info!("{} {}: {}", row.method, row.path, row.requirement);
     }
-    run(api, companion).await
+    signals.drained(draining, settings.server.drain_delay).await;
+    end(serving, settings.server.shutdown_timeout).await;
+    if let Some((handle, _)) = companion {
+        handle.stop(false).await;
+    }
+    log::info!("stopped");
+    Ok(())
 }
 
 /// Whose tokens are accepted, and the server that issues them where it is our own.
@@ -90,18 +105,27 @@ fn trusted(trust: Trust) -> Result<Trusted, Failure> {
     })
 }
 
-fn listen(
-    server: &settings::Server,
-    cors: CorsRule,
-    verifier: &Verifier,
-) -> Result<Server, Failure> {
-    let verifier = verifier.clone();
+fn bind(server: &settings::Server) -> Result<Listener, Failure> {
+    let failure = |error| Failure::Bind {
+        host: server.host.clone(),
+        port: server.port,
+        error,
+    };
+    let listener = Listener::bind(&server.host, server.port).map_err(failure)?;
+    for address in listener.addresses() {
+        log::info!("listening on http://{address}");
+    }
+    Ok(listener)
+}
+
+fn app(cors: CorsRule, verifier: Verifier, draining: Draining) -> Http {
     let metrics = web::Data::new(Metrics::of(verifier.clone()));
-    let cors = Arc::new(cors);
-    let app = move || {
+    let draining = web::Data::new(draining);
+    http(move || {
         App::new()
             .app_data(web::Data::new(verifier.clone()))
             .app_data(metrics.clone())
+            .app_data(draining.clone())
             .service(routes::api().verified_by(verifier.clone()))
             .service(probes::api().verified_by(verifier.clone()))
             .default_service(web::to(|| std::future::ready(problem::not_found())))
@@ -110,45 +134,15 @@ fn listen(
                 request_log::is_on(),
                 from_fn(request_log::log_request),
             ))
-    };
-    let mut http = HttpServer::new(app)
-        .disable_signals()
-        .shutdown_timeout(server.shutdown_timeout.as_secs().max(1));
-    if let Some(workers) = server.workers {
-        http = http.workers(workers.get());
-    }
-    let address = (server.host.as_str(), server.port);
-    let failure = |error| Failure::Bind {
-        host: server.host.clone(),
-        port: server.port,
-        error,
-    };
-    let http = http.bind(address).map_err(failure)?;
-    for address in http.addrs() {
-        log::info!("listening on http://{address}");
-    }
-    Ok(http.run())
+    })
 }
 
-/// Runs until a signal comes; then answers everything that was accepted, and ends.
-async fn run(api: Server, companion: Option<Server>) -> Result<(), Failure> {
-    let stop = api.handle();
-    let companion = companion.map(|server| (server.handle(), actix_web::rt::spawn(server)));
-    actix_web::rt::spawn(async move {
-        match shutdown::told_to_stop().await {
-            Ok(signal) => log::info!("{signal}: answering what was accepted, then stopping"),
-            Err(error) => {
-                log::error!("signals cannot be waited for, so the service stops: {error}")
-            }
-        }
-        stop.stop(true).await;
-    });
-    api.await?;
-    if let Some((handle, _)) = companion {
-        handle.stop(false).await;
+/// Answers everything that was accepted.
+async fn end(serving: Serving, shutdown_timeout: Duration) {
+    let cut = serving.end(shutdown_timeout).await;
+    if cut > 0 {
+        log::warn!("{cut} connections were not done within {shutdown_timeout:?} and are cut");
     }
-    log::info!("stopped");
-    Ok(())
 }
 
 /// Which pages in browsers may call the API.

@@ -5,6 +5,7 @@ use actix_web::{HttpResponse, Responder, web};
 use serde::Serialize;
 
 use super::metrics::Metrics;
+use super::shutdown::Draining;
 use crate::{Api, Public, Verifier, get};
 
 /// The routes that orchestrators and scrapers ask.
@@ -13,7 +14,7 @@ pub(crate) fn api() -> Api {
         .route("/livez", get(livez).summary("200 while the process serves"))
         .route(
             "/readyz",
-            get(readyz).summary("200 once every issuer's keys have been had"),
+            get(readyz).summary("200 once every issuer's keys have been had, until told to stop"),
         )
         .route("/metrics", get(metrics).summary("counters, as OpenMetrics"))
 }
@@ -35,7 +36,14 @@ async fn livez(_: Public) -> impl Responder {
     answer(HttpResponse::Ok(), "alive", Vec::new())
 }
 
-async fn readyz(_: Public, verifier: web::Data<Verifier>) -> impl Responder {
+async fn readyz(
+    _: Public,
+    verifier: web::Data<Verifier>,
+    draining: web::Data<Draining>,
+) -> impl Responder {
+    if draining.is_on() {
+        return answer(HttpResponse::ServiceUnavailable(), "draining", Vec::new());
+    }
     let unready = verifier.unready().into_iter();
     let reasons: Vec<_> = unready
         .map(|of| Reason {

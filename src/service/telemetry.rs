@@ -1,11 +1,11 @@
 //! Logging: text or JSON lines, at the levels that `RUST_LOG` asks for.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use env_logger::fmt::Formatter;
 use env_logger::{Builder, Env};
 use log::kv::{self, Key, Value, VisitSource};
-use log::{LevelFilter, Record};
+use log::{Level, Record};
 use serde_json::{Map, json};
 
 use super::settings::{Log, LogFormat};
@@ -13,27 +13,38 @@ use super::settings::{Log, LogFormat};
 /// Starts the logger; `RUST_LOG` works as everywhere, `info` being the default.
 pub(crate) fn start(log: &Log) {
     let mut builder = Builder::from_env(Env::default().default_filter_or(DEFAULT_FILTER));
-    if std::env::var("RUST_LOG").is_ok_and(|filter| asks_for_details(&filter)) {
-        for library in HEADER_LOGGING_LIBRARIES {
-            builder.filter_module(library, LevelFilter::Info);
-        }
-    }
-    match log.format {
-        LogFormat::Json => builder.format(json_line),
-        // The fields are in the message already.
-        LogFormat::Text => builder
-            .format_target(false)
-            .format_key_values(|_, _| Ok(())),
+    let write: fn(&mut Formatter, &Record<'_>) -> io::Result<()> = match log.format {
+        LogFormat::Json => json_line,
+        LogFormat::Text => text_line,
     };
+    builder.format(
+        move |buffer, record| match is_shown(record.target(), record.level()) {
+            true => write(buffer, record),
+            false => Ok(()),
+        },
+    );
     builder.init();
 }
 
-fn asks_for_details(filter: &str) -> bool {
-    let filter = filter.to_ascii_lowercase();
-    filter.contains("trace") || filter.contains("debug")
+/// Whether a library may be quoted at this level: at their finest, some print the headers of
+/// requests, tokens among them, whatever filter asks for it.
+fn is_shown(target: &str, level: Level) -> bool {
+    let library = target.split("::").next().unwrap_or_default();
+    level <= Level::Info || !HEADER_LOGGING_LIBRARIES.contains(&library)
 }
 
-fn json_line(buffer: &mut Formatter, record: &Record<'_>) -> std::io::Result<()> {
+fn text_line(buffer: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    let style = buffer.default_level_style(record.level());
+    let time = buffer.timestamp_seconds();
+    writeln!(
+        buffer,
+        "[{time} {style}{:<5}{style:#}] {}",
+        record.level(),
+        record.args()
+    )
+}
+
+fn json_line(buffer: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let mut fields = Fields(Map::new());
     fields.0.insert(
         "time".to_owned(),
@@ -67,7 +78,6 @@ impl<'kvs> VisitSource<'kvs> for Fields {
 /// What actix-http reports are strangers' malformed requests, an error a line.
 const DEFAULT_FILTER: &str = "info,actix_http=off,actix_server=warn";
 
-/// At their finest these print the headers of requests, tokens among them.
 const HEADER_LOGGING_LIBRARIES: [&str; 8] = [
     "actix_http",
     "actix_server",

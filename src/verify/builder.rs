@@ -79,4 +79,4 @@ impl VerifierBuilder {
 }
 
 /// Room for more than ten thousand tokens of common size.
-const DEFAULT_TOKEN_MEMORY: usize = 32 * 1024 * 1024;
+pub(crate) const DEFAULT_TOKEN_MEMORY: usize = 32 * 1024 * 1024;

@@ -18,6 +18,8 @@ use crate::jose::Algorithm;
 use crate::jose::compact::MAX_TOKEN_BYTES;
 use crate::keys::document::Key;
 use crate::keys::{IssuerKeys, Keeper, Wish};
+#[cfg(feature = "service")]
+pub(crate) use builder::DEFAULT_TOKEN_MEMORY;
 pub use builder::VerifierBuilder;
 use clock::Clock;
 pub use error::{Missing, VerifyError};

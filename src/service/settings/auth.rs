@@ -9,6 +9,7 @@ use super::startup::Startup;
 use crate::claims::scope::ScopeClaim;
 use crate::issuer::{Issuer, IssuerBuilder};
 use crate::jose::Algorithm;
+use crate::verify::DEFAULT_TOKEN_MEMORY;
 
 /// `[auth]`, its keys known, its values not yet looked at.
 pub(super) struct Auth {
@@ -17,7 +18,7 @@ pub(super) struct Auth {
     /// Whether the service waits for the first keys.
     pub(super) startup: Startup,
     /// How many bytes the memory of verified tokens may take.
-    pub(super) token_memory: Option<u32>,
+    pub(super) token_memory: usize,
     /// The entries of `[[auth.issuers]]`, and the place that said them.
     pub(super) several: Option<(Place, Vec<Said>)>,
 }
@@ -29,7 +30,8 @@ impl Auth {
         let token_memory = auth.take("token_memory_bytes");
         let token_memory = token_memory
             .map(|said| said.number(0..=u32::MAX))
-            .transpose()?;
+            .transpose()?
+            .and_then(|bytes| usize::try_from(bytes).ok());
         let several = auth.take("issuers").map(|issuers| {
             let place = issuers.place().clone();
             let entries = issuers.sections(|entry| Ok(Said::read(entry)))?;
@@ -40,7 +42,7 @@ impl Auth {
         Ok(Self {
             own,
             startup,
-            token_memory,
+            token_memory: token_memory.unwrap_or(DEFAULT_TOKEN_MEMORY),
             several: several.transpose()?,
         })
     }

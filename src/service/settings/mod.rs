@@ -33,8 +33,8 @@ pub(crate) struct Settings {
     pub(crate) cors: Cors,
     pub(crate) trust: Trust,
     pub(crate) startup: Startup,
-    /// How many bytes the memory of verified tokens may take, where that is said; 0 for no memory.
-    pub(crate) token_memory: Option<u32>,
+    /// How many bytes the memory of verified tokens may take; 0 for no memory.
+    pub(crate) token_memory: usize,
     pub(crate) log: Log,
     /// Lines for the log, about settings that have no effect.
     pub(crate) notes: Vec<String>,

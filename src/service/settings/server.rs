@@ -18,6 +18,14 @@ pub(crate) struct Server {
     pub(crate) port: u16,
     /// One for each core unless said.
     pub(crate) workers: Option<NonZeroUsize>,
+    /// In all, however many workers there are.
+    pub(crate) max_connections: u16,
+    /// What a client may take to send a request, head and body, or to take in an answer.
+    pub(crate) client_timeout: Duration,
+    /// How long a connection may be idle between two requests.
+    pub(crate) keep_alive: Duration,
+    /// How long the service stays up, but not ready, before it stops accepting.
+    pub(crate) drain_delay: Duration,
     pub(crate) shutdown_timeout: Duration,
     /// What clients call this server by, when a proxy stands before it.
     pub(crate) public_url: Option<Url>,
@@ -27,34 +35,23 @@ pub(crate) struct Server {
 
 impl Server {
     pub(super) fn read(server: &mut Section) -> Result<Self, SettingsError> {
-        let host = server.take("host").map(|said| host(&said)).transpose()?;
-        let port = server
-            .take("port")
-            .map(|said| said.number(0..=u16::MAX))
-            .transpose()?;
-        let workers = server
-            .take("workers")
-            .map(|said| said.number(1..=MOST_WORKERS))
-            .transpose()?;
-        let shutdown_timeout = server
-            .take("shutdown_timeout")
-            .map(|said| said.duration())
-            .transpose()?;
-        let public_url = server
-            .take("public_url")
-            .map(|said| public_url(&said))
-            .transpose()?;
-        let trusted_proxies = server
-            .take("trusted_proxies")
-            .map(|said| networks(&said))
-            .transpose()?;
+        let workers = said(server, "workers", |said| said.number(1..=MOST_WORKERS))?;
+        let max_connections = said(server, "max_connections", |said| said.number(1..=u16::MAX))?;
+        let client_timeout = said(server, "client_timeout", Setting::duration_above_zero)?;
+        let keep_alive = said(server, "keep_alive", Setting::duration_above_zero)?;
+        let drain_delay = said(server, "drain_delay", Setting::duration)?;
+        let shutdown_timeout = said(server, "shutdown_timeout", Setting::duration)?;
         Ok(Self {
-            host: host.unwrap_or_else(|| DEFAULT_HOST.to_owned()),
-            port: port.unwrap_or(DEFAULT_PORT),
+            host: said(server, "host", host)?.unwrap_or_else(|| DEFAULT_HOST.to_owned()),
+            port: said(server, "port", |said| said.number(0..=u16::MAX))?.unwrap_or(DEFAULT_PORT),
             workers: workers.and_then(|count| NonZeroUsize::new(count.into())),
+            max_connections: max_connections.unwrap_or(DEFAULT_MAX_CONNECTIONS),
+            client_timeout: client_timeout.unwrap_or(DEFAULT_CLIENT_TIMEOUT),
+            keep_alive: keep_alive.unwrap_or(DEFAULT_KEEP_ALIVE),
+            drain_delay: drain_delay.unwrap_or(DEFAULT_DRAIN_DELAY),
             shutdown_timeout: shutdown_timeout.unwrap_or(DEFAULT_SHUTDOWN_TIMEOUT),
-            public_url,
-            trusted_proxies: trusted_proxies.unwrap_or_default(),
+            public_url: said(server, "public_url", public_url)?,
+            trusted_proxies: said(server, "trusted_proxies", networks)?.unwrap_or_default(),
         })
     }
 }
@@ -70,14 +67,8 @@ pub(crate) struct Cors {
 
 impl Cors {
     pub(super) fn read(cors: &mut Section) -> Result<Self, SettingsError> {
-        let allowed_origins = cors
-            .take("allowed_origins")
-            .map(|said| origins(&said))
-            .transpose()?;
-        let max_age = cors
-            .take("max_age")
-            .map(|said| said.duration())
-            .transpose()?;
+        let allowed_origins = said(cors, "allowed_origins", origins)?;
+        let max_age = said(cors, "max_age", Setting::duration)?;
         Ok(Self {
             allowed_origins: allowed_origins.unwrap_or_default(),
             max_age: max_age.unwrap_or(DEFAULT_PREFLIGHT_AGE),
@@ -111,6 +102,15 @@ impl Log {
             format: format.transpose()?.unwrap_or(LogFormat::Text),
         })
     }
+}
+
+/// What `read` makes of the key, where a layer says it.
+fn said<T>(
+    section: &mut Section,
+    key: &'static str,
+    read: impl FnOnce(&Setting) -> Result<T, SettingsError>,
+) -> Result<Option<T>, SettingsError> {
+    section.take(key).as_ref().map(read).transpose()
 }
 
 fn host(said: &Setting) -> Result<String, SettingsError> {
@@ -188,7 +188,17 @@ fn is_plain(url: &Url) -> bool {
 
 const ANY_ORIGIN: &str = "*";
 
+const DEFAULT_CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
+
+const DEFAULT_DRAIN_DELAY: Duration = Duration::ZERO;
+
 const DEFAULT_HOST: &str = "127.0.0.1";
+
+/// Above what load balancers keep connections for (60 s is usual), as who closes first must not
+/// be the one who answers.
+const DEFAULT_KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+const DEFAULT_MAX_CONNECTIONS: u16 = 25_000;
 
 const DEFAULT_PORT: u16 = 3010;
 
@@ -218,6 +228,10 @@ mod tests {
             host: "127.0.0.1".to_owned(),
             port: 3010,
             workers: None,
+            max_connections: 25_000,
+            client_timeout: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(75),
+            drain_delay: Duration::ZERO,
             shutdown_timeout: Duration::from_secs(30),
             public_url: None,
             trusted_proxies: Vec::new(),
@@ -238,12 +252,18 @@ mod tests {
 
     #[test]
     fn every_key_is_read() {
-        let text = "host = '0.0.0.0'\nport = 0\nworkers = 4\nshutdown_timeout = '5s'\n\
+        let text = "host = '0.0.0.0'\nport = 0\nworkers = 4\nmax_connections = 9\n\
+                    client_timeout = '1s'\nkeep_alive = '2s'\ndrain_delay = '3s'\n\
+                    shutdown_timeout = '5s'\n\
                     public_url = 'https://api.example/v1'\ntrusted_proxies = '10.0.0.0/8'";
         let server = Server {
             host: "0.0.0.0".to_owned(),
             port: 0,
             workers: NonZeroUsize::new(4),
+            max_connections: 9,
+            client_timeout: Duration::from_secs(1),
+            keep_alive: Duration::from_secs(2),
+            drain_delay: Duration::from_secs(3),
             shutdown_timeout: Duration::from_secs(5),
             public_url: Url::parse("https://api.example/v1").ok(),
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
@@ -307,6 +327,10 @@ mod tests {
             ("port", "65536", "must be a number from 0 to 65535"),
             ("workers", "0", workers),
             ("workers", "1025", workers),
+            ("max_connections", "0", "must be a number from 1 to 65535"),
+            ("client_timeout", "0", "must be longer than 0s"),
+            ("keep_alive", "'0s'", "must be longer than 0s"),
+            ("drain_delay", "-1", duration),
             ("shutdown_timeout", "'x'", duration),
             ("public_url", "'api.example'", url),
             ("public_url", "'ftp://api.example'", url),

@@ -1,0 +1,102 @@
+//! An app → what serves one connection of it, by actix's own HTTP service.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_http::{ConnectionType, HttpService, KeepAlive, Protocol, Request, Response};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppConfig, Service, ServiceFactory};
+use tokio::net::TcpStream;
+
+use super::patience::Patience;
+use super::timed::Timed;
+
+/// An app, as each worker makes it for itself.
+#[derive(Clone)]
+pub(crate) struct Http(Arc<dyn Fn(Rc<Patience>) -> Boxed<io::Result<Serve>> + Send + Sync>);
+
+/// Serves one connection to its end.
+pub(super) type Serve = Box<dyn Fn(TcpStream, SocketAddr) -> Boxed<()>>;
+
+pub(super) type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
+
+impl Http {
+    /// Makes what serves the connections of one worker, on its thread.
+    ///
+    /// # Errors
+    /// The app cannot be made.
+    pub(super) async fn make(&self, patience: Rc<Patience>) -> io::Result<Serve> {
+        (self.0)(patience).await
+    }
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").finish_non_exhaustive()
+    }
+}
+
+/// Takes `app` as actix's own server does: a closure that makes one, called once by each worker.
+pub(crate) fn http<F, I, S, B>(app: F) -> Http
+where
+    F: Fn() -> I + Send + Sync + 'static,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Error: Into<actix_web::Error> + 'static,
+    S::InitError: fmt::Debug,
+    S::Response: Into<Response<B>> + 'static,
+    S::Service: 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+    B: MessageBody + 'static,
+{
+    Http(Arc::new(move |patience| {
+        Box::pin(make(app().into_factory(), patience))
+    }))
+}
+
+async fn make<S, B>(app: S, patience: Rc<Patience>) -> io::Result<Serve>
+where
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Error: Into<actix_web::Error> + 'static,
+    S::InitError: fmt::Debug,
+    S::Response: Into<Response<B>> + 'static,
+    S::Service: 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+    B: MessageBody + 'static,
+{
+    let leaving = Rc::clone(&patience);
+    let app = app
+        .map_err(|error| error.into().error_response())
+        .map(move |response| {
+            let mut response: Response<B> = response.into();
+            if leaving.is_over() {
+                let head = response.head_mut();
+                head.set_connection_type(ConnectionType::Close);
+            }
+            response
+        });
+    let service = HttpService::build()
+        .keep_alive(KeepAlive::Os)
+        .client_request_timeout(patience.request)
+        .client_disconnect_timeout(LINGER)
+        .finish(map_config(app, |()| AppConfig::default()))
+        .new_service(())
+        .await
+        .map_err(|()| io::Error::other("the app cannot be made"))?;
+    Ok(Box::new(move |stream, peer| {
+        let client = Timed::new(stream, Rc::clone(&patience));
+        let served = service.call((client, Protocol::Http1, Some(peer)));
+        // What goes wrong with a connection is its client's affair, and nothing of it is logged.
+        Box::pin(async move { drop(served.await) })
+    }))
+}
+
+/// As actix's own server: how long a client may take to read an answer that came before it had
+/// sent its whole request.
+const LINGER: Duration = Duration::from_secs(1);

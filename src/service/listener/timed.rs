@@ -1,0 +1,313 @@
+//! A connection whose client may not be slow: to it, a client that is late has hung up.
+//!
+//! actix's own limits are for the first head of a connection and for the pause between requests;
+//! a later head and any body may take for ever. From here, a client that has been waited for long
+//! enough is seen to have closed its side: actix gives up the half request, but still answers
+//! whole ones, so that a handler may take its time. Each request costs two looks at the clock; the
+//! one timer of a connection is never set for a request, but finds out what it is for as it fires.
+
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::patience::Patience;
+
+/// `Io`, with a deadline for whatever its client has to do.
+#[derive(Debug)]
+pub(super) struct Timed<Io> {
+    io: Io,
+    patience: Rc<Patience>,
+    client: Client,
+    /// Since when the client takes no byte of what is to be written.
+    stalled: Option<Instant>,
+    /// Fires before or at every deadline.
+    alarm: Pin<Box<Sleep>>,
+}
+
+/// What the client does, and since when.
+#[derive(Clone, Copy, Debug)]
+enum Client {
+    /// It has been answered, or has not asked yet.
+    Idle(Instant),
+    /// It has begun to send, and nothing has been written since.
+    Sending(Instant),
+}
+
+impl<Io> Timed<Io> {
+    pub(super) fn new(io: Io, patience: Rc<Patience>) -> Self {
+        let now = Instant::now();
+        let alarm = sleep_until(now + patience.shortest());
+        Self {
+            io,
+            patience,
+            client: Client::Idle(now),
+            stalled: None,
+            alarm: Box::pin(alarm),
+        }
+    }
+
+    /// Notes that bytes came; false if they came too late.
+    fn receive(&mut self) -> bool {
+        let now = Instant::now();
+        match self.client {
+            Client::Idle(_) => {
+                self.client = Client::Sending(now);
+                true
+            }
+            Client::Sending(since) => now < since + self.patience.request,
+        }
+    }
+
+    /// When the client will have sent nothing, or not all, for too long.
+    fn deadline(&self) -> Instant {
+        match self.client {
+            Client::Idle(since) => since + self.patience.idle(),
+            Client::Sending(since) => since + self.patience.request,
+        }
+    }
+
+    /// Ready once `deadline` has passed; until then the alarm is set.
+    fn poll_overdue(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        if deadline < self.alarm.deadline() {
+            self.alarm.as_mut().reset(deadline);
+        }
+        loop {
+            ready!(self.alarm.as_mut().poll(cx));
+            let now = Instant::now();
+            if now >= deadline {
+                return Poll::Ready(());
+            }
+            let next = deadline.min(now + self.patience.shortest());
+            self.alarm.as_mut().reset(next);
+        }
+    }
+}
+
+impl<Io: AsyncRead + Unpin> AsyncRead for Timed<Io> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.io).poll_read(cx, buffer);
+        if read.is_pending() {
+            let deadline = self.deadline();
+            return self.poll_overdue(cx, deadline).map(Ok);
+        }
+        if buffer.filled().len() > before && !self.receive() {
+            buffer.set_filled(before);
+        }
+        read
+    }
+}
+
+impl<Io: AsyncWrite + Unpin> AsyncWrite for Timed<Io> {
+    /// An error of the kind `TimedOut` once the client has taken nothing for too long.
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+        let now = Instant::now();
+        if written.is_pending() {
+            let since = *self.stalled.get_or_insert(now);
+            let deadline = since + self.patience.request;
+            ready!(self.poll_overdue(cx, deadline));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        self.stalled = None;
+        self.client = Client::Idle(now);
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::{advance, timeout};
+
+    use super::*;
+
+    const REQUEST: Duration = Duration::from_secs(30);
+    const IDLE: Duration = Duration::from_secs(75);
+    const MOMENT: Duration = Duration::from_millis(10);
+
+    /// A client, and the server's end of its connection.
+    struct Pair {
+        client: DuplexStream,
+        server: Timed<DuplexStream>,
+        patience: Rc<Patience>,
+        opened: Instant,
+    }
+
+    impl Pair {
+        fn new(request: Duration, idle: Duration) -> Self {
+            let (client, server) = duplex(64);
+            let patience = Rc::new(Patience::new(request, idle));
+            Self {
+                client,
+                server: Timed::new(server, Rc::clone(&patience)),
+                patience,
+                opened: Instant::now(),
+            }
+        }
+
+        /// What the server reads, waiting as long as it takes.
+        async fn read(&mut self) -> String {
+            let mut bytes = [0; 64];
+            let length = self.server.read(&mut bytes).await.unwrap();
+            String::from_utf8_lossy(&bytes[..length]).into_owned()
+        }
+
+        async fn exchange(&mut self) {
+            self.client.write_all(b"request").await.unwrap();
+            assert_eq!(self.read().await, "request");
+            self.server.write_all(b"answer").await.unwrap();
+            let mut answer = [0; 6];
+            self.client.read_exact(&mut answer).await.unwrap();
+        }
+
+        /// Asserts that the client is seen to hang up `expected` after the connection was opened.
+        async fn assert_ends_at(&mut self, expected: Duration) {
+            assert_eq!(self.read().await, "");
+            let took = self.opened.elapsed();
+            assert!(took >= expected && took < expected + MOMENT, "{took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_client_is_waited_for_as_long_as_an_idle_one() {
+        let mut pair = Pair::new(REQUEST, IDLE);
+        pair.assert_ends_at(IDLE).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_half_request_is_given_up_however_many_requests_came_before() {
+        for requests_before in [0, 1, 50] {
+            let mut pair = Pair::new(REQUEST, IDLE);
+            for _ in 0..requests_before {
+                pair.exchange().await;
+                advance(Duration::from_secs(1)).await;
+            }
+            pair.client.write_all(b"hal").await.unwrap();
+            assert_eq!(pair.read().await, "hal");
+            let before = Duration::from_secs(requests_before);
+            pair.assert_ends_at(before + REQUEST).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_steady_trickle_gains_no_time() {
+        let mut pair = Pair::new(REQUEST, IDLE);
+        for _ in 0..30 {
+            pair.client.write_all(b"x").await.unwrap();
+            assert_eq!(pair.read().await, "x");
+            advance(Duration::from_secs(1)).await;
+        }
+        pair.client.write_all(b"x").await.unwrap();
+        pair.assert_ends_at(REQUEST).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_starts_the_clock_anew() {
+        let mut pair = Pair::new(REQUEST, IDLE);
+        advance(Duration::from_secs(70)).await;
+        pair.exchange().await;
+        advance(Duration::from_secs(70)).await;
+        pair.exchange().await;
+        pair.assert_ends_at(Duration::from_secs(140) + IDLE).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_time_below_the_request_time_holds() {
+        let mut pair = Pair::new(REQUEST, Duration::from_secs(5));
+        pair.exchange().await;
+        pair.assert_ends_at(Duration::from_secs(5)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_answer_can_still_be_written() {
+        let mut pair = Pair::new(REQUEST, IDLE);
+        pair.client.write_all(b"request").await.unwrap();
+        assert_eq!(pair.read().await, "request");
+        pair.assert_ends_at(REQUEST).await;
+        advance(Duration::from_secs(600)).await;
+        pair.server.write_all(b"answer").await.unwrap();
+        let mut answer = [0; 6];
+        pair.client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"answer");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_no_byte_of_its_answer_is_given_up() {
+        let mut pair = Pair::new(REQUEST, IDLE);
+        let error = pair.server.write_all(&[b'x'; 65]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let took = pair.opened.elapsed();
+        assert!(took >= REQUEST && took < REQUEST + MOMENT, "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_its_answer_slowly_gets_it_all() {
+        let mut pair = Pair::new(REQUEST, IDLE);
+        let client = &mut pair.client;
+        let taking = async {
+            for _ in 0..10 {
+                advance(Duration::from_secs(20)).await;
+                client.read_exact(&mut [0; 64]).await.unwrap();
+            }
+        };
+        let (written, ()) = tokio::join!(pair.server.write_all(&[b'x'; 640]), taking);
+        written.unwrap();
+        assert!(pair.opened.elapsed() >= Duration::from_secs(200));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_patience_is_over_an_idle_client_has_a_second_since_it_was_last_heard_of() {
+        let mut pair = Pair::new(REQUEST, IDLE);
+        pair.exchange().await;
+        assert!(timeout(MOMENT, pair.read()).await.is_err());
+        pair.patience.end();
+        pair.assert_ends_at(Duration::from_secs(1)).await;
+        assert_eq!(pair.read().await, "", "nor does it come back");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_patience_is_over_a_request_on_its_way_is_read_and_has_its_time() {
+        let mut pair = Pair::new(REQUEST, IDLE);
+        pair.exchange().await;
+        advance(Duration::from_secs(10)).await;
+        pair.patience.end();
+        pair.client.write_all(b"req").await.unwrap();
+        assert_eq!(pair.read().await, "req");
+        pair.assert_ends_at(Duration::from_secs(10) + REQUEST).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_for_the_end_of_patience_is_told_then_and_later() {
+        let patience = Patience::new(REQUEST, IDLE);
+        assert!(timeout(MOMENT, patience.over()).await.is_err());
+        let waiting = patience.over();
+        tokio::pin!(waiting);
+        assert!(timeout(MOMENT, &mut waiting).await.is_err());
+        patience.end();
+        assert_eq!(timeout(MOMENT, waiting).await, Ok(()));
+        assert_eq!(timeout(MOMENT, patience.over()).await, Ok(()));
+    }
+}

@@ -1,0 +1,463 @@
+//! What the service does with connections: slow clients, many clients, strange ones, and its own end.
+
+#![cfg(feature = "dev-issuer")]
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_half_sent_head_is_closed_in_time_be_it_the_first_or_a_later_one() {
+    let service = Service::start(&[("APP__SERVER__CLIENT_TIMEOUT", "1s")]);
+    for requests_before in [0, 1, 3] {
+        let mut client = service.client();
+        for _ in 0..requests_before {
+            assert_eq!(client.get("/api/public").status, 200);
+        }
+        let begun = Instant::now();
+        client.send("GET /api/public HTTP/1.1\r\nHost: a");
+        let rest = client.rest();
+        assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+        let is_first = requests_before == 0;
+        let said = if is_first {
+            "HTTP/1.1 408 Request Timeout"
+        } else {
+            ""
+        };
+        assert_eq!(rest.lines().next().unwrap_or_default(), said);
+    }
+}
+
+#[test]
+fn a_half_sent_body_is_closed_in_time_however_steadily_it_comes() {
+    let service = Service::start(&[
+        ("APP__SERVER__CLIENT_TIMEOUT", "1s"),
+        ("APP__SERVER__KEEP_ALIVE", "1s"),
+    ]);
+    let head = "POST /api/private HTTP/1.1\r\nHost: a\r\n";
+    for (framing, trickles) in [
+        ("Content-Length: 100\r\n\r\nhalf", false),
+        ("Content-Length: 100\r\n\r\nhalf", true),
+        ("Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", false),
+        ("Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", true),
+    ] {
+        let mut client = service.client();
+        let begun = Instant::now();
+        client.send(head);
+        client.send(framing);
+        assert_eq!(client.answer().unwrap().status, 405, "{framing}");
+        if trickles {
+            client.trickle("1\r\nx\r\n");
+        } else {
+            assert_eq!(client.rest(), "", "{framing}");
+        }
+        assert!(begun.elapsed() < SOON, "{framing} {:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn an_idle_connection_is_closed_once_keep_alive_has_passed() {
+    let service = Service::start(&[("APP__SERVER__KEEP_ALIVE", "1s")]);
+    let mut client = service.client();
+    let begun = Instant::now();
+    assert_eq!(client.get("/api/public").status, 200);
+    assert_eq!(client.rest(), "");
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_secs(1) && took < SOON, "{took:?}");
+}
+
+#[test]
+fn two_thousand_connections_keep_nobody_out() {
+    let service = Service::start(&[]);
+    let count = 1_000.min(files().saturating_sub(100) / 2);
+    let idle: Vec<_> = (0..count).map(|_| service.client()).collect();
+    let mut busy: Vec<_> = (0..count).map(|_| service.client()).collect();
+    for client in &mut busy {
+        client.ask("/api/public");
+    }
+    for client in &mut busy {
+        assert_eq!(client.answer().unwrap().status, 200);
+    }
+    assert_eq!(service.client().get("/api/public").status, 200);
+    for mut client in idle {
+        assert_eq!(client.get("/api/public").status, 200);
+    }
+}
+
+#[test]
+fn clients_above_the_limit_wait_until_one_leaves() {
+    let service = Service::start(&[("APP__SERVER__MAX_CONNECTIONS", "2")]);
+    let mut inside = [service.client(), service.client()];
+    for client in &mut inside {
+        assert_eq!(client.get("/api/public").status, 200);
+    }
+    let mut waiting = service.client();
+    waiting.ask("/api/public");
+    assert!(waiting.is_silent());
+    drop(inside);
+    assert_eq!(waiting.answer().unwrap().status, 200);
+}
+
+#[test]
+fn a_strange_request_is_answered_in_order_and_gets_nothing_that_is_protected() {
+    let service = Service::start(&[]);
+    let bearer = format!("Authorization: Bearer {}\r\n", service.token());
+    let twice = format!("Host: a\r\n{bearer}{bearer}");
+    let fold = format!("Host: a\r\n {bearer}");
+    let once = format!("Host: a\r\n{bearer}");
+    let cases = [
+        ("GET /api/private HTTP/1.1", "Host: a\r\nHost: b\r\n", 400),
+        ("GET /api/private HTTP/1.1", twice.as_str(), 400),
+        ("GET /api/private HTTP/1.1", "Host: a\r\nX: \0\r\n", 400),
+        ("GET /api/private HTTP/1.1", fold.as_str(), 400),
+        ("GET /api/private HTTP/9.9", once.as_str(), 400),
+        ("GET /api/private", once.as_str(), 400),
+        ("\u{16}\u{3}\u{1}", "", 400),
+        ("TRACE /api/private HTTP/1.1", once.as_str(), 405),
+        ("TRACE /api/public HTTP/1.1", "Host: a\r\n", 405),
+        ("CONNECT a:443 HTTP/1.1", once.as_str(), 404),
+        ("GET http://a/api/private HTTP/1.1", "Host: a\r\n", 401),
+        ("GET //api/private HTTP/1.1", once.as_str(), 404),
+        ("GET /api//private HTTP/1.1", once.as_str(), 404),
+        ("GET /api%2Fprivate HTTP/1.1", once.as_str(), 404),
+        ("GET /api/public/../private HTTP/1.1", once.as_str(), 404),
+        ("GET /api/public;/private HTTP/1.1", once.as_str(), 404),
+    ];
+    for (line, headers, status) in cases {
+        let mut client = service.client();
+        client.send(&format!("{line}\r\n{headers}Connection: close\r\n\r\n"));
+        let answer = client.answer().unwrap();
+        assert_eq!(answer.status, status, "{line} {headers:?}");
+        assert!(!answer.body.contains("valid"), "{line}: {}", answer.body);
+        assert_eq!(client.rest(), "", "{line}");
+    }
+    assert_eq!(service.client().get("/api/public").status, 200);
+}
+
+#[test]
+fn sigterm_under_load_loses_no_answer() {
+    let service = Service::start(&[]);
+    let (ready, readied) = channel();
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let (address, ready) = (service.address, ready.clone());
+            thread::spawn(move || load(address, 8, || ready.send(()).unwrap()))
+        })
+        .collect();
+    for _ in &threads {
+        readied.recv().unwrap();
+    }
+    service.signal("TERM");
+    let answered: usize = threads
+        .into_iter()
+        .map(|thread| thread.join().unwrap().unwrap())
+        .sum();
+    assert!(answered > 4 * 8 * 100, "{answered}");
+    assert_eq!(service.exit().0, Some(0));
+}
+
+#[test]
+fn a_request_that_had_begun_is_answered_after_the_port_is_closed() {
+    let service = Service::start(&[]);
+    let mut client = service.client();
+    client.send("GET /api/public HTTP/1.1\r\n");
+    assert!(client.is_silent());
+    service.signal("INT");
+    service.wait_until_closed();
+    client.send("Host: a\r\n\r\n");
+    let answer = client.answer().unwrap();
+    assert_eq!(answer.status, 200);
+    assert!(answer.closes());
+    assert_eq!(client.rest(), "");
+    assert_eq!(service.exit().0, Some(0));
+}
+
+#[test]
+fn idle_connections_do_not_delay_the_exit() {
+    let service = Service::start(&[("APP__SERVER__SHUTDOWN_TIMEOUT", "1h")]);
+    let mut clients: Vec<_> = (0..50).map(|_| service.client()).collect();
+    for client in clients.iter_mut().step_by(2) {
+        assert_eq!(client.get("/api/public").status, 200);
+    }
+    let begun = Instant::now();
+    service.signal("TERM");
+    for mut client in clients {
+        assert_eq!(client.rest(), "");
+    }
+    assert_eq!(service.exit().0, Some(0));
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn the_shutdown_timeout_bounds_how_long_a_client_is_waited_for() {
+    let service = Service::start(&[
+        ("APP__SERVER__CLIENT_TIMEOUT", "1h"),
+        ("APP__SERVER__SHUTDOWN_TIMEOUT", "1s"),
+    ]);
+    let mut client = service.client();
+    client.send("GET /api/public HTTP/1.1\r\n");
+    assert!(client.is_silent());
+    service.signal("TERM");
+    assert_eq!(client.rest(), "");
+    let (code, log) = service.exit();
+    assert_eq!(code, Some(0));
+    assert!(
+        log.contains("1 connections were not done within 1s and are cut"),
+        "{log}"
+    );
+}
+
+#[test]
+fn while_it_drains_it_is_not_ready_and_serves_and_a_second_signal_ends_it() {
+    let service = Service::start(&[("APP__SERVER__DRAIN_DELAY", "1h")]);
+    let mut kept = service.client();
+    assert_eq!(kept.get("/api/public").status, 200);
+    service.signal("TERM");
+    let draining = loop {
+        let answer = service.client().get("/readyz");
+        if answer.body.contains("draining") {
+            break answer;
+        }
+    };
+    assert_eq!(
+        (draining.status, draining.body.as_str()),
+        (503, r#"{"status":"draining"}"#)
+    );
+    assert_eq!(service.client().get("/livez").status, 200);
+    for client in [&mut kept, &mut service.client()] {
+        let answer = client.get("/api/public");
+        assert_eq!(answer.status, 200);
+        assert!(!answer.closes());
+    }
+    service.signal("INT");
+    assert_eq!(service.exit().0, Some(1));
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_requests() {
+    let service = Service::start(&[("APP__SERVER__CLIENT_TIMEOUT", "1h")]);
+    let mut client = service.client();
+    client.send("GET /api/public HTTP/1.1\r\n");
+    assert!(client.is_silent());
+    service.signal("TERM");
+    service.wait_until_closed();
+    service.signal("TERM");
+    assert_eq!(service.exit().0, Some(1));
+}
+
+/// Asks over `count` connections in turn, until they are refused; calls `warm` after a while.
+fn load(address: SocketAddr, count: usize, warm: impl Fn()) -> io::Result<usize> {
+    let mut clients: Vec<_> = (0..count)
+        .map(|_| Client::connect(address))
+        .collect::<io::Result<_>>()?;
+    let mut answered = 0;
+    while !clients.is_empty() {
+        for client in &mut clients {
+            client.ask("/api/public");
+        }
+        let mut staying = Vec::new();
+        for mut client in clients {
+            let answer = client.answer()?;
+            assert_eq!(answer.status, 200);
+            answered += 1;
+            if answered == count * 100 {
+                warm();
+            }
+            if !answer.closes() {
+                staying.push(client);
+            } else if let Ok(another) = Client::connect(address) {
+                staying.push(another);
+            }
+        }
+        clients = staying;
+    }
+    Ok(answered)
+}
+
+/// How many files this process may open.
+fn files() -> usize {
+    let limit = Command::new("sh").args(["-c", "ulimit -n"]).output();
+    let limit = String::from_utf8(limit.unwrap().stdout).unwrap();
+    limit.trim().parse().unwrap_or(usize::MAX)
+}
+
+/// A running service, with a development issuer; killed when it is no longer needed.
+struct Service {
+    child: Child,
+    address: SocketAddr,
+    issuer: SocketAddr,
+    log: Receiver<String>,
+}
+
+impl Service {
+    fn start(settings: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_actix-resource-server"))
+            .env_clear()
+            .env("PORT", "0")
+            .env("APP__DEV_ISSUER__PORT", "0")
+            .envs(settings.iter().copied())
+            .current_dir(env!("CARGO_TARGET_TMPDIR"))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut line_with = |mark: &str| {
+            let line = lines.find(|line| line.as_ref().unwrap().contains(mark));
+            let line = line.unwrap().unwrap();
+            let (_, rest) = line.split_once(mark).unwrap();
+            let port = rest.split(|c: char| !c.is_ascii_digit()).next().unwrap();
+            SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap()))
+        };
+        let issuer = line_with("anybody at http://localhost:");
+        let address = line_with("listening on http://127.0.0.1:");
+        let (sender, log) = channel();
+        thread::spawn(move || {
+            lines
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
+        });
+        Self {
+            child,
+            address,
+            issuer,
+            log,
+        }
+    }
+
+    fn client(&self) -> Client {
+        Client::connect(self.address).unwrap()
+    }
+
+    fn token(&self) -> String {
+        let form = "grant_type=client_credentials&client_id=demo&client_secret=any";
+        let mut client = Client::connect(self.issuer).unwrap();
+        client.send(&format!(
+            "POST /oauth/token HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\n\r\n{form}",
+            form.len()
+        ));
+        let body = client.answer().unwrap().body;
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        body["access_token"].as_str().unwrap().to_owned()
+    }
+
+    fn signal(&self, name: &str) {
+        let command = format!("kill -{name} {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &command]).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Until no client can connect any more.
+    fn wait_until_closed(&self) {
+        while Client::connect(self.address).is_ok() {}
+    }
+
+    /// The exit code, and what was logged since the start.
+    fn exit(mut self) -> (Option<i32>, String) {
+        let log: Vec<_> = self.log.iter().collect();
+        (self.child.wait().unwrap().code(), log.join("\n"))
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It has ended already where a test waited for that.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// One connection.
+struct Client(BufReader<TcpStream>);
+
+/// One answer, whole.
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Client {
+    fn connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(HANG))?;
+        stream.set_nodelay(true)?;
+        Ok(Self(BufReader::new(stream)))
+    }
+
+    fn send(&mut self, text: &str) {
+        self.0.get_mut().write_all(text.as_bytes()).unwrap();
+    }
+
+    fn ask(&mut self, path: &str) {
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+    }
+
+    fn get(&mut self, path: &str) -> Answer {
+        self.ask(path);
+        self.answer().unwrap()
+    }
+
+    /// The next answer; an error if it is not there, or not to its end.
+    fn answer(&mut self) -> io::Result<Answer> {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if self.0.read_line(&mut head)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        let head = head.to_ascii_lowercase();
+        let length = head.split_once("content-length: ").unwrap().1;
+        let length = length.lines().next().unwrap().parse().unwrap();
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body)?;
+        Ok(Answer {
+            status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+            head,
+            body: String::from_utf8(body).unwrap(),
+        })
+    }
+
+    /// All that comes until the connection is closed, be it in order or not.
+    fn rest(&mut self) -> String {
+        let mut rest = Vec::new();
+        match self.0.read_to_end(&mut rest) {
+            Err(error) if error.kind() != io::ErrorKind::ConnectionReset => panic!("{error}"),
+            _ => String::from_utf8(rest).unwrap(),
+        }
+    }
+
+    /// Whether nothing comes for a moment.
+    fn is_silent(&mut self) -> bool {
+        self.0.get_ref().set_read_timeout(Some(MOMENT)).unwrap();
+        let silence = self.0.fill_buf().map(<[u8]>::len);
+        self.0.get_ref().set_read_timeout(Some(HANG)).unwrap();
+        silence.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Sends `piece` every moment until the connection is closed.
+    fn trickle(&mut self, piece: &str) {
+        while self.is_silent() {
+            if self.0.get_mut().write_all(piece.as_bytes()).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Answer {
+    fn closes(&self) -> bool {
+        self.head.contains("\r\nconnection: close\r\n")
+    }
+}
+
+/// Well below every default that would hide a broken limit of a second.
+const SOON: Duration = Duration::from_secs(10);
+
+/// A client that waits this long will wait for ever.
+const HANG: Duration = Duration::from_secs(25);
+
+const MOMENT: Duration = Duration::from_millis(100);
