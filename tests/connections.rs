@@ -216,11 +216,13 @@ fn while_it_drains_it_is_not_ready_and_serves_and_a_second_signal_ends_it() {
     let mut kept = service.client();
     assert_eq!(kept.get("/api/public").status, 200);
     service.signal("TERM");
+    let begun = Instant::now();
     let draining = loop {
         let answer = service.client().get("/readyz");
         if answer.body.contains("draining") {
             break answer;
         }
+        assert!(begun.elapsed() < SOON, "{}", answer.body);
     };
     assert_eq!(
         (draining.status, draining.body.as_str()),
@@ -246,6 +248,25 @@ fn a_second_signal_does_not_wait_for_requests() {
     service.wait_until_closed();
     service.signal("TERM");
     assert_eq!(service.exit().0, Some(1));
+}
+
+#[test]
+fn a_signal_while_the_first_keys_are_waited_for_ends_it_in_order() {
+    let service = Service::start(&[
+        ("ISSUER_BASE_URL", "http://127.0.0.1:1/"),
+        ("AUDIENCE", "a"),
+        ("APP__AUTH__STARTUP", "wait"),
+        ("APP__AUTH__STARTUP_TIMEOUT", "1h"),
+    ]);
+    let begun = Instant::now();
+    service.signal("TERM");
+    let (code, log) = service.exit();
+    assert_eq!(code, Some(0));
+    assert!(
+        log.contains("SIGTERM: stopped before anything was served"),
+        "{log}"
+    );
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
 }
 
 /// Asks over `count` connections in turn, until they are refused; calls `warm` after a while.
@@ -284,11 +305,12 @@ fn files() -> usize {
     limit.trim().parse().unwrap_or(usize::MAX)
 }
 
-/// A running service, with a development issuer; killed when it is no longer needed.
+/// A running service, with a development issuer unless the settings name another; killed when it
+/// is no longer needed.
 struct Service {
     child: Child,
     address: SocketAddr,
-    issuer: SocketAddr,
+    issuer: Option<SocketAddr>,
     log: Receiver<String>,
 }
 
@@ -304,15 +326,10 @@ impl Service {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut line_with = |mark: &str| {
-            let line = lines.find(|line| line.as_ref().unwrap().contains(mark));
-            let line = line.unwrap().unwrap();
-            let (_, rest) = line.split_once(mark).unwrap();
-            let port = rest.split(|c: char| !c.is_ascii_digit()).next().unwrap();
-            SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap()))
-        };
-        let issuer = line_with("anybody at http://localhost:");
-        let address = line_with("listening on http://127.0.0.1:");
+        let mut start = Vec::new();
+        while !start.iter().any(|line: &String| line.contains(LISTENING)) {
+            start.push(lines.next().unwrap().unwrap());
+        }
         let (sender, log) = channel();
         thread::spawn(move || {
             lines
@@ -321,8 +338,8 @@ impl Service {
         });
         Self {
             child,
-            address,
-            issuer,
+            address: local_address(&start, LISTENING).unwrap(),
+            issuer: local_address(&start, ISSUING),
             log,
         }
     }
@@ -333,7 +350,7 @@ impl Service {
 
     fn token(&self) -> String {
         let form = "grant_type=client_credentials&client_id=demo&client_secret=any";
-        let mut client = Client::connect(self.issuer).unwrap();
+        let mut client = Client::connect(self.issuer.unwrap()).unwrap();
         client.send(&format!(
             "POST /oauth/token HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\
              Content-Type: application/x-www-form-urlencoded\r\n\r\n{form}",
@@ -352,7 +369,10 @@ impl Service {
 
     /// Until no client can connect any more.
     fn wait_until_closed(&self) {
-        while Client::connect(self.address).is_ok() {}
+        let begun = Instant::now();
+        while Client::connect(self.address).is_ok() {
+            assert!(begun.elapsed() < SOON, "it still accepts");
+        }
     }
 
     /// The exit code, and what was logged since the start.
@@ -453,6 +473,17 @@ impl Answer {
         self.head.contains("\r\nconnection: close\r\n")
     }
 }
+
+/// The address after `mark`, which ends in a port of this machine.
+fn local_address(log: &[String], mark: &str) -> Option<SocketAddr> {
+    let rest = log.iter().find_map(|line| line.split_once(mark))?.1;
+    let port = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    Some(SocketAddr::from(([127, 0, 0, 1], port.parse().ok()?)))
+}
+
+const ISSUING: &str = "anybody at http://localhost:";
+
+const LISTENING: &str = "listening on http://127.0.0.1:";
 
 /// Well below every default that would hide a broken limit of a second.
 const SOON: Duration = Duration::from_secs(10);

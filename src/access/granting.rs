@@ -12,9 +12,9 @@ use actix_web::{HttpRequest, web};
 
 use super::{Access, Caller};
 use crate::credentials::BearerToken;
-use crate::keys::Wish;
+use crate::keys::{Fetch, Wish};
 use crate::rejection::Rejection;
-use crate::verify::{Missing, Verifier, VerifyError};
+use crate::verify::{Verifier, VerifyError};
 
 /// The future of an access type: its `FromRequest::Future`.
 #[must_use = "futures do nothing unless polled"]
@@ -34,21 +34,19 @@ impl<A: Access> Granting<A> {
             );
             return Self(Step::Decided(Some(Err(Rejection::NoVerifier))));
         };
-        match look(verifier, request) {
-            Look::Done(caller) => Self(Step::Decided(Some(decide(verifier, caller)))),
-            Look::Lacking(token, missing) => Self(Step::Fetching(Box::pin(fetch(
-                verifier.clone(),
-                token,
-                missing,
-            )))),
-        }
+        Self(match look(verifier, request) {
+            Look::Done(caller) => Step::Decided(Some(decide(verifier, caller))),
+            Look::Waiting(token, keys) => {
+                Step::Fetching(Box::pin(wait(verifier.clone(), token, keys)))
+            }
+        })
     }
 }
 
 /// What one look at a request brings, with the keys that are there.
 enum Look {
     Done(Result<Option<Caller>, Rejection>),
-    Lacking(BearerToken, Missing),
+    Waiting(BearerToken, Fetch),
 }
 
 fn verifier(request: &HttpRequest) -> Option<&Verifier> {
@@ -66,10 +64,19 @@ fn look(verifier: &Verifier, request: &HttpRequest) -> Look {
         Ok(None) => return Look::Done(Ok(None)),
         Err(error) => return Look::Done(Err(error.into())),
     };
-    match check(verifier, &token) {
-        Err(VerifyError::UnknownKey(missing)) => Look::Lacking(token, missing),
-        checked => Look::Done(checked.map(Some).map_err(refusal)),
-    }
+    let refused = loop {
+        let missing = match check(verifier, &token) {
+            Err(VerifyError::UnknownKey(missing)) => missing,
+            checked => return Look::Done(checked.map(Some).map_err(refusal)),
+        };
+        match verifier.wish_for(missing) {
+            Wish::Arrived => {}
+            Wish::Denied => break refusal(VerifyError::UnknownKey(missing)),
+            Wish::Failing(pause) => break Rejection::KeysUnavailable { retry_after: pause },
+            Wish::Fetching(keys) => return Look::Waiting(token, keys),
+        }
+    };
+    Look::Done(Err(refused))
 }
 
 /// What the token is worth as a bearer token, now.
@@ -81,43 +88,23 @@ fn check(verifier: &Verifier, token: &BearerToken) -> Result<Caller, VerifyError
     Ok(Caller::new(verified))
 }
 
-/// Awaits one fetch of the issuer's keys at most, and checks again.
-async fn fetch<A: Access>(
+/// Awaits one fetch of the issuer's keys, and checks again.
+async fn wait<A: Access>(
     verifier: Verifier,
     token: BearerToken,
-    missing: Missing,
+    keys: Fetch,
 ) -> Result<A, Rejection> {
-    let caller = recheck(&verifier, &token, missing).await;
-    decide(&verifier, caller.map(Some))
-}
-
-async fn recheck(
-    verifier: &Verifier,
-    token: &BearerToken,
-    mut missing: Missing,
-) -> Result<Caller, Rejection> {
-    loop {
-        match verifier.wish_for(missing) {
-            Wish::Arrived => match check(verifier, token) {
-                Err(VerifyError::UnknownKey(still)) => missing = still,
-                checked => return checked.map_err(refusal),
-            },
-            Wish::Denied => return Err(refusal(VerifyError::UnknownKey(missing))),
-            Wish::Failing(pause) => return Err(Rejection::KeysUnavailable { retry_after: pause }),
-            Wish::Fetching(fetch) => {
-                if !fetch.brought_keys().await {
-                    return Err(Rejection::KeysUnavailable {
-                        retry_after: RETRY_AFTER,
-                    });
-                }
-                let checked = check(verifier, token);
-                if let Err(VerifyError::UnknownKey(still)) = checked {
-                    verifier.still_missing(still);
-                }
-                return checked.map_err(refusal);
-            }
-        }
+    if !keys.brought_keys().await {
+        let failure = Rejection::KeysUnavailable {
+            retry_after: RETRY_AFTER,
+        };
+        return decide(&verifier, Err(failure));
     }
+    let checked = check(&verifier, &token);
+    if let Err(VerifyError::UnknownKey(missing)) = checked {
+        verifier.still_missing(missing);
+    }
+    decide(&verifier, checked.map(Some).map_err(refusal))
 }
 
 fn decide<A: Access>(

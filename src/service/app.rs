@@ -40,9 +40,12 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
         settings: settings.cors,
         any_loopback_origin,
     };
-    let signals = Signals::listen()?;
+    let mut signals = Signals::listen()?;
     let listener = bind(&settings.server)?;
-    startup::await_keys(&verifier, settings.startup).await?;
+    tokio::select! {
+        keys = startup::await_keys(&verifier, settings.startup) => keys?,
+        () = signals.before_serving() => return Ok(()),
+    }
     let draining = Draining::default();
     let api = app(cors, verifier, draining.clone());
     let serving = listener.serve(&api, &settings.server)?;

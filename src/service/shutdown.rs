@@ -38,6 +38,12 @@ impl Signals {
         })
     }
 
+    /// Resolves at the first signal, if the service is not up by then; nothing is to be answered.
+    pub(crate) async fn before_serving(&mut self) {
+        let signal = self.next().await;
+        log::info!("{signal}: stopped before anything was served");
+    }
+
     /// Resolves when the service is to close its sockets: `drain_delay` after the first signal.
     ///
     /// Until then it accepts and answers as ever, but says that it is `draining`, for a load

@@ -1,10 +1,12 @@
-//! A connection whose client may not be slow: to it, a client that is late has hung up.
+//! A connection whose client may not be slow: to actix, a client that is late has hung up.
 //!
 //! actix's own limits are for the first head of a connection and for the pause between requests;
-//! a later head and any body may take for ever. From here, a client that has been waited for long
-//! enough is seen to have closed its side: actix gives up the half request, but still answers
-//! whole ones, so that a handler may take its time. Each request costs two looks at the clock; the
-//! one timer of a connection is never set for a request, but finds out what it is for as it fires.
+//! a later head and any body may take for ever. Here, a client that has been waited for long enough
+//! seems to have closed its side: actix gives up what is half a request, but still answers what is
+//! whole, so that a handler may take its time (the connection is closed after such a late answer).
+//!
+//! A request costs two looks at the clock. The one timer of a connection is not set for each of
+//! them: it fires before or at every deadline, looks what there is to wait for, and sleeps on.
 
 use std::io;
 use std::pin::Pin;
@@ -31,7 +33,7 @@ pub(super) struct Timed<Io> {
 /// What the client does, and since when.
 #[derive(Clone, Copy, Debug)]
 enum Client {
-    /// It has been answered, or has not asked yet.
+    /// It has not asked yet, or was answered, be it before all of its request was here.
     Idle(Instant),
     /// It has begun to send, and nothing has been written since.
     Sending(Instant),
