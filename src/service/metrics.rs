@@ -6,7 +6,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 
 use crate::Verifier;
 use crate::counters::{Fetched, Refusal};
@@ -84,8 +84,23 @@ impl Collector for Counted {
             help,
             None,
             gauge.metric_type(),
-        )?)
+        )?)?;
+        ages(&mut encoder, &self.0)
     }
+}
+
+/// The label is the issuer as it is configured, so that their number is that of the settings.
+fn ages(encoder: &mut DescriptorEncoder<'_>, verifier: &Verifier) -> fmt::Result {
+    let help = "How long ago an issuer's keys last came";
+    let kind = ConstGauge::new(0.0_f64).metric_type();
+    let mut family = encoder.encode_descriptor("keys_age", help, Some(&Unit::Seconds), kind)?;
+    for (issuer, age) in verifier.key_ages() {
+        if let Some(age) = age {
+            ConstGauge::new(age.as_secs_f64())
+                .encode(family.encode_family(&[("issuer", issuer)])?)?;
+        }
+    }
+    Ok(())
 }
 
 fn single(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, count: u64) -> fmt::Result {
