@@ -64,6 +64,11 @@ pub mod service;
 #[doc = include_str!("../docs/providers.md")]
 pub mod providers {}
 
+/// Testing your handlers.
+#[cfg(feature = "test-kit")]
+#[doc = include_str!("../docs/testing.md")]
+pub mod testing {}
+
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;

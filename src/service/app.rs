@@ -10,7 +10,7 @@ use actix_web::http::header::{
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, web};
 
-use super::commands::Failure;
+use super::failure::Failure;
 use super::listener::{Http, Listener, Serving, http};
 use super::metrics::Metrics;
 use super::settings::{self, Settings, Trust};
@@ -71,6 +71,7 @@ struct Trusted {
 #[cfg(feature = "dev-issuer")]
 fn trusted(trust: Trust) -> Result<Trusted, Failure> {
     use super::dev_issuer::DevIssuer;
+    use super::settings::DEV_AUDIENCE;
 
     match trust {
         Trust::Issuers(issuers) => Ok(Trusted {
@@ -193,7 +194,3 @@ impl CorsRule {
         cors
     }
 }
-
-/// The one API that the development issuer issues tokens for, unless an audience is configured.
-#[cfg(feature = "dev-issuer")]
-const DEV_AUDIENCE: &str = "https://quickstarts/api";

@@ -4,6 +4,7 @@ mod app;
 mod commands;
 #[cfg(feature = "dev-issuer")]
 mod dev_issuer;
+mod failure;
 mod listener;
 mod metrics;
 mod probes;

@@ -44,3 +44,33 @@ fn message(message: &'static str) -> HttpResponse {
     response.insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
     response.json(Message { message })
 }
+
+#[cfg(all(test, feature = "test-kit"))]
+mod tests {
+    use actix_web::App;
+    use actix_web::test::{TestRequest, call_service, init_service};
+
+    use super::*;
+    use crate::service::probes;
+    use crate::test_kit::{Algorithm, DenialMatrix, TestIssuer};
+    use crate::{Issuer, Verifier};
+
+    #[actix_web::test]
+    async fn nobody_is_let_in_who_must_stay_outside() {
+        let issuer = TestIssuer::start_with(Algorithm::Es256);
+        let trusted = Issuer::discover(issuer.url()).audience(issuer.audience());
+        let verifier = Verifier::start([trusted.build().unwrap()]).unwrap();
+        let app = App::new()
+            .service(api().verified_by(verifier.clone()))
+            .service(probes::api().verified_by(verifier.clone()));
+        let app = init_service(app).await;
+        let call = async |request: TestRequest| call_service(&app, request.to_request()).await;
+        // Ten ways into the one private route, eleven into the scoped one; the probes are open.
+        for (api, tries) in [(api(), 21), (probes::api(), 0)] {
+            let report = DenialMatrix::new(&issuer).try_app(&api, &call).await;
+            report.assert_denied();
+            assert_eq!(report.tried().len(), tries, "{report}");
+        }
+        assert_eq!(verifier.counters().granted(), 0);
+    }
+}

@@ -2,7 +2,7 @@
 
 use tokio::time::timeout;
 
-use super::commands::Failure;
+use super::failure::Failure;
 use super::settings::{Startup, StartupMode};
 use crate::Verifier;
 

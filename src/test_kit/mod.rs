@@ -14,6 +14,7 @@
 //! ```
 
 pub mod clock;
+pub mod denial;
 pub mod documents;
 pub mod fault;
 pub mod issuer;
@@ -25,6 +26,7 @@ pub use crate::jose::Algorithm;
 pub use crate::jose::sign::SigningKey;
 
 pub use self::clock::TestClock;
+pub use self::denial::DenialMatrix;
 pub use self::documents::{Counts, Document};
 pub use self::fault::{Fault, Gate, Reply};
 pub use self::issuer::TestIssuer;

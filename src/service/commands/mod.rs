@@ -1,16 +1,21 @@
 //! What the program can be told to do, one command a file.
 
+mod check;
+mod explain;
+mod layout;
+mod routes;
 mod serve;
 #[cfg(feature = "dev-issuer")]
 mod token;
+mod trusted;
 
-use std::io;
+use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::settings::{Settings, SettingsError};
+use super::failure::Failure;
+use super::settings::Settings;
 
 /// An OAuth 2.0 resource server: an API that callers reach with access tokens.
 #[derive(Debug, Parser)]
@@ -26,6 +31,15 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Says which settings hold, who said them, and whether each issuer's keys are reached.
+    #[command(after_help = CHECK_HELP)]
+    Check(check::Arguments),
+    /// Explains what the service makes of an access token: each check, the cause, the remedy.
+    #[command(after_help = EXPLAIN_HELP)]
+    Explain(explain::Arguments),
+    /// Lists the routes, and what each asks of its callers.
+    #[command(after_help = ROUTES_HELP)]
+    Routes(routes::Arguments),
     /// Serves the API; what happens without a command.
     Serve,
     /// Asks the development issuer for an access token and prints it.
@@ -38,50 +52,38 @@ enum Command {
 /// # Errors
 /// [`Failure`], to be printed in one line.
 pub(crate) fn run() -> Result<(), Failure> {
-    let arguments = Arguments::parse();
-    let settings = Settings::load(arguments.config.as_deref(), std::env::vars_os())?;
-    match arguments.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve::run(settings),
+    let Arguments { config, command } = Arguments::parse();
+    let file = config.as_deref();
+    let settings = || Settings::load(file, variables());
+    match command.unwrap_or(Command::Serve) {
+        Command::Check(arguments) => check::run(&arguments, file),
+        Command::Explain(arguments) => explain::run(&arguments, settings()?),
+        Command::Routes(arguments) => routes::run(&arguments),
+        Command::Serve => serve::run(settings()?),
         #[cfg(feature = "dev-issuer")]
-        Command::Token(arguments) => token::run(&arguments, &settings),
+        Command::Token(arguments) => token::run(&arguments, &settings()?),
     }
 }
 
-/// Why the program ends without having done its work.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
-    #[error(
-        "{host}:{port} cannot be listened on (server.host and server.port, variables HOST and PORT): {error}"
-    )]
-    Bind {
-        host: String,
-        port: u16,
-        error: io::Error,
-    },
-    #[cfg(feature = "dev-issuer")]
-    #[error(
-        "port {port} cannot be listened on by the development issuer (dev_issuer.port, variable APP__DEV_ISSUER__PORT): {error}"
-    )]
-    BindDevIssuer { port: u16, error: io::Error },
-    #[cfg(feature = "dev-issuer")]
-    #[error(transparent)]
-    Issuer(#[from] crate::issuer::IssuerError),
-    #[error("keys are required at the start (auth.startup) and did not come: {reasons}")]
-    NoKeys { reasons: String },
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    #[error("the system gave no thread or event queue: {0}")]
-    System(#[from] io::Error),
-    #[cfg(feature = "dev-issuer")]
-    #[error(transparent)]
-    Token(#[from] token::TokenError),
+/// The variables that this process was started with.
+fn variables() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os()
 }
 
-impl Failure {
-    pub(crate) fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Settings(_) => ExitCode::from(2),
-            _ => ExitCode::FAILURE,
-        }
-    }
-}
+const CHECK_HELP: &str = "\
+Secrets are not shown. An issuer's keys are waited for as long as auth.timeout_duration allows.
+
+Exit code: 0 when all is well, 1 when keys are not reached, 2 for wrong settings.";
+
+const EXPLAIN_HELP: &str = "\
+The token is verified as the running service does it, with the same settings and keys. What the
+token says is shown, its signature is not. \"Bearer \" before the token does no harm.
+
+  actix-resource-server explain \"$TOKEN\"
+  actix-resource-server explain - --route \"GET /api/private-scoped\" < token.txt
+
+Exit code: 0 when the token would be accepted, 1 when it would be refused, 2 for wrong settings or
+arguments.";
+
+const ROUTES_HELP: &str = "\
+GET answers HEAD too. No settings are read.";

@@ -1,7 +1,7 @@
 //! Serves the API until it is told to stop.
 
-use super::Failure;
 use crate::service::app;
+use crate::service::failure::Failure;
 use crate::service::settings::Settings;
 use crate::service::telemetry;
 

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde_json::{Map, json};
 use url::Url;
 
-use super::Failure;
-use crate::keys::fetch::{Client, FetchError};
+use crate::keys::fetch::Client;
+use crate::service::failure::{Failure, TokenError};
 use crate::service::settings::{Settings, Trust};
 
 /// What the token shall be like.
@@ -78,23 +78,4 @@ fn request(arguments: &Arguments) -> serde_json::Value {
         request.insert("expires_in".to_owned(), json!(seconds));
     }
     request.into()
-}
-
-/// Why there is no token.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TokenError {
-    #[error(
-        "tokens come from the development issuer, which is off: the settings name another issuer or disable it"
-    )]
-    NoDevIssuer,
-    #[error("the development issuer refuses: {0}")]
-    Refused(String),
-    #[error(
-        "the development issuer does not answer on port {port} ({error}); start the service first, with `cargo run`"
-    )]
-    Unreachable { port: u16, error: FetchError },
-    #[error(
-        "the answer is not that of the development issuer; does another program listen on its port?"
-    )]
-    Unreadable,
 }

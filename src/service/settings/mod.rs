@@ -4,6 +4,7 @@
 //! `APP__SECTION__KEY`. Nothing is ignored silently: an unknown key is refused.
 
 mod auth;
+mod effective;
 mod error;
 mod explain;
 mod layers;
@@ -18,11 +19,14 @@ use std::io;
 use std::path::Path;
 
 use self::auth::Auth;
+pub(crate) use self::effective::Effective;
 pub(crate) use self::error::SettingsError;
 use self::layers::NamedText;
 use self::section::Section;
 pub(crate) use self::server::{Cors, Log, LogFormat, Server};
 pub(crate) use self::startup::{Startup, StartupMode};
+#[cfg(feature = "dev-issuer")]
+pub(crate) use self::trust::DEV_AUDIENCE;
 use self::trust::DevIssuer;
 pub(crate) use self::trust::Trust;
 
@@ -47,18 +51,17 @@ impl Settings {
         file: Option<&Path>,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, SettingsError> {
-        let path = file.unwrap_or_else(|| Path::new(DEFAULT_FILE));
-        let name = path.display().to_string();
-        match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(Some((&name, &text)), variables),
-            Err(error) if file.is_none() && error.kind() == io::ErrorKind::NotFound => {
-                Self::parse(None, variables)
-            }
-            Err(error) => Err(SettingsError::FileUnreadable {
-                file: name,
-                cause: error.to_string(),
-            }),
-        }
+        let file = read(file)?;
+        Self::parse(named(file.as_ref()), variables)
+    }
+
+    /// Every known setting as the same file and variables say it, and the defaults of the others.
+    pub(crate) fn effective(
+        file: Option<&Path>,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Vec<Effective>, SettingsError> {
+        let file = read(file)?;
+        layers::merge(named(file.as_ref()), variables).map(|tree| effective::list(&tree))
     }
 
     fn parse(
@@ -91,6 +94,24 @@ impl Settings {
             notes: dev_issuer.note().into_iter().collect(),
         })
     }
+}
+
+/// The file's name and text; `None` where there is none and none was asked for.
+fn read(file: Option<&Path>) -> Result<Option<(String, String)>, SettingsError> {
+    let path = file.unwrap_or_else(|| Path::new(DEFAULT_FILE));
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some((name, text))),
+        Err(error) if file.is_none() && error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(SettingsError::FileUnreadable {
+            file: name,
+            cause: error.to_string(),
+        }),
+    }
+}
+
+fn named(file: Option<&(String, String)>) -> Option<NamedText<'_>> {
+    file.map(|(name, text)| (name.as_str(), text.as_str()))
 }
 
 const DEFAULT_FILE: &str = "Settings.toml";

@@ -103,6 +103,10 @@ impl DevIssuer {
     }
 }
 
+/// The one API that the development issuer issues tokens for, unless an audience is configured.
+#[cfg(feature = "dev-issuer")]
+pub(crate) const DEV_AUDIENCE: &str = "https://quickstarts/api";
+
 const DEFAULT_PORT: u16 = 3011;
 
 const ISSUER_NEEDED: &str =

@@ -1,0 +1,199 @@
+//! Tokens that are their issuer's word, but not for this API, not now, or of another kind.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::super::case::Case;
+use super::super::words::{listed, moment, quoted, span};
+use super::{Explanation, form};
+
+pub(super) fn other_audience(case: &Case<'_>) -> Explanation {
+    let (named, accepted) = (case.contents.audience(), case.accepted_audience());
+    if case.contents.looks_like_id_token() {
+        return id_token(case);
+    }
+    let why = format!(
+        "The token is for another audience: its aud names {}, and this API is {}.",
+        listed(named.iter().copied()),
+        listed(accepted.iter().copied())
+    );
+    let bare = |name: &str| name.trim_end_matches('/').to_lowercase();
+    let close = |name: &&&str| accepted.iter().any(|ours| bare(ours) == bare(name));
+    let remedy = if let Some(close) = named.iter().find(close) {
+        format!(
+            "The two differ in a slash or in capital letters alone, and aud is compared to the letter: set AUDIENCE to {}.",
+            quoted(close)
+        )
+    } else if named.contains(&"account") {
+        "This is Keycloak's default audience: give the client an audience mapper for this API."
+            .to_owned()
+    } else {
+        form::ask_for_audience(case)
+    };
+    Explanation::new("other_audience", why, remedy)
+}
+
+pub(super) fn id_token(case: &Case<'_>) -> Explanation {
+    let named = case.contents.audience();
+    Explanation::new(
+        "id_token",
+        format!(
+            "This is an ID token: it tells the application {} who has signed in, and opens no API.",
+            listed(named)
+        ),
+        "Send the access_token of the same answer, not the id_token (auth0-spa-js: getTokenSilently, with \
+         authorizationParams.audience).",
+    )
+}
+
+pub(super) fn logout_token() -> Explanation {
+    Explanation::new(
+        "logout_token",
+        "This is a logout token: it tells an application that somebody has signed out, and opens no API.",
+        "Send an access token.",
+    )
+}
+
+pub(super) fn bound() -> Explanation {
+    Explanation::new(
+        "sender_constrained",
+        "The token is bound to a key or certificate of its sender (cnf), so it is no bearer token.",
+        "Let the client ask for a bearer token: without DPoP and without a client certificate.",
+    )
+}
+
+pub(super) fn other_type(case: &Case<'_>) -> Explanation {
+    if case.has_plain_type() {
+        return Explanation::new(
+            "not_strict",
+            "Strict mode is on, and the token's typ is not at+jwt.",
+            "Let the issuer use the profile of RFC 9068 (Auth0: the API's settings, Token Profile), or set auth.strict \
+             to false.",
+        );
+    }
+    let named = case.contents.parameter("typ").and_then(Value::as_str);
+    let named = named.unwrap_or_default();
+    if named.eq_ignore_ascii_case("id+jwt") {
+        return id_token(case);
+    }
+    Explanation::new(
+        "other_type",
+        format!(
+            "The token's typ is {}, which is no access token's.",
+            quoted(named)
+        ),
+        "Send the access_token of the issuer's answer: its typ is JWT or at+jwt.",
+    )
+}
+
+pub(super) fn expired(ago: Duration, case: &Case<'_>) -> Explanation {
+    let at = case.contents.time("exp").unwrap_or_default();
+    let tolerance = case.issuer().map(|issuer| issuer.clock_tolerance);
+    let why = format!(
+        "The token has expired: its exp is {}, and {} of tolerance have passed too, {} ago.",
+        moment(at, case.now),
+        span(tolerance.unwrap_or_default()),
+        span(ago)
+    );
+    let issued_at = case.contents.time("iat");
+    let lifetime = issued_at.map(|from| at.saturating_sub(from));
+    let remedy = match lifetime {
+        Some(lifetime) if ago < A_FEW_MINUTES => format!(
+            "Get a new token. If this one is new (it was to live for {}), {CLOCKS}",
+            span(lifetime)
+        ),
+        _ => "Get a new token.".to_owned(),
+    };
+    Explanation::new("expired", why, remedy)
+}
+
+/// A time that has not come yet.
+pub(super) fn ahead(claim: &str, code: &'static str, case: &Case<'_>) -> Explanation {
+    let at = case.contents.time(claim).unwrap_or_default();
+    let why = format!(
+        "The token is from the future: its {claim} is {}, and here it is {} now.",
+        moment(at, case.now),
+        moment(case.now, case.now)
+            .split(' ')
+            .next()
+            .unwrap_or_default()
+    );
+    let remedy = match at.saturating_sub(case.now) {
+        little if little < A_FEW_MINUTES => {
+            let mut clocks = CLOCKS.to_owned();
+            clocks.replace_range(..1, "T");
+            clocks
+        }
+        _ => format!(
+            "Use the token later, or get one without such a {claim}. If it is meant to be good now, {CLOCKS}"
+        ),
+    };
+    Explanation::new(code, why, remedy)
+}
+
+pub(super) fn too_old(case: &Case<'_>) -> Explanation {
+    let at = case.contents.time("iat").unwrap_or_default();
+    let allowed = case.issuer().and_then(|issuer| issuer.max_token_age);
+    Explanation::new(
+        "too_old",
+        format!(
+            "The token is too old: its iat is {}, and auth.max_token_age allows {}.",
+            moment(at, case.now),
+            span(allowed.unwrap_or_default())
+        ),
+        "Get a new token, or allow older ones.",
+    )
+}
+
+pub(super) fn malformed(claim: &str, case: &Case<'_>) -> Explanation {
+    let value = case.contents.claim(claim);
+    let date = matches!(claim, "exp" | "nbf" | "iat");
+    let milliseconds = value.and_then(Value::as_f64).is_some_and(|at| at > 1e12);
+    let remedy = if date && milliseconds {
+        "Times are seconds since 1970; this one seems to be milliseconds: let the issuer divide by 1000."
+    } else if date {
+        "Let the issuer write it as a number: seconds since 1970, before the year 10000."
+    } else if claim == "aud" {
+        "Let the issuer write it as a text, or as an array of texts."
+    } else {
+        "Let the issuer write it as a text, or leave it out."
+    };
+    let why = format!(
+        "The claim {claim} is malformed: {}.",
+        value.map_or("it cannot be read", form_of)
+    );
+    Explanation::new("malformed_claim", why, remedy)
+}
+
+fn form_of(value: &Value) -> &'static str {
+    match value {
+        Value::Array(_) => "an array in which something is no text, or where none belongs",
+        Value::Bool(_) => "it is true or false",
+        Value::Null => "it is null",
+        Value::Number(_) => "it is a number that is out of bounds, or where a text belongs",
+        Value::Object(_) => "it is an object",
+        Value::String(_) => "it is a text where a number belongs",
+    }
+}
+
+pub(super) fn missing(claim: &str, case: &Case<'_>) -> Explanation {
+    let why = format!("The token has no {claim}, which it must have.");
+    let remedy = match claim {
+        "aud" => form::ask_for_audience(case),
+        "exp" | "iss" => "Get a token from the issuer itself: every access token has it.".to_owned(),
+        "iat" if case.has_maximal_age() => {
+            "auth.max_token_age asks for it: let the issuer say when the token was issued, or remove that setting."
+                .to_owned()
+        }
+        _ => "Strict mode asks for it (RFC 9068): let the issuer use that profile, or set auth.strict to false."
+            .to_owned(),
+    };
+    Explanation::new("missing_claim", why, remedy)
+}
+
+/// Clocks are rarely further apart.
+const A_FEW_MINUTES: Duration = Duration::from_secs(600);
+
+const CLOCKS: &str = "the clocks of this machine and of the issuer differ: compare both with the right time, and set \
+them by NTP. auth.clock_tolerance forgives a little.";

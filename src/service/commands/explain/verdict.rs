@@ -1,0 +1,116 @@
+//! Judges a token as the server would: with its verifier, in its order.
+
+use std::sync::Arc;
+
+use actix_web::http::Uri;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+
+use crate::access::CallerNeed;
+use crate::credentials::{BearerToken, CredentialsError};
+use crate::keys::Wish;
+use crate::verify::VerifyError;
+use crate::{Rejection, Requirement, Verified, Verifier};
+
+/// What the server makes of a token.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// The token is good, and suffices.
+    Granted(Arc<Verified>),
+    /// The keys that would be needed cannot be had.
+    KeysUnavailable,
+    /// The route is open, and looks at no token.
+    Open,
+    /// The token is refused.
+    Refused(VerifyError),
+    /// The token is good, but grants none of these ways to fulfil the demand on scopes.
+    TooLittleScope(Arc<Verified>, Vec<Vec<&'static str>>),
+    /// There is no one token.
+    Unusable(CredentialsError),
+}
+
+impl Verdict {
+    /// Judges `token` for a route that asks for `requirement`, or for any that wants a token.
+    pub(super) async fn of(
+        token: &str,
+        verifier: &Verifier,
+        requirement: Option<&Requirement>,
+    ) -> Self {
+        if requirement.is_some_and(|asked| asked.caller == CallerNeed::Anybody) {
+            return Self::Open;
+        }
+        let token = match credentials(token) {
+            Ok(token) => token,
+            Err(error) => return Self::Unusable(error),
+        };
+        let verified = match verify(verifier, token.as_str()).await {
+            Ok(verified) => verified,
+            Err(refused) => return refused,
+        };
+        match requirement.map(|asked| &asked.scopes) {
+            Some(ways) if !is_met(ways, &verified) => Self::TooLittleScope(verified, ways.clone()),
+            _ => Self::Granted(verified),
+        }
+    }
+
+    /// The answer that the server would give, unless the handler gives it.
+    pub(super) fn rejection(&self) -> Option<Rejection> {
+        match self {
+            Self::Granted(_) | Self::Open => None,
+            Self::KeysUnavailable => Some(Rejection::KeysUnavailable {
+                retry_after: std::time::Duration::from_secs(1),
+            }),
+            Self::Refused(error) => Some((*error).into()),
+            Self::TooLittleScope(_, ways) => Some(Rejection::InsufficientScope {
+                alternatives: ways.clone(),
+            }),
+            Self::Unusable(error) => Some((*error).into()),
+        }
+    }
+}
+
+/// Whether the token grants all scopes of one of the `ways`; where there is none, nothing is asked.
+pub(super) fn is_met(ways: &[Vec<&'static str>], token: &Verified) -> bool {
+    let granted = |way: &Vec<&str>| way.iter().all(|scope| token.scopes().contains(scope));
+    ways.is_empty() || ways.iter().any(granted)
+}
+
+/// Sends the token to the reader of the `Authorization` header.
+fn credentials(token: &str) -> Result<BearerToken, CredentialsError> {
+    let header = HeaderValue::from_bytes(format!("Bearer {token}").as_bytes());
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        AUTHORIZATION,
+        header.map_err(|_| CredentialsError::NoToken)?,
+    );
+    let found = BearerToken::find(&headers, &Uri::default())?;
+    found.ok_or(CredentialsError::Unusable)
+}
+
+/// Verifies with the keys that are there, and once more when a fetch has brought others.
+async fn verify(verifier: &Verifier, token: &str) -> Result<Arc<Verified>, Verdict> {
+    let fetch = loop {
+        let missing = match verifier.verify(token, verifier.now()) {
+            Err(VerifyError::UnknownKey(missing)) => missing,
+            judged => return as_bearer(judged),
+        };
+        match verifier.wish_for(missing) {
+            Wish::Arrived => {}
+            Wish::Denied => return Err(Verdict::Refused(VerifyError::UnknownKey(missing))),
+            Wish::Failing(_) => return Err(Verdict::KeysUnavailable),
+            Wish::Fetching(fetch) => break fetch,
+        }
+    };
+    match fetch.brought_keys().await {
+        true => as_bearer(verifier.verify(token, verifier.now())),
+        false => Err(Verdict::KeysUnavailable),
+    }
+}
+
+/// A token that is bound to its sender is no bearer token.
+fn as_bearer(judged: Result<Arc<Verified>, VerifyError>) -> Result<Arc<Verified>, Verdict> {
+    match judged {
+        Ok(token) if token.is_sender_constrained() => Err(Verdict::Refused(VerifyError::Bound)),
+        Ok(token) => Ok(token),
+        Err(error) => Err(Verdict::Refused(error)),
+    }
+}

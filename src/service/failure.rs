@@ -1,0 +1,83 @@
+//! Why the program ends without having done its work, and its exit code.
+
+use std::io;
+use std::process::ExitCode;
+
+use super::settings::SettingsError;
+#[cfg(feature = "dev-issuer")]
+use crate::keys::fetch::FetchError;
+
+/// Why the program ends without having done its work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(
+        "{host}:{port} cannot be listened on (server.host and server.port, variables HOST and PORT): {error}"
+    )]
+    Bind {
+        host: String,
+        port: u16,
+        error: io::Error,
+    },
+    #[cfg(feature = "dev-issuer")]
+    #[error(
+        "port {port} cannot be listened on by the development issuer (dev_issuer.port, variable APP__DEV_ISSUER__PORT): {error}"
+    )]
+    BindDevIssuer { port: u16, error: io::Error },
+    #[error("the token cannot be read from standard input: {0}")]
+    Input(io::Error),
+    #[cfg(feature = "dev-issuer")]
+    #[error(transparent)]
+    Issuer(#[from] crate::issuer::IssuerError),
+    #[error("not every issuer's keys are reached")]
+    KeysNotReached,
+    #[error("keys are required at the start (auth.startup) and did not come: {reasons}")]
+    NoKeys { reasons: String },
+    #[error(
+        "the development issuer's port is chosen at every start (dev_issuer.port is 0), so it is not known here: name one"
+    )]
+    NoPort,
+    #[error("there is no such route; the routes are {0}")]
+    NoSuchRoute(String),
+    #[error("the output cannot be written: {0}")]
+    Output(io::Error),
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error("the system gave no thread or event queue: {0}")]
+    System(#[from] io::Error),
+    #[cfg(feature = "dev-issuer")]
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error("the token is refused")]
+    TokenRefused,
+}
+
+impl Failure {
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Input(_) | Self::NoPort | Self::NoSuchRoute(_) | Self::Settings(_) => {
+                ExitCode::from(2)
+            }
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Why there is no token.
+#[cfg(feature = "dev-issuer")]
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TokenError {
+    #[error(
+        "tokens come from the development issuer, which is off: the settings name another issuer or disable it"
+    )]
+    NoDevIssuer,
+    #[error("the development issuer refuses: {0}")]
+    Refused(String),
+    #[error(
+        "the development issuer does not answer on port {port} ({error}); start the service first, with `cargo run`"
+    )]
+    Unreachable { port: u16, error: FetchError },
+    #[error(
+        "the answer is not that of the development issuer; does another program listen on its port?"
+    )]
+    Unreadable,
+}

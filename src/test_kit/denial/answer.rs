@@ -1,0 +1,124 @@
+//! What a route answers, beside what it must answer.
+
+use std::fmt;
+
+use actix_web::body::{self, MessageBody};
+use actix_web::dev::ServiceResponse;
+use actix_web::http::header::WWW_AUTHENTICATE;
+use actix_web::{HttpResponse, ResponseError};
+use serde_json::Value;
+
+use crate::rejection::Rejection;
+
+/// The parts of a response that a refusal is known by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    status: u16,
+    challenge: Option<String>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// A status, the first `WWW-Authenticate` header if there is any, and the body.
+    #[must_use]
+    pub fn new(status: u16, challenge: Option<&str>, body: impl Into<Vec<u8>>) -> Self {
+        Self {
+            status,
+            challenge: challenge.map(str::to_owned),
+            body: body.into(),
+        }
+    }
+
+    /// The answer of an app of `actix_web::test`.
+    pub async fn of<B: MessageBody>(response: ServiceResponse<B>) -> Self {
+        Self::of_response(response.into_parts().1).await
+    }
+
+    async fn of_response<B: MessageBody>(response: HttpResponse<B>) -> Self {
+        let status = response.status().as_u16();
+        let challenge = response.headers().get(WWW_AUTHENTICATE);
+        let challenge =
+            challenge.map(|header| String::from_utf8_lossy(header.as_bytes()).into_owned());
+        let body = body::to_bytes(response.into_body()).await;
+        Self {
+            status,
+            challenge,
+            // A body that breaks off is none, and no refusal.
+            body: body.map(|bytes| bytes.to_vec()).unwrap_or_default(),
+        }
+    }
+
+    /// Whether the caller was let in: anything but an error.
+    pub(super) fn lets_in(&self) -> bool {
+        self.status < 400
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        self.challenge
+            .iter()
+            .try_for_each(|challenge| write!(f, " {challenge}"))
+    }
+}
+
+/// The refusals that would do, the most likely first.
+#[derive(Clone, Debug)]
+pub(super) struct Expected(Vec<Refusal>);
+
+#[derive(Clone, Debug)]
+struct Refusal {
+    status: u16,
+    challenge: Option<String>,
+    detail: Option<Value>,
+}
+
+impl Expected {
+    pub(super) fn any_of(rejections: &[Rejection]) -> Self {
+        Self(rejections.iter().map(Refusal::of).collect())
+    }
+
+    /// Whether the answer is one of the refusals: its status, its challenge, and a body that says the same.
+    pub(super) fn is(&self, answer: &Answer) -> bool {
+        let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        self.0.iter().any(|refusal| {
+            refusal.status == answer.status
+                && refusal.challenge == answer.challenge
+                && body.get("status") == Some(&refusal.status.into())
+                && body.get("detail") == refusal.detail.as_ref()
+        })
+    }
+}
+
+impl Refusal {
+    fn of(rejection: &Rejection) -> Self {
+        let response = rejection.error_response();
+        let challenge = response.headers().get(WWW_AUTHENTICATE);
+        let challenge = challenge.and_then(|header| header.to_str().ok());
+        Self {
+            status: response.status().as_u16(),
+            challenge: challenge.map(str::to_owned),
+            detail: detail(response),
+        }
+    }
+}
+
+fn detail(response: HttpResponse) -> Option<Value> {
+    let bytes = response.into_body().try_into_bytes().ok()?;
+    let body: Value = serde_json::from_slice(&bytes).ok()?;
+    body.get("detail").cloned()
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(refusal) = self.0.first() else {
+            return Ok(());
+        };
+        write!(f, "{}", refusal.status)?;
+        refusal
+            .challenge
+            .iter()
+            .try_for_each(|challenge| write!(f, " {challenge}"))
+    }
+}

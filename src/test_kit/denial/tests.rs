@@ -1,0 +1,199 @@
+//! The matrix denies what is right and finds what is not.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use actix_web::test::{call_service, init_service};
+use actix_web::{App, web};
+use serde::Deserialize;
+
+use super::*;
+use crate::access::table::{get, post};
+use crate::test_kit::{Algorithm, TestClock, TestIssuer};
+use crate::verify::clock::Clock;
+use crate::{
+    AnyOf, AuthenticatedUser, Claim, Issuer, MaybeUser, Public, Scoped, Verifier, claim, scope,
+};
+
+scope!(Read = "read");
+scope!(Write = "write");
+claim!(Staff = "staff" equals true);
+
+#[derive(Deserialize)]
+struct Own {
+    #[expect(dead_code, reason = "only its being there is asked for")]
+    org: String,
+}
+
+type Runs = web::Data<AtomicUsize>;
+
+async fn public(_: Public) -> &'static str {
+    "let in"
+}
+async fn user(_: AuthenticatedUser, runs: Runs) -> &'static str {
+    ran(&runs)
+}
+async fn own(_: AuthenticatedUser<Own>, runs: Runs) -> &'static str {
+    ran(&runs)
+}
+async fn maybe(_: MaybeUser<Scoped<Read>>, runs: Runs) -> &'static str {
+    ran(&runs)
+}
+async fn read(_: Scoped<Read>, runs: Runs) -> &'static str {
+    ran(&runs)
+}
+async fn both(_: Scoped<(Read, Write)>, runs: Runs) -> &'static str {
+    ran(&runs)
+}
+async fn nested(_: Scoped<Write, Scoped<Read>>, runs: Runs) -> &'static str {
+    ran(&runs)
+}
+async fn either(_: Claim<Staff, Scoped<AnyOf<(Read, Write)>>>, runs: Runs) -> &'static str {
+    ran(&runs)
+}
+
+fn ran(runs: &Runs) -> &'static str {
+    runs.fetch_add(1, Ordering::Relaxed);
+    "let in"
+}
+
+fn api() -> Api {
+    Api::new("/api")
+        .route("/public", get(public))
+        .route("/user", get(user))
+        .route("/user", post(own))
+        .route("/maybe", get(maybe))
+        .route("/items/{id}", get(read))
+        .route(r"/pages/{year:\d{4}}", get(both))
+        .route("/nested", get(nested))
+        .route("/either", get(either))
+}
+
+fn verifier(issuer: &TestIssuer, clock: Clock) -> Verifier {
+    let trusted = Issuer::discover(issuer.url()).audience(issuer.audience());
+    let builder = Verifier::builder().clock(clock);
+    builder.start([trusted.build().unwrap()]).unwrap()
+}
+
+/// The report on `api`, and how often a handler of it ran.
+async fn tried(matrix: &DenialMatrix, served: Api, verifier: Verifier) -> (DenialReport, usize) {
+    let runs = Runs::new(AtomicUsize::new(0));
+    let app = App::new().app_data(runs.clone());
+    let app = init_service(app.service(served.verified_by(verifier))).await;
+    let call = async |request: TestRequest| call_service(&app, request.to_request()).await;
+    let report = matrix.try_app(&api(), call).await;
+    (report, runs.load(Ordering::Relaxed))
+}
+
+#[actix_web::test]
+async fn routes_that_say_who_may_call_them_deny_everybody_else() {
+    for algorithm in [Algorithm::Es256, Algorithm::Rs256] {
+        let issuer = TestIssuer::start_with(algorithm);
+        let token = issuer.token().claim("org", "x").claim("staff", true);
+        let matrix = DenialMatrix::new(&issuer)
+            .token(token)
+            .parameter("year", "2024");
+        let verifier = verifier(&issuer, Clock::default());
+        let (report, runs) = tried(&matrix, api(), verifier).await;
+        report.assert_denied();
+        assert_eq!(runs, 0);
+        // Ten ways on each of seven routes, nine on the one that needs no token; scopes on five.
+        assert_eq!(report.tried().len(), 10 * 7 - 1 + 5, "{report}");
+    }
+}
+
+#[actix_web::test]
+async fn a_token_that_no_rule_lets_in_is_no_proof_that_scopes_are_asked_for() {
+    let issuer = TestIssuer::start_with(Algorithm::Es256);
+    let matrix = DenialMatrix::new(&issuer).parameter("year", "24");
+    let (report, _) = tried(&matrix, api(), verifier(&issuer, Clock::default())).await;
+    let other: Vec<_> = report
+        .tried()
+        .iter()
+        .filter(|tried| tried.outcome != Outcome::Denied)
+        .map(|tried| (tried.route.as_str(), tried.outcome))
+        .collect();
+    assert!(
+        other
+            .iter()
+            .all(|tried| *tried == ("GET /api/pages/24", Outcome::Other)),
+        "{report}"
+    );
+    assert_eq!(other.len(), 11);
+}
+
+#[actix_web::test]
+async fn the_time_is_the_one_of_the_verifiers_clock() {
+    let issuer = TestIssuer::start_with(Algorithm::Es256);
+    let clock = TestClock::at(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000));
+    let told = clock.clone();
+    let verifier = verifier(&issuer, Clock::new(move || told.now()));
+    let matrix = DenialMatrix::new(&issuer)
+        .at(clock.now())
+        .parameter("year", "2024");
+    let (report, _) = tried(&matrix, api(), verifier).await;
+    report.assert_denied();
+}
+
+#[actix_web::test]
+async fn an_issuer_without_a_public_key_is_tried_without_it() {
+    let issuer = TestIssuer::start_with(Algorithm::Hs256);
+    let tries = DenialMatrix::new(&issuer).tries(&api());
+    assert!(tries.iter().any(|tried| tried.way() == Way::ForeignKey));
+    assert!(
+        tries
+            .iter()
+            .all(|tried| tried.way() != Way::PublicKeyAsSecret)
+    );
+}
+
+#[actix_web::test]
+async fn a_hole_is_found_and_shown() {
+    let issuer = TestIssuer::start_with(Algorithm::Es256);
+    let open = Api::new("/api").route("/user", get(public));
+    let (report, _) = tried(
+        &DenialMatrix::new(&issuer),
+        open,
+        verifier(&issuer, Clock::default()),
+    )
+    .await;
+    let outcome = |route: &str| {
+        let of_route = report.tried().iter().filter(|tried| tried.route == route);
+        of_route.map(|tried| tried.outcome).collect::<Vec<_>>()
+    };
+    assert_eq!(outcome("GET /api/user"), [Outcome::LetIn; 10]);
+    assert_eq!(outcome("GET /api/maybe"), [Outcome::Other; 10]);
+    assert!(!report.all_denied());
+    let table = report.to_string();
+    let shown =
+        "GET /api/user\n  LET IN  no token                  200, not 401 Bearer realm=\"api\"\n";
+    assert!(table.contains(shown), "{table}");
+    let panic = std::panic::catch_unwind(|| report.assert_denied()).unwrap_err();
+    assert!(panic.downcast_ref::<String>().unwrap().ends_with(&table));
+}
+
+#[actix_web::test]
+async fn a_handler_that_answers_as_a_refusal_would_is_found_by_its_body() {
+    let issuer = TestIssuer::start_with(Algorithm::Es256);
+    let api = Api::new("").route("/", get(user));
+    let answer =
+        |challenge: &'static str, body: &'static str| Answer::new(401, Some(challenge), body);
+    let right =
+        r#"{"status":401,"detail":"An access token is needed; send it as Authorization: Bearer."}"#;
+    let cases = [
+        (answer(r#"Bearer realm="api""#, right), Outcome::Denied),
+        (answer(r#"Bearer realm="api""#, ""), Outcome::Other),
+        (
+            answer(r#"Bearer realm="api""#, r#"{"status":401}"#),
+            Outcome::Other,
+        ),
+        (answer("Bearer", right), Outcome::Other),
+    ];
+    for (answer, outcome) in cases {
+        let send = async |tried: &Try| match tried.authorization() {
+            None => answer.clone(),
+            Some(_) => Answer::new(200, None, ""),
+        };
+        let report = DenialMatrix::new(&issuer).try_server(&api, send).await;
+        assert_eq!(report.tried()[0].outcome, outcome, "{report}");
+    }
+}

@@ -1,0 +1,155 @@
+//! The ways not to be let in, and the answer to each.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::DenialMatrix;
+use super::answer::Expected;
+use crate::access::{CallerNeed, Requirement};
+use crate::jose::sign::SigningKey;
+use crate::jose::{Algorithm, CompactError};
+use crate::rejection::Rejection;
+use crate::test_kit::shared;
+use crate::verify::VerifyError;
+
+/// One way not to be let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Way {
+    /// No `Authorization` header; not tried where a route may be called without one.
+    NoToken,
+    /// A word that is no JWT.
+    Garbage,
+    /// `exp` an hour ago.
+    Expired,
+    /// `nbf` in an hour.
+    NotYetValid,
+    /// `iss` of an issuer that nobody trusts.
+    ForeignIssuer,
+    /// `aud` of another API.
+    ForeignAudience,
+    /// Signed by another key under the name of the issuer's.
+    ForeignKey,
+    /// Not signed at all: `alg` is `none`.
+    Unsigned,
+    /// Signed HS256 with the issuer's public key for a secret.
+    PublicKeyAsSecret,
+    /// An ID token instead of an access token.
+    IdToken,
+    /// A good token without any scope; tried where the route asks for scopes.
+    MissingScope,
+}
+
+impl Way {
+    /// Every way, in the order in which they are tried.
+    pub const ALL: [Self; 11] = [
+        Self::NoToken,
+        Self::Garbage,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::ForeignIssuer,
+        Self::ForeignAudience,
+        Self::ForeignKey,
+        Self::Unsigned,
+        Self::PublicKeyAsSecret,
+        Self::IdToken,
+        Self::MissingScope,
+    ];
+
+    /// The answer of a route that asks for `requirement`; `None` where the way is open.
+    pub(super) fn expected(self, requirement: &Requirement) -> Option<Expected> {
+        let needed = match requirement.caller {
+            CallerNeed::Anybody => return None,
+            CallerNeed::Optional => self != Self::NoToken,
+            CallerNeed::Token => true,
+        };
+        let rejections = needed.then(|| self.rejections(requirement))??;
+        Some(Expected::any_of(&rejections))
+    }
+
+    /// The refusals that would do; `None` where the route does not ask for what is missing.
+    fn rejections(self, requirement: &Requirement) -> Option<Vec<Rejection>> {
+        let error = match self {
+            Self::NoToken => return Some(vec![Rejection::no_credentials()]),
+            Self::Garbage => VerifyError::Form(CompactError::Segments),
+            Self::Expired => VerifyError::Expired {
+                ago: Duration::ZERO,
+            },
+            Self::NotYetValid => VerifyError::NotYetValid,
+            Self::ForeignIssuer => VerifyError::UnknownIssuer,
+            Self::ForeignAudience => VerifyError::OtherAudience,
+            Self::ForeignKey => VerifyError::Signature,
+            Self::Unsigned => VerifyError::UnknownAlgorithm,
+            Self::PublicKeyAsSecret => VerifyError::OtherAlgorithm,
+            Self::IdToken => VerifyError::IdToken,
+            Self::MissingScope => return insufficient(requirement),
+        };
+        Some(vec![error.into()])
+    }
+
+    /// The `Authorization` header; `None` where the issuer's key does not allow the way.
+    pub(super) fn authorization(self, matrix: &DenialMatrix) -> Option<Option<String>> {
+        let (good, key) = (matrix.good(), &matrix.key);
+        let token = match self {
+            Self::NoToken => return Some(None),
+            Self::Garbage => "not-a-token".to_owned(),
+            Self::Expired => good.expires_at(matrix.issued_at.checked_sub(HOUR)?).build(),
+            Self::NotYetValid => {
+                let later = matrix.issued_at.checked_add(HOUR)?;
+                let since_1970 = later.duration_since(std::time::UNIX_EPOCH).ok()?;
+                good.claim("nbf", since_1970.as_secs()).build()
+            }
+            Self::ForeignIssuer => good.claim("iss", "https://stranger.test/").build(),
+            Self::ForeignAudience => good.claim("aud", "https://stranger.test/").build(),
+            Self::ForeignKey => {
+                let foreign = shared(key.algorithm()).with_kid(key.kid());
+                good.signed_by(&foreign).build()
+            }
+            Self::Unsigned => good.header("alg", "none").raw_signature([]).build(),
+            Self::PublicKeyAsSecret => {
+                let public = key.public_jwk()?.to_string();
+                let forged = SigningKey::from_secret(&public, Algorithm::Hs256);
+                good.signed_by(&forged.with_kid(key.kid())).build()
+            }
+            Self::IdToken => {
+                let marked = good.claim("nonce", "n").claim("at_hash", "h");
+                marked.header("typ", "JWT").without("scope").build()
+            }
+            Self::MissingScope => good.without("scope").without("scp").build(),
+        };
+        Some(Some(format!("Bearer {token}")))
+    }
+}
+
+/// Of access types inside one another, the innermost refuses first and names its own scopes alone: a
+/// beginning of the first way.
+fn insufficient(requirement: &Requirement) -> Option<Vec<Rejection>> {
+    let first = requirement.scopes.first()?;
+    let beginnings = (1..=first.len())
+        .rev()
+        .filter_map(|length| first.get(..length));
+    let refusals = beginnings.map(|beginning| Rejection::InsufficientScope {
+        alternatives: vec![beginning.to_vec()],
+    });
+    Some(refusals.collect())
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::NoToken => "no token",
+            Self::Garbage => "garbage",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not yet valid",
+            Self::ForeignIssuer => "foreign issuer",
+            Self::ForeignAudience => "foreign audience",
+            Self::ForeignKey => "foreign key",
+            Self::Unsigned => "alg none",
+            Self::PublicKeyAsSecret => "HS256 with the public key",
+            Self::IdToken => "ID token",
+            Self::MissingScope => "missing scope",
+        })
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);

@@ -1,0 +1,242 @@
+//! The commands as a script sees them: what they print, and how they exit.
+
+#![cfg(all(feature = "service", feature = "test-kit"))]
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use actix_resource_server::test_kit::{Algorithm, Document, Fault, TestIssuer};
+use serde_json::Value;
+
+/// Runs the program with these variables and nothing else, and gives it `input`.
+fn run(arguments: &[&str], variables: &[(&str, &str)], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_actix-resource-server"))
+        .args(arguments)
+        .current_dir(env!("CARGO_TARGET_TMPDIR"))
+        .env_clear()
+        .envs(variables.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A program that does not read its input may have gone already.
+    child.stdin.take().unwrap().write_all(input.as_bytes()).ok();
+    child.wait_with_output().unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
+}
+
+fn error(output: &Output) -> &str {
+    let text = std::str::from_utf8(&output.stderr).unwrap();
+    text.strip_prefix("actix-resource-server: ").unwrap_or(text)
+}
+
+fn issuer() -> TestIssuer {
+    TestIssuer::start_with(Algorithm::Es256)
+}
+
+fn trusting(issuer: &TestIssuer) -> [(&str, &str); 2] {
+    [
+        ("ISSUER_BASE_URL", issuer.url()),
+        ("AUDIENCE", issuer.audience()),
+    ]
+}
+
+const NOWHERE: [(&str, &str); 3] = [
+    ("ISSUER_BASE_URL", "http://127.0.0.1:9/"),
+    ("AUDIENCE", "api"),
+    ("APP__AUTH__TIMEOUT_DURATION", "100ms"),
+];
+
+#[test]
+fn routes_are_listed_whatever_the_settings_are() {
+    let listed = run(&["routes"], &[("PORT", "x")], "");
+    let text = String::from_utf8(listed.stdout).unwrap();
+    assert_eq!(listed.status.code(), Some(0));
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 7, "{text}");
+    assert!(lines[0].starts_with("METHOD  PATH"), "{text}");
+    assert!(
+        lines[3].starts_with("GET     /api/private-scoped  a token with read:messages"),
+        "{text}"
+    );
+    let listed = run(&["routes", "--json"], &[], "");
+    assert_eq!(json(&listed)[1]["path"], "/api/private");
+}
+
+#[test]
+fn a_check_of_good_settings_says_where_they_come_from_and_that_keys_are_reached() {
+    let issuer = issuer();
+    let secret = [("PORT", "4000"), ("APP__LOG__FORMAT", "json")];
+    let variables = [trusting(&issuer), secret].concat();
+    let checked = run(&["check", "--json"], &variables, "");
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+    let report = json(&checked);
+    assert_eq!(report["ok"], true);
+    assert_eq!(report["issuers"][0]["keys"], "reached");
+    let setting = |key: &str| {
+        let settings = report["settings"].as_array().unwrap();
+        let found = settings
+            .iter()
+            .find(|setting| setting["key"] == key)
+            .unwrap();
+        (found["value"].clone(), found["layer"].clone())
+    };
+    assert_eq!(
+        setting("server.port"),
+        ("4000".into(), "variable PORT".into())
+    );
+    assert_eq!(
+        setting("server.host"),
+        ("127.0.0.1".into(), "default".into())
+    );
+    assert_eq!(setting("auth.issuer"), (Value::Null, "default".into()));
+    let text = run(&["check"], &variables, "").stdout;
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("log.format"), "{text}");
+    let reached = format!(
+        "  {} (audience {}): its keys are reached\n",
+        issuer.url(),
+        issuer.audience()
+    );
+    assert!(text.contains(&reached), "{text}");
+}
+
+#[test]
+fn a_check_shows_no_secret() {
+    let secret = "hush".repeat(8);
+    let variables = [
+        ("ISSUER", "a"),
+        ("AUDIENCE", "b"),
+        ("SECRET", &*secret),
+        ("TOKEN_SIGNING_ALG", "HS256"),
+    ];
+    for arguments in [&["check"][..], &["check", "--json"]] {
+        let checked = run(arguments, &variables, "");
+        assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+        let text = String::from_utf8(checked.stdout).unwrap();
+        assert!(
+            !text.contains("hush") && text.contains("(not shown)"),
+            "{text}"
+        );
+        assert!(text.contains("configured"), "{text}");
+    }
+}
+
+#[test]
+fn a_check_without_keys_is_told_from_one_with_wrong_settings() {
+    let unreached = run(&["check", "--json"], &NOWHERE, "");
+    assert_eq!(unreached.status.code(), Some(1));
+    assert_eq!(error(&unreached), "not every issuer's keys are reached\n");
+    let issuer = json(&unreached)["issuers"][0].clone();
+    assert_eq!(issuer["keys"], "not_reached");
+    assert!(
+        issuer["reason"]
+            .as_str()
+            .unwrap()
+            .contains("could not be fetched"),
+        "{issuer}"
+    );
+    let wrong = run(&["check"], &[("PORT", "x")], "");
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(
+        error(&wrong).starts_with("server.port (variable PORT): "),
+        "{wrong:?}"
+    );
+}
+
+#[cfg(feature = "dev-issuer")]
+#[test]
+fn a_check_of_the_development_issuer_says_so() {
+    let checked = run(&["check"], &[("APP__DEV_ISSUER__PORT", "0")], "");
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+    let text = String::from_utf8(checked.stdout).unwrap();
+    assert!(text.contains("This is the development issuer"), "{text}");
+    let unknown = run(&["explain", "x"], &[("APP__DEV_ISSUER__PORT", "0")], "");
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(
+        error(&unknown).starts_with("the development issuer's port is chosen"),
+        "{unknown:?}"
+    );
+}
+
+#[test]
+fn a_token_is_explained_from_an_argument_or_from_standard_input() {
+    let issuer = issuer();
+    let token = issuer.token().build();
+    let scoped = issuer.token().scope("read:messages").build();
+    let route = "GET /api/private-scoped";
+    let bearer = format!("Bearer {token}");
+    let cases: [(&[&str], &str, i32, Option<&str>); 6] = [
+        (&["--json", &token], "", 0, None),
+        (&["--json", &bearer], "", 0, None),
+        (&["--json", "-"], &format!("{token}\n"), 0, None),
+        (&["--json", "-", "--route", route], &scoped, 0, None),
+        (
+            &["--json", "-", "--route", route],
+            &token,
+            1,
+            Some("insufficient_scope"),
+        ),
+        (&["--json", "-"], "", 1, Some("no_token")),
+    ];
+    for (arguments, input, code, cause) in cases {
+        let explained = run(
+            &[&["explain"], arguments].concat(),
+            &trusting(&issuer),
+            input,
+        );
+        assert_eq!(explained.status.code(), Some(code), "{explained:?}");
+        let report = json(&explained);
+        assert_eq!(report["accepted"], code == 0);
+        assert_eq!(report["code"].as_str(), cause);
+        assert_eq!(
+            error(&explained),
+            ["", "the token is refused\n"][usize::from(code == 1)]
+        );
+    }
+}
+
+#[test]
+fn arguments_that_cannot_be_used_are_told_from_tokens_that_are_refused() {
+    let issuer = issuer();
+    let variables = trusting(&issuer);
+    for arguments in [
+        &["explain"][..],
+        &["explain", "a", "--route", "GET /nowhere"],
+        &["explain", "a", "b"],
+    ] {
+        let refused = run(arguments, &variables, "");
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+        assert!(refused.stdout.is_empty() && !refused.stderr.is_empty());
+    }
+}
+
+#[test]
+fn a_token_whose_issuer_fails_is_not_blamed() {
+    let issuer = issuer();
+    issuer.set_fault(Document::Jwks, Some(Fault::status(500)));
+    let token = issuer.token().build();
+    let explained = run(&["explain", "-", "--json"], &trusting(&issuer), &token);
+    assert_eq!(explained.status.code(), Some(1));
+    let report = json(&explained);
+    assert_eq!(report["code"], "keys_unavailable");
+    assert_eq!(report["answer"]["status"], 503);
+}
+
+#[test]
+fn every_command_has_help() {
+    for (command, words) in [
+        ("routes", "--json"),
+        ("check", "Exit code"),
+        ("explain", "Exit code"),
+    ] {
+        let help = run(&[command, "--help"], &[("PORT", "x")], "");
+        assert_eq!(help.status.code(), Some(0));
+        let text = String::from_utf8(help.stdout).unwrap();
+        assert!(text.contains(words), "{text}");
+    }
+}
