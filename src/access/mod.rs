@@ -6,6 +6,7 @@
 pub mod authenticated;
 mod caller;
 mod claim;
+pub mod endpoint;
 pub mod first;
 pub mod granting;
 mod maybe;

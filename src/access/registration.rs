@@ -7,7 +7,7 @@ use actix_web::dev::ResourceDef;
 use actix_web::http::Method;
 use actix_web::{Resource, guard, web};
 
-use super::table::Endpoint;
+use super::endpoint::Endpoint;
 use crate::rejection::problem;
 
 /// The resources of these routes, in the order in which they are to be asked.

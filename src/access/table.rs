@@ -7,11 +7,12 @@ use std::fmt;
 
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::http::Method;
-use actix_web::{Route, web};
+use actix_web::web;
 
-use super::first::{AccessFirst, AnyHandler};
+use super::Requirement;
+use super::endpoint::Endpoint;
+pub use super::endpoint::{delete, get, patch, post, put};
 use super::registration::resources;
-use super::{Access, Requirement, protected};
 use crate::rejection::problem;
 use crate::verify::Verifier;
 
@@ -145,97 +146,4 @@ pub struct Row<'a> {
     pub handler: &'static str,
     /// What the route is for, where that was said.
     pub summary: Option<&'static str>,
-}
-
-/// One method of one path, with its handler.
-pub struct Endpoint {
-    pub(super) method: Method,
-    requirement: Requirement,
-    handler: &'static str,
-    summary: Option<&'static str>,
-    pub(super) route: Route,
-    /// A `GET` answers `HEAD` too.
-    pub(super) head: Option<Route>,
-}
-
-impl Endpoint {
-    /// Says in a few words what the route is for.
-    #[must_use]
-    pub fn summary(mut self, summary: &'static str) -> Self {
-        self.summary = Some(summary);
-        self
-    }
-
-    fn new<F, T>(method: Method, handler: F) -> Self
-    where
-        F: AnyHandler<T>,
-        T: AccessFirst,
-    {
-        let head = (method == Method::GET).then(|| {
-            Route::new()
-                .method(Method::HEAD)
-                .to(protected(handler.clone()))
-        });
-        Self {
-            requirement: T::First::requirement(),
-            handler: std::any::type_name::<F>(),
-            summary: None,
-            route: Route::new().method(method.clone()).to(protected(handler)),
-            head,
-            method,
-        }
-    }
-}
-
-impl fmt::Debug for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.method, self.handler, self.requirement)
-    }
-}
-
-/// `GET`, and with it `HEAD`.
-///
-/// The handler's first argument must be an [`Access`] type, here and in all the functions beside this one.
-pub fn get<F, T>(handler: F) -> Endpoint
-where
-    F: AnyHandler<T>,
-    T: AccessFirst,
-{
-    Endpoint::new(Method::GET, handler)
-}
-
-/// `POST`.
-pub fn post<F, T>(handler: F) -> Endpoint
-where
-    F: AnyHandler<T>,
-    T: AccessFirst,
-{
-    Endpoint::new(Method::POST, handler)
-}
-
-/// `PUT`.
-pub fn put<F, T>(handler: F) -> Endpoint
-where
-    F: AnyHandler<T>,
-    T: AccessFirst,
-{
-    Endpoint::new(Method::PUT, handler)
-}
-
-/// `PATCH`.
-pub fn patch<F, T>(handler: F) -> Endpoint
-where
-    F: AnyHandler<T>,
-    T: AccessFirst,
-{
-    Endpoint::new(Method::PATCH, handler)
-}
-
-/// `DELETE`.
-pub fn delete<F, T>(handler: F) -> Endpoint
-where
-    F: AnyHandler<T>,
-    T: AccessFirst,
-{
-    Endpoint::new(Method::DELETE, handler)
 }

@@ -1,8 +1,11 @@
 //! The clients that a developer can be, and how they say which one they are.
 
+use std::borrow::Cow;
+
 use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, Header};
 use actix_web_httpauth::headers::authorization::{Authorization, Basic};
+use url::form_urlencoded;
 
 use super::parameters::Parameters;
 use super::refusal::Refusal;
@@ -37,7 +40,7 @@ pub(super) const CLIENTS: [Client; 4] = [
 /// All scopes that anybody is granted.
 pub(super) const SCOPES: [&str; 2] = [READ, WRITE];
 
-const READ: &str = "read:messages";
+pub(super) const READ: &str = "read:messages";
 const WRITE: &str = "write:messages";
 
 impl Client {
@@ -72,12 +75,35 @@ impl Client {
             .password()
             .filter(|secret| !secret.is_empty())
             .ok_or(unknown)?;
-        Self::find(basic.user_id()).ok_or(unknown)
+        Self::find(&decoded(basic.user_id())).ok_or(unknown)
     }
 
     fn find(id: &str) -> Option<&'static Self> {
         const { &CLIENTS }.iter().find(|client| client.id == id)
     }
+}
+
+/// The `client_id` of a request that anybody may make: what it acts on is bound to the client, and
+/// a secret that is sent all the same is not looked at.
+///
+/// # Errors
+/// [`Refusal::NoClientId`]; [`Refusal::UnknownClient`] for a header that is not `Basic`.
+pub(super) fn public_id(request: &HttpRequest, parameters: &Parameters) -> Result<String, Refusal> {
+    if let Some(id) = parameters.find("client_id") {
+        return Ok(id.to_owned());
+    }
+    if !request.headers().contains_key(AUTHORIZATION) {
+        return Err(Refusal::NoClientId);
+    }
+    let basic = Authorization::<Basic>::parse(request);
+    let basic = basic.map_err(|_| Refusal::UnknownClient { header_tried: true })?;
+    Ok(decoded(basic.as_ref().user_id()).into_owned())
+}
+
+/// Undoes the form encoding that RFC 6749 §2.3.1 wants inside of `Basic`.
+fn decoded(id: &str) -> Cow<'_, str> {
+    let pair = form_urlencoded::parse(id.as_bytes()).next();
+    pair.map(|(id, _)| id).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -113,6 +139,8 @@ mod tests {
                 Ok(client.id)
             );
         }
+        let encoded = basic("demo%2Dread:x");
+        assert_eq!(by_header(&encoded, ""), Ok("demo-read"));
     }
 
     #[test]
@@ -147,5 +175,29 @@ mod tests {
     fn two_secrets_are_one_too_many() {
         let both = by_header(&basic("demo:x"), "client_id=demo&client_secret=x");
         assert_eq!(both, Err(Refusal::TwoCredentials));
+    }
+
+    #[test]
+    fn a_public_client_says_its_name_in_the_body_or_in_the_header() {
+        let cases = [
+            ("client_id=any+thing", None, Ok("any thing")),
+            ("client_id=body", Some(basic("header:x")), Ok("body")),
+            ("", Some(basic("my%2Fapp:x")), Ok("my/app")),
+            ("", None, Err(Refusal::NoClientId)),
+            (
+                "",
+                Some("Bearer x".to_owned()),
+                Err(Refusal::UnknownClient { header_tried: true }),
+            ),
+        ];
+        for (body, header, expected) in cases {
+            let parameters = Parameters::parse("", body.as_bytes()).unwrap();
+            let mut request = TestRequest::default();
+            if let Some(header) = header {
+                request = request.insert_header((AUTHORIZATION, header));
+            }
+            let id = public_id(&request.to_http_request(), &parameters);
+            assert_eq!(id, expected.map(str::to_owned), "{body}");
+        }
     }
 }

@@ -8,19 +8,18 @@ use crate::jose::sign::SigningKey;
 use crate::test_kit::TokenBuilder;
 
 use super::Provider;
-use super::clients::Client;
 use super::parameters::Parameters;
 use super::refusal::Refusal;
 
-/// A decision to give a token; every grant type ends in one.
+/// A decision to give an access token; every grant type ends in one.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Grant {
-    pub(super) client: &'static Client,
+    pub(super) client: String,
     pub(super) subject: String,
     pub(super) scopes: Vec<&'static str>,
     pub(super) lifetime: Duration,
-    /// Auth0's name for how it came about, which its tokens carry as `gty`.
-    pub(super) kind: &'static str,
+    /// Auth0's name for how it came about, which its tokens carry as `gty` where no person is.
+    pub(super) kind: Option<&'static str>,
 }
 
 /// A token response (RFC 6749 §5.1).
@@ -31,27 +30,35 @@ pub(super) struct TokenAnswer {
     expires_in: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) id_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) refresh_token: Option<String>,
 }
 
 impl Grant {
     /// Signs an access token (RFC 9068 §2) for the one API, with the claims of Auth0's.
     pub(super) fn answer(&self, provider: &Provider, key: &SigningKey) -> TokenAnswer {
         let scope = (!self.scopes.is_empty()).then(|| self.scopes.join(" "));
-        let token = TokenBuilder::new(&provider.url, &provider.audience, key)
+        let mut token = TokenBuilder::new(&provider.url, &provider.audience, key)
+            .issued_at(provider.clock.now())
             .claim("sub", self.subject.as_str())
-            .claim("azp", self.client.id)
-            .claim("client_id", self.client.id)
-            .claim("gty", self.kind)
+            .claim("azp", self.client.as_str())
+            .claim("client_id", self.client.as_str())
             .expires_in(self.lifetime);
-        let token = match &scope {
-            Some(scope) => token.scope(scope),
-            None => token,
-        };
+        if let Some(kind) = self.kind {
+            token = token.claim("gty", kind);
+        }
+        if let Some(scope) = &scope {
+            token = token.scope(scope);
+        }
         TokenAnswer {
             access_token: token.build(),
             token_type: "Bearer",
             expires_in: self.lifetime.as_secs(),
             scope,
+            id_token: None,
+            refresh_token: None,
         }
     }
 }

@@ -3,8 +3,9 @@
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
+use super::people::IDENTITY_SCOPES;
 use super::refusal::Refusal;
-use super::{Provider, clients, token};
+use super::{Provider, authorize, clients, logout, revoke, token, userinfo};
 
 pub(super) const OPENID: &str = "/.well-known/openid-configuration";
 pub(super) const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
@@ -20,23 +21,43 @@ pub(super) async fn show_keys(provider: web::Data<Provider>) -> Result<HttpRespo
     Ok(HttpResponse::Ok().json(json!({ "keys": [jwk] })))
 }
 
-/// Members that would be empty are left out (RFC 8414 §3.2).
 fn metadata(provider: &Provider) -> Value {
+    let scopes: Vec<_> = IDENTITY_SCOPES.iter().chain(&clients::SCOPES).collect();
     json!({
         "issuer": provider.url,
+        "authorization_endpoint": provider.at(authorize::PATH),
         "token_endpoint": provider.at(token::PATH),
+        "userinfo_endpoint": provider.at(userinfo::PATH),
+        "revocation_endpoint": provider.at(revoke::PATH),
+        "end_session_endpoint": provider.at(logout::OPENID),
         "jwks_uri": provider.at(JWKS),
-        "grant_types_supported": [token::CLIENT_CREDENTIALS],
-        "scopes_supported": clients::SCOPES,
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "scopes_supported": scopes,
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "web_message"],
+        "grant_types_supported": token::GRANT_TYPES,
+        "code_challenge_methods_supported": ["S256"],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "token_endpoint_auth_methods_supported": AUTH_METHODS,
+        "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
+        "claims_supported": CLAIMS,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
     })
 }
 
-impl Provider {
-    /// The URL of one of its paths.
-    pub(super) fn at(&self, path: &str) -> String {
-        format!("{}{path}", self.url.trim_end_matches('/'))
-    }
-}
+const AUTH_METHODS: [&str; 3] = ["none", "client_secret_basic", "client_secret_post"];
+const CLAIMS: [&str; 11] = [
+    "aud",
+    "auth_time",
+    "email",
+    "email_verified",
+    "exp",
+    "iat",
+    "iss",
+    "name",
+    "nickname",
+    "nonce",
+    "sub",
+];

@@ -1,4 +1,5 @@
-//! Reads the parameters of a POST: a form, as OAuth has it, or a JSON object, as Auth0 allows.
+//! Reads parameters: of a query, or of a POST, which is a form, as OAuth has it, or a JSON object,
+//! as Auth0 allows.
 
 use std::collections::BTreeMap;
 
@@ -46,6 +47,24 @@ impl Parameters {
         }
     }
 
+    /// Reads those of a query that are `known`; whatever else is there is ignored, twice or not.
+    ///
+    /// # Errors
+    /// [`Refusal::QueryTooLong`]; [`Refusal::Repeated`] for a known name that comes twice.
+    pub(super) fn of_query(query: &str, known: &[&str]) -> Result<Self, Refusal> {
+        if query.len() > LONGEST_QUERY {
+            return Err(Refusal::QueryTooLong);
+        }
+        let mut parameters = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            if known.contains(&name.as_ref()) {
+                let added = parameters.add(name.into_owned(), value.into_owned());
+                added.map_err(|_| Refusal::Repeated)?;
+            }
+        }
+        Ok(parameters)
+    }
+
     /// The value of `name`, if it was sent.
     pub(super) fn find(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
@@ -85,6 +104,9 @@ impl<'de> Members<'de> for Parameters {
         self.add(name.to_owned(), value).map_err(A::Error::custom)
     }
 }
+
+/// Far more than an authorization request needs, in bytes; parts of it are remembered.
+const LONGEST_QUERY: usize = 8 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -134,6 +156,20 @@ mod tests {
         for (content_type, body) in cases {
             let read = Parameters::parse(content_type, body.as_bytes());
             assert_eq!(read, Err(Refusal::BodyMalformed), "{content_type} {body}");
+        }
+    }
+
+    #[test]
+    fn a_query_is_read_for_what_is_known() {
+        let long = format!("x={}", "a".repeat(LONGEST_QUERY));
+        let cases = [
+            ("a=b+c&n=7&other=1&other=2", Ok(two("n", "7"))),
+            ("n=7&a=b%20c&a=", Ok(two("n", "7"))),
+            ("a=b&a=b", Err(Refusal::Repeated)),
+            (&long, Err(Refusal::QueryTooLong)),
+        ];
+        for (query, expected) in cases {
+            assert_eq!(Parameters::of_query(query, &["a", "n"]), expected);
         }
     }
 }

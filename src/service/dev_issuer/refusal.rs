@@ -1,4 +1,5 @@
-//! Turns requests away as OAuth does (RFC 6749 §5.2): constant texts, nothing of the request.
+//! Turns requests away as OAuth does (RFC 6749 §4.1.2.1, §5.2): constant texts, nothing of the
+//! request.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, WWW_AUTHENTICATE};
@@ -12,17 +13,50 @@ pub(super) enum Refusal {
     BodyTooLarge,
     #[error("the body is neither a form nor a JSON object of texts and numbers, or repeats a name")]
     BodyMalformed,
+    #[error("code_challenge must be the base64url of a SHA-256 and code_challenge_method S256")]
+    Challenge,
+    #[error("the form is not one that this page gave to this browser; go back and reload it")]
+    ForeignForm,
+    #[error("unknown, used or expired authorization code")]
+    InvalidCode,
+    /// Auth0's words, which its SDK looks for.
+    #[error("unknown or invalid refresh token")]
+    InvalidRefreshToken,
     #[error("expires_in is a number of seconds from 1 to 604800")]
     Lifetime,
+    #[error("login required")]
+    LoginRequired,
+    #[error("max_age is a number of seconds")]
+    MaxAge,
     /// The methods that the path has.
     #[error("this path has another method")]
     MethodNotAllowed(&'static str),
+    #[error("client_id is missing")]
+    NoClientId,
     #[error("grant_type is missing")]
     NoGrantType,
     #[error("the signing key could not be made")]
     NoKey,
     #[error("there is nothing here")]
     NotFound,
+    #[error("token is missing")]
+    NoToken,
+    #[error("the development issuer answers to the names of this machine alone")]
+    OtherHost,
+    #[error("prompt none goes with no other")]
+    Prompt,
+    #[error("the query is longer than 8 KiB")]
+    QueryTooLong,
+    #[error("redirect_uri must be an http or https URL on loopback, without a fragment")]
+    RedirectUri,
+    #[error("a parameter comes twice")]
+    Repeated,
+    #[error("response_mode is query or web_message")]
+    ResponseMode,
+    #[error("response_type is code")]
+    ResponseType,
+    #[error("the page to return to must be an http or https URL on loopback, without a fragment")]
+    ReturnTo,
     #[error("the client was not granted that scope")]
     Scope,
     #[error("send the client's secret in the header or in the body, not in both")]
@@ -32,21 +66,40 @@ pub(super) enum Refusal {
     /// `RFC 6749 §5.2` wants a challenge where the header was tried.
     #[error("no such client, or no client_secret")]
     UnknownClient { header_tried: bool },
+    #[error("nobody of that name can sign in")]
+    UnknownPerson,
     #[error("this issuer knows no such grant type")]
     UnsupportedGrantType,
 }
 
 impl Refusal {
-    const fn code(self) -> &'static str {
+    /// The `error` of an answer.
+    pub(super) const fn code(self) -> &'static str {
         match self {
             Self::BodyMalformed
             | Self::BodyTooLarge
+            | Self::Challenge
+            | Self::ForeignForm
             | Self::Lifetime
+            | Self::MaxAge
+            | Self::NoClientId
             | Self::NoGrantType
-            | Self::TwoCredentials => "invalid_request",
+            | Self::NoToken
+            | Self::OtherHost
+            | Self::Prompt
+            | Self::QueryTooLong
+            | Self::RedirectUri
+            | Self::Repeated
+            | Self::ResponseMode
+            | Self::ReturnTo
+            | Self::TwoCredentials
+            | Self::UnknownPerson => "invalid_request",
+            Self::InvalidCode | Self::InvalidRefreshToken => "invalid_grant",
+            Self::LoginRequired => "login_required",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::NoKey => "temporarily_unavailable",
             Self::NotFound => "not_found",
+            Self::ResponseType => "unsupported_response_type",
             Self::Scope | Self::UnknownAudience => "access_denied",
             Self::UnknownClient { .. } => "invalid_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
@@ -59,14 +112,31 @@ impl ResponseError for Refusal {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::BodyMalformed
+            | Self::Challenge
+            | Self::ForeignForm
+            | Self::InvalidCode
+            | Self::InvalidRefreshToken
             | Self::Lifetime
+            | Self::LoginRequired
+            | Self::MaxAge
+            | Self::NoClientId
             | Self::NoGrantType
+            | Self::NoToken
+            | Self::Prompt
+            | Self::RedirectUri
+            | Self::Repeated
+            | Self::ResponseMode
+            | Self::ResponseType
+            | Self::ReturnTo
             | Self::TwoCredentials
+            | Self::UnknownPerson
             | Self::UnsupportedGrantType => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoKey => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::OtherHost => StatusCode::MISDIRECTED_REQUEST,
+            Self::QueryTooLong => StatusCode::URI_TOO_LONG,
             Self::Scope | Self::UnknownAudience => StatusCode::FORBIDDEN,
             Self::UnknownClient { .. } => StatusCode::UNAUTHORIZED,
         }

@@ -1,82 +1,22 @@
-//! The issuer as its clients see it: every answer over the whole application.
+//! Discovery, and tokens for clients that act for themselves.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use actix_web::body::to_bytes;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap, ORIGIN};
-use actix_web::http::{Method, StatusCode};
-use actix_web::test::{TestRequest, call_service, init_service};
-use actix_web::web::{Bytes, Data, block};
-use data_encoding::BASE64URL_NOPAD;
+use actix_web::http::StatusCode;
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::test::TestRequest;
+use actix_web::web::block;
 use serde_json::{Value, json};
 
 use crate::jose::Algorithm;
+use crate::service::dev_issuer::{DevIssuer, metadata};
 use crate::test_kit::shared;
 
-use super::{DevIssuer, Provider, app, metadata};
-
-const URL: &str = "http://localhost:3011/";
-const AUDIENCE: &str = "https://api.test/";
-
-struct Seen {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-impl Seen {
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap())
-    }
-}
-
-async fn send(request: TestRequest) -> Seen {
-    let provider = Provider {
-        url: URL.to_owned(),
-        audience: AUDIENCE.to_owned(),
-        keys: shared(Algorithm::Rs256).into(),
-    };
-    let app = init_service(app(Data::new(provider))).await;
-    let response = call_service(&app, request.to_request()).await;
-    let (status, headers) = (response.status(), response.headers().clone());
-    let body = to_bytes(response.into_body()).await.ok().unwrap();
-    Seen {
-        status,
-        headers,
-        body,
-    }
-}
+use super::{AUDIENCE, Issuer, Seen, URL, claims, send};
 
 async fn ask(form: &str) -> Seen {
-    let request = TestRequest::post().uri("/oauth/token");
-    let typed = request.insert_header(("Content-Type", "application/x-www-form-urlencoded"));
-    send(typed.set_payload(form.to_owned())).await
-}
-
-fn decode(part: &str) -> Value {
-    serde_json::from_slice(&BASE64URL_NOPAD.decode(part.as_bytes()).unwrap()).unwrap()
-}
-
-/// The claims of a token whose signature is checked.
-fn claims(token: &str) -> Value {
-    let key = shared(Algorithm::Rs256);
-    let (input, signature) = token.rsplit_once('.').unwrap();
-    let (header, payload) = input.split_once('.').unwrap();
-    assert_eq!(
-        decode(header),
-        json!({"alg": "RS256", "kid": key.kid(), "typ": "at+jwt"})
-    );
-    // PKCS #1 v1.5 signs the same bytes the same way.
-    assert_eq!(
-        signature,
-        BASE64URL_NOPAD.encode(&key.sign(input.as_bytes()))
-    );
-    decode(payload)
+    Issuer::new().post("/oauth/token", form).await
 }
 
 #[actix_web::test]
@@ -84,13 +24,32 @@ async fn both_discovery_paths_say_where_things_are() {
     let openid = send(TestRequest::get().uri("/.well-known/openid-configuration")).await;
     let expected = json!({
         "issuer": URL,
+        "authorization_endpoint": "http://localhost:3011/authorize",
         "token_endpoint": "http://localhost:3011/oauth/token",
+        "userinfo_endpoint": "http://localhost:3011/userinfo",
+        "revocation_endpoint": "http://localhost:3011/oauth/revoke",
+        "end_session_endpoint": "http://localhost:3011/oidc/logout",
         "jwks_uri": "http://localhost:3011/.well-known/jwks.json",
-        "grant_types_supported": ["client_credentials"],
-        "scopes_supported": ["read:messages", "write:messages"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "scopes_supported": [
+            "openid", "profile", "email", "offline_access", "read:messages", "write:messages",
+        ],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "web_message"],
+        "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
+        "code_challenge_methods_supported": ["S256"],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "token_endpoint_auth_methods_supported":
+            ["none", "client_secret_basic", "client_secret_post"],
+        "revocation_endpoint_auth_methods_supported":
+            ["none", "client_secret_basic", "client_secret_post"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
+        "claims_supported": [
+            "aud", "auth_time", "email", "email_verified", "exp", "iat", "iss", "name",
+            "nickname", "nonce", "sub",
+        ],
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
     });
     assert_eq!((openid.status, openid.json()), (StatusCode::OK, expected));
     let oauth = send(TestRequest::get().uri("/.well-known/oauth-authorization-server")).await;
@@ -125,7 +84,7 @@ async fn each_client_is_given_its_scopes() {
         let mut expected = json!({
             "access_token": token, "token_type": "Bearer", "expires_in": 86_400,
         });
-        let claims = claims(token);
+        let claims = claims(token, "at+jwt");
         let mut expected_claims = json!({
             "iss": URL, "sub": format!("{client}@clients"), "aud": AUDIENCE,
             "iat": claims["iat"], "exp": claims["iat"].as_u64().unwrap() + 86_400,
@@ -160,7 +119,7 @@ async fn json_and_basic_are_understood_with_the_parameters_for_development() {
         (&answer["scope"], &answer["expires_in"]),
         (&json!("write:messages"), &json!(60))
     );
-    let claims = claims(answer["access_token"].as_str().unwrap());
+    let claims = claims(answer["access_token"].as_str().unwrap(), "at+jwt");
     assert_eq!(claims["sub"], "somebody");
     assert_eq!(claims["scope"], "write:messages");
     assert_eq!(
@@ -236,81 +195,6 @@ async fn a_client_that_tried_the_header_is_challenged() {
     assert_eq!(seen.status, StatusCode::UNAUTHORIZED);
     let challenge = Some(r#"Basic realm="development issuer""#);
     assert_eq!(seen.header("www-authenticate"), challenge);
-}
-
-#[actix_web::test]
-async fn unknown_paths_and_methods_are_json_errors() {
-    let seen = send(TestRequest::get().uri("/elsewhere")).await;
-    let expected = json!({"error": "not_found", "error_description": "there is nothing here"});
-    assert_eq!(
-        (seen.status, seen.json()),
-        (StatusCode::NOT_FOUND, expected)
-    );
-
-    let cases = [
-        (Method::GET, "/oauth/token", "POST"),
-        (Method::POST, "/", "GET, HEAD"),
-        (Method::DELETE, "/.well-known/jwks.json", "GET, HEAD"),
-    ];
-    for (method, path, allowed) in cases {
-        let seen = send(TestRequest::default().method(method).uri(path)).await;
-        assert_eq!(seen.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
-        assert_eq!(seen.header("allow"), Some(allowed), "{path}");
-        assert_eq!(seen.json()["error"], "method_not_allowed", "{path}");
-    }
-}
-
-#[actix_web::test]
-async fn every_answer_is_for_loopback_origins_alone() {
-    let paths = ["/", "/.well-known/jwks.json", "/oauth/token", "/elsewhere"];
-    for path in paths {
-        for (origin, allowed) in [
-            ("http://localhost:5173", Some("http://localhost:5173")),
-            ("https://example.com", None),
-        ] {
-            let request = TestRequest::get().uri(path).insert_header((ORIGIN, origin));
-            let seen = send(request).await;
-            assert_eq!(
-                seen.header("access-control-allow-origin"),
-                allowed,
-                "{path} {origin}"
-            );
-        }
-    }
-}
-
-#[actix_web::test]
-async fn a_preflight_is_answered() {
-    let request = TestRequest::default()
-        .method(Method::OPTIONS)
-        .uri("/oauth/token")
-        .insert_header((ORIGIN, "http://127.0.0.1:3000"))
-        .insert_header(("Access-Control-Request-Method", "POST"))
-        .insert_header((
-            "Access-Control-Request-Headers",
-            "authorization,content-type",
-        ));
-    let seen = send(request).await;
-    assert_eq!(seen.status, StatusCode::OK);
-    let origin = seen.header("access-control-allow-origin");
-    assert_eq!(origin, Some("http://127.0.0.1:3000"));
-    let headers = seen.header("access-control-allow-headers").unwrap();
-    assert!(
-        headers.contains("authorization") && headers.contains("content-type"),
-        "{headers}"
-    );
-}
-
-#[actix_web::test]
-async fn the_page_is_html_that_runs_nothing() {
-    let seen = send(TestRequest::get().uri("/")).await;
-    assert_eq!(seen.status, StatusCode::OK);
-    assert_eq!(
-        seen.header("content-type"),
-        Some("text/html; charset=utf-8")
-    );
-    let policy = seen.header("content-security-policy").unwrap();
-    assert!(policy.starts_with("default-src 'none';"), "{policy}");
 }
 
 /// The body of an answer over a real connection.

@@ -1,0 +1,7 @@
+// Hands the answer to the window that opened or framed this one; the browser delivers it only if
+// that window is of the target's origin.
+"use strict";
+
+const { target, response } = document.currentScript.dataset;
+const message = { type: "authorization_response", response: JSON.parse(response) };
+(window.opener ?? window.parent).postMessage(message, target);

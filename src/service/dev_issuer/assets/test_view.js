@@ -1,0 +1,221 @@
+// The Test view: asks the issuer for tokens and calls the API with them. Nothing leaves this machine.
+"use strict";
+
+const byId = (id) => document.getElementById(id);
+
+/** An element with properties and children; text is never taken for markup. */
+function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+let token = null;
+
+start();
+
+async function start() {
+  const { people, api } = await (await fetch("/test_view.json")).json();
+  showPeople(people);
+  showRoutes(api);
+  byId("wish").addEventListener("submit", (event) => {
+    event.preventDefault();
+    getToken(people);
+  });
+  byId("copy-token").addEventListener("click", (event) => copy(token, event.target));
+  byId("forget-token").addEventListener("click", () => {
+    showToken(null, "Forgotten. Calls go without a token.");
+    byId("wish").querySelector("input:checked").focus();
+  });
+  byId("sending").addEventListener("change", showCurlLines);
+}
+
+function showPeople(people) {
+  people.forEach(({ name, role }, index) => {
+    const input = element("input", { type: "radio", name: "person", value: index, checked: index === 0 });
+    input.addEventListener("change", () => showScopes(people));
+    byId("people").append(choice(input, name, role));
+  });
+  showScopes(people);
+}
+
+/** Everybody's scopes are shown; those that the chosen person has can be ticked. */
+function showScopes(people) {
+  const mine = chosen(people).scopes;
+  const all = [...new Set(people.flatMap((person) => person.scopes))];
+  const choices = all.map((scope) => {
+    const has = mine.includes(scope);
+    const input = element("input", { type: "checkbox", name: "scope", value: scope, checked: has, disabled: !has });
+    return choice(input, scope, has ? "" : "not this person's");
+  });
+  byId("scopes").replaceChildren(byId("scopes").querySelector("legend"), ...choices);
+}
+
+function choice(input, name, remark) {
+  return element("label", { className: "choice" }, input, element("span", {}, name), element("span", { className: "quiet" }, remark));
+}
+
+function chosen(people) {
+  return people[new FormData(byId("wish")).get("person")];
+}
+
+async function getToken(people) {
+  const scopes = new FormData(byId("wish")).getAll("scope");
+  const wish = {
+    grant_type: "client_credentials",
+    client_id: scopes.length === 0 ? "demo" : "demo-read-write",
+    client_secret: "any",
+    sub: chosen(people).subject,
+    scope: scopes.join(" "),
+    expires_in: byId("lifetime").value,
+  };
+  try {
+    const answer = await (await fetch("/oauth/token", { method: "POST", body: new URLSearchParams(wish) })).json();
+    showToken(answer.access_token ?? null, answer.error_description ?? "");
+  } catch {
+    showToken(null, "The development issuer does not answer. Is the service still running?");
+  }
+}
+
+function showToken(text, remark) {
+  token = text;
+  byId("token-shown").hidden = token === null;
+  byId("token-state").textContent = remark;
+  showCurlLines();
+  if (token === null) return;
+  const parts = token.split(".");
+  const spans = ["head", "claims", "signature"].map((className, index) => element("span", { className }, parts[index]));
+  byId("token").replaceChildren(spans[0], ".", spans[1], ".", spans[2]);
+  const claims = decode(parts[1]);
+  const { alg, kid, typ } = decode(parts[0]);
+  byId("claims").replaceChildren(...Object.entries(claims).map(claimRow));
+  byId("token-state").textContent = `Signed with ${alg} by key ${kid.slice(0, 8)}… as ${typ}; it says:`;
+}
+
+function decode(part) {
+  const bytes = Uint8Array.from(atob(part.replaceAll("-", "+").replaceAll("_", "/")), (char) => char.charCodeAt(0));
+  return JSON.parse(new TextDecoder().decode(bytes));
+}
+
+function claimRow([name, value]) {
+  const meaning = name === "iat" || name === "exp" ? new Date(value * 1000).toLocaleString() : MEANINGS[name];
+  const cell = element("td", {}, String(value), element("span", { className: "quiet" }, meaning ?? ""));
+  return element("tr", {}, element("th", { scope: "row" }, name), cell);
+}
+
+const MEANINGS = {
+  aud: "the API that it is for",
+  azp: "the client that got it",
+  client_id: "the client that got it",
+  gty: "how it was granted",
+  iss: "who issued it",
+  jti: "its own name",
+  scope: "what it grants",
+  sub: "whom it is about",
+};
+
+function showRoutes(api) {
+  byId("api-origin").textContent = api ? `At ${api.origin}` : "No API runs beside this issuer.";
+  byId("sending").closest("label").hidden = !api;
+  byId("routes").replaceChildren(...(api?.routes ?? []).map((route) => routeItem(api.origin, route)));
+  showCurlLines();
+}
+
+function routeItem(origin, { method, path, requirement }) {
+  const url = origin + path;
+  const call = element("button", { type: "button", className: "primary call" }, `${method} ${path}`);
+  const curl = element("code", { className: "curl" });
+  curl.dataset.method = method;
+  curl.dataset.url = url;
+  const copyCurl = element("button", { type: "button" }, "Copy curl");
+  call.id = `${method} ${path}`.replaceAll(/\W+/g, "-");
+  copyCurl.setAttribute("aria-describedby", call.id);
+  const answer = element("div", { className: "answer", role: "status" });
+  call.addEventListener("click", async () => answer.replaceChildren(...(await ask(method, url, requirement))));
+  copyCurl.addEventListener("click", () => copy(curlLine(method, url), copyCurl));
+  return element(
+    "li",
+    { className: "route" },
+    element("div", { className: "row" }, call, element("span", { className: "quiet" }, `for ${requirement}`)),
+    element("div", { className: "row" }, curl, copyCurl),
+    answer,
+  );
+}
+
+function showCurlLines() {
+  for (const line of document.querySelectorAll(".curl")) {
+    line.textContent = curlLine(line.dataset.method, line.dataset.url);
+  }
+}
+
+function curlLine(method, url) {
+  const sent = tokenToSend();
+  const verb = method === "GET" ? "" : ` -X ${method}`;
+  return `curl -i${verb}${sent ? ` -H 'Authorization: Bearer ${sent}'` : ""} '${url}'`;
+}
+
+function tokenToSend() {
+  const sending = byId("sending").value;
+  if (token === null || sending === "nothing") return null;
+  return sending === "spoiled" ? spoiled(token) : token;
+}
+
+/** Another first character of the signature is another signature. */
+function spoiled(text) {
+  const at = text.lastIndexOf(".") + 1;
+  return text.slice(0, at) + (text[at] === "A" ? "B" : "A") + text.slice(at + 1);
+}
+
+/** Calls the API and shows what it answers. */
+async function ask(method, url, requirement) {
+  const sent = tokenToSend();
+  const headers = sent ? { Authorization: `Bearer ${sent}` } : {};
+  try {
+    const response = await fetch(url, { method, headers, cache: "no-store" });
+    const challenge = response.headers.get("WWW-Authenticate");
+    const shown = [verdict(response, challenge ?? "", sent, requirement)];
+    if (challenge) shown.push(labelled("WWW-Authenticate", challenge));
+    shown.push(labelled("Body", pretty(await response.text())));
+    return shown;
+  } catch {
+    return [element("p", {}, element("span", { className: "status bad" }, "No answer"), " Is the service still running?")];
+  }
+}
+
+function verdict({ ok, status, statusText }, challenge, sent, requirement) {
+  const shown = element("span", { className: ok ? "status good" : "status bad" }, `${status} ${statusText}`);
+  return element("p", {}, shown, ` ${reason(status, challenge, sent, requirement)}`);
+}
+
+function reason(status, challenge, sent, requirement) {
+  const said = (name) => challenge.match(new RegExp(`${name}="([^"]*)"`))?.[1];
+  if (status === 401 && !sent) return "No token was sent. Get one above and call again.";
+  if (status === 401) return said("error_description") ?? "The token was refused.";
+  if (status === 403) return `The token is good, but does not grant ${said("scope") ?? "what this route asks"}. Tick it above, get a new token and call again.`;
+  if (status === 503) return "The API could not get the issuer's keys; try again in a moment.";
+  return requirement === "anybody" ? "Open to anybody; no token is looked at." : "The token was accepted.";
+}
+
+function labelled(label, text) {
+  return element("div", {}, element("span", { className: "label" }, label), element("pre", {}, text));
+}
+
+function pretty(text) {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}
+
+async function copy(text, button) {
+  const before = button.dataset.text ?? button.textContent;
+  button.dataset.text = before;
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Not copied";
+  }
+  setTimeout(() => { button.textContent = before; }, 1500);
+}

@@ -1,0 +1,140 @@
+//! The pages: what they show, and what they may do in a browser.
+
+use actix_web::http::StatusCode;
+use actix_web::test::TestRequest;
+use serde_json::json;
+
+use crate::access::table::{Api, get};
+use crate::access::{AuthenticatedUser, Public};
+use crate::service::dev_issuer::test_view::TestedApi;
+
+use super::sign_in::authorize;
+use super::{AUDIENCE, Issuer, URL, provider, send};
+
+async fn open(_: Public) -> &'static str {
+    ""
+}
+
+async fn closed(_: AuthenticatedUser) -> &'static str {
+    ""
+}
+
+fn with_api() -> Issuer {
+    let api = Api::new("/api")
+        .route("/open", get(open))
+        .route("/closed", get(closed));
+    let mut provider = provider();
+    provider.api = Some(TestedApi::new(
+        "http://127.0.0.1:3010".to_owned(),
+        api.rows(),
+    ));
+    let provider = actix_web::web::Data::new(provider);
+    Issuer {
+        provider,
+        ..Issuer::new()
+    }
+}
+
+#[actix_web::test]
+async fn the_test_view_is_told_whom_and_what_it_may_call() {
+    let seen = with_api()
+        .send(TestRequest::get().uri("/test_view.json"))
+        .await;
+    let expected = json!({
+        "people": [
+            {
+                "name": "Manager", "role": "reads messages",
+                "subject": "auth0|manager", "scopes": ["read:messages"],
+            },
+            {
+                "name": "Administrator", "role": "reads and writes messages",
+                "subject": "auth0|administrator", "scopes": ["read:messages", "write:messages"],
+            },
+        ],
+        "api": {
+            "origin": "http://127.0.0.1:3010",
+            "routes": [
+                {"method": "GET", "path": "/api/open", "requirement": "anybody"},
+                {"method": "GET", "path": "/api/closed", "requirement": "a token"},
+            ],
+        },
+    });
+    assert_eq!((seen.status, seen.json()), (StatusCode::OK, expected));
+    let seen = send(TestRequest::get().uri("/test_view.json")).await;
+    assert_eq!(seen.json()["api"], json!(null));
+}
+
+#[actix_web::test]
+async fn the_test_view_runs_its_own_script_and_reaches_its_api_alone() {
+    let seen = with_api().send(TestRequest::get()).await;
+    assert!(seen.text().contains(&format!("<code>{URL}</code>")));
+    assert!(seen.text().contains(&format!("<code>{AUDIENCE}</code>")));
+    assert_eq!(
+        seen.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    assert_eq!(
+        seen.header("content-security-policy"),
+        Some(
+            "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; script-src 'self'; \
+             style-src 'self'; img-src data:; form-action 'none'; \
+             connect-src 'self' http://127.0.0.1:3010"
+        )
+    );
+    assert_eq!(seen.header("x-frame-options"), Some("DENY"));
+    assert_eq!(seen.header("referrer-policy"), Some("no-referrer"));
+    assert_eq!(seen.header("x-content-type-options"), Some("nosniff"));
+}
+
+#[actix_web::test]
+async fn whatever_a_page_loads_is_there() {
+    let issuer = Issuer::new();
+    for path in [
+        "/",
+        &authorize(""),
+        &authorize("prompt=none&response_mode=web_message"),
+    ] {
+        let page = issuer.send(TestRequest::get().uri(path)).await;
+        let paths = page
+            .text()
+            .split('"')
+            .filter(|text| text.starts_with("/assets/"));
+        let mut loaded = 0;
+        for path in paths {
+            let seen = issuer.send(TestRequest::get().uri(path)).await;
+            assert_eq!(seen.status, StatusCode::OK, "{path}");
+            let expected = if path.ends_with(".css") {
+                "text/css"
+            } else {
+                "text/javascript"
+            };
+            let content_type = seen.header("content-type").unwrap();
+            assert_eq!(content_type, format!("{expected}; charset=utf-8"), "{path}");
+            loaded += 1;
+        }
+        assert_ne!(loaded, 0, "{path}");
+        assert!(
+            !page.text().contains("<style") && !page.text().contains(" style="),
+            "{path}"
+        );
+    }
+}
+
+#[actix_web::test]
+async fn the_sign_in_page_names_the_client_and_lets_nothing_of_it_out_of_its_place() {
+    let path =
+        authorize("scope=%22%3E%3Cscript%3E").replace("client_id=spa", "client_id=%3Cb%3E%26%22");
+    let seen = send(TestRequest::get().uri(&path)).await;
+    let page = seen.text();
+    assert!(page.contains("<code>&lt;b&gt;&amp;&quot;</code>"), "{page}");
+    assert!(
+        page.contains("<code>http://localhost:5173</code>"),
+        "{page}"
+    );
+    assert!(!page.contains("<script"), "{page}");
+    for (id, name) in [("manager", "Manager"), ("administrator", "Administrator")] {
+        let button = format!("<button name=\"person\" value=\"{id}\"><strong>{name}</strong>");
+        assert!(page.contains(&button), "{page}");
+    }
+    assert_eq!(seen.header("x-frame-options"), Some("DENY"));
+}
