@@ -59,11 +59,15 @@ fn verifier(request: &HttpRequest) -> Option<&Verifier> {
 }
 
 fn look(verifier: &Verifier, request: &HttpRequest) -> Look {
-    let token = match BearerToken::find(request.headers(), request.uri()) {
-        Ok(Some(token)) => token,
-        Ok(None) => return Look::Done(Ok(None)),
-        Err(error) => return Look::Done(Err(error.into())),
-    };
+    match BearerToken::find(request.headers(), request.uri()) {
+        Ok(Some(token)) => seek(verifier, token),
+        Ok(None) => Look::Done(Ok(None)),
+        Err(error) => Look::Done(Err(error.into())),
+    }
+}
+
+/// Checks the token, and wishes for its key if that is not there.
+fn seek(verifier: &Verifier, token: BearerToken) -> Look {
     let refused = loop {
         let missing = match check(verifier, &token) {
             Err(VerifyError::UnknownKey(missing)) => missing,
@@ -88,23 +92,51 @@ fn check(verifier: &Verifier, token: &BearerToken) -> Result<Caller, VerifyError
     Ok(Caller::new(verified))
 }
 
-/// Awaits one fetch of the issuer's keys, and checks again.
 async fn wait<A: Access>(
     verifier: Verifier,
     token: BearerToken,
     keys: Fetch,
 ) -> Result<A, Rejection> {
-    if !keys.brought_keys().await {
-        let failure = Rejection::KeysUnavailable {
-            retry_after: RETRY_AFTER,
-        };
-        return decide(&verifier, Err(failure));
+    let caller = await_key(&verifier, token, keys).await;
+    decide(&verifier, caller)
+}
+
+/// Awaits a fetch of the issuer's keys, and checks again. One that had begun before the key was wished
+/// for may have missed it: then the wish is made once more.
+async fn await_key(
+    verifier: &Verifier,
+    token: BearerToken,
+    keys: Fetch,
+) -> Result<Option<Caller>, Rejection> {
+    let is_late = keys.is_late;
+    arrival(keys).await?;
+    if !is_late {
+        return last_check(verifier, &token);
     }
-    let checked = check(&verifier, &token);
+    match seek(verifier, token) {
+        Look::Done(caller) => caller,
+        Look::Waiting(token, keys) => {
+            arrival(keys).await?;
+            last_check(verifier, &token)
+        }
+    }
+}
+
+async fn arrival(keys: Fetch) -> Result<(), Rejection> {
+    match keys.brought_keys().await {
+        true => Ok(()),
+        false => Err(Rejection::KeysUnavailable {
+            retry_after: RETRY_AFTER,
+        }),
+    }
+}
+
+fn last_check(verifier: &Verifier, token: &BearerToken) -> Result<Option<Caller>, Rejection> {
+    let checked = check(verifier, token);
     if let Err(VerifyError::UnknownKey(missing)) = checked {
         verifier.still_missing(missing);
     }
-    decide(&verifier, checked.map(Some).map_err(refusal))
+    checked.map(Some).map_err(refusal)
 }
 
 fn decide<A: Access>(
@@ -150,7 +182,7 @@ impl<A> std::fmt::Debug for Granting<A> {
     }
 }
 
-/// A fetch has just failed; the next is due within this time.
+/// A fetch has just failed; the next one is made within a few of these.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 #[cfg(all(test, feature = "test-kit"))]

@@ -71,12 +71,16 @@ pub(crate) struct Confirmation {
     pub(crate) key_thumbprint: Member<String>,
     /// `x5t#S256`, the hash of the sender's certificate (RFC 8705 §3.1).
     pub(crate) certificate_thumbprint: Member<String>,
+    /// A method that is not known here, such as `jwk` or `kid`.
+    has_other_method: bool,
 }
 
 impl Confirmation {
     /// Whether only a sender who proves something may use the token.
     pub(crate) fn binds(&self) -> bool {
-        self.key_thumbprint != Member::Absent || self.certificate_thumbprint != Member::Absent
+        self.key_thumbprint != Member::Absent
+            || self.certificate_thumbprint != Member::Absent
+            || self.has_other_method
     }
 }
 
@@ -86,6 +90,7 @@ impl<'de> Members<'de> for Confirmation {
             "jkt" => self.key_thumbprint = values.next_value()?,
             "x5t#S256" => self.certificate_thumbprint = values.next_value()?,
             _ => {
+                self.has_other_method = true;
                 values.next_value::<Unique>()?;
             }
         }

@@ -7,10 +7,11 @@ use biscuit::jwk::AlgorithmParameters;
 
 /// SHA-256 (FIPS 180-4).
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    digest(&SHA256, bytes)
-        .as_ref()
-        .try_into()
-        .unwrap_or_default()
+    let mut hash = [0; 32];
+    for (to, from) in hash.iter_mut().zip(digest(&SHA256, bytes).as_ref()) {
+        *to = *from;
+    }
+    hash
 }
 
 /// The thumbprint of a key's public part: base64url of a SHA-256, the same for the same key whatever stands beside it.

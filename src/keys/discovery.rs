@@ -13,7 +13,8 @@ use crate::issuer::is_loopback;
 pub(crate) struct Metadata {
     /// The exact value of `iss`.
     pub(crate) issuer: String,
-    pub(crate) jwks_uri: Option<Url>,
+    /// Where its keys are, as it says; not judged yet.
+    pub(crate) jwks_uri: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -43,10 +44,9 @@ pub(crate) fn read(body: &[u8], base: &Url) -> Result<Metadata, DiscoveryError> 
     if !names(&document.issuer, base) {
         return Err(DiscoveryError::OtherIssuer);
     }
-    let jwks_uri = document.jwks_uri.map(|uri| key_set_url(&uri)).transpose()?;
     Ok(Metadata {
         issuer: document.issuer,
-        jwks_uri,
+        jwks_uri: document.jwks_uri,
     })
 }
 
@@ -96,7 +96,8 @@ fn places(base: &Url) -> Vec<Url> {
     places
 }
 
-fn key_set_url(text: &str) -> Result<Url, DiscoveryError> {
+/// The URL of a key set, if it can be trusted.
+pub(crate) fn key_set_url(text: &str) -> Result<Url, DiscoveryError> {
     let url = Url::parse(text).map_err(|_| DiscoveryError::Malformed)?;
     let trustworthy = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
     trustworthy.then_some(url).ok_or(DiscoveryError::PlainHttp)
@@ -197,7 +198,7 @@ mod tests {
             read(r#"{"issuer":"https://a.example/","jwks_uri":"https://keys.example/k","more":1}"#),
             Ok(Metadata {
                 issuer: "https://a.example/".to_owned(),
-                jwks_uri: Some(url("https://keys.example/k"))
+                jwks_uri: Some("https://keys.example/k".to_owned())
             })
         );
         for (document, error) in [
@@ -210,23 +211,27 @@ mod tests {
                 DiscoveryError::Malformed,
             ),
             (
-                r#"{"issuer":"https://a.example/","jwks_uri":"nowhere"}"#,
-                DiscoveryError::Malformed,
-            ),
-            (
                 r#"{"issuer":"https://b.example/"}"#,
                 DiscoveryError::OtherIssuer,
             ),
-            (
-                r#"{"issuer":"https://a.example/","jwks_uri":"http://a.example/"}"#,
-                DiscoveryError::PlainHttp,
-            ),
-            (
-                r#"{"issuer":"https://a.example/","jwks_uri":"file:///k"}"#,
-                DiscoveryError::PlainHttp,
-            ),
         ] {
             assert_eq!(read(document), Err(error), "{document}");
+        }
+    }
+
+    #[test]
+    fn a_key_set_is_fetched_over_https_alone() {
+        assert_eq!(
+            key_set_url("https://a.example/k"),
+            Ok(url("https://a.example/k"))
+        );
+        assert!(key_set_url("http://localhost:1/k").is_ok());
+        for (text, error) in [
+            ("nowhere", DiscoveryError::Malformed),
+            ("http://a.example/", DiscoveryError::PlainHttp),
+            ("file:///k", DiscoveryError::PlainHttp),
+        ] {
+            assert_eq!(key_set_url(text), Err(error), "{text}");
         }
     }
 }

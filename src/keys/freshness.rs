@@ -46,14 +46,10 @@ impl Freshness {
         }
     }
 
-    /// Draws a fetch for a key that is not there. Before there is any key at all, nothing is drawn:
-    /// a fetch is due anyway.
+    /// Draws a fetch for a key that is not in the set.
     pub(crate) fn draw(&mut self, now: Instant) -> Refresh {
         if let Some(pause) = self.pause(now) {
             return Refresh::Failing(pause);
-        }
-        if self.succeeded_at.is_none() {
-            return Refresh::Allowed;
         }
         self.refill(now);
         match self.left.checked_sub(1) {
@@ -62,6 +58,20 @@ impl Freshness {
                 Refresh::Allowed
             }
             None => Refresh::Denied,
+        }
+    }
+
+    /// Asks for a fetch where there are no keys at all: one is due anyway, so nothing is drawn.
+    pub(crate) fn first(&self, now: Instant) -> Refresh {
+        self.pause(now).map_or(Refresh::Allowed, Refresh::Failing)
+    }
+
+    /// What the next fetch may take: less than usual after a failure, so that an issuer which stalls
+    /// is found recovered in time.
+    pub(crate) fn deadline(&self) -> Duration {
+        match self.failed_at {
+            Some(_) => self.limits.timeout.min(LONGEST_PAUSE),
+            None => self.limits.timeout,
         }
     }
 
@@ -97,8 +107,9 @@ impl Freshness {
         self.failures = 0;
     }
 
-    pub(crate) fn failed(&mut self, now: Instant) {
-        self.failed_at = Some(now);
+    /// A fetch failed that began at `begun`: the pause after it counts from there.
+    pub(crate) fn failed(&mut self, begun: Instant) {
+        self.failed_at = Some(begun);
         self.failures = self.failures.saturating_add(1);
     }
 
@@ -259,11 +270,27 @@ mod tests {
     }
 
     #[test]
-    fn before_the_first_keys_nothing_is_drawn() {
+    fn without_any_keys_nothing_is_drawn() {
         let start = Instant::now();
         let mut freshness = Freshness::new(LIMITS, start);
-        assert!((0..100).all(|_| freshness.draw(start) == Refresh::Allowed));
+        assert_eq!(freshness.first(start), Refresh::Allowed);
+        freshness.failed(start);
+        assert_eq!(freshness.first(start), Refresh::Failing(SHORTEST_PAUSE));
         assert_eq!(freshness.left, BURST);
+    }
+
+    #[test]
+    fn an_issuer_that_stalls_is_tried_again_every_four_seconds() {
+        let (mut freshness, start) = fresh();
+        assert_eq!(freshness.deadline(), LIMITS.timeout);
+        for _ in 0..8 {
+            freshness.failed(start);
+        }
+        assert_eq!(freshness.deadline(), LONGEST_PAUSE);
+        assert_eq!(
+            freshness.until_refresh(start + LONGEST_PAUSE),
+            Duration::ZERO
+        );
     }
 
     #[test]

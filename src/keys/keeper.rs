@@ -13,10 +13,10 @@ use tokio::task::LocalSet;
 use tokio::time::{sleep, timeout};
 use url::Url;
 
-use super::discovery::{DiscoveryError, Metadata, discover};
+use super::discovery::{DiscoveryError, Metadata, discover, key_set_url};
 use super::document::{self, KeySet, KeySetError};
 use super::fetch::{Client, FetchError};
-use super::{Ended, IssuerKeys, configured};
+use super::{Ended, Flight, IssuerKeys, configured};
 use crate::counters::{Counters, Fetched};
 use crate::issuer::{KeySource, Name};
 
@@ -57,13 +57,14 @@ impl Keeper {
 async fn keep(issuer: Arc<IssuerKeys>, client: Arc<Client>, counters: Arc<Counters>) {
     let mut published = None;
     loop {
-        issuer.state().fetching = true;
-        let fetched = fetch(&issuer, &client, published.as_ref(), &counters).await;
+        let begun = Instant::now();
+        let deadline = issuer.take_off();
+        let fetched = fetch(deadline, &issuer, &client, published.as_ref(), &counters).await;
         let fetched = fetched.map(|brought| {
             published = brought.published;
             (brought.set, brought.lifetime)
         });
-        let pause = issuer.end_fetch(fetched, &counters);
+        let pause = issuer.end_fetch(begun, fetched, &counters);
         tokio::select! {
             // A call that comes together with the timer must not be left for one fetch more.
             biased;
@@ -91,12 +92,12 @@ struct Published {
 
 /// One fetch: discovery where it is due, then the key set, all within the deadline.
 async fn fetch(
+    deadline: Duration,
     issuer: &IssuerKeys,
     client: &Client,
     published: Option<&Published>,
     counters: &Counters,
 ) -> Result<Brought, FetchFailure> {
-    let deadline = issuer.issuer.fetching.timeout;
     let gathered = timeout(deadline, gather(issuer, client, published, counters)).await;
     gathered.unwrap_or(Err(FetchFailure::Deadline(deadline)))
 }
@@ -120,15 +121,29 @@ async fn gather(
         });
     }
     let jwks_uri = match &issuer.issuer.keys {
-        KeySource::JwksUri(uri) => Some(uri.clone()),
-        _ => metadata.and_then(|found| found.jwks_uri),
+        KeySource::JwksUri(uri) => uri.clone(),
+        _ => key_set_url(
+            &metadata
+                .and_then(|found| found.jwks_uri)
+                .ok_or(FetchFailure::NoJwksUri)?,
+        )?,
     };
-    let jwks_uri = jwks_uri.ok_or(FetchFailure::NoJwksUri)?;
+    download(issuer, client, name, jwks_uri, published, counters).await
+}
+
+/// The key set, or that it has not changed since it was last taken from there.
+async fn download(
+    issuer: &IssuerKeys,
+    client: &Client,
+    name: String,
+    jwks_uri: Url,
+    published: Option<&Published>,
+    counters: &Counters,
+) -> Result<Brought, FetchFailure> {
     let known = published
         .filter(|known| known.issuer == name && known.jwks_uri == jwks_uri && issuer.edition() > 0);
-    let answer = client
-        .get(&jwks_uri, known.map(|known| known.etag.as_str()))
-        .await;
+    let etag = known.map(|known| known.etag.as_str());
+    let answer = client.get(&jwks_uri, etag).await;
     let answer = answer.map_err(FetchFailure::KeySetFetch)?;
     let set = match &answer.body {
         Some(body) => Some(read(issuer, name.clone(), body, counters)?),
@@ -172,16 +187,24 @@ fn name(issuer: &IssuerKeys, metadata: Option<&Metadata>) -> Result<String, Fetc
 }
 
 impl IssuerKeys {
+    /// Notes that a fetch begins, and says what it may take.
+    fn take_off(&self) -> Duration {
+        let mut state = self.state();
+        state.flight = Flight::UnderWay;
+        state.freshness.deadline()
+    }
+
     /// Publishes what a fetch brought, wakes those who wait for it, and says when the next one is due.
     fn end_fetch(
         &self,
+        begun: Instant,
         fetched: Result<(Option<KeySet>, Option<Duration>), FetchFailure>,
         counters: &Counters,
     ) -> Duration {
         let now = Instant::now();
         let mut state = self.state();
         let number = self.ended.borrow().number.saturating_add(1);
-        state.fetching = false;
+        state.flight = Flight::Grounded;
         state.problem = fetched.as_ref().err().copied();
         let brought_keys = fetched.is_ok();
         match fetched {
@@ -196,8 +219,8 @@ impl IssuerKeys {
             Err(failure) => {
                 counters.count_fetched(Fetched::Nothing);
                 log::warn!("keys: {}: {failure}", self.issuer.label());
-                state.freshness.failed(now);
-                if state.freshness.is_outlived(now) {
+                state.freshness.failed(begun);
+                if !self.is_configured() && state.freshness.is_outlived(now) {
                     self.withdraw();
                 }
             }

@@ -39,10 +39,20 @@ pub(crate) struct IssuerKeys {
 #[derive(Debug)]
 struct State {
     freshness: Freshness,
-    /// A fetch is under way or called for; whoever wants a key waits for it.
-    fetching: bool,
+    flight: Flight,
     absent: Absent,
     problem: Option<FetchFailure>,
+}
+
+/// Whether there is a fetch that somebody who wants a key can wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flight {
+    /// None.
+    Grounded,
+    /// One is called for, and begins at once.
+    CalledFor,
+    /// One has begun, and may have read the set before the key was in it.
+    UnderWay,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,6 +78,8 @@ pub(crate) enum Wish {
 #[derive(Debug)]
 pub(crate) struct Fetch {
     number: u64,
+    /// Whether it had begun before the key was wished for.
+    pub(crate) is_late: bool,
     ended: watch::Receiver<Ended>,
 }
 
@@ -86,7 +98,7 @@ impl IssuerKeys {
             current: ArcSwapOption::empty(),
             state: Mutex::new(State {
                 freshness: Freshness::new(issuer.fetching, Instant::now()),
-                fetching: true,
+                flight: Flight::UnderWay,
                 absent: Absent::default(),
                 problem: None,
             }),
@@ -135,13 +147,12 @@ impl IssuerKeys {
         if self.edition() != edition {
             return Wish::Arrived;
         }
-        counters.count_unknown_key();
-        if !state.fetching {
-            let refresh = match state.absent.holds(key, now) {
-                true => Refresh::Denied,
-                false => state.freshness.draw(now),
-            };
-            match refresh {
+        if edition > 0 {
+            counters.count_unknown_key();
+        }
+        let is_late = state.flight == Flight::UnderWay;
+        if state.flight == Flight::Grounded {
+            match state.refresh(key, edition, now) {
                 Refresh::Allowed => {}
                 Refresh::Denied => {
                     counters.count_refresh_denied();
@@ -149,12 +160,16 @@ impl IssuerKeys {
                 }
                 Refresh::Failing(pause) => return Wish::Failing(pause),
             }
-            state.fetching = true;
+            state.flight = Flight::CalledFor;
             self.called.notify_one();
         }
         let ended = self.ended.subscribe();
         let number = ended.borrow().number.saturating_add(1);
-        Wish::Fetching(Fetch { number, ended })
+        Wish::Fetching(Fetch {
+            number,
+            is_late,
+            ended,
+        })
     }
 
     /// Remembers for a moment that a fetch did not bring this key.
@@ -192,6 +207,19 @@ impl IssuerKeys {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Whether a fetch may be spent on this key.
+    fn refresh(&mut self, key: u64, edition: u64, now: Instant) -> Refresh {
+        if edition == 0 {
+            self.freshness.first(now)
+        } else if self.absent.holds(key, now) {
+            Refresh::Denied
+        } else {
+            self.freshness.draw(now)
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Settings → a running server.
 
+use std::io;
 use std::time::Duration;
 
 use actix_cors::Cors;
@@ -33,7 +34,6 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
         companion,
         any_loopback_origin,
     } = trusted(settings.trust)?;
-    let companion = companion.map(|server| (server.handle(), actix_web::rt::spawn(server)));
     let verifier = Verifier::builder().token_memory(settings.token_memory);
     let verifier = verifier.start(issuers)?;
     let cors = CorsRule {
@@ -42,6 +42,8 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
     };
     let mut signals = Signals::listen()?;
     let listener = bind(&settings.server)?;
+    let companion = companion.map(|start| start(&listener)).transpose()?;
+    let companion = companion.map(|server| (server.handle(), actix_web::rt::spawn(server)));
     tokio::select! {
         keys = startup::await_keys(&verifier, settings.startup) => keys?,
         () = signals.before_serving() => return Ok(()),
@@ -64,9 +66,12 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
 /// Whose tokens are accepted, and the server that issues them where it is our own.
 struct Trusted {
     issuers: Vec<Issuer>,
-    companion: Option<Server>,
+    companion: Option<Companion>,
     any_loopback_origin: bool,
 }
+
+/// Starts the issuer once it is known where the API listens, which its Test view calls.
+type Companion = Box<dyn FnOnce(&Listener) -> io::Result<Server>>;
 
 #[cfg(feature = "dev-issuer")]
 fn trusted(trust: Trust) -> Result<Trusted, Failure> {
@@ -92,10 +97,22 @@ fn trusted(trust: Trust) -> Result<Trusted, Failure> {
             let issuer = issuer.build()?;
             Ok(Trusted {
                 issuers: vec![issuer],
-                companion: Some(companion.run()?),
+                companion: Some(Box::new(|listener| {
+                    let origin = listener.addresses().next().map(origin).unwrap_or_default();
+                    companion.with_api(origin, routes::api().rows()).run()
+                })),
                 any_loopback_origin: true,
             })
         }
+    }
+}
+
+/// The API as browsers on this machine call it; their content policies name no IPv6 address.
+#[cfg(feature = "dev-issuer")]
+fn origin(address: std::net::SocketAddr) -> String {
+    match address.ip() {
+        std::net::IpAddr::V4(ip) if !ip.is_unspecified() => format!("http://{address}"),
+        _ => format!("http://localhost:{}", address.port()),
     }
 }
 

@@ -26,11 +26,10 @@ pub(crate) fn start(log: &Log) {
     builder.init();
 }
 
-/// Whether a library may be quoted at this level: at their finest, some print the headers of
-/// requests, tokens among them, whatever filter asks for it.
+/// Whether a line may be written: at their finest, libraries print the headers of requests, tokens
+/// among them, so that only we ourselves are quoted in such detail, whatever filter asks for more.
 fn is_shown(target: &str, level: Level) -> bool {
-    let library = target.split("::").next().unwrap_or_default();
-    level <= Level::Info || !HEADER_LOGGING_LIBRARIES.contains(&library)
+    level <= Level::Info || target.starts_with(OURSELVES)
 }
 
 fn text_line(buffer: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
@@ -78,13 +77,5 @@ impl<'kvs> VisitSource<'kvs> for Fields {
 /// What actix-http reports are strangers' malformed requests, an error a line.
 const DEFAULT_FILTER: &str = "info,actix_http=off,actix_server=warn";
 
-const HEADER_LOGGING_LIBRARIES: [&str; 8] = [
-    "actix_http",
-    "actix_server",
-    "actix_web",
-    "h2",
-    "hyper",
-    "hyper_util",
-    "reqwest",
-    "rustls",
-];
+/// The name of this crate, as the targets of its lines begin.
+const OURSELVES: &str = "actix_resource_server";

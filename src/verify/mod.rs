@@ -76,12 +76,8 @@ impl Verifier {
         let now = now
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
-        let Some(seen) = self
-            .0
-            .seen
-            .as_ref()
-            .filter(|_| token.len() <= MAX_TOKEN_BYTES)
-        else {
+        let seen = self.0.seen.as_ref();
+        let Some(seen) = seen.filter(|_| token.len() <= MAX_TOKEN_BYTES) else {
             return self.verify_afresh(token, now);
         };
         let fingerprint = Fingerprint::of(token);
@@ -195,7 +191,12 @@ impl Verifier {
         };
         let current = keys.current();
         let set = current.as_ref().ok_or_else(|| missing(0))?;
+        // The issuer may have been selected by its configured name, before its own was known.
+        if token.issuer()? != set.issuer() {
+            return Err(VerifyError::UnknownIssuer);
+        }
         let named = set.named(token.key_id());
+        let named = named.get(..MOST_KEYS_TRIED).unwrap_or(named);
         if let Some(key) = named.iter().find(|key| token.is_signed_by(key)) {
             return Ok(Arc::clone(key));
         }
@@ -214,6 +215,9 @@ fn accepts(issuer: &Issuer, algorithm: Algorithm) -> bool {
     algorithm.is_symmetric() == symmetric
         && (issuer.algorithms.is_empty() || issuer.algorithms.contains(&algorithm))
 }
+
+/// A token that names no key is tried with so many of its issuer's; each try costs a signature.
+const MOST_KEYS_TRIED: usize = 16;
 
 /// An issuer whose keys have not been had yet.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -35,7 +35,9 @@ pub(crate) fn admit(
     let (from, until) = check_times(issuer, claims, now)?;
     check_texts(claims)?;
     let scopes = GrantedScopes::read(issuer, token);
-    check_kind(claims, scopes.any_claim)?;
+    let any_scope_claim =
+        scopes.any_claim || claims.scope != Member::Absent || claims.scp != Member::Absent;
+    check_kind(claims, any_scope_claim)?;
     if issuer.strict {
         check_profile(token)?;
     }

@@ -46,7 +46,15 @@ fn its_discovery_document_says_where_everything_is() {
     assert_eq!(json["issuer"], url);
     assert_eq!(json["jwks_uri"], format!("{url}.well-known/jwks.json"));
     assert_eq!(json["token_endpoint"], format!("{url}oauth/token"));
-    let scopes = json!(["read:messages", "write:messages"]);
+    assert_eq!(json["authorization_endpoint"], format!("{url}authorize"));
+    let scopes = json!([
+        "openid",
+        "profile",
+        "email",
+        "offline_access",
+        "read:messages",
+        "write:messages"
+    ]);
     assert_eq!(json["scopes_supported"], scopes);
     let other = ask("/.well-known/oauth-authorization-server");
     assert_eq!(other.json(), json);
@@ -108,7 +116,7 @@ fn pages_on_loopback_may_ask_it_and_no_others() {
 }
 
 #[test]
-fn its_page_is_for_people_and_runs_nothing() {
+fn its_page_calls_the_routes_of_the_api() {
     let app = Launch::new().serve();
     let page = Request::get("/").send(address(&app));
     assert_eq!(page.status, 200);
@@ -119,6 +127,20 @@ fn its_page_is_for_people_and_runs_nothing() {
     assert!(page.header("content-security-policy").is_some());
     assert!(page.body.contains("development only"), "{}", page.body);
     assert!(page.body.contains(&app.dev_issuer()), "{}", page.body);
+    let api = format!("http://{}", app.address);
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(
+        policy.ends_with(&format!("connect-src 'self' {api}")),
+        "{policy}"
+    );
+    let data = Request::get("/test_view.json").send(address(&app)).json();
+    assert_eq!(data["api"]["origin"], api);
+    let routes = data["api"]["routes"].as_array().unwrap();
+    let paths: Vec<_> = routes.iter().map(|route| &route["path"]).collect();
+    assert_eq!(
+        paths,
+        ["/api/public", "/api/private", "/api/private-scoped"]
+    );
 }
 
 #[test]

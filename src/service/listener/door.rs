@@ -67,8 +67,10 @@ impl Door {
                 Ok((stream, peer)) if stream.set_nonblocking(true).is_ok() => {
                     self.workers.hand(Connection { stream, peer, seat });
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Ok(_) | Err(_) => {}
+                Ok(_) => {}
+                Err(error) if is_of_one_client(&error) => {}
+                // Nobody waits any more, or the system gives no more files.
+                Err(_) => break,
             }
         }
     }
