@@ -13,4 +13,5 @@ COPY Settings.toml ./
 # A container is reached from outside; on a machine of its own the service stays on loopback.
 ENV HOST=0.0.0.0 PORT=3010
 EXPOSE 3010
+HEALTHCHECK CMD ["/usr/local/bin/actix-resource-server", "health"]
 ENTRYPOINT ["/usr/local/bin/actix-resource-server"]

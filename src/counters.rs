@@ -8,6 +8,7 @@ pub struct Counters {
     granted: Count,
     refused: [Count; Refusal::ALL.len()],
     fetched: [Count; Fetched::ALL.len()],
+    awaited_keys: Count,
     unknown_keys: Count,
     refreshes_denied: Count,
     unusable_keys: Count,
@@ -95,7 +96,13 @@ impl Counters {
         counted(&Fetched::ALL, &self.fetched, &outcome).map_or(0, Count::read)
     }
 
-    /// Tokens that named a key which was not there.
+    /// Requests that waited for a fetch of keys.
+    #[must_use]
+    pub fn awaited_keys(&self) -> u64 {
+        self.awaited_keys.read()
+    }
+
+    /// Tokens that named a key which was not there, while others were.
     #[must_use]
     pub fn unknown_keys(&self) -> u64 {
         self.unknown_keys.read()
@@ -127,6 +134,10 @@ impl Counters {
         if let Some(count) = counted(&Fetched::ALL, &self.fetched, &outcome) {
             count.add(1);
         }
+    }
+
+    pub(crate) fn count_awaited_key(&self) {
+        self.awaited_keys.add(1);
     }
 
     pub(crate) fn count_unknown_key(&self) {

@@ -251,20 +251,35 @@ fn a_second_signal_does_not_wait_for_requests() {
 
 #[test]
 fn a_signal_while_the_first_keys_are_waited_for_ends_it_in_order() {
-    let service = Service::start(&[
-        ("ISSUER_BASE_URL", "http://127.0.0.1:1/"),
-        ("AUDIENCE", "a"),
-        ("APP__AUTH__STARTUP", "wait"),
-        ("APP__AUTH__STARTUP_TIMEOUT", "1h"),
-    ]);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_actix-resource-server"))
+        .env_clear()
+        .env("PORT", "0")
+        .env("ISSUER_BASE_URL", "http://127.0.0.1:1/")
+        .env("AUDIENCE", "a")
+        .env("APP__AUTH__STARTUP", "wait")
+        .env("APP__AUTH__STARTUP_TIMEOUT", "1h")
+        .current_dir(env!("CARGO_TARGET_TMPDIR"))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let line = log.next().unwrap().unwrap();
+    assert!(line.contains("keys: http://127.0.0.1:1/"), "{line}");
     let begun = Instant::now();
-    service.signal("TERM");
-    let (code, log) = service.exit();
-    assert_eq!(code, Some(0));
+    let pid = child.id().to_string();
     assert!(
-        log.contains("SIGTERM: stopped before anything was served"),
-        "{log}"
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
     );
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let rest: Vec<_> = log.map_while(Result::ok).collect();
+    let stopped = rest
+        .iter()
+        .any(|line| line.contains("SIGTERM: stopped before anything was served"));
+    assert!(stopped, "{rest:?}");
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
 }
 

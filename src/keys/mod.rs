@@ -163,6 +163,7 @@ impl IssuerKeys {
             state.flight = Flight::CalledFor;
             self.called.notify_one();
         }
+        counters.count_awaited_key();
         let ended = self.ended.subscribe();
         let number = ended.borrow().number.saturating_add(1);
         Wish::Fetching(Fetch {

@@ -41,7 +41,8 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
         any_loopback_origin,
     };
     let mut signals = Signals::listen()?;
-    let listener = bind(&settings.server)?;
+    let server = &settings.server;
+    let listener = Listener::bind(&server.host, server.port).map_err(unheard(server))?;
     let companion = companion.map(|start| start(&listener)).transpose()?;
     let companion = companion.map(|server| (server.handle(), actix_web::rt::spawn(server)));
     tokio::select! {
@@ -50,12 +51,16 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
     }
     let draining = Draining::default();
     let api = app(cors, verifier, draining.clone());
-    let serving = listener.serve(&api, &settings.server)?;
+    let addresses: Vec<_> = listener.addresses().collect();
+    let serving = listener.serve(&api, server).map_err(unheard(server))?;
+    for address in addresses {
+        log::info!("listening on http://{address}");
+    }
     for row in routes::api().rows().chain(probes::api().rows()) {
         log::info!("{} {}: {}", row.method, row.path, row.requirement);
     }
-    signals.drained(draining, settings.server.drain_delay).await;
-    end(serving, settings.server.shutdown_timeout).await;
+    signals.drained(draining, server.drain_delay).await;
+    end(serving, server.shutdown_timeout).await;
     if let Some((handle, _)) = companion {
         handle.stop(false).await;
     }
@@ -126,17 +131,17 @@ fn trusted(trust: Trust) -> Result<Trusted, Failure> {
     })
 }
 
-fn bind(server: &settings::Server) -> Result<Listener, Failure> {
-    let failure = |error| Failure::Bind {
-        host: server.host.clone(),
-        port: server.port,
-        error,
-    };
-    let listener = Listener::bind(&server.host, server.port).map_err(failure)?;
-    for address in listener.addresses() {
-        log::info!("listening on http://{address}");
+/// What to say when the sockets cannot be had, be it that they are bound or listened on.
+fn unheard(server: &settings::Server) -> impl Fn(io::Error) -> Failure {
+    let (host, port) = (server.host.clone(), server.port);
+    move |error| match error.kind() {
+        io::ErrorKind::OutOfMemory | io::ErrorKind::WouldBlock => Failure::System(error),
+        _ => Failure::Bind {
+            host: host.clone(),
+            port,
+            error,
+        },
     }
-    Ok(listener)
 }
 
 fn app(cors: CorsRule, verifier: Verifier, draining: Draining) -> Http {

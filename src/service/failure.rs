@@ -49,6 +49,8 @@ pub(crate) enum Failure {
     Token(#[from] TokenError),
     #[error("the token is refused")]
     TokenRefused,
+    #[error("the service does not answer")]
+    Unhealthy,
 }
 
 impl Failure {

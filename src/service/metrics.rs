@@ -39,27 +39,35 @@ struct Counted(Verifier);
 impl Collector for Counted {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let counters = self.0.counters();
-        let mut single = |name, help, count| single(&mut encoder, name, help, count);
-        single(
-            "access_granted",
-            "Requests whose caller was let in",
-            counters.granted(),
-        )?;
-        single(
-            "keys_unknown",
-            "Tokens that named a key which was not there",
-            counters.unknown_keys(),
-        )?;
-        single(
-            "keys_refresh_denied",
-            "Unknown keys for which no fetch was spent",
-            counters.refreshes_denied(),
-        )?;
-        single(
-            "keys_unusable",
-            "Published keys that could not be used",
-            counters.unusable_keys(),
-        )?;
+        for (name, help, count) in [
+            (
+                "access_granted",
+                "Requests whose caller was let in",
+                counters.granted(),
+            ),
+            (
+                "keys_awaited",
+                "Requests that waited for a fetch of keys",
+                counters.awaited_keys(),
+            ),
+            (
+                "keys_unknown",
+                "Tokens that named a key which was not there",
+                counters.unknown_keys(),
+            ),
+            (
+                "keys_refresh_denied",
+                "Unknown keys for which no fetch was spent",
+                counters.refreshes_denied(),
+            ),
+            (
+                "keys_unusable",
+                "Published keys that could not be used",
+                counters.unusable_keys(),
+            ),
+        ] {
+            single(&mut encoder, name, help, count)?;
+        }
         let refused = Refusal::ALL.map(|reason| (reason.label(), counters.refused(reason)));
         family(
             &mut encoder,
@@ -76,17 +84,15 @@ impl Collector for Counted {
             "outcome",
             &fetched,
         )?;
-        let unready = i64::try_from(self.0.unready().len()).unwrap_or(i64::MAX);
-        let gauge = ConstGauge::new(unready);
-        let help = "Issuers whose keys have not been had yet";
-        gauge.encode(encoder.encode_descriptor(
-            "issuers_unready",
-            help,
-            None,
-            gauge.metric_type(),
-        )?)?;
+        unready(&mut encoder, &self.0)?;
         ages(&mut encoder, &self.0)
     }
+}
+
+fn unready(encoder: &mut DescriptorEncoder<'_>, verifier: &Verifier) -> fmt::Result {
+    let gauge = ConstGauge::new(i64::try_from(verifier.unready().len()).unwrap_or(i64::MAX));
+    let help = "Issuers whose keys have not been had yet";
+    gauge.encode(encoder.encode_descriptor("issuers_unready", help, None, gauge.metric_type())?)
 }
 
 /// The label is the issuer as it is configured, so that their number is that of the settings.

@@ -57,7 +57,7 @@ fn fifty_callers_who_wait_cost_one_fetch() {
         let callers: Vec<_> = (0..50)
             .map(|_| scope.spawn(|| app.scoped(&token)))
             .collect();
-        app.wait_for_metric("keys_unknown_total", 50);
+        app.wait_for_metric("keys_awaited_total", 50);
         assert_answer(&app.get("/api/public"), PUBLIC, "meanwhile");
         gate.open();
         for caller in callers {

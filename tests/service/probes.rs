@@ -74,6 +74,9 @@ fn metrics_are_open_metrics() {
                 assert_eq!(name, family, "{line}");
                 assert!(["counter", "gauge"].contains(&kind), "{line}");
             }
+            ["#", "UNIT", name, unit] => {
+                assert!(name == family && name.ends_with(unit), "{line}");
+            }
             [sample, value] => {
                 assert!(sample.starts_with(family) && !family.is_empty(), "{line}");
                 assert!(value.parse::<f64>().is_ok(), "{line}");

@@ -2,6 +2,7 @@
 
 mod check;
 mod explain;
+mod health;
 mod layout;
 mod routes;
 mod serve;
@@ -37,6 +38,8 @@ enum Command {
     /// Explains what the service makes of an access token: each check, the cause, the remedy.
     #[command(after_help = EXPLAIN_HELP)]
     Explain(explain::Arguments),
+    /// Asks the running service whether it is alive; the exit code is 0 when it is.
+    Health,
     /// Lists the routes, and what each asks of its callers.
     #[command(after_help = ROUTES_HELP)]
     Routes(routes::Arguments),
@@ -58,6 +61,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     match command.unwrap_or(Command::Serve) {
         Command::Check(arguments) => check::run(&arguments, file),
         Command::Explain(arguments) => explain::run(&arguments, settings()?),
+        Command::Health => health::run(&settings()?),
         Command::Routes(arguments) => routes::run(&arguments),
         Command::Serve => serve::run(settings()?),
         #[cfg(feature = "dev-issuer")]

@@ -14,7 +14,7 @@ mod timed;
 mod worker;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,23 +29,24 @@ use super::settings::Server;
 
 pub(crate) use self::http::{Http, http};
 
-/// Sockets that are bound; connections wait until they are [served](Self::serve).
+/// Sockets that are bound; whoever connects is turned away until they are [served](Self::serve).
 #[derive(Debug)]
 pub(crate) struct Listener {
-    sockets: Vec<TcpListener>,
+    sockets: Vec<TcpSocket>,
 }
 
 impl Listener {
     /// Binds every address that `host` has; port 0 is any free one.
     ///
     /// # Errors
-    /// The host has no address, or none of them can be bound.
+    /// The host has no address, none of them can be bound, or one of them is another program's.
     pub(crate) fn bind(host: &str, port: u16) -> io::Result<Self> {
         let mut sockets = Vec::new();
         let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for address in (host, port).to_socket_addrs()? {
             match bind(address) {
                 Ok(socket) => sockets.push(socket),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
                 Err(error) => failure = error,
             }
         }
@@ -57,7 +58,7 @@ impl Listener {
 
     /// Where clients find it, with the real ports.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        let addresses = self.sockets.iter().map(TcpListener::local_addr);
+        let addresses = self.sockets.iter().map(TcpSocket::local_addr);
         addresses.filter_map(Result::ok)
     }
 
@@ -72,7 +73,7 @@ impl Listener {
         let workers = Arc::new(Workers::start(http, server, &reached)?);
         let doors = self.sockets.into_iter().map(|socket| {
             let door = Door {
-                socket: tokio::net::TcpListener::from_std(socket)?,
+                socket: socket.listen(BACKLOG)?,
                 seats: Arc::clone(&seats),
                 workers: Arc::clone(&workers),
             };
@@ -126,14 +127,14 @@ enum Phase {
     Leaving,
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
     }?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)?.into_std()
+    Ok(socket)
 }
 
 /// As many as Linux lets wait by default (`net.core.somaxconn`).

@@ -114,8 +114,8 @@ async fn what_is_not_answered_in_time_is_counted_and_cut() {
 
 #[actix_web::test]
 async fn an_address_that_is_taken_cannot_be_bound_again() {
-    let first = Listener::bind("127.0.0.1", 0).unwrap();
-    let port = first.addresses().next().unwrap().port();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
     let error = Listener::bind("127.0.0.1", port).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
 }

@@ -84,6 +84,7 @@ impl Settings {
         })?;
         let (startup, token_memory) = (auth.startup, auth.token_memory);
         let trust = Trust::resolve(auth, &dev_issuer)?;
+        let notes = dev_issuer.note().into_iter().chain(server.note()).collect();
         Ok(Self {
             server,
             cors,
@@ -91,7 +92,7 @@ impl Settings {
             startup,
             token_memory,
             log,
-            notes: dev_issuer.note().into_iter().collect(),
+            notes,
         })
     }
 }

@@ -34,6 +34,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// What to log of settings that are checked, but have no effect yet.
+    pub(super) fn note(&self) -> Option<String> {
+        let said = self.public_url.is_some() || !self.trusted_proxies.is_empty();
+        said.then(|| {
+            "server.public_url and server.trusted_proxies have no effect in this version".to_owned()
+        })
+    }
+
     pub(super) fn read(server: &mut Section) -> Result<Self, SettingsError> {
         let workers = said(server, "workers", |said| said.number(1..=MOST_WORKERS))?;
         let max_connections = said(server, "max_connections", |said| said.number(1..=u16::MAX))?;
