@@ -279,4 +279,24 @@ mod tests {
         let read = claims(r#"{"other":1}"#);
         assert!(!read.has_access_token_hash && !read.has_nonce && !read.has_events);
     }
+
+    #[test]
+    fn a_confirmation_of_any_method_binds() {
+        for (payload, binds) in [
+            ("{}", false),
+            (r#"{"cnf":{}}"#, false),
+            (r#"{"cnf":{"jkt":"a"}}"#, true),
+            (r#"{"cnf":{"x5t#S256":null}}"#, true),
+            (r#"{"cnf":{"jwk":{"kty":"EC"}}}"#, true),
+            (r#"{"cnf":{"kid":"a"}}"#, true),
+        ] {
+            assert_eq!(claims(payload).confirmation.binds(), binds, "{payload}");
+        }
+        for other in ["null", "1", "[]"] {
+            assert!(
+                Claims::parse(format!(r#"{{"cnf":{other}}}"#).as_bytes()).is_err(),
+                "{other}"
+            );
+        }
+    }
 }

@@ -280,3 +280,74 @@ pub(crate) enum FetchFailure {
 
 /// However short the configured age, fetches that nobody asked for are this far apart.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::issuer::{Issuer, IssuerBuilder};
+    use crate::jose::Algorithm;
+    use crate::keys::Wish;
+
+    fn keys(issuer: IssuerBuilder) -> IssuerKeys {
+        let issuer = issuer.audience("api").longest_outage(Duration::ZERO);
+        IssuerKeys::new(issuer.build().expect("an issuer"))
+    }
+
+    fn fetched() -> IssuerKeys {
+        keys(Issuer::with_jwks_uri("a", "https://a.example/keys"))
+    }
+
+    fn set() -> KeySet {
+        KeySet::of_secret("a".to_owned(), b"secret", &[Algorithm::Hs256])
+    }
+
+    fn end(keys: &IssuerKeys, fetched: Result<KeySet, FetchFailure>) {
+        let fetched = fetched.map(|set| (Some(set), None));
+        keys.end_fetch(Instant::now(), fetched, &Counters::default());
+    }
+
+    /// Whether the fetch that a wish is answered with had begun before; `None` where there is none.
+    fn is_late(keys: &IssuerKeys, key: u64) -> Option<bool> {
+        match keys.wanted(key, keys.edition(), &Counters::default(), Instant::now()) {
+            Wish::Fetching(fetch) => Some(fetch.is_late),
+            Wish::Arrived | Wish::Denied | Wish::Failing(_) => None,
+        }
+    }
+
+    #[test]
+    fn a_fetch_that_had_begun_before_the_wish_is_told_from_one_that_is_made_for_it() {
+        let keys = fetched();
+        assert_eq!(is_late(&keys, 1), Some(true));
+        end(&keys, Ok(set()));
+        assert_eq!(
+            [is_late(&keys, 1), is_late(&keys, 2)],
+            [Some(false), Some(false)]
+        );
+        keys.take_off();
+        assert_eq!(is_late(&keys, 3), Some(true));
+    }
+
+    #[test]
+    fn without_any_keys_a_wish_is_never_denied() {
+        let keys = fetched();
+        end(&keys, Ok(set()));
+        end(&keys, Err(FetchFailure::NoJwksUri));
+        assert!(keys.current().is_none());
+        for key in 0..10 {
+            let wish = keys.wanted(key, 0, &Counters::default(), Instant::now());
+            assert!(!matches!(wish, Wish::Denied), "{wish:?}");
+        }
+    }
+
+    #[test]
+    fn fetched_keys_are_given_up_after_an_outage_and_configured_ones_are_not() {
+        let secret = "s".repeat(32);
+        let configured = Issuer::discover("https://a.example/").secret(&secret);
+        let configured = keys(configured.algorithms([Algorithm::Hs256]));
+        for (keys, kept) in [(fetched(), false), (configured, true)] {
+            end(&keys, Ok(set()));
+            end(&keys, Err(FetchFailure::NoJwksUri));
+            assert_eq!(keys.current().is_some(), kept);
+        }
+    }
+}

@@ -340,6 +340,15 @@ mod tests {
     }
 
     #[test]
+    fn any_scope_claim_tells_an_access_token_even_one_that_grants_nothing_here() {
+        let mut issuer = issuer();
+        issuer.scope_claims = vec!["/realm_access/roles".parse().expect("a claim")];
+        assert_eq!(outcome(&issuer, &json!({"nonce": "x"})), Ok(()));
+        let bare = json!({"nonce": "x", "scope": "absent"});
+        assert_eq!(outcome(&issuer, &bare), Err(VerifyError::IdToken));
+    }
+
+    #[test]
     fn the_strict_profile_needs_type_and_claims() {
         let mut issuer = issuer();
         issuer.strict = true;
