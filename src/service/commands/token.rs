@@ -1,7 +1,7 @@
 //! Asks the development issuer for an access token and prints it, and nothing else.
 
 use serde::Deserialize;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::keys::fetch::Client;
@@ -22,6 +22,19 @@ pub(crate) struct Arguments {
     /// How many seconds the token shall be valid.
     #[arg(long, value_name = "SECONDS")]
     expires_in: Option<u32>,
+
+    /// A further claim, its value as JSON; may be given several times.
+    #[arg(long, value_name = "NAME=JSON", value_parser = claim)]
+    claim: Vec<(String, Value)>,
+}
+
+/// Reads `NAME=JSON`; what is no JSON is a text.
+fn claim(text: &str) -> Result<(String, Value), &'static str> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or("write it as NAME=JSON, such as email_verified=true")?;
+    let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+    Ok((name.to_owned(), value))
 }
 
 /// What the issuer answers, be it a token or a refusal.
@@ -57,7 +70,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<(), Fail
     Ok(())
 }
 
-fn request(arguments: &Arguments) -> serde_json::Value {
+fn request(arguments: &Arguments) -> Value {
     let scopes = arguments.scope.join(" ");
     let client = if scopes.is_empty() {
         "demo"
@@ -70,6 +83,10 @@ fn request(arguments: &Arguments) -> serde_json::Value {
     request.insert("client_secret".to_owned(), json!("any"));
     if !scopes.is_empty() {
         request.insert("scope".to_owned(), json!(scopes));
+    }
+    if !arguments.claim.is_empty() {
+        let claims: Map<_, _> = arguments.claim.iter().cloned().collect();
+        request.insert("claims".to_owned(), json!(Value::from(claims).to_string()));
     }
     if let Some(subject) = &arguments.subject {
         request.insert("sub".to_owned(), json!(subject));

@@ -34,6 +34,7 @@ impl Consent {
             scopes: self.scopes.iter().copied().filter(wanted).collect(),
             lifetime: BROWSER_LIFETIME,
             kind: None,
+            claims: serde_json::Map::new(),
         }
     }
 

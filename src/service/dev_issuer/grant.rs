@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::jose::sign::SigningKey;
 use crate::test_kit::TokenBuilder;
@@ -20,6 +21,8 @@ pub(super) struct Grant {
     pub(super) lifetime: Duration,
     /// Auth0's name for how it came about, which its tokens carry as `gty` where no person is.
     pub(super) kind: Option<&'static str>,
+    /// What the token shall say beyond that.
+    pub(super) claims: Map<String, Value>,
 }
 
 /// A token response (RFC 6749 §5.1).
@@ -51,6 +54,9 @@ impl Grant {
         }
         if let Some(scope) = &scope {
             token = token.scope(scope);
+        }
+        for (name, value) in &self.claims {
+            token = token.claim(name, value.clone());
         }
         TokenAnswer {
             access_token: token.build(),
@@ -106,12 +112,45 @@ pub(super) fn lifetime(parameters: &Parameters) -> Result<Duration, Refusal> {
     lifetime.ok_or(Refusal::Lifetime)
 }
 
+/// The claims that `claims` asks for, a JSON object as text; none is none.
+///
+/// # Errors
+/// [`Refusal::Claims`] when it is no such object, or holds a claim that is the issuer's own to make.
+pub(super) fn claims(parameters: &Parameters) -> Result<Map<String, Value>, Refusal> {
+    let Some(asked) = parameters.find("claims") else {
+        return Ok(Map::new());
+    };
+    let claims: Map<String, Value> = serde_json::from_str(asked).map_err(|_| Refusal::Claims)?;
+    let is_own = |name: &&str| claims.contains_key(*name);
+    match OWN_CLAIMS.iter().any(is_own) {
+        true => Err(Refusal::Claims),
+        false => Ok(claims),
+    }
+}
+
+/// Who issues, for whom and for how long is not the asker's to say; there are other parameters for some of it.
+const OWN_CLAIMS: [&str; 5] = ["iss", "aud", "exp", "iat", "nbf"];
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn claims_are_an_object_without_the_issuers_own() {
+        let asked = |text: &str| {
+            let form: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+            claims(&parameters(&format!("claims={form}"))).map(Value::from)
+        };
+        assert_eq!(claims(&parameters("")), Ok(Map::new()));
+        let expected = serde_json::json!({"email_verified": true, "roles": ["a"]});
+        assert_eq!(asked(&expected.to_string()), Ok(expected));
+        for text in ["[]", "1", "{", r#"{"iss":"a"}"#, r#"{"x":1,"exp":9}"#] {
+            assert_eq!(asked(text), Err(Refusal::Claims), "{text}");
+        }
+    }
 
     fn parameters(form: &str) -> Parameters {
         Parameters::parse("", form.as_bytes()).unwrap()

@@ -15,6 +15,8 @@ pub(super) enum Refusal {
     BodyMalformed,
     #[error("code_challenge must be the base64url of a SHA-256 and code_challenge_method S256")]
     Challenge,
+    #[error("claims is one JSON object, without iss, aud, exp, iat and nbf")]
+    Claims,
     #[error("the form is not one that this page gave to this browser; go back and reload it")]
     ForeignForm,
     #[error("unknown, used or expired authorization code")]
@@ -79,6 +81,7 @@ impl Refusal {
             Self::BodyMalformed
             | Self::BodyTooLarge
             | Self::Challenge
+            | Self::Claims
             | Self::ForeignForm
             | Self::Lifetime
             | Self::MaxAge
@@ -113,6 +116,7 @@ impl ResponseError for Refusal {
         match self {
             Self::BodyMalformed
             | Self::Challenge
+            | Self::Claims
             | Self::ForeignForm
             | Self::InvalidCode
             | Self::InvalidRefreshToken

@@ -21,8 +21,8 @@ const REFRESH_TOKEN: &str = "refresh_token";
 
 /// Answers a token request, which is a form or a JSON object.
 ///
-/// Two parameters of `client_credentials` are for development alone: `expires_in`, the lifetime in
-/// seconds up to a week, and `sub`, whom the token is about.
+/// Three parameters of `client_credentials` are for development alone: `expires_in`, the lifetime in
+/// seconds up to a week, `sub`, whom the token is about, and `claims`, a JSON object of further claims.
 pub(super) async fn issue(
     request: HttpRequest,
     body: Result<web::Bytes, Error>,
@@ -108,5 +108,6 @@ fn client_credentials(
         scopes: grant::narrow(client.scopes, parameters)?,
         lifetime: grant::lifetime(parameters)?,
         kind: Some("client-credentials"),
+        claims: grant::claims(parameters)?,
     })
 }
