@@ -2,7 +2,9 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HOST, HeaderValue};
-use url::{Host, Url};
+use url::Url;
+
+use crate::issuer;
 
 /// An absolute URL on loopback, which a browser may be sent to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,13 +64,7 @@ pub(super) fn is_asked_for(request: &HttpRequest) -> bool {
 }
 
 fn is_on_loopback(url: &Url) -> bool {
-    let web = matches!(url.scheme(), "http" | "https");
-    web && match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+    matches!(url.scheme(), "http" | "https") && issuer::is_loopback(url)
 }
 
 #[cfg(test)]
