@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::net::Ipv6Addr;
+use std::ops::Range;
 
 use actix_web::http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue, TryIntoHeaderValue};
 use actix_web::http::uri::Uri;
@@ -24,13 +25,17 @@ use actix_web_httpauth::headers::authorization::{ParseError, Scheme};
 pub struct BearerToken {
     /// Shares the request's bytes, so that a token is never copied.
     header: HeaderValue,
+    /// Where the token stands in it.
+    token: Range<usize>,
 }
 
 impl BearerToken {
     /// Finds the one bearer token of a request, or `None` where no credentials were sent.
     ///
+    /// What follows the scheme is judged when it is [read](Self::as_str): a token that was verified before need not be.
+    ///
     /// # Errors
-    /// [`CredentialsError`] for two credentials, a header that carries none for us, and a word that is no token.
+    /// [`CredentialsError`] for two credentials, and a header that carries none for us.
     pub(crate) fn find(headers: &HeaderMap, uri: &Uri) -> Result<Option<Self>, CredentialsError> {
         check_host(headers)?;
         let mut values = headers.get_all(AUTHORIZATION);
@@ -44,30 +49,45 @@ impl BearerToken {
     }
 
     fn read(header: &HeaderValue) -> Result<Self, CredentialsError> {
-        let (scheme, word) = split(header.as_bytes());
-        if !scheme.eq_ignore_ascii_case(b"Bearer") || word.is_empty() || word.contains(&b' ') {
+        let credentials = header.as_bytes().trim_ascii_end();
+        let (scheme, word) = split(credentials);
+        if !scheme.eq_ignore_ascii_case(b"Bearer") || word.is_empty() {
             return Err(CredentialsError::Unusable);
         }
-        if !is_b64token(word) {
-            return Err(CredentialsError::NoToken);
-        }
+        let start = credentials.len().saturating_sub(word.len());
         Ok(Self {
             header: header.clone(),
+            token: start..credentials.len(),
         })
     }
 
+    /// What follows the scheme, as it was sent.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        let header = self.header.as_bytes();
+        header.get(self.token.clone()).unwrap_or_default()
+    }
+
     /// The token, as it was sent.
-    pub(crate) fn as_str(&self) -> &str {
-        let (_, word) = split(self.header.as_bytes());
-        std::str::from_utf8(word).unwrap_or_default()
+    ///
+    /// # Errors
+    /// [`CredentialsError`] for more words than one, and a word that is no token.
+    pub(crate) fn as_str(&self) -> Result<&str, CredentialsError> {
+        let word = self.as_bytes();
+        if is_b64token(word) {
+            return std::str::from_utf8(word).map_err(|_| CredentialsError::NoToken);
+        }
+        match word.contains(&b' ') {
+            true => Err(CredentialsError::Unusable),
+            false => Err(CredentialsError::NoToken),
+        }
     }
 }
 
 /// Scheme and what follows it, without the blanks around either (RFC 9110 §11.4).
-fn split(header: &[u8]) -> (&[u8], &[u8]) {
-    let header = header.trim_ascii();
-    let blank = header.iter().position(|&byte| byte == b' ');
-    let (scheme, rest) = header.split_at(blank.unwrap_or(header.len()));
+fn split(credentials: &[u8]) -> (&[u8], &[u8]) {
+    let credentials = credentials.trim_ascii_start();
+    let blank = credentials.iter().position(|&byte| byte == b' ');
+    let (scheme, rest) = credentials.split_at(blank.unwrap_or(credentials.len()));
     (scheme, rest.trim_ascii_start())
 }
 
@@ -106,33 +126,52 @@ pub(crate) fn check_host(headers: &HeaderMap) -> Result<(), CredentialsError> {
     }
 }
 
+/// `uri-host [ ":" port ]`, the host an IPv6 address in brackets or a registered name (RFC 3986 §3.2.2).
 fn is_host(host: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(host) else {
-        return false;
-    };
-    let (name, port) = match text.rsplit_once(':') {
-        Some((name, port)) if !port.ends_with(']') => (name, port),
-        _ => (text, ""),
-    };
-    is_host_name(name)
-        && port.bytes().all(|byte| byte.is_ascii_digit())
-        && (port.is_empty() || port.parse::<u16>().is_ok())
+    if host.first() == Some(&b'[') {
+        return is_bracketed_host(host);
+    }
+    match host.iter().position(|&byte| byte == b':') {
+        Some(colon) => {
+            let (name, port) = host.split_at(colon);
+            is_host_name(name) && is_port(port.get(1..).unwrap_or_default())
+        }
+        None => is_host_name(host),
+    }
 }
 
-/// An IPv6 address in brackets, or a registered name (RFC 3986 §3.2.2).
-fn is_host_name(name: &str) -> bool {
-    if let Some(literal) = name.strip_prefix('[') {
-        return literal
-            .strip_suffix(']')
-            .is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
-    }
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte);
-    !name.is_empty() && name.bytes().all(allowed)
+fn is_bracketed_host(host: &[u8]) -> bool {
+    let parts = || {
+        let literal = std::str::from_utf8(host).ok()?.strip_prefix('[')?;
+        let (address, rest) = literal.split_once(']')?;
+        address.parse::<Ipv6Addr>().ok()?;
+        Some(rest)
+    };
+    parts().is_some_and(|rest| match rest.strip_prefix(':') {
+        Some(port) => is_port(port.as_bytes()),
+        None => rest.is_empty(),
+    })
+}
+
+fn is_host_name(name: &[u8]) -> bool {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(byte);
+    !name.is_empty() && name.iter().all(allowed)
+}
+
+/// Digits, or nothing at all.
+fn is_port(port: &[u8]) -> bool {
+    let number = port.iter().try_fold(0_u16, |number, byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    });
+    number.is_some()
 }
 
 impl Scheme for BearerToken {
     fn parse(header: &HeaderValue) -> Result<Self, ParseError> {
-        Self::read(header).map_err(|_| ParseError::Invalid)
+        let token = Self::read(header).map_err(|_| ParseError::Invalid)?;
+        token.as_str().map_err(|_| ParseError::Invalid)?;
+        Ok(token)
     }
 }
 
@@ -187,7 +226,9 @@ mod tests {
             );
         }
         let found = BearerToken::find(&headers, &uri.parse().expect("a URI"))?;
-        Ok(found.map(|token| token.as_str().to_owned()))
+        found
+            .map(|token| token.as_str().map(str::to_owned))
+            .transpose()
     }
 
     #[test]

@@ -19,8 +19,9 @@ pub fn authorization(bytes: &[u8]) {
     };
     let mut headers = HeaderMap::new();
     headers.insert(AUTHORIZATION, value);
-    if let Ok(Some(token)) = BearerToken::find(&headers, &Uri::from_static("/")) {
-        let text = token.as_str();
+    let found = BearerToken::find(&headers, &Uri::from_static("/"));
+    let token = found.ok().flatten();
+    if let Some(text) = token.as_ref().and_then(|token| token.as_str().ok()) {
         assert!(
             !text.is_empty()
                 && text

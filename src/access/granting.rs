@@ -14,7 +14,7 @@ use super::{Access, Caller};
 use crate::credentials::BearerToken;
 use crate::keys::{Fetch, Wish};
 use crate::rejection::Rejection;
-use crate::verify::{Verifier, VerifyError};
+use crate::verify::{Missing, Verifier, VerifyError};
 
 /// The future of an access type: its `FromRequest::Future`.
 #[must_use = "futures do nothing unless polled"]
@@ -68,28 +68,52 @@ fn look(verifier: &Verifier, request: &HttpRequest) -> Look {
 
 /// Checks the token, and wishes for its key if that is not there.
 fn seek(verifier: &Verifier, token: BearerToken) -> Look {
-    let refused = loop {
-        let missing = match check(verifier, &token) {
-            Err(VerifyError::UnknownKey(missing)) => missing,
-            checked => return Look::Done(checked.map(Some).map_err(refusal)),
-        };
-        match verifier.wish_for(missing) {
-            Wish::Arrived => {}
-            Wish::Denied => break refusal(VerifyError::UnknownKey(missing)),
-            Wish::Failing(pause) => break Rejection::KeysUnavailable { retry_after: pause },
-            Wish::Fetching(keys) => return Look::Waiting(token, keys),
-        }
+    let missing = match check(verifier, &token) {
+        Err(Refused::ForNow(missing)) => missing,
+        Err(Refused::Finally(rejection)) => return Look::Done(Err(rejection)),
+        Ok(caller) => return Look::Done(Ok(Some(caller))),
     };
-    Look::Done(Err(refused))
+    match verifier.wish_for(missing) {
+        Wish::Arrived => seek(verifier, token),
+        Wish::Denied => Look::Done(Err(refusal(VerifyError::UnknownKey(missing)))),
+        Wish::Failing(retry_after) => Look::Done(Err(Rejection::KeysUnavailable { retry_after })),
+        Wish::Fetching(keys) => Look::Waiting(token, keys),
+    }
+}
+
+/// Why a token is worth nothing.
+enum Refused {
+    Finally(Rejection),
+    /// A fetch may bring the key.
+    ForNow(Missing),
+}
+
+impl<E: Into<Rejection>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self::Finally(error.into())
+    }
 }
 
 /// What the token is worth as a bearer token, now.
-fn check(verifier: &Verifier, token: &BearerToken) -> Result<Caller, VerifyError> {
-    let verified = verifier.verify(token.as_str(), verifier.now())?;
+fn check(verifier: &Verifier, token: &BearerToken) -> Result<Caller, Refused> {
+    let now = verifier.now();
+    let verified = match verifier.recall(token.as_bytes(), now) {
+        Some(known) => known,
+        None => verifier
+            .verify_afresh(token.as_str()?, now)
+            .map_err(refused)?,
+    };
     if verified.is_sender_constrained() {
-        return Err(VerifyError::Bound);
+        return Err(refusal(VerifyError::Bound).into());
     }
     Ok(Caller::new(verified))
+}
+
+fn refused(error: VerifyError) -> Refused {
+    match error {
+        VerifyError::UnknownKey(missing) => Refused::ForNow(missing),
+        error => Refused::Finally(refusal(error)),
+    }
 }
 
 async fn wait<A: Access>(
@@ -132,11 +156,14 @@ async fn arrival(keys: Fetch) -> Result<(), Rejection> {
 }
 
 fn last_check(verifier: &Verifier, token: &BearerToken) -> Result<Option<Caller>, Rejection> {
-    let checked = check(verifier, token);
-    if let Err(VerifyError::UnknownKey(missing)) = checked {
-        verifier.still_missing(missing);
+    match check(verifier, token) {
+        Err(Refused::ForNow(missing)) => {
+            verifier.still_missing(missing);
+            Err(refusal(VerifyError::UnknownKey(missing)))
+        }
+        Err(Refused::Finally(rejection)) => Err(rejection),
+        Ok(caller) => Ok(Some(caller)),
     }
-    checked.map(Some).map_err(refusal)
 }
 
 fn decide<A: Access>(

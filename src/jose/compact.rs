@@ -7,18 +7,18 @@ use serde::de::MapAccess;
 
 use super::json::{self, Member, Members, Unique};
 
-/// A JWS as it arrived, decoded; nothing about it is verified.
+/// A JWS as it arrived, its header read and the other segments yet to be decoded; nothing about it is verified.
 #[derive(Debug)]
 pub(crate) struct Compact<'t> {
     /// The bytes under the signature: the first two segments and the dot between them.
     pub(crate) signing_input: &'t [u8],
     pub(crate) header: Header,
-    pub(crate) payload: Vec<u8>,
-    pub(crate) signature: Vec<u8>,
+    payload: &'t str,
+    signature: &'t str,
 }
 
 impl<'t> Compact<'t> {
-    /// Reads exactly three segments of unpadded base64url, the first one a JSON object.
+    /// Reads exactly three segments, the first one a JSON object in unpadded base64url.
     ///
     /// # Errors
     /// [`CompactError`] says which part of the form does not hold.
@@ -36,9 +36,25 @@ impl<'t> Compact<'t> {
         Ok(Self {
             signing_input: signing_input.as_bytes(),
             header: Header::parse(&decode(header)?)?,
-            payload: decode(payload)?,
-            signature: decode(signature)?,
+            payload,
+            signature,
         })
+    }
+
+    /// Decodes the second segment.
+    ///
+    /// # Errors
+    /// It is not unpadded base64url.
+    pub(crate) fn payload(&self) -> Result<Vec<u8>, CompactError> {
+        decode(self.payload)
+    }
+
+    /// Decodes the third segment.
+    ///
+    /// # Errors
+    /// It is not unpadded base64url.
+    pub(crate) fn signature(&self) -> Result<Vec<u8>, CompactError> {
+        decode(self.signature)
     }
 }
 
@@ -109,7 +125,11 @@ mod tests {
     }
 
     fn error(token: &str) -> CompactError {
-        Compact::parse(token).expect_err("no compact JWS")
+        let parts = || {
+            let compact = Compact::parse(token)?;
+            Ok((compact.payload()?, compact.signature()?))
+        };
+        parts().expect_err("no compact JWS")
     }
 
     #[test]
@@ -123,8 +143,8 @@ mod tests {
         let compact = Compact::parse(&token).expect("well-formed");
         assert_eq!(compact.header.algorithm, Member::Valid("RS256".to_owned()));
         assert_eq!(compact.header.key_id, Member::Valid("k".to_owned()));
-        assert_eq!(compact.payload, b"{}");
-        assert_eq!(compact.signature, b"sig");
+        assert_eq!(compact.payload().as_deref(), Ok(b"{}".as_slice()));
+        assert_eq!(compact.signature().as_deref(), Ok(b"sig".as_slice()));
         assert_eq!(compact.signing_input, &token.as_bytes()[..token.len() - 5]);
     }
 

@@ -61,6 +61,12 @@ impl Freshness {
         }
     }
 
+    /// Whether a draw would be denied.
+    pub(crate) fn is_spent(&mut self, now: Instant) -> bool {
+        self.refill(now);
+        self.left == 0 && self.pause(now).is_none()
+    }
+
     /// Asks for a fetch where there are no keys at all: one is due anyway, so nothing is drawn.
     pub(crate) fn first(&self, now: Instant) -> Refresh {
         self.pause(now).map_or(Refresh::Allowed, Refresh::Failing)
@@ -195,6 +201,21 @@ mod tests {
             }
         }
         assert_eq!(allowed, [0, 0, 0, 30, 60, 90]);
+    }
+
+    #[test]
+    fn it_is_spent_exactly_when_a_draw_is_denied() {
+        let (mut freshness, start) = fresh();
+        for second in 0..120 {
+            let now = start + Duration::from_secs(second);
+            for _ in 0..3 {
+                let spent = freshness.is_spent(now);
+                assert_eq!(spent, freshness.draw(now) == Refresh::Denied, "{second}");
+            }
+        }
+        freshness.failed(start + Duration::from_secs(119));
+        let now = start + Duration::from_secs(119);
+        assert!(!freshness.is_spent(now), "it is failing");
     }
 
     #[test]

@@ -173,6 +173,21 @@ impl IssuerKeys {
         })
     }
 
+    /// Whether a token that names this key is lost for now: the set is there without it, and no fetch may be
+    /// spent on it; `key` stands for its name.
+    pub(crate) fn cannot_have(&self, id: &str, key: u64, now: Instant) -> bool {
+        let lacks = |set: &Arc<KeySet>| set.may_lack_key(Some(id));
+        if !self.current().as_ref().is_some_and(lacks) {
+            return false;
+        }
+        if !self.is_fetched() || self.is_configured() {
+            return true;
+        }
+        let mut state = self.state();
+        state.flight == Flight::Grounded
+            && (state.absent.holds(key, now) || state.freshness.is_spent(now))
+    }
+
     /// Remembers for a moment that a fetch did not bring this key.
     pub(crate) fn still_missing(&self, key: u64, now: Instant) {
         self.state().absent.add(key, now);

@@ -3,6 +3,7 @@
 //! [RFC 6750 §3]: https://www.rfc-editor.org/rfc/rfc6750#section-3
 //! [RFC 9110 §11.6.1]: https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1
 
+use std::borrow::Cow;
 use std::fmt;
 
 use actix_web::http::header::{HeaderValue, InvalidHeaderValue, TryIntoHeaderValue};
@@ -45,31 +46,60 @@ impl BearerChallenge {
     }
 }
 
-impl fmt::Display for BearerChallenge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, r#"Bearer realm="{REALM}""#)?;
+impl BearerChallenge {
+    /// The value of the header; put together without the machinery of `format!`, since a flood is answered with it.
+    fn text(&self) -> String {
+        let mut text = String::with_capacity(TYPICAL_LENGTH);
+        text.push_str("Bearer realm=\"");
+        text.push_str(REALM);
+        text.push('"');
         if let Some(error) = &self.error {
-            write!(f, r#", error="{error}""#)?;
+            push_parameter(&mut text, "error", name(error));
         }
         if let Some(description) = self.description {
-            let description: String = description.chars().map(quotable).collect();
-            write!(f, r#", error_description="{description}""#)?;
+            push_parameter(&mut text, "error_description", &quotable(description));
         }
         if let Some(scope) = &self.scope {
-            write!(f, r#", scope="{scope}""#)?;
+            push_parameter(&mut text, "scope", scope);
         }
-        Ok(())
+        text
+    }
+}
+
+fn push_parameter(text: &mut String, name: &str, value: &str) {
+    for part in [", ", name, "=\"", value, "\""] {
+        text.push_str(part);
+    }
+}
+
+/// The error codes of RFC 6750 §3.1.
+fn name(error: &BearerError) -> &'static str {
+    match error {
+        BearerError::InvalidRequest => "invalid_request",
+        BearerError::InvalidToken => "invalid_token",
+        BearerError::InsufficientScope => "insufficient_scope",
+    }
+}
+
+impl fmt::Display for BearerChallenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
     }
 }
 
 /// The application may describe its rules in any words; a description has %x20-21 / %x23-5B / %x5D-7E alone.
-fn quotable(character: char) -> char {
-    match character {
+fn quotable(description: &'static str) -> Cow<'static, str> {
+    let is_quotable = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    if description.bytes().all(is_quotable) {
+        return Cow::Borrowed(description);
+    }
+    let replaced = description.chars().map(|character| match character {
         '"' => '\'',
         '\\' => '/',
         ' '..='~' => character,
         _ => '?',
-    }
+    });
+    Cow::Owned(replaced.collect())
 }
 
 impl TryIntoHeaderValue for BearerChallenge {
@@ -82,11 +112,14 @@ impl TryIntoHeaderValue for BearerChallenge {
 
 impl Challenge for BearerChallenge {
     fn to_bytes(&self) -> Bytes {
-        Bytes::from(self.to_string())
+        Bytes::from(self.text())
     }
 }
 
 const REALM: &str = "api";
+
+/// Room for a challenge with an error and its description.
+const TYPICAL_LENGTH: usize = 128;
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,7 @@
 //! [RFC 9457 §3]: https://www.rfc-editor.org/rfc/rfc9457#section-3
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
@@ -45,8 +45,8 @@ impl Problem {
 
     /// The response that `response` has been prepared for, with this body.
     pub(crate) fn into_body_of(self, mut response: HttpResponseBuilder) -> HttpResponse {
-        response.insert_header((CONTENT_TYPE, "application/problem+json"));
-        response.insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
+        response.insert_header((CONTENT_TYPE, PROBLEM_JSON));
+        response.insert_header((X_CONTENT_TYPE_OPTIONS, NOSNIFF));
         response.json(self)
     }
 
@@ -72,3 +72,7 @@ pub(crate) fn method_not_allowed(allow: &str) -> HttpResponse {
     )
     .into_body_of(response)
 }
+
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");

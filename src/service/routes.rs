@@ -1,6 +1,6 @@
 //! The three endpoints, as a table.
 
-use actix_web::http::header::X_CONTENT_TYPE_OPTIONS;
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::{HttpResponse, Responder};
 use serde::Serialize;
 
@@ -41,9 +41,14 @@ struct Message {
 
 fn message(message: &'static str) -> HttpResponse {
     let mut response = HttpResponse::Ok();
-    response.insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    response.insert_header((CONTENT_TYPE, JSON));
+    response.insert_header((X_CONTENT_TYPE_OPTIONS, NOSNIFF));
     response.json(Message { message })
 }
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 #[cfg(all(test, feature = "test-kit"))]
 mod tests {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::clock::Clock;
 use super::seen::Seen;
-use super::{Shared, Verifier};
+use super::{Shared, Verifier, index};
 use crate::counters::Counters;
 use crate::issuer::Issuer;
 use crate::keys::{IssuerKeys, Keeper};
@@ -69,6 +69,7 @@ impl VerifierBuilder {
             false => Some(Keeper::start(fetched, Arc::clone(&counters))?),
         };
         Ok(Verifier(Arc::new(Shared {
+            by_name: index(&issuers),
             issuers,
             counters,
             clock: self.clock,

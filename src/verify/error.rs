@@ -89,3 +89,12 @@ pub struct Missing {
     pub(super) key: u64,
     pub(super) edition: u64,
 }
+
+impl Missing {
+    /// A key that nobody may be asked for now.
+    pub(super) const HOPELESS: Self = Self {
+        issuer: usize::MAX,
+        key: 0,
+        edition: 0,
+    };
+}

@@ -8,6 +8,7 @@ mod seen;
 mod unverified;
 mod verified;
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -15,7 +16,6 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::counters::Counters;
 use crate::issuer::{Issuer, KeySource};
 use crate::jose::Algorithm;
-use crate::jose::compact::MAX_TOKEN_BYTES;
 use crate::keys::document::Key;
 use crate::keys::{IssuerKeys, Keeper, Wish};
 #[cfg(feature = "service")]
@@ -23,8 +23,8 @@ pub(crate) use builder::DEFAULT_TOKEN_MEMORY;
 pub use builder::VerifierBuilder;
 use clock::Clock;
 pub use error::{Missing, VerifyError};
-use seen::{Fingerprint, Seen};
-use unverified::Unverified;
+use seen::Seen;
+use unverified::{Unread, Unverified};
 pub use verified::{UnfitClaims, Verified};
 
 /// Verifies access tokens by the keys of the issuers that are trusted.
@@ -48,6 +48,7 @@ pub struct Verifier(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     issuers: Vec<Arc<IssuerKeys>>,
+    by_name: HashMap<String, usize>,
     counters: Arc<Counters>,
     clock: Clock,
     seen: Option<Seen>,
@@ -73,30 +74,59 @@ impl Verifier {
     /// # Errors
     /// [`VerifyError`]; for [`VerifyError::UnknownKey`] a fetch may help, for no other.
     pub fn verify(&self, token: &str, now: SystemTime) -> Result<Arc<Verified>, VerifyError> {
-        let now = now
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        let seen = self.0.seen.as_ref();
-        let Some(seen) = seen.filter(|_| token.len() <= MAX_TOKEN_BYTES) else {
-            return self.verify_afresh(token, now);
-        };
-        let fingerprint = Fingerprint::of(token);
-        if let Some(known) = seen.recall(&fingerprint, now) {
-            return Ok(known);
+        match self.recall(token.as_bytes(), now) {
+            Some(known) => Ok(known),
+            None => self.verify_afresh(token, now),
         }
-        let verified = self.verify_afresh(token, now)?;
-        seen.remember(fingerprint, &verified);
+    }
+
+    /// What is remembered of a token, which may be any bytes, where its verdict still stands at `now`.
+    pub(crate) fn recall(&self, token: &[u8], now: SystemTime) -> Option<Arc<Verified>> {
+        let seen = self.0.seen.as_ref()?;
+        seen.recall(token, since_epoch(now))
+    }
+
+    /// Verifies a token that is not remembered, and remembers it if it comes again.
+    pub(crate) fn verify_afresh(
+        &self,
+        token: &str,
+        now: SystemTime,
+    ) -> Result<Arc<Verified>, VerifyError> {
+        let verified = self.check(token, since_epoch(now))?;
+        if let Some(seen) = &self.0.seen {
+            seen.remember(token.as_bytes(), &verified);
+        }
         Ok(verified)
     }
 
     /// The checks in order (RFC 7519 §7.2), the cheap ones before the signature.
-    fn verify_afresh(&self, token: &str, now: Duration) -> Result<Arc<Verified>, VerifyError> {
-        let unverified = Unverified::parse(token)?;
+    fn check(&self, token: &str, now: Duration) -> Result<Arc<Verified>, VerifyError> {
+        let header = Unread::parse(token)?;
+        self.check_hope(&header)?;
+        let unverified = header.read_on()?;
         let issuer = self.named(unverified.issuer()?)?;
         let key = self.find_key(issuer, &unverified)?;
         let authentic = unverified.into_authentic();
         let admitted = rules::admit(&self.issuer(issuer)?.issuer, &authentic, now)?;
         Ok(Arc::new(Verified::new(authentic, admitted, &key)))
+    }
+
+    /// Refuses a token whose key no issuer has or may be asked for now, whatever else it says: most of
+    /// a flood ends here, and nothing beyond its headers is read.
+    fn check_hope(&self, header: &Unread<'_>) -> Result<(), VerifyError> {
+        let Some(id) = header.key_id() else {
+            return Ok(());
+        };
+        let issuers = &self.0.issuers;
+        let (key, now) = (header.key_fingerprint(), Instant::now());
+        let hopeless = issuers.len() <= MOST_ISSUERS_ASKED
+            && issuers
+                .iter()
+                .all(|issuer| issuer.cannot_have(id, key, now));
+        match hopeless {
+            true => Err(VerifyError::UnknownKey(Missing::HOPELESS)),
+            false => Ok(()),
+        }
     }
 
     /// What has happened since the start.
@@ -145,10 +175,15 @@ impl Verifier {
             key,
             edition,
         } = missing;
-        let issuer = self.0.issuers.get(issuer);
-        issuer.map_or(Wish::Denied, |issuer| {
-            issuer.wanted(key, edition, &self.0.counters, Instant::now())
-        })
+        let counters = &self.0.counters;
+        if let Some(issuer) = self.0.issuers.get(issuer) {
+            return issuer.wanted(key, edition, counters, Instant::now());
+        }
+        if self.0.issuers.iter().any(|issuer| issuer.is_fetched()) {
+            counters.count_unknown_key();
+            counters.count_refresh_denied();
+        }
+        Wish::Denied
     }
 
     /// Says that a fetch did not bring the key.
@@ -159,12 +194,12 @@ impl Verifier {
     }
 
     fn named(&self, iss: &str) -> Result<usize, VerifyError> {
-        let position = self
-            .0
-            .issuers
-            .iter()
-            .position(|issuer| issuer.is_named(iss));
-        position.ok_or(VerifyError::UnknownIssuer)
+        let is_named = |index: &usize| self.issuer(*index).is_ok_and(|keys| keys.is_named(iss));
+        let likely = self.0.by_name.get(without_slash(iss)).copied();
+        let named = likely
+            .filter(is_named)
+            .or_else(|| (0..self.0.issuers.len()).find(is_named));
+        named.ok_or(VerifyError::UnknownIssuer)
     }
 
     fn issuer(&self, index: usize) -> Result<&IssuerKeys, VerifyError> {
@@ -210,11 +245,31 @@ impl Verifier {
     }
 }
 
+/// Where each issuer is likely to be found by the name that its tokens carry: that which is configured, up to a trailing slash.
+fn index(issuers: &[Arc<IssuerKeys>]) -> HashMap<String, usize> {
+    let issuers = issuers.iter().enumerate();
+    issuers
+        .map(|(index, keys)| (without_slash(keys.issuer.label()).to_owned(), index))
+        .collect()
+}
+
+fn without_slash(name: &str) -> &str {
+    name.strip_suffix('/').unwrap_or(name)
+}
+
 fn accepts(issuer: &Issuer, algorithm: Algorithm) -> bool {
     let symmetric = matches!(issuer.keys, KeySource::Secret(_));
     algorithm.is_symmetric() == symmetric
         && (issuer.algorithms.is_empty() || issuer.algorithms.contains(&algorithm))
 }
+
+fn since_epoch(now: SystemTime) -> Duration {
+    now.duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+/// Beyond so many issuers, asking each for a key costs more than reading whose token it is.
+const MOST_ISSUERS_ASKED: usize = 8;
 
 /// A token that names no key is tried with so many of its issuer's; each try costs a signature.
 const MOST_KEYS_TRIED: usize = 16;
@@ -368,6 +423,29 @@ mod tests {
             matches!(unknown, Err(VerifyError::UnknownKey(_))),
             "{unknown:?}"
         );
+    }
+
+    #[test]
+    fn nothing_but_its_header_is_read_of_a_token_whose_key_no_issuer_can_have() {
+        let trusted = |number: usize| {
+            let jwk = shared(Algorithm::Es256).public_jwk().expect("a public key");
+            let name = format!("https://issuer-{number}.example/");
+            let issuer = Issuer::with_public_key(&name, &jwk.to_string()).audience("api");
+            issuer.build().expect("an issuer")
+        };
+        let rubbish = |kid| {
+            let token = token(&shared(Algorithm::Es256)).header("kid", kid).build();
+            let (header, _) = token.split_once('.').expect("three segments");
+            format!("{header}.rubbish!.rubbish!")
+        };
+        let known = shared(Algorithm::Es256);
+        for (issuers, is_read) in [(1, false), (MOST_ISSUERS_ASKED, false), (9, true)] {
+            let verifier = Verifier::start((0..issuers).map(trusted)).expect("a verifier");
+            let refused = |kid| verifier.verify(&rubbish(kid), SystemTime::now()).err();
+            let is_form = |error| matches!(error, Some(VerifyError::Form(_)));
+            assert_eq!(is_form(refused("unknown")), is_read, "{issuers}");
+            assert!(is_form(refused(known.kid())));
+        }
     }
 
     #[test]

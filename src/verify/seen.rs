@@ -3,8 +3,10 @@
 //! A signature is worth paying for once. What is remembered is keyed by the SHA-256 of the whole
 //! token, so that no usable credential lies in memory, and it is the [`Verified`] alone: nothing
 //! that only one request proves. A token is remembered when it is verified for the second time,
-//! since storing tokens that never come again costs as much as verifying them.
+//! since storing tokens that never come again costs as much as verifying them; and only a token
+//! that was verified before is hashed, so that a stranger's rubbish is not.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -19,25 +21,16 @@ use crate::jose::digest::sha256;
 #[derive(Debug)]
 pub(crate) struct Seen {
     tokens: Cache<Fingerprint, Arc<Verified>, Bytes>,
-    once: SeenOnce,
+    verified: VerifiedOnce,
 }
 
 /// Stands for a token; it cannot be turned back into one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Fingerprint([u8; 32]);
+struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    pub(crate) fn of(token: &str) -> Self {
-        Self(sha256(token.as_bytes()))
-    }
-
-    /// Numbers of it, each as good as random.
-    fn parts(&self) -> [u32; 4] {
-        let mut parts = [0; 4];
-        for (part, bytes) in parts.iter_mut().zip(self.0.as_chunks().0) {
-            *part = u32::from_le_bytes(*bytes);
-        }
-        parts
+    fn of(token: &[u8]) -> Self {
+        Self(sha256(token))
     }
 }
 
@@ -50,25 +43,30 @@ impl Seen {
         let weight = u64::try_from(bytes).unwrap_or(u64::MAX);
         Some(Self {
             tokens: Cache::with_weighter(tokens.min(EXPECTED_TOKENS), weight, Bytes),
-            once: SeenOnce::new(),
+            verified: VerifiedOnce::for_tokens(tokens),
         })
     }
 
     /// What was verified of this token, if it still holds at `now` since 1970: the times are checked
     /// against now, and the key must still be its issuer's.
-    pub(crate) fn recall(&self, token: &Fingerprint, now: Duration) -> Option<Arc<Verified>> {
-        let known = self.tokens.get(token)?;
+    pub(crate) fn recall(&self, token: &[u8], now: Duration) -> Option<Arc<Verified>> {
+        if !self.verified.has(token) {
+            return None;
+        }
+        let token = Fingerprint::of(token);
+        let known = self.tokens.get(&token)?;
         if known.holds_at(now) && known.key_is_current() {
             return Some(known);
         }
-        self.tokens.remove(token);
+        self.tokens.remove(&token);
         None
     }
 
     /// Remembers a token that has just been verified, if it has been before.
-    pub(crate) fn remember(&self, token: Fingerprint, verified: &Arc<Verified>) {
-        if self.once.was_seen(&token) {
-            self.tokens.insert(token, Arc::clone(verified));
+    pub(crate) fn remember(&self, token: &[u8], verified: &Arc<Verified>) {
+        if self.verified.add(token) {
+            self.tokens
+                .insert(Fingerprint::of(token), Arc::clone(verified));
         }
     }
 }
@@ -86,48 +84,75 @@ impl Weighter<Fingerprint, Arc<Verified>> for Bytes {
     }
 }
 
-/// Which tokens have been verified once: a few bits of each, the older ones overwritten.
+/// Which tokens have been verified: a few bits of each, the older ones overwritten.
 ///
-/// Forgetting one costs a signature more, taking one for another costs a place in the memory; no
-/// verdict rests on it, so plain loads and stores suffice.
+/// Only what an issuer has signed comes in. Forgetting a token costs a signature more, taking one for
+/// another costs a hash; no verdict rests on it, so plain loads and stores suffice.
 #[derive(Debug)]
-struct SeenOnce(Box<[[AtomicU32; WAYS]]>);
+struct VerifiedOnce {
+    sets: Box<[[AtomicU32; WAYS]]>,
+    /// With a key of its own, so that nobody outside knows which tokens share a set.
+    hasher: RandomState,
+}
 
-impl SeenOnce {
-    fn new() -> Self {
-        Self((0..SETS).map(|_| Default::default()).collect())
+impl VerifiedOnce {
+    fn for_tokens(tokens: usize) -> Self {
+        let sets = tokens.next_power_of_two().max(FEWEST_SETS);
+        Self {
+            sets: (0..sets).map(|_| Default::default()).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    fn has(&self, token: &[u8]) -> bool {
+        let (set, mark) = self.place(token);
+        set.iter()
+            .any(|place| place.load(Ordering::Relaxed) == mark)
     }
 
     /// Whether the token was here before; it is from now on.
-    fn was_seen(&self, token: &Fingerprint) -> bool {
-        let [set, mark, way, _] = token.parts();
-        let Some(set) = pick(&self.0, set) else {
-            return false;
-        };
-        // Zero is an empty place.
-        let mark = mark.max(1);
-        let holds = |number: u32| move |place: &&AtomicU32| place.load(Ordering::Relaxed) == number;
-        if set.iter().any(|place| holds(mark)(&place)) {
+    fn add(&self, token: &[u8]) -> bool {
+        let (set, mark) = self.place(token);
+        let is = |number: u32| move |place: &&AtomicU32| place.load(Ordering::Relaxed) == number;
+        if set.iter().any(|place| is(mark)(&place)) {
             return true;
         }
-        let free = set.iter().find(holds(0));
-        if let Some(place) = free.or_else(|| pick(set, way)) {
+        let any = usize::try_from(mark).unwrap_or_default() % WAYS;
+        let free = set.iter().find(is(EMPTY));
+        if let Some(place) = free.or_else(|| set.get(any)) {
             place.store(mark, Ordering::Relaxed);
         }
         false
     }
+
+    /// Where the token's mark stands, and which it is. The signature's end tells tokens apart, and only an issuer makes it.
+    fn place(&self, token: &[u8]) -> (&[AtomicU32], u32) {
+        let end = token.last_chunk::<SIGNATURE_END>();
+        let hash = self.hasher.hash_one(end.map_or(token, <[u8; _]>::as_slice));
+        let [set, mark] = halves(hash);
+        let set = usize::try_from(set).unwrap_or_default();
+        let set = set.checked_rem(self.sets.len()).unwrap_or_default();
+        let set = self.sets.get(set).map(<[_; _]>::as_slice);
+        (set.unwrap_or_default(), mark.max(EMPTY.saturating_add(1)))
+    }
 }
 
-/// One of the places, as the number falls.
-fn pick<T>(places: &[T], number: u32) -> Option<&T> {
-    let number = usize::try_from(number).unwrap_or_default();
-    places.get(number.checked_rem(places.len())?)
+fn halves(hash: u64) -> [u32; 2] {
+    let [a, b, c, d, e, f, g, h] = hash.to_le_bytes();
+    [[a, b, c, d], [e, f, g, h]].map(u32::from_le_bytes)
 }
 
-/// 256 KiB in all, enough for some ten thousand tokens at once.
-const SETS: usize = 16 * 1024;
+/// A place that holds no token's mark.
+const EMPTY: u32 = 0;
 
+/// A set has room for more tokens than fall to it on average, so that few are forgotten.
 const WAYS: usize = 4;
+
+/// 16 KiB of marks in all.
+const FEWEST_SETS: usize = 1024;
+
+/// Base64url characters of a signature, worth 96 bits.
+const SIGNATURE_END: usize = 16;
 
 /// The payload itself, the claims read from it, and what the application reads it as.
 const COPIES_OF_PAYLOAD: u64 = 3;
@@ -249,15 +274,16 @@ mod tests {
 
     #[test]
     fn ten_thousand_tokens_are_known_at_second_sight() {
-        let once = SeenOnce::new();
-        let fingerprints: Vec<_> = (0..10_000)
-            .map(|number: u32| Fingerprint::of(&number.to_string()))
+        let verified = VerifiedOnce::for_tokens(10_000);
+        let tokens: Vec<_> = (0..10_000)
+            .map(|number: u32| format!("{number:020}"))
             .collect();
-        assert!(!fingerprints.iter().any(|token| once.was_seen(token)));
-        let known = fingerprints
+        let first = tokens.iter().filter(|token| verified.add(token.as_bytes()));
+        assert_eq!(first.count(), 0);
+        let known = tokens
             .iter()
-            .filter(|token| once.was_seen(token))
-            .count();
+            .filter(|token| verified.has(token.as_bytes()) && verified.add(token.as_bytes()));
+        let known = known.count();
         assert!(known > 9_900, "{known}");
     }
 }

@@ -11,12 +11,23 @@ use crate::jose::compact::Compact;
 use crate::jose::json::Member;
 use crate::keys::document::Key;
 
-/// A token in the right form; nothing in it is trusted yet.
+/// A token of which only the header has been read.
 #[derive(Debug)]
-pub(crate) struct Unverified<'t> {
+pub(crate) struct Unread<'t> {
     compact: Compact<'t>,
     algorithm: Algorithm,
     token_type: TokenType,
+}
+
+/// A token in the right form; nothing in it is trusted yet.
+#[derive(Debug)]
+pub(crate) struct Unverified<'t> {
+    signing_input: &'t [u8],
+    key_id: Option<String>,
+    algorithm: Algorithm,
+    token_type: TokenType,
+    payload: Vec<u8>,
+    signature: Vec<u8>,
     claims: Claims,
 }
 
@@ -36,8 +47,8 @@ pub(crate) struct Authentic {
     pub(crate) claims: Claims,
 }
 
-impl<'t> Unverified<'t> {
-    /// Reads a token, and refuses at once what no signature could mend.
+impl<'t> Unread<'t> {
+    /// Reads a token's header, and refuses at once what no signature could mend.
     pub(crate) fn parse(token: &'t str) -> Result<Self, VerifyError> {
         let compact = Compact::parse(token)?;
         let algorithm = algorithm(&compact.header.algorithm)?;
@@ -48,17 +59,11 @@ impl<'t> Unverified<'t> {
         if compact.header.key_id == Member::Malformed {
             return Err(VerifyError::MalformedKeyId);
         }
-        let claims = Claims::parse(&compact.payload).map_err(|_| VerifyError::MalformedPayload)?;
         Ok(Self {
             compact,
             algorithm,
             token_type,
-            claims,
         })
-    }
-
-    pub(crate) fn algorithm(&self) -> Algorithm {
-        self.algorithm
     }
 
     pub(crate) fn key_id(&self) -> Option<&str> {
@@ -67,9 +72,38 @@ impl<'t> Unverified<'t> {
 
     /// A number that stands for the key's name, whatever a stranger wrote there.
     pub(crate) fn key_fingerprint(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.key_id().hash(&mut hasher);
-        hasher.finish()
+        fingerprint(self.key_id())
+    }
+
+    /// Reads the rest of the token.
+    pub(crate) fn read_on(self) -> Result<Unverified<'t>, VerifyError> {
+        let payload = self.compact.payload()?;
+        let signature = self.compact.signature()?;
+        let claims = Claims::parse(&payload).map_err(|_| VerifyError::MalformedPayload)?;
+        Ok(Unverified {
+            signing_input: self.compact.signing_input,
+            key_id: self.compact.header.key_id.into_valid(),
+            algorithm: self.algorithm,
+            token_type: self.token_type,
+            payload,
+            signature,
+            claims,
+        })
+    }
+}
+
+impl Unverified<'_> {
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    pub(crate) fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
+
+    /// A number that stands for the key's name, whatever a stranger wrote there.
+    pub(crate) fn key_fingerprint(&self) -> u64 {
+        fingerprint(self.key_id())
     }
 
     /// Who the token says has issued it.
@@ -83,21 +117,23 @@ impl<'t> Unverified<'t> {
 
     /// Whether the token carries the signature of `key`.
     pub(crate) fn is_signed_by(&self, key: &Key) -> bool {
-        key.verifies(
-            self.algorithm,
-            self.compact.signing_input,
-            &self.compact.signature,
-        )
+        key.verifies(self.algorithm, self.signing_input, &self.signature)
     }
 
     /// Takes the token for its issuer's word; to be called once a signature holds.
     pub(crate) fn into_authentic(self) -> Authentic {
         Authentic {
-            payload: self.compact.payload,
+            payload: self.payload,
             token_type: self.token_type,
             claims: self.claims,
         }
     }
+}
+
+fn fingerprint(key_id: Option<&str>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key_id.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn algorithm(named: &Member<String>) -> Result<Algorithm, VerifyError> {
@@ -131,10 +167,14 @@ mod tests {
     use crate::jose::CompactError;
     use data_encoding::BASE64URL_NOPAD;
 
+    fn read(token: &str) -> Result<Unverified<'_>, VerifyError> {
+        Unread::parse(token)?.read_on()
+    }
+
     fn refusal(header: &str, payload: &str) -> Option<VerifyError> {
         let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
         let token = format!("{}.{}.AAAA", encode(header), encode(payload));
-        Unverified::parse(&token).err()
+        read(&token).err()
     }
 
     #[test]
@@ -233,7 +273,7 @@ mod tests {
             );
         }
         assert_eq!(
-            Unverified::parse("a").err(),
+            read("a").err(),
             Some(VerifyError::Form(CompactError::Segments))
         );
     }
@@ -243,7 +283,7 @@ mod tests {
         let issuer = |payload: &str| {
             let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
             let token = format!("{}.{}.", encode(r#"{"alg":"RS256"}"#), encode(payload));
-            let unverified = Unverified::parse(&token).expect("well-formed");
+            let unverified = read(&token).expect("well-formed");
             unverified.issuer().map(str::to_owned)
         };
         assert_eq!(issuer(r#"{"iss":"a"}"#), Ok("a".to_owned()));

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use actix_resource_server::test_kit::{TokenBuilder, shared};
+use actix_resource_server::verify::VerifyError;
 use actix_resource_server::{Algorithm, Issuer, Verifier};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -11,21 +12,39 @@ use serde_json::{Value, json};
 
 const ISSUER: &str = "https://issuer.example/";
 
-fn verifier() -> &'static Verifier {
-    static VERIFIER: OnceLock<Verifier> = OnceLock::new();
-    VERIFIER.get_or_init(|| {
-        let jwk = shared(Algorithm::Es256).public_jwk().expect("a public key");
-        let issuer = Issuer::with_public_key(ISSUER, &jwk.to_string()).audience("api");
-        Verifier::start([issuer.build().expect("an issuer")]).expect("a verifier")
-    })
+/// One that remembers tokens, and one that verifies each anew.
+fn verifiers() -> &'static [Verifier; 2] {
+    static VERIFIERS: OnceLock<[Verifier; 2]> = OnceLock::new();
+    VERIFIERS.get_or_init(|| [1 << 20, 0].map(verifier))
+}
+
+fn verifier(token_memory: usize) -> Verifier {
+    let jwk = shared(Algorithm::Es256).public_jwk().expect("a public key");
+    let issuer = Issuer::with_public_key(ISSUER, &jwk.to_string()).audience("api");
+    let builder = Verifier::builder().token_memory(token_memory);
+    let verifier = builder.start([issuer.build().expect("an issuer")]);
+    verifier.expect("a verifier")
 }
 
 fn token() -> TokenBuilder {
     TokenBuilder::new(ISSUER, "api", &shared(Algorithm::Es256))
 }
 
+/// Judges a token at first, second and third sight, and asserts that what is remembered of it is what a fresh check finds.
 fn is_accepted(token: &str) -> bool {
-    verifier().verify(token, SystemTime::now()).is_ok()
+    let [remembering, fresh] = verifiers();
+    let now = SystemTime::now();
+    let found = |verifier: &Verifier| {
+        let verified = verifier.verify(token, now)?;
+        let scopes: Vec<_> = verified.scopes().iter().map(str::to_owned).collect();
+        let payload = verified.payload().to_vec();
+        Ok::<_, VerifyError>((payload, scopes, verified.expires_at(), verified.issued_at()))
+    };
+    let expected = found(fresh);
+    for sight in 1..=3 {
+        assert_eq!(found(remembering), expected, "{token} at sight {sight}");
+    }
+    expected.is_ok()
 }
 
 /// Any JSON, nested a little, with numbers of every size.

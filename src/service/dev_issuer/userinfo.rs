@@ -30,7 +30,7 @@ fn claims(
 ) -> Result<Value, Rejection> {
     let token = BearerToken::find(request.headers(), request.uri())?;
     let token = token.ok_or_else(Rejection::no_credentials)?;
-    let verified = verifier.verify(token.as_str(), provider.clock.now())?;
+    let verified = verifier.verify(token.as_str()?, provider.clock.now())?;
     let person = Person::with_subject(verified.subject());
     match person.filter(|_| verified.scopes().contains(OPENID)) {
         Some(person) => Ok(person.claims(verified.scopes().iter()).into()),

@@ -38,11 +38,16 @@ impl Verdict {
         if requirement.is_some_and(|asked| asked.caller == CallerNeed::Anybody) {
             return Self::Open;
         }
-        let token = match credentials(token) {
+        let sent = credentials(token);
+        let token = match sent
+            .as_ref()
+            .map_err(|error| *error)
+            .and_then(BearerToken::as_str)
+        {
             Ok(token) => token,
             Err(error) => return Self::Unusable(error),
         };
-        let verified = match verify(verifier, token.as_str()).await {
+        let verified = match verify(verifier, token).await {
             Ok(verified) => verified,
             Err(refused) => return refused,
         };
