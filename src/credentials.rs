@@ -1,64 +1,83 @@
-//! Headers → one scheme, one token, sent one way ([RFC 6750 §2.1]).
+//! Headers → one scheme, one token, sent one way ([RFC 6750 §2.1], [RFC 9449 §7.1]).
 //!
 //! Stricter than any parser at hand: the scheme in any case, a second header refused, exactly
 //! one word after the scheme; tokens are taken from the header alone, never from query or body.
 //!
 //! [RFC 6750 §2.1]: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
+//! [RFC 9449 §7.1]: https://www.rfc-editor.org/rfc/rfc9449#section-7.1
 
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::ops::Range;
 
-use actix_web::http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue, TryIntoHeaderValue};
+use actix_web::http::header::{
+    AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, TryIntoHeaderValue,
+};
 use actix_web::http::uri::Uri;
 use actix_web_httpauth::headers::authorization::{ParseError, Scheme};
 
-/// The token of an `Authorization: Bearer` header, not yet looked at.
+/// The credentials of an `Authorization` header: one of our schemes and the token after it, not yet looked at.
 ///
 /// ```text
-/// credentials = "Bearer" 1*SP b64token      ; such as Bearer mF_9.B5f-4.1JqM
+/// credentials = ( "Bearer" / "DPoP" ) 1*SP b64token      ; such as Bearer mF_9.B5f-4.1JqM
 /// b64token    = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
 /// ```
 ///
 /// Its `Debug` and `Display` show no token.
 #[derive(Clone, PartialEq, Eq)]
-pub struct BearerToken {
+pub struct Credentials {
+    scheme: AuthScheme,
     /// Shares the request's bytes, so that a token is never copied.
     header: HeaderValue,
     /// Where the token stands in it.
     token: Range<usize>,
 }
 
-impl BearerToken {
-    /// Finds the one bearer token of a request, or `None` where no credentials were sent.
+impl Credentials {
+    /// Finds the one access token of a request, or `None` where no credentials were sent.
     ///
     /// What follows the scheme is judged when it is [read](Self::as_str): a token that was verified before need not be.
     ///
     /// # Errors
     /// [`CredentialsError`] for two credentials, and a header that carries none for us.
-    pub(crate) fn find(headers: &HeaderMap, uri: &Uri) -> Result<Option<Self>, CredentialsError> {
+    pub(crate) fn find(
+        headers: &HeaderMap,
+        uri: &Uri,
+        accepted: Schemes,
+    ) -> Result<Option<Self>, CredentialsError> {
         check_host(headers)?;
         let mut values = headers.get_all(AUTHORIZATION);
         let Some(header) = values.next() else {
-            return Ok(None);
+            return match accepted.accept(AuthScheme::Dpop) && headers.contains_key(DPOP) {
+                true => Err(CredentialsError::ProofAlone),
+                false => Ok(None),
+            };
         };
         if values.next().is_some() || uri.query().is_some_and(names_access_token) {
             return Err(CredentialsError::Several);
         }
-        Self::read(header).map(Some)
+        let credentials = Self::read(header, accepted)?;
+        if credentials.scheme == AuthScheme::Dpop && !headers.contains_key(DPOP) {
+            return Err(CredentialsError::ProofMissing);
+        }
+        Ok(Some(credentials))
     }
 
-    fn read(header: &HeaderValue) -> Result<Self, CredentialsError> {
+    fn read(header: &HeaderValue, accepted: Schemes) -> Result<Self, CredentialsError> {
         let credentials = header.as_bytes().trim_ascii_end();
         let (scheme, word) = split(credentials);
-        if !scheme.eq_ignore_ascii_case(b"Bearer") || word.is_empty() {
-            return Err(CredentialsError::Unusable);
-        }
+        let scheme = AuthScheme::named(scheme).filter(|scheme| accepted.accept(*scheme));
+        let scheme = scheme.filter(|_| !word.is_empty());
         let start = credentials.len().saturating_sub(word.len());
         Ok(Self {
+            scheme: scheme.ok_or(CredentialsError::Unusable)?,
             header: header.clone(),
             token: start..credentials.len(),
         })
+    }
+
+    pub(crate) fn scheme(&self) -> AuthScheme {
+        self.scheme
     }
 
     /// What follows the scheme, as it was sent.
@@ -80,6 +99,69 @@ impl BearerToken {
             true => Err(CredentialsError::Unusable),
             false => Err(CredentialsError::NoToken),
         }
+    }
+}
+
+/// The schemes of `Authorization` that carry an access token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AuthScheme {
+    /// RFC 6750 §2.1.
+    Bearer,
+    /// RFC 9449 §7.1.
+    Dpop,
+}
+
+impl AuthScheme {
+    /// Reads the name of a scheme, whatever its case (RFC 9110 §11.1).
+    fn named(name: &[u8]) -> Option<Self> {
+        [Self::Bearer, Self::Dpop]
+            .into_iter()
+            .find(|scheme| name.eq_ignore_ascii_case(scheme.name().as_bytes()))
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::Dpop => "DPoP",
+        }
+    }
+}
+
+/// The header that carries a proof of possession (RFC 9449 §4.1).
+pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");
+
+/// Which of the schemes are accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Schemes {
+    bearer: bool,
+    dpop: bool,
+}
+
+impl Schemes {
+    pub(crate) const BEARER: Self = Self {
+        bearer: true,
+        dpop: false,
+    };
+    pub(crate) const BOTH: Self = Self {
+        bearer: true,
+        dpop: true,
+    };
+    pub(crate) const DPOP: Self = Self {
+        bearer: false,
+        dpop: true,
+    };
+
+    pub(crate) fn accept(self, scheme: AuthScheme) -> bool {
+        match scheme {
+            AuthScheme::Bearer => self.bearer,
+            AuthScheme::Dpop => self.dpop,
+        }
+    }
+}
+
+impl Default for Schemes {
+    fn default() -> Self {
+        Self::BEARER
     }
 }
 
@@ -167,15 +249,15 @@ fn is_port(port: &[u8]) -> bool {
     number.is_some()
 }
 
-impl Scheme for BearerToken {
+impl Scheme for Credentials {
     fn parse(header: &HeaderValue) -> Result<Self, ParseError> {
-        let token = Self::read(header).map_err(|_| ParseError::Invalid)?;
+        let token = Self::read(header, Schemes::BOTH).map_err(|_| ParseError::Invalid)?;
         token.as_str().map_err(|_| ParseError::Invalid)?;
         Ok(token)
     }
 }
 
-impl TryIntoHeaderValue for BearerToken {
+impl TryIntoHeaderValue for Credentials {
     type Error = std::convert::Infallible;
 
     fn try_into_value(self) -> Result<HeaderValue, Self::Error> {
@@ -183,15 +265,15 @@ impl TryIntoHeaderValue for BearerToken {
     }
 }
 
-impl fmt::Debug for BearerToken {
+impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BearerToken(redacted)")
+        write!(f, "Credentials({self})")
     }
 }
 
-impl fmt::Display for BearerToken {
+impl fmt::Display for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Bearer ******")
+        write!(f, "{} ******", self.scheme.name())
     }
 }
 
@@ -203,14 +285,30 @@ pub enum CredentialsError {
     #[error("the Host header is malformed")]
     MalformedHost,
     /// One word follows the scheme, but it is no `b64token` (RFC 6750 §2.1).
-    #[error("the credentials are not a bearer token")]
+    #[error("the credentials are not an access token")]
     NoToken,
+    /// A `DPoP` header came without a token (RFC 9449 §7.1).
+    #[error("a DPoP proof was sent without an access token")]
+    ProofAlone,
+    /// The scheme is DPoP, but no `DPoP` header came (RFC 9449 §7.1).
+    #[error("the scheme DPoP was used without a proof")]
+    ProofMissing,
     /// More than one credential (RFC 6750 §2: no more than one method in each request).
     #[error("more than one access token was sent")]
     Several,
     /// Nothing after the scheme, more than one word, or another scheme.
-    #[error("the Authorization header carries no bearer token")]
+    #[error("the Authorization header carries no access token")]
     Unusable,
+}
+
+impl CredentialsError {
+    /// The scheme that was meant, where that is plain.
+    pub(crate) fn scheme(self) -> Option<AuthScheme> {
+        match self {
+            Self::ProofAlone | Self::ProofMissing => Some(AuthScheme::Dpop),
+            Self::MalformedHost | Self::NoToken | Self::Several | Self::Unusable => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -225,7 +323,8 @@ mod tests {
                 HeaderValue::from_bytes(value).expect("a header value"),
             );
         }
-        let found = BearerToken::find(&headers, &uri.parse().expect("a URI"))?;
+        let uri = uri.parse().expect("a URI");
+        let found = Credentials::find(&headers, &uri, Schemes::BEARER)?;
         found
             .map(|token| token.as_str().map(str::to_owned))
             .transpose()
@@ -366,11 +465,46 @@ mod tests {
     }
 
     #[test]
+    fn each_scheme_is_found_where_it_is_accepted() {
+        let (bearer, dpop) = (Some(AuthScheme::Bearer), Some(AuthScheme::Dpop));
+        for (header, accepted, expected) in [
+            ("Bearer a", Schemes::BEARER, bearer),
+            ("DPoP a", Schemes::BEARER, None),
+            ("Bearer a", Schemes::BOTH, bearer),
+            ("dpop a", Schemes::BOTH, dpop),
+            ("Bearer a", Schemes::DPOP, None),
+            ("DPOP a", Schemes::DPOP, dpop),
+        ] {
+            let found = Credentials::read(&HeaderValue::from_static(header), accepted);
+            let found = found.map(|credentials| credentials.scheme());
+            assert_eq!(
+                found,
+                expected.ok_or(CredentialsError::Unusable),
+                "{header}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_proof_without_a_token_is_no_request_without_credentials() {
+        let mut headers = HeaderMap::new();
+        headers.insert(DPOP, HeaderValue::from_static("a.b.c"));
+        let find = |accepted| Credentials::find(&headers, &Uri::from_static("/"), accepted);
+        assert_eq!(find(Schemes::BEARER), Ok(None));
+        for accepted in [Schemes::BOTH, Schemes::DPOP] {
+            assert_eq!(find(accepted), Err(CredentialsError::ProofAlone));
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, HeaderValue::from_static("DPoP a"));
+        let found = Credentials::find(&headers, &Uri::from_static("/"), Schemes::BOTH);
+        assert_eq!(found, Err(CredentialsError::ProofMissing));
+    }
+
+    #[test]
     fn neither_debug_nor_display_shows_the_token() {
-        let token = BearerToken::read(&HeaderValue::from_static("Bearer secret")).expect("a token");
-        assert_eq!(
-            format!("{token:?} {token}"),
-            "BearerToken(redacted) Bearer ******"
-        );
+        let header = HeaderValue::from_static("Bearer secret");
+        let credentials = Credentials::read(&header, Schemes::BOTH).expect("a token");
+        let shown = format!("{credentials:?} {credentials}");
+        assert_eq!(shown, "Credentials(Bearer ******) Bearer ******");
     }
 }

@@ -8,7 +8,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 
 use crate::claims::Claims;
-use crate::credentials::BearerToken;
+use crate::credentials::{Credentials, Schemes};
 use crate::jose::compact::Compact;
 use crate::keys::{discovery, document};
 
@@ -19,7 +19,7 @@ pub fn authorization(bytes: &[u8]) {
     };
     let mut headers = HeaderMap::new();
     headers.insert(AUTHORIZATION, value);
-    let found = BearerToken::find(&headers, &Uri::from_static("/"));
+    let found = Credentials::find(&headers, &Uri::from_static("/"), Schemes::BEARER);
     let token = found.ok().flatten();
     if let Some(text) = token.as_ref().and_then(|token| token.as_str().ok()) {
         assert!(

@@ -9,7 +9,7 @@ use actix_web::{FromRequest, HttpRequest};
 
 use super::granting::Granting;
 use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
-use crate::rejection::Rejection;
+use crate::rejection::{Cause, Rejection};
 use crate::verify::Verified;
 
 /// A demand on a token's claims; made by [`claim!`](crate::claim), or by hand for what that cannot say.
@@ -142,7 +142,7 @@ impl<R: Rule, A: Identified> Access for Claim<R, A> {
     fn grant(caller: Option<Caller>) -> Result<Self, Rejection> {
         let access = A::grant(caller)?;
         if !R::holds(access.caller()) {
-            return Err(Rejection::UnfulfilledRule(R::DESCRIPTION));
+            return Err(Cause::UnfulfilledRule(R::DESCRIPTION).into());
         }
         Ok(Self {
             access,
@@ -248,12 +248,15 @@ mod tests {
         type Inner = Claim<Gold, Scoped<Read>>;
         let granted = |claims: &[(&str, Value)]| Inner::grant(Some(caller_with(claims))).map(drop);
         let (scope, plan) = (("scope", json!("read")), ("plan", json!("gold")));
-        let lacking = Rejection::InsufficientScope {
+        let lacking = Cause::InsufficientScope {
             alternatives: vec![vec!["read"]],
         };
-        assert_eq!(granted(&[]), Err(lacking));
-        let unfulfilled = Rejection::UnfulfilledRule("The token's claim plan must be gold.");
-        assert_eq!(granted(std::slice::from_ref(&scope)), Err(unfulfilled));
+        assert_eq!(granted(&[]), Err(lacking.into()));
+        let unfulfilled = Cause::UnfulfilledRule("The token's claim plan must be gold.");
+        assert_eq!(
+            granted(std::slice::from_ref(&scope)),
+            Err(unfulfilled.into())
+        );
         assert_eq!(granted(&[scope, plan]), Ok(()));
         assert_eq!(
             Inner::grant(None).map(drop),

@@ -11,9 +11,9 @@ use std::time::Duration;
 use actix_web::{HttpRequest, web};
 
 use super::{Access, Caller};
-use crate::credentials::BearerToken;
+use crate::credentials::{Credentials, Schemes};
 use crate::keys::{Fetch, Wish};
-use crate::rejection::Rejection;
+use crate::rejection::{Cause, Rejection};
 use crate::verify::{Missing, Verifier, VerifyError};
 
 /// The future of an access type: its `FromRequest::Future`.
@@ -32,7 +32,7 @@ impl<A: Access> Granting<A> {
             log::error!(
                 "a protected route has no verifier: register one, with Api::verified_by or App::app_data"
             );
-            return Self(Step::Decided(Some(Err(Rejection::NoVerifier))));
+            return Self(Step::Decided(Some(Err(Cause::NoVerifier.into()))));
         };
         Self(match look(verifier, request) {
             Look::Done(caller) => Step::Decided(Some(decide(verifier, caller))),
@@ -46,7 +46,7 @@ impl<A: Access> Granting<A> {
 /// What one look at a request brings, with the keys that are there.
 enum Look {
     Done(Result<Option<Caller>, Rejection>),
-    Waiting(BearerToken, Fetch),
+    Waiting(Credentials, Fetch),
 }
 
 fn verifier(request: &HttpRequest) -> Option<&Verifier> {
@@ -59,7 +59,7 @@ fn verifier(request: &HttpRequest) -> Option<&Verifier> {
 }
 
 fn look(verifier: &Verifier, request: &HttpRequest) -> Look {
-    match BearerToken::find(request.headers(), request.uri()) {
+    match Credentials::find(request.headers(), request.uri(), Schemes::BEARER) {
         Ok(Some(token)) => seek(verifier, token),
         Ok(None) => Look::Done(Ok(None)),
         Err(error) => Look::Done(Err(error.into())),
@@ -67,7 +67,7 @@ fn look(verifier: &Verifier, request: &HttpRequest) -> Look {
 }
 
 /// Checks the token, and wishes for its key if that is not there.
-fn seek(verifier: &Verifier, token: BearerToken) -> Look {
+fn seek(verifier: &Verifier, token: Credentials) -> Look {
     let missing = match check(verifier, &token) {
         Err(Refused::ForNow(missing)) => missing,
         Err(Refused::Finally(rejection)) => return Look::Done(Err(rejection)),
@@ -76,7 +76,9 @@ fn seek(verifier: &Verifier, token: BearerToken) -> Look {
     match verifier.wish_for(missing) {
         Wish::Arrived => seek(verifier, token),
         Wish::Denied => Look::Done(Err(refusal(VerifyError::UnknownKey(missing)))),
-        Wish::Failing(retry_after) => Look::Done(Err(Rejection::KeysUnavailable { retry_after })),
+        Wish::Failing(retry_after) => {
+            Look::Done(Err(Cause::KeysUnavailable { retry_after }.into()))
+        }
         Wish::Fetching(keys) => Look::Waiting(token, keys),
     }
 }
@@ -95,7 +97,7 @@ impl<E: Into<Rejection>> From<E> for Refused {
 }
 
 /// What the token is worth as a bearer token, now.
-fn check(verifier: &Verifier, token: &BearerToken) -> Result<Caller, Refused> {
+fn check(verifier: &Verifier, token: &Credentials) -> Result<Caller, Refused> {
     let now = verifier.now();
     let verified = match verifier.recall(token.as_bytes(), now) {
         Some(known) => known,
@@ -118,7 +120,7 @@ fn refused(error: VerifyError) -> Refused {
 
 async fn wait<A: Access>(
     verifier: Verifier,
-    token: BearerToken,
+    token: Credentials,
     keys: Fetch,
 ) -> Result<A, Rejection> {
     let caller = await_key(&verifier, token, keys).await;
@@ -129,7 +131,7 @@ async fn wait<A: Access>(
 /// for may have missed it: then the wish is made once more.
 async fn await_key(
     verifier: &Verifier,
-    token: BearerToken,
+    token: Credentials,
     keys: Fetch,
 ) -> Result<Option<Caller>, Rejection> {
     let is_late = keys.is_late;
@@ -149,13 +151,14 @@ async fn await_key(
 async fn arrival(keys: Fetch) -> Result<(), Rejection> {
     match keys.brought_keys().await {
         true => Ok(()),
-        false => Err(Rejection::KeysUnavailable {
+        false => Err(Cause::KeysUnavailable {
             retry_after: RETRY_AFTER,
-        }),
+        }
+        .into()),
     }
 }
 
-fn last_check(verifier: &Verifier, token: &BearerToken) -> Result<Option<Caller>, Rejection> {
+fn last_check(verifier: &Verifier, token: &Credentials) -> Result<Option<Caller>, Rejection> {
     match check(verifier, token) {
         Err(Refused::ForNow(missing)) => {
             verifier.still_missing(missing);
@@ -291,7 +294,7 @@ mod tests {
             .build();
         let refused = decide::<AuthenticatedUser>(&verifier(), Some(&format!("Bearer {bound}")));
         let expected = "The token is bound to its sender and is no bearer token.";
-        assert_eq!(refused, Err(Rejection::InvalidToken(expected)));
+        assert_eq!(refused, Err(Cause::InvalidToken(expected).into()));
     }
 
     #[test]

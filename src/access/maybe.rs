@@ -67,6 +67,7 @@ mod tests {
     use super::*;
     use crate::access::Scoped;
     use crate::access::caller::tests::caller_with;
+    use crate::rejection::Cause;
 
     crate::scope!(Read = "read");
 
@@ -74,11 +75,11 @@ mod tests {
     fn nobody_is_let_in_as_nobody_and_a_caller_as_far_as_the_inner_type_does() {
         type Reader = MaybeUser<Scoped<Read>>;
         let granted = |caller| Reader::grant(caller).map(|maybe| maybe.user().is_some());
-        let lacking = Rejection::InsufficientScope {
+        let lacking = Cause::InsufficientScope {
             alternatives: vec![vec!["read"]],
         };
         assert_eq!(granted(None), Ok(false));
-        assert_eq!(granted(Some(caller_with(&[]))), Err(lacking));
+        assert_eq!(granted(Some(caller_with(&[]))), Err(lacking.into()));
         let reader = caller_with(&[("scope", "read".into())]);
         assert_eq!(granted(Some(reader)), Ok(true));
     }

@@ -51,6 +51,7 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
+    use crate::rejection::Cause;
 
     #[test]
     fn a_malformed_host_is_the_only_thing_that_is_refused() {
@@ -59,7 +60,7 @@ mod tests {
             let extracted = Public::from_request(&request, &mut Payload::None);
             extracted.into_inner().map(drop)
         };
-        let malformed = Rejection::InvalidRequest("The Host header is malformed.");
+        let malformed = Cause::InvalidRequest("The Host header is malformed.");
         let request = TestRequest::default;
         assert_eq!(extract(request()), Ok(()));
         assert_eq!(
@@ -72,7 +73,7 @@ mod tests {
         );
         assert_eq!(
             extract(request().insert_header((HOST, "a/b"))),
-            Err(malformed)
+            Err(malformed.into())
         );
     }
 }

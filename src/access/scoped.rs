@@ -10,7 +10,7 @@ use actix_web::{FromRequest, HttpRequest};
 use super::granting::Granting;
 use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
 use crate::claims::scope::Scopes;
-use crate::rejection::Rejection;
+use crate::rejection::{Cause, Rejection};
 
 /// A caller whose verified token grants the scope `S`.
 ///
@@ -46,9 +46,10 @@ impl<S: Scopes, A: Identified> Access for Scoped<S, A> {
     fn grant(caller: Option<Caller>) -> Result<Self, Rejection> {
         let access = A::grant(caller)?;
         if !S::met_by(access.caller().scopes()) {
-            return Err(Rejection::InsufficientScope {
+            return Err(Cause::InsufficientScope {
                 alternatives: S::alternatives(),
-            });
+            }
+            .into());
         }
         Ok(Self {
             access,
@@ -100,9 +101,10 @@ mod tests {
     }
 
     fn lacking(ways: &[&[&'static str]]) -> Result<(), Rejection> {
-        Err(Rejection::InsufficientScope {
+        Err(Cause::InsufficientScope {
             alternatives: ways.iter().map(|way| way.to_vec()).collect(),
-        })
+        }
+        .into())
     }
 
     #[test]

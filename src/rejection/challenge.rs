@@ -1,89 +1,141 @@
-//! `WWW-Authenticate`: what a caller must bring instead ([RFC 6750 §3], [RFC 9110 §11.6.1]).
+//! `WWW-Authenticate`: what a caller must bring instead ([RFC 6750 §3], [RFC 9449 §7.1], [RFC 9110 §11.6.1]).
 //!
 //! [RFC 6750 §3]: https://www.rfc-editor.org/rfc/rfc6750#section-3
+//! [RFC 9449 §7.1]: https://www.rfc-editor.org/rfc/rfc9449#section-7.1
 //! [RFC 9110 §11.6.1]: https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1
 
 use std::borrow::Cow;
-use std::fmt;
 
-use actix_web::http::header::{HeaderValue, InvalidHeaderValue, TryIntoHeaderValue};
-use actix_web::web::Bytes;
-use actix_web_httpauth::extractors::bearer::Error as BearerError;
-use actix_web_httpauth::headers::www_authenticate::Challenge;
+use actix_web::http::StatusCode;
 
-/// A `Bearer` challenge, its parameters separated by commas.
+use super::Cause;
+use crate::credentials::{AuthScheme, Schemes};
+
+/// Which credentials are taken, and which were sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Offer {
+    pub(crate) schemes: Schemes,
+    pub(crate) used: Option<AuthScheme>,
+}
+
+impl Offer {
+    /// The scheme whose challenge carries the error: the one that was used, or else the first that is offered.
+    fn carrier(&self) -> AuthScheme {
+        match self.used {
+            Some(used) if self.schemes.accept(used) => used,
+            _ if self.schemes.accept(AuthScheme::Bearer) => AuthScheme::Bearer,
+            _ => AuthScheme::Dpop,
+        }
+    }
+}
+
+/// The challenges of one refusal, their parameters separated by commas.
 ///
 /// ```text
-/// Bearer realm="api", error="insufficient_scope", error_description="…", scope="read:messages"
+/// Bearer realm="api", error="invalid_token", error_description="…", DPoP algs="RS256 … EdDSA"
 /// ```
 ///
-/// Every text in it is a constant of this crate or of the application's `scope!`.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct BearerChallenge {
-    error: Option<BearerError>,
-    description: Option<&'static str>,
-    scope: Option<String>,
+/// Every text in them is a constant of this crate or of the application.
+#[derive(Debug)]
+pub(super) struct Challenges<'r> {
+    cause: &'r Cause,
+    offer: &'r Offer,
 }
 
-impl BearerChallenge {
-    /// What is asked of a caller who brought no credentials: no error code (RFC 6750 §3.1).
-    pub(crate) fn plain() -> Self {
-        Self::default()
-    }
+/// The error codes of RFC 6750 §3.1 and of what builds on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ErrorCode {
+    InvalidRequest,
+    InvalidToken,
+    InsufficientScope,
+}
 
-    pub(crate) fn of(error: BearerError, description: &'static str) -> Self {
-        Self {
-            error: Some(error),
-            description: Some(description),
-            scope: None,
+impl ErrorCode {
+    fn name(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidToken => "invalid_token",
+            Self::InsufficientScope => "insufficient_scope",
         }
     }
-
-    /// Names the scopes that would do.
-    pub(crate) fn with_scope(mut self, scopes: &[&str]) -> Self {
-        self.scope = (!scopes.is_empty()).then(|| scopes.join(" "));
-        self
-    }
 }
 
-impl BearerChallenge {
-    /// The value of the header; put together without the machinery of `format!`, since a flood is answered with it.
-    fn text(&self) -> String {
+impl<'r> Challenges<'r> {
+    pub(super) fn of(cause: &'r Cause, offer: &'r Offer) -> Self {
+        Self { cause, offer }
+    }
+
+    /// The value of the header; `None` where other credentials would not help. Put together without the
+    /// machinery of `format!`, since a flood is answered with it.
+    pub(super) fn text(&self) -> Option<String> {
+        if self.cause.code().is_none() && self.cause.status() != StatusCode::UNAUTHORIZED {
+            return None;
+        }
         let mut text = String::with_capacity(TYPICAL_LENGTH);
-        text.push_str("Bearer realm=\"");
-        text.push_str(REALM);
-        text.push('"');
-        if let Some(error) = &self.error {
-            push_parameter(&mut text, "error", name(error));
+        for scheme in [AuthScheme::Bearer, AuthScheme::Dpop] {
+            if self.offer.schemes.accept(scheme) && self.is_needed(scheme) {
+                if !text.is_empty() {
+                    text.push_str(", ");
+                }
+                self.push(&mut text, scheme);
+            }
         }
-        if let Some(description) = self.description {
-            push_parameter(&mut text, "error_description", &quotable(description));
+        Some(text)
+    }
+
+    /// Where the caller is unknown each scheme is offered; whoever is known hears of the one that was used.
+    fn is_needed(&self, scheme: AuthScheme) -> bool {
+        self.cause.status() == StatusCode::UNAUTHORIZED || scheme == self.offer.carrier()
+    }
+
+    fn push(&self, text: &mut String, scheme: AuthScheme) {
+        let mut parameters = Parameters::of(text, scheme);
+        if scheme == AuthScheme::Bearer {
+            parameters.push("realm", REALM);
         }
-        if let Some(scope) = &self.scope {
-            push_parameter(&mut text, "scope", scope);
+        if scheme == self.offer.carrier() {
+            self.push_error(&mut parameters);
         }
-        text
+        if scheme == AuthScheme::Dpop {
+            parameters.push("algs", PROOF_ALGORITHMS);
+        }
+    }
+
+    fn push_error(&self, parameters: &mut Parameters<'_>) {
+        let Some(code) = self.cause.code() else {
+            return;
+        };
+        parameters.push("error", code.name());
+        parameters.push("error_description", &quotable(self.cause.text()));
+        if let Cause::InsufficientScope { alternatives } = self.cause {
+            let scopes = alternatives.first().filter(|scopes| !scopes.is_empty());
+            if let Some(scopes) = scopes {
+                parameters.push("scope", &scopes.join(" "));
+            }
+        }
     }
 }
 
-fn push_parameter(text: &mut String, name: &str, value: &str) {
-    for part in [", ", name, "=\"", value, "\""] {
-        text.push_str(part);
-    }
+/// The parameters of one challenge (RFC 9110 §11.2).
+struct Parameters<'t> {
+    text: &'t mut String,
+    separator: &'static str,
 }
 
-/// The error codes of RFC 6750 §3.1.
-fn name(error: &BearerError) -> &'static str {
-    match error {
-        BearerError::InvalidRequest => "invalid_request",
-        BearerError::InvalidToken => "invalid_token",
-        BearerError::InsufficientScope => "insufficient_scope",
+impl<'t> Parameters<'t> {
+    fn of(text: &'t mut String, scheme: AuthScheme) -> Self {
+        text.push_str(scheme.name());
+        Self {
+            text,
+            separator: " ",
+        }
     }
-}
 
-impl fmt::Display for BearerChallenge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text())
+    fn push(&mut self, name: &str, value: &str) {
+        for part in [self.separator, name, "=\"", value, "\""] {
+            self.text.push_str(part);
+        }
+        self.separator = ", ";
     }
 }
 
@@ -102,54 +154,113 @@ fn quotable(description: &'static str) -> Cow<'static, str> {
     Cow::Owned(replaced.collect())
 }
 
-impl TryIntoHeaderValue for BearerChallenge {
-    type Error = InvalidHeaderValue;
-
-    fn try_into_value(self) -> Result<HeaderValue, InvalidHeaderValue> {
-        HeaderValue::from_maybe_shared(self.to_bytes())
-    }
-}
-
-impl Challenge for BearerChallenge {
-    fn to_bytes(&self) -> Bytes {
-        Bytes::from(self.text())
-    }
-}
-
 const REALM: &str = "api";
 
-/// Room for a challenge with an error and its description.
-const TYPICAL_LENGTH: usize = 128;
+/// What a proof may be signed with (RFC 9449 §5.1): all that is asymmetric.
+const PROOF_ALGORITHMS: &str = "RS256 RS384 RS512 ES256 ES384 ES512 PS256 PS384 PS512 EdDSA";
+
+/// Room for both challenges with an error and its description.
+const TYPICAL_LENGTH: usize = 256;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jose::Algorithm;
+
+    fn text(cause: &Cause, schemes: Schemes, used: Option<AuthScheme>) -> String {
+        let offer = Offer { schemes, used };
+        Challenges::of(cause, &offer).text().unwrap_or_default()
+    }
+
+    fn bearer(cause: &Cause) -> String {
+        text(cause, Schemes::default(), Some(AuthScheme::Bearer))
+    }
 
     #[test]
     fn a_plain_challenge_has_no_error_code() {
-        assert_eq!(
-            BearerChallenge::plain().to_string(),
-            r#"Bearer realm="api""#
-        );
+        let plain = Cause::Unauthenticated("Send a token.");
+        assert_eq!(bearer(&plain), r#"Bearer realm="api""#);
     }
 
     #[test]
     fn a_description_never_breaks_the_header() {
-        let challenge =
-            BearerChallenge::of(BearerError::InsufficientScope, "a \"b\" \\ \u{e4}\r\n");
-        let text =
+        let cause = Cause::UnfulfilledRule("a \"b\" \\ \u{e4}\r\n");
+        let expected =
             r#"Bearer realm="api", error="insufficient_scope", error_description="a 'b' / ???""#;
-        assert_eq!(challenge.to_string(), text);
-        assert!(challenge.try_into_value().is_ok());
+        assert_eq!(bearer(&cause), expected);
     }
 
     #[test]
-    fn parameters_are_separated_by_commas() {
-        let challenge = BearerChallenge::of(BearerError::InsufficientScope, "too little")
-            .with_scope(&["a", "b"]);
+    fn a_scope_is_named_where_one_would_do() {
+        let alternatives = vec![vec!["a", "b"], vec!["c"]];
+        let named = bearer(&Cause::InsufficientScope { alternatives });
+        assert!(named.ends_with(r#"needs.", scope="a b""#), "{named}");
+        let unnamed = bearer(&Cause::InsufficientScope {
+            alternatives: Vec::new(),
+        });
+        assert!(unnamed.ends_with(r#"needs.""#), "{unnamed}");
+    }
+
+    #[test]
+    fn each_scheme_is_offered_and_the_used_one_carries_the_error() {
+        let algs = format!(r#"algs="{PROOF_ALGORITHMS}""#);
+        let error = r#"error="invalid_token", error_description="No.""#;
+        let (none, cause) = (Cause::Unauthenticated("Who?"), Cause::InvalidToken("No."));
+        let (both, dpop) = (Schemes::BOTH, Schemes::DPOP);
+        let (by_bearer, by_dpop) = (Some(AuthScheme::Bearer), Some(AuthScheme::Dpop));
+        for (cause, schemes, used, expected) in [
+            (
+                &none,
+                both,
+                None,
+                format!(r#"Bearer realm="api", DPoP {algs}"#),
+            ),
+            (&none, dpop, None, format!("DPoP {algs}")),
+            (
+                &cause,
+                both,
+                by_bearer,
+                format!(r#"Bearer realm="api", {error}, DPoP {algs}"#),
+            ),
+            (
+                &cause,
+                both,
+                by_dpop,
+                format!(r#"Bearer realm="api", DPoP {error}, {algs}"#),
+            ),
+            (
+                &cause,
+                both,
+                None,
+                format!(r#"Bearer realm="api", {error}, DPoP {algs}"#),
+            ),
+            (&cause, dpop, by_dpop, format!("DPoP {error}, {algs}")),
+            (&cause, dpop, by_bearer, format!("DPoP {error}, {algs}")),
+        ] {
+            assert_eq!(text(cause, schemes, used), expected);
+        }
+    }
+
+    #[test]
+    fn a_caller_who_is_known_hears_of_the_scheme_that_was_used_alone() {
+        let cause = Cause::UnfulfilledRule("Gold only.");
+        let error = r#"error="insufficient_scope", error_description="Gold only.""#;
+        let by = |used| text(&cause, Schemes::BOTH, Some(used));
         assert_eq!(
-            challenge.to_string(),
-            r#"Bearer realm="api", error="insufficient_scope", error_description="too little", scope="a b""#
+            by(AuthScheme::Bearer),
+            format!(r#"Bearer realm="api", {error}"#)
         );
+        let algs = format!(r#"algs="{PROOF_ALGORITHMS}""#);
+        assert_eq!(by(AuthScheme::Dpop), format!("DPoP {error}, {algs}"));
+        assert_eq!(text(&Cause::NoVerifier, Schemes::BOTH, None), "");
+    }
+
+    #[test]
+    fn a_proof_may_be_signed_with_every_asymmetric_algorithm() {
+        let asymmetric = Algorithm::ALL
+            .into_iter()
+            .filter(|known| !known.is_symmetric());
+        let names: Vec<_> = asymmetric.map(Algorithm::name).collect();
+        assert_eq!(PROOF_ALGORITHMS, names.join(" "));
     }
 }

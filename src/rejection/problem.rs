@@ -4,8 +4,11 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::web::Bytes;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
+
+use super::Cause;
 
 /// A problem document, `application/problem+json`; its texts are constants.
 #[derive(Debug, Serialize)]
@@ -43,22 +46,35 @@ impl Problem {
         self
     }
 
-    /// The response that `response` has been prepared for, with this body.
-    pub(crate) fn into_body_of(self, mut response: HttpResponseBuilder) -> HttpResponse {
-        response.insert_header((CONTENT_TYPE, PROBLEM_JSON));
-        response.insert_header((X_CONTENT_TYPE_OPTIONS, NOSNIFF));
-        response.json(self)
+    pub(super) fn of(cause: &Cause) -> Self {
+        let problem = Self::new(cause.status(), cause.text());
+        match cause {
+            Cause::InsufficientScope { alternatives } => problem.requiring(alternatives),
+            _ => problem,
+        }
     }
 
-    fn into_response(self, status: StatusCode) -> HttpResponse {
-        self.into_body_of(HttpResponse::build(status))
+    pub(super) fn to_json(&self) -> Bytes {
+        serde_json::to_vec(self).unwrap_or_default().into()
     }
+
+    fn into_response(self, mut response: HttpResponseBuilder) -> HttpResponse {
+        headers(&mut response);
+        response.body(self.to_json())
+    }
+}
+
+/// Says what the body of a refusal is.
+pub(super) fn headers(response: &mut HttpResponseBuilder) {
+    response.insert_header((CONTENT_TYPE, PROBLEM_JSON));
+    response.insert_header((X_CONTENT_TYPE_OPTIONS, NOSNIFF));
 }
 
 /// 404 for a path that is not there.
 pub(crate) fn not_found() -> HttpResponse {
     let status = StatusCode::NOT_FOUND;
-    Problem::new(status, "There is nothing at this path.").into_response(status)
+    Problem::new(status, "There is nothing at this path.")
+        .into_response(HttpResponse::build(status))
 }
 
 /// 405 for a path that is there, but not with this method; `allow` lists those that it has (RFC 9110 §15.5.6).
@@ -70,7 +86,7 @@ pub(crate) fn method_not_allowed(allow: &str) -> HttpResponse {
         status,
         "This path does not have this method; Allow lists those that it has.",
     )
-    .into_body_of(response)
+    .into_response(response)
 }
 
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");

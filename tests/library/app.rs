@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use actix_resource_server::issuer::IssuerBuilder;
+use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{Algorithm, Document, Fault, Gate, TestIssuer};
 use actix_resource_server::{AuthenticatedUser, Issuer, Rejection, Verifier, scope};
 use actix_web::body::MessageBody;
@@ -50,11 +51,9 @@ pub(crate) async fn warm(verifier: &Verifier, issuer: &TestIssuer) {
 }
 
 /// What an extraction makes of a token.
-pub(crate) async fn admit(
-    verifier: &Verifier,
-    token: &str,
-) -> Result<AuthenticatedUser, Rejection> {
-    AuthenticatedUser::extract(&request(verifier, token)).await
+pub(crate) async fn admit(verifier: &Verifier, token: &str) -> Result<AuthenticatedUser, Cause> {
+    let extracted = AuthenticatedUser::extract(&request(verifier, token)).await;
+    extracted.map_err(Rejection::into_cause)
 }
 
 pub(crate) fn request(verifier: &Verifier, token: &str) -> HttpRequest {

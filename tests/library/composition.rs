@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix_resource_server::access::CallerNeed;
 use actix_resource_server::access::granting::Granting;
+use actix_resource_server::rejection::Cause;
 use actix_resource_server::{
     Access, AnyOf, Api, AuthenticatedUser, Caller, Identified, MaybeUser, NoClaims, ProtectedRoute,
     Public, Rejection, Requirement, Scoped, get, protected,
@@ -196,7 +197,7 @@ impl<A: Identified> Access for ByMail<A> {
         let access = A::grant(caller)?;
         match access.caller().own_claims::<Mail>() {
             Ok(mail) if mail.email.ends_with("@house.test") => Ok(Self(access)),
-            _ => Err(Rejection::InvalidToken("Members of the house only.")),
+            _ => Err(Cause::InvalidToken("Members of the house only.").into()),
         }
     }
 }

@@ -1,16 +1,17 @@
 //! Several issuers: the token's `iss` chooses, and each has its own keys, audience and rules.
 
+use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{
     Algorithm, Counts, Document, Fault, SigningKey, TestIssuer, TokenBuilder,
 };
-use actix_resource_server::{Issuer, Rejection, Verifier};
+use actix_resource_server::{Issuer, Verifier};
 
 use crate::app;
 
-const UNTRUSTED: Rejection =
-    Rejection::InvalidToken("The token is from an issuer that is not trusted here.");
-const UNKNOWN_KEY: Rejection = Rejection::InvalidToken("The token's key is not known.");
-const BAD_SIGNATURE: Rejection = Rejection::InvalidToken("The token's signature does not hold.");
+const UNTRUSTED: Cause =
+    Cause::InvalidToken("The token is from an issuer that is not trusted here.");
+const UNKNOWN_KEY: Cause = Cause::InvalidToken("The token's key is not known.");
+const BAD_SIGNATURE: Cause = Cause::InvalidToken("The token's signature does not hold.");
 
 fn verifier_of_both(one: &TestIssuer, other: &TestIssuer) -> Verifier {
     let built = |issuer| {
@@ -86,7 +87,7 @@ async fn the_outage_of_one_is_no_concern_of_the_other() {
     assert!(app::admit(&verifier, &other.token().build()).await.is_ok());
     let refused = app::admit(&verifier, &one.token().build()).await.err();
     assert!(
-        matches!(refused, Some(Rejection::KeysUnavailable { .. })),
+        matches!(refused, Some(Cause::KeysUnavailable { .. })),
         "{refused:?}"
     );
     let unready = verifier.unready();
@@ -113,8 +114,8 @@ async fn each_issuer_has_its_own_audience_and_rules() {
     let plain = Issuer::discover(other.url()).audience("https://other.test/");
     let issuers = [strict, plain].map(|issuer| issuer.build().expect("an issuer"));
     let verifier = Verifier::start(issuers).expect("a thread for the keys");
-    let audience = Rejection::InvalidToken("The token is for another audience.");
-    let kind = Rejection::InvalidToken("The token is of a type that is not accepted here.");
+    let audience = Cause::InvalidToken("The token is for another audience.");
+    let kind = Cause::InvalidToken("The token is of a type that is not accepted here.");
     let plain = |token: TokenBuilder| token.header("typ", "JWT");
     let cases = [
         (one.token().claim("aud", "https://one.test/"), None),
@@ -170,7 +171,7 @@ async fn secrets_and_configured_keys_stand_beside_discovery() {
         assert!(app::admit(&verifier, &token).await.is_ok());
     }
     let confused = TokenBuilder::new("https://configured.test/", audience, &symmetric).build();
-    let refused = Rejection::InvalidToken("The token's algorithm is not accepted here.");
+    let refused = Cause::InvalidToken("The token's algorithm is not accepted here.");
     assert_eq!(app::admit(&verifier, &confused).await.err(), Some(refused));
     assert_eq!(discovered.requests().jwks, 1);
 }

@@ -2,15 +2,16 @@
 
 use std::time::SystemTime;
 
+use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{Algorithm, Document, SigningKey, TestIssuer};
-use actix_resource_server::{AuthenticatedUser, NoClaims, Rejection, Verifier};
+use actix_resource_server::{AuthenticatedUser, NoClaims, Verifier};
 use actix_web::FromRequest;
 use serde_json::{Value, json};
 
 use crate::app::{self, poll_once};
 
-const UNKNOWN_KEY: Rejection = Rejection::InvalidToken("The token's key is not known.");
-const BAD_SIGNATURE: Rejection = Rejection::InvalidToken("The token's signature does not hold.");
+const UNKNOWN_KEY: Cause = Cause::InvalidToken("The token's key is not known.");
+const BAD_SIGNATURE: Cause = Cause::InvalidToken("The token's signature does not hold.");
 
 fn key() -> SigningKey {
     SigningKey::generate(Algorithm::Es256)
@@ -276,7 +277,7 @@ async fn a_key_serves_its_own_algorithm_alone() {
     for name in ["RS256", "PS256", "ES384", "EdDSA", "HS256"] {
         let token = issuer.token().header("alg", name).build();
         let refused = app::admit(&verifier, &token).await.err();
-        assert_eq!(refused, Some(Rejection::InvalidToken(other)), "{name}");
+        assert_eq!(refused, Some(Cause::InvalidToken(other)), "{name}");
     }
     assert_eq!(issuer.requests().jwks, 1);
 }

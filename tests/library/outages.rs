@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{Document, Fault, TestIssuer};
-use actix_resource_server::{Api, AuthenticatedUser, Rejection, get};
+use actix_resource_server::{Api, AuthenticatedUser, get};
 use actix_web::App;
 use actix_web::test::init_service;
 use serde_json::json;
@@ -108,7 +109,7 @@ async fn recovery_is_noticed_without_anybody_asking() {
     let token = issuer.token().build();
     assert!(matches!(
         app::admit(&verifier, &token).await,
-        Err(Rejection::KeysUnavailable { .. })
+        Err(Cause::KeysUnavailable { .. })
     ));
     issuer.set_fault(Document::Discovery, None);
     assert!(issuer.wait_for(Document::Jwks, 1));
@@ -125,7 +126,7 @@ async fn who_asks_a_moment_after_a_failure_costs_no_fetch() {
     for _ in 0..200 {
         let refused = app::admit(&verifier, &token).await.err();
         assert!(
-            matches!(refused, Some(Rejection::KeysUnavailable { .. })),
+            matches!(refused, Some(Cause::KeysUnavailable { .. })),
             "{refused:?}"
         );
     }
@@ -141,7 +142,7 @@ async fn a_stuck_issuer_is_given_up_after_the_deadline() {
     let verifier = app::verifier_of(app::trusted(&issuer).timeout_duration(deadline));
     let refused = app::admit(&verifier, &issuer.token().build()).await.err();
     assert!(
-        matches!(refused, Some(Rejection::KeysUnavailable { .. })),
+        matches!(refused, Some(Cause::KeysUnavailable { .. })),
         "{refused:?}"
     );
     assert_eq!(
@@ -175,7 +176,7 @@ async fn a_redirect_to_another_origin_is_not_followed() {
     let verifier = app::verifier(&issuer);
     let refused = app::admit(&verifier, &issuer.token().build()).await.err();
     assert!(
-        matches!(refused, Some(Rejection::KeysUnavailable { .. })),
+        matches!(refused, Some(Cause::KeysUnavailable { .. })),
         "{refused:?}"
     );
     assert_eq!(other.requests().jwks, 0);

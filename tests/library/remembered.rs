@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{TestClock, TestIssuer};
 use actix_resource_server::verify::clock::Clock;
-use actix_resource_server::{AuthenticatedUser, Rejection, Verified, Verifier};
+use actix_resource_server::{AuthenticatedUser, Verified, Verifier};
 use actix_web::FromRequest;
 use serde::{Deserialize, Deserializer};
 
@@ -86,7 +87,7 @@ async fn a_remembered_token_is_refused_when_its_key_is_withdrawn() {
     let refused = app::admit(&verifier, &token).await.err();
     assert_eq!(
         refused,
-        Some(Rejection::InvalidToken("The token's key is not known."))
+        Some(Cause::InvalidToken("The token's key is not known."))
     );
 }
 
@@ -106,13 +107,13 @@ async fn a_remembered_token_is_refused_when_its_time_is_over() {
         assert_eq!((judge(&short).await, judge(&long).await), (None, None));
     }
     clock.advance(Duration::from_secs(66));
-    let expired = Some(Rejection::InvalidToken("The token has expired."));
+    let expired = Some(Cause::InvalidToken("The token has expired."));
     assert_eq!(
         (judge(&short).await, judge(&long).await),
         (expired.clone(), None)
     );
     clock.advance(Duration::from_secs(3600));
-    let too_old = Some(Rejection::InvalidToken("The token is too old."));
+    let too_old = Some(Cause::InvalidToken("The token is too old."));
     assert_eq!(
         (judge(&short).await, judge(&long).await),
         (expired, too_old)

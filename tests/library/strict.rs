@@ -1,6 +1,6 @@
 //! Strict mode demands the profile of RFC 9068; without it, the plain JWT of most issuers will do.
 
-use actix_resource_server::Rejection;
+use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{TestIssuer, TokenBuilder};
 use serde_json::json;
 
@@ -22,7 +22,7 @@ async fn judge(cases: Vec<(TokenBuilder, Outcome, Outcome)>, issuer: &TestIssuer
         let token = token.build();
         for (verifier, expected) in [(&lenient, leniently), (&strict, strictly)] {
             let judged = app::admit(verifier, &token).await.map(|_| ());
-            assert_eq!(judged, expected.map_err(Rejection::InvalidToken), "{shown}");
+            assert_eq!(judged, expected.map_err(Cause::InvalidToken), "{shown}");
         }
     }
 }

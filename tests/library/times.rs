@@ -3,9 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use actix_resource_server::issuer::IssuerBuilder;
+use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{TestClock, TestIssuer, TokenBuilder};
 use actix_resource_server::verify::clock::Clock;
-use actix_resource_server::{Api, AuthenticatedUser, Rejection, Verifier, get};
+use actix_resource_server::{Api, AuthenticatedUser, Verifier, get};
 use actix_web::App;
 use actix_web::test::init_service;
 use serde_json::json;
@@ -68,7 +69,7 @@ async fn judge(
         clock.set(after(moment));
         let shown = format!("{token:?} at {moment} ms");
         let judged = app::admit(&verifier, &token.build()).await;
-        let expected = expected.map_err(Rejection::InvalidToken);
+        let expected = expected.map_err(Cause::InvalidToken);
         assert_eq!(judged.map(|_| ()), expected, "{shown}");
     }
 }

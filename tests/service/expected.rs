@@ -35,7 +35,7 @@ pub(crate) const SEVERAL: Expected = InvalidRequest("More than one access token 
 pub(crate) const MALFORMED_HOST: Expected = InvalidRequest("The Host header is malformed.");
 
 pub(crate) const NO_BEARER_TOKEN: Expected =
-    InvalidToken("The credentials are not a bearer token.");
+    InvalidToken("The credentials are not an access token.");
 pub(crate) const NO_JWT: Expected = InvalidToken("The token is not a signed JWT.");
 pub(crate) const TOO_LONG: Expected = InvalidToken("The token is too long.");
 pub(crate) const MALFORMED_HEADER: Expected = InvalidToken("The token's header is malformed.");

@@ -3,8 +3,8 @@
 use actix_web::{Error, HttpRequest, HttpResponse, web};
 use serde_json::Value;
 
-use crate::credentials::BearerToken;
-use crate::rejection::Rejection;
+use crate::credentials::{Credentials, Schemes};
+use crate::rejection::{Cause, Rejection};
 use crate::{Issuer, Verifier};
 
 use super::Provider;
@@ -28,15 +28,16 @@ fn claims(
     provider: &Provider,
     verifier: &Verifier,
 ) -> Result<Value, Rejection> {
-    let token = BearerToken::find(request.headers(), request.uri())?;
+    let token = Credentials::find(request.headers(), request.uri(), Schemes::BEARER)?;
     let token = token.ok_or_else(Rejection::no_credentials)?;
     let verified = verifier.verify(token.as_str()?, provider.clock.now())?;
     let person = Person::with_subject(verified.subject());
     match person.filter(|_| verified.scopes().contains(OPENID)) {
         Some(person) => Ok(person.claims(verified.scopes().iter()).into()),
-        None => Err(Rejection::InsufficientScope {
+        None => Err(Cause::InsufficientScope {
             alternatives: vec![vec![OPENID]],
-        }),
+        }
+        .into()),
     }
 }
 

@@ -8,7 +8,7 @@ use super::answer::Expected;
 use crate::access::{CallerNeed, Requirement};
 use crate::jose::sign::SigningKey;
 use crate::jose::{Algorithm, CompactError};
-use crate::rejection::Rejection;
+use crate::rejection::{Cause, Rejection};
 use crate::test_kit::shared;
 use crate::verify::VerifyError;
 
@@ -128,10 +128,10 @@ fn insufficient(requirement: &Requirement) -> Option<Vec<Rejection>> {
     let beginnings = (1..=first.len())
         .rev()
         .filter_map(|length| first.get(..length));
-    let refusals = beginnings.map(|beginning| Rejection::InsufficientScope {
+    let refusals = beginnings.map(|beginning| Cause::InsufficientScope {
         alternatives: vec![beginning.to_vec()],
     });
-    Some(refusals.collect())
+    Some(refusals.map(Rejection::from).collect())
 }
 
 impl fmt::Display for Way {

@@ -6,8 +6,9 @@ use actix_web::http::Uri;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
 use crate::access::CallerNeed;
-use crate::credentials::{BearerToken, CredentialsError};
+use crate::credentials::{Credentials, CredentialsError, Schemes};
 use crate::keys::Wish;
+use crate::rejection::Cause;
 use crate::verify::VerifyError;
 use crate::{Rejection, Requirement, Verified, Verifier};
 
@@ -42,7 +43,7 @@ impl Verdict {
         let token = match sent
             .as_ref()
             .map_err(|error| *error)
-            .and_then(BearerToken::as_str)
+            .and_then(Credentials::as_str)
         {
             Ok(token) => token,
             Err(error) => return Self::Unusable(error),
@@ -59,13 +60,17 @@ impl Verdict {
 
     /// The answer that the server would give, unless the handler gives it.
     pub(super) fn rejection(&self) -> Option<Rejection> {
+        self.cause().map(Rejection::from)
+    }
+
+    fn cause(&self) -> Option<Cause> {
         match self {
             Self::Granted(_) | Self::Open => None,
-            Self::KeysUnavailable => Some(Rejection::KeysUnavailable {
+            Self::KeysUnavailable => Some(Cause::KeysUnavailable {
                 retry_after: std::time::Duration::from_secs(1),
             }),
             Self::Refused(error) => Some((*error).into()),
-            Self::TooLittleScope(_, ways) => Some(Rejection::InsufficientScope {
+            Self::TooLittleScope(_, ways) => Some(Cause::InsufficientScope {
                 alternatives: ways.clone(),
             }),
             Self::Unusable(error) => Some((*error).into()),
@@ -80,14 +85,14 @@ pub(super) fn is_met(ways: &[Vec<&'static str>], token: &Verified) -> bool {
 }
 
 /// Sends the token to the reader of the `Authorization` header.
-fn credentials(token: &str) -> Result<BearerToken, CredentialsError> {
+fn credentials(token: &str) -> Result<Credentials, CredentialsError> {
     let header = HeaderValue::from_bytes(format!("Bearer {token}").as_bytes());
     let mut headers = HeaderMap::new();
     headers.insert(
         AUTHORIZATION,
         header.map_err(|_| CredentialsError::NoToken)?,
     );
-    let found = BearerToken::find(&headers, &Uri::default())?;
+    let found = Credentials::find(&headers, &Uri::default(), Schemes::BEARER)?;
     found.ok_or(CredentialsError::Unusable)
 }
 

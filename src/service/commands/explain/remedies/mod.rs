@@ -70,6 +70,8 @@ fn refused(error: VerifyError, case: &Case<'_>) -> Explanation {
 fn unusable(error: CredentialsError) -> Explanation {
     match error {
         CredentialsError::MalformedHost
+        | CredentialsError::ProofAlone
+        | CredentialsError::ProofMissing
         | CredentialsError::Several
         | CredentialsError::Unusable => Explanation::new(
             "no_token",

@@ -1,0 +1,82 @@
+//! Answers made once: a flood of refusals is answered from here.
+//!
+//! The texts of a refusal are constants, so there are few different answers; each worker keeps those
+//! that it has given.
+
+use std::cell::RefCell;
+
+use actix_web::http::header::HeaderValue;
+use actix_web::web::Bytes;
+
+use super::{Problem, Rejection};
+
+/// What does not change from one such refusal to the next.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub(super) challenges: Option<HeaderValue>,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    fn new(rejection: &Rejection) -> Self {
+        Self {
+            challenges: rejection.challenges(),
+            body: Problem::of(&rejection.cause).to_json(),
+        }
+    }
+}
+
+/// The answer to this rejection; the one given last is found first.
+pub(super) fn answer(rejection: &Rejection) -> Answer {
+    GIVEN.with_borrow_mut(|given| {
+        if let Some(at) = given.iter().position(|(known, _)| known == rejection) {
+            given.swap(0, at);
+            if let Some((_, answer)) = given.first() {
+                return answer.clone();
+            }
+        }
+        let answer = Answer::new(rejection);
+        if given.len() >= MOST_KEPT {
+            given.pop();
+        }
+        given.push((rejection.clone(), answer.clone()));
+        answer
+    })
+}
+
+thread_local! {
+    static GIVEN: RefCell<Vec<(Rejection, Answer)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// More than there are texts of ours; an application's own come on top.
+const MOST_KEPT: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rejection::Cause;
+
+    #[test]
+    fn an_answer_that_was_given_before_is_the_same_one() {
+        let texts = ["first", "second", "first", "second", "second"];
+        let rejections = texts.map(|text| Rejection::from(Cause::InvalidToken(text)));
+        for rejection in &rejections {
+            let (given, fresh) = (answer(rejection), Answer::new(rejection));
+            assert_eq!(
+                (given.challenges, given.body),
+                (fresh.challenges, fresh.body)
+            );
+        }
+    }
+
+    #[test]
+    fn only_so_many_are_kept() {
+        for length in 0..200 {
+            let alternatives = vec![vec!["scope"; length]];
+            let rejection = Rejection::from(Cause::InsufficientScope { alternatives });
+            let (given, fresh) = (answer(&rejection), Answer::new(&rejection));
+            assert_eq!(given.body, fresh.body);
+        }
+        assert_eq!(GIVEN.with_borrow(Vec::len), MOST_KEPT);
+    }
+}
