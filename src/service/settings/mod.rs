@@ -4,10 +4,12 @@
 //! `APP__SECTION__KEY`. Nothing is ignored silently: an unknown key is refused.
 
 mod auth;
+mod cors;
 mod effective;
 mod error;
 mod explain;
 mod layers;
+mod log;
 mod public_key;
 mod section;
 mod server;
@@ -19,11 +21,13 @@ use std::io;
 use std::path::Path;
 
 use self::auth::Auth;
+pub(crate) use self::cors::Cors;
 pub(crate) use self::effective::Effective;
 pub(crate) use self::error::SettingsError;
 use self::layers::NamedText;
+pub(crate) use self::log::{Log, LogFormat};
 use self::section::Section;
-pub(crate) use self::server::{Cors, Log, LogFormat, Server};
+pub(crate) use self::server::Server;
 pub(crate) use self::startup::{Startup, StartupMode};
 #[cfg(feature = "dev-issuer")]
 pub(crate) use self::trust::DEV_AUDIENCE;
@@ -138,6 +142,15 @@ mod tests {
             #[cfg(feature = "dev-issuer")]
             Trust::DevIssuer { .. } => Err("the development issuer".to_owned()),
         }
+    }
+
+    /// What `read` makes of the section `x` with this text.
+    pub(super) fn read_section<T>(
+        text: &str,
+        read: fn(&mut Section) -> Result<T, SettingsError>,
+    ) -> Result<T, String> {
+        let tree = layers::merge(Some(("f", &format!("[x]\n{text}"))), []).unwrap();
+        Section::read_root(tree, |root| root.section("x", read)).map_err(|error| error.to_string())
     }
 
     const SOMEBODY: [(&str, &str); 2] = [

@@ -212,6 +212,15 @@ impl Setting {
     }
 }
 
+/// What `read` makes of the key, where a layer says it.
+pub(super) fn said<T>(
+    section: &mut Section,
+    key: &'static str,
+    read: impl FnOnce(&Setting) -> Result<T, SettingsError>,
+) -> Result<Option<T>, SettingsError> {
+    section.take(key).as_ref().map(read).transpose()
+}
+
 fn as_text(value: &Value) -> Option<&str> {
     match &value.kind {
         ValueKind::String(text) => Some(text),

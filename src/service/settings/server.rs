@@ -1,4 +1,4 @@
-//! How the service listens, who may call it from a browser, and how it logs.
+//! Reads `[server]`: where the service listens, and how it is reached.
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 use super::error::SettingsError;
-use super::section::{Section, Setting};
+use super::section::{Section, Setting, said};
 
 /// `[server]`: where the service listens, and how it is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,63 +64,6 @@ impl Server {
     }
 }
 
-/// `[cors]`: which pages may call the API.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Cors {
-    /// Origins as browsers send them, or `*` for every one.
-    pub(crate) allowed_origins: Vec<String>,
-    /// How long a browser may remember the answer to a preflight.
-    pub(crate) max_age: Duration,
-}
-
-impl Cors {
-    pub(super) fn read(cors: &mut Section) -> Result<Self, SettingsError> {
-        let allowed_origins = said(cors, "allowed_origins", origins)?;
-        let max_age = said(cors, "max_age", Setting::duration)?;
-        Ok(Self {
-            allowed_origins: allowed_origins.unwrap_or_default(),
-            max_age: max_age.unwrap_or(DEFAULT_PREFLIGHT_AGE),
-        })
-    }
-}
-
-/// `[log]`: what log lines look like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Log {
-    pub(crate) format: LogFormat,
-}
-
-/// The form of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LogFormat {
-    /// One object a line, for machines.
-    Json,
-    /// For people.
-    Text,
-}
-
-impl Log {
-    pub(super) fn read(log: &mut Section) -> Result<Self, SettingsError> {
-        let format = log.take("format").map(|said| match said.text() {
-            Ok("json") => Ok(LogFormat::Json),
-            Ok("text") => Ok(LogFormat::Text),
-            _ => Err(said.place().refuse("must be text or json")),
-        });
-        Ok(Self {
-            format: format.transpose()?.unwrap_or(LogFormat::Text),
-        })
-    }
-}
-
-/// What `read` makes of the key, where a layer says it.
-fn said<T>(
-    section: &mut Section,
-    key: &'static str,
-    read: impl FnOnce(&Setting) -> Result<T, SettingsError>,
-) -> Result<Option<T>, SettingsError> {
-    section.take(key).as_ref().map(read).transpose()
-}
-
 fn host(said: &Setting) -> Result<String, SettingsError> {
     let text = said.text()?;
     let bare = text
@@ -162,39 +105,13 @@ fn network(text: &str) -> Option<IpNet> {
         .map(|network| network.trunc())
 }
 
-fn origins(said: &Setting) -> Result<Vec<String>, SettingsError> {
-    let origins: Option<_> = said.list()?.into_iter().map(origin).collect();
-    origins.ok_or_else(|| {
-        let remedy = "must be origins such as http://localhost:5173, without a path, or * for all";
-        said.place().refuse(remedy)
-    })
-}
-
-/// The origin in the form in which browsers send it: lower case, no default port (RFC 6454 §6.2).
-fn origin(text: &str) -> Option<String> {
-    if text == ANY_ORIGIN {
-        return Some(text.to_owned());
-    }
-    let url = Url::parse(text).ok()?;
-    let host = url
-        .host_str()
-        .filter(|host| !host.contains('*') && !host.is_empty())?;
-    let port = url
-        .port()
-        .map(|port| format!(":{port}"))
-        .unwrap_or_default();
-    let is_bare = matches!(url.path(), "" | "/") && is_plain(&url);
-    is_bare.then(|| format!("{}://{host}{port}", url.scheme()))
-}
-
-fn is_plain(url: &Url) -> bool {
+/// Whether it has no user information, query or fragment.
+pub(super) fn is_plain(url: &Url) -> bool {
     url.username().is_empty()
         && url.password().is_none()
         && url.query().is_none()
         && url.fragment().is_none()
 }
-
-const ANY_ORIGIN: &str = "*";
 
 const DEFAULT_CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -210,8 +127,6 @@ const DEFAULT_MAX_CONNECTIONS: u16 = 25_000;
 
 const DEFAULT_PORT: u16 = 3010;
 
-const DEFAULT_PREFLIGHT_AGE: Duration = Duration::from_secs(600);
-
 const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// More is a slip of the finger: each one is a thread.
@@ -219,16 +134,8 @@ const MOST_WORKERS: u16 = 1024;
 
 #[cfg(test)]
 mod tests {
-    use super::super::layers::merge;
+    use super::super::tests::read_section as read;
     use super::*;
-
-    fn read<T>(
-        text: &str,
-        read: fn(&mut Section) -> Result<T, SettingsError>,
-    ) -> Result<T, String> {
-        let tree = merge(Some(("f", &format!("[x]\n{text}"))), []).unwrap();
-        Section::read_root(tree, |root| root.section("x", read)).map_err(|error| error.to_string())
-    }
 
     #[test]
     fn what_is_not_said_has_a_default() {
@@ -245,17 +152,6 @@ mod tests {
             trusted_proxies: Vec::new(),
         };
         assert_eq!(read("", Server::read), Ok(server));
-        let cors = Cors {
-            allowed_origins: Vec::new(),
-            max_age: Duration::from_secs(600),
-        };
-        assert_eq!(read("", Cors::read), Ok(cors));
-        assert_eq!(
-            read("", Log::read),
-            Ok(Log {
-                format: LogFormat::Text
-            })
-        );
     }
 
     #[test]
@@ -277,20 +173,6 @@ mod tests {
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
         };
         assert_eq!(read(text, Server::read), Ok(server));
-        let cors = Cors {
-            allowed_origins: vec!["*".to_owned()],
-            max_age: Duration::ZERO,
-        };
-        assert_eq!(
-            read("allowed_origins = ['*']\nmax_age = 0", Cors::read),
-            Ok(cors)
-        );
-        assert_eq!(
-            read("format = 'json'", Log::read),
-            Ok(Log {
-                format: LogFormat::Json
-            })
-        );
     }
 
     #[test]
@@ -352,17 +234,6 @@ mod tests {
             let said = format!("{key} = {value}");
             assert_eq!(read(&said, Server::read), Err(message), "{said}");
         }
-        let age = format!("x.max_age (file f): {duration}");
-        assert_eq!(read("max_age = -1", Cors::read), Err(age));
-    }
-
-    #[test]
-    fn a_log_is_text_or_json() {
-        for format in ["'xml'", "'JSON'", "1"] {
-            let message = "x.format (file f): must be text or json".to_owned();
-            let said = format!("format = {format}");
-            assert_eq!(read(&said, Log::read), Err(message), "{said}");
-        }
     }
 
     #[test]
@@ -381,42 +252,5 @@ mod tests {
             networks,
             ["10.1.2.3/32", "10.0.0.0/8", "::1/128", "fd00::/8"]
         );
-    }
-
-    #[test]
-    fn an_origin_takes_the_form_that_browsers_send() {
-        let read_one = |text| read(&format!("allowed_origins = ['{text}']"), Cors::read);
-        let cases = [
-            ("http://localhost:5173", "http://localhost:5173"),
-            ("https://App.Example/", "https://app.example"),
-            ("https://app.example:443", "https://app.example"),
-            ("http://[::1]:80/", "http://[::1]"),
-            ("capacitor://localhost", "capacitor://localhost"),
-            ("*", "*"),
-        ];
-        for (text, origin) in cases {
-            assert_eq!(
-                read_one(text).map(|cors| cors.allowed_origins),
-                Ok(vec![origin.to_owned()]),
-                "{text}"
-            );
-        }
-        let refused = [
-            "null",
-            "app.example",
-            "https://app.example/path",
-            "https://app.example?q",
-            "https://app.example#f",
-            "https://me@app.example",
-            "https://*.example",
-            "file:///",
-            "localhost:5173",
-            "https://",
-        ];
-        for text in refused {
-            let message = "x.allowed_origins (file f): must be origins such as \
-                           http://localhost:5173, without a path, or * for all";
-            assert_eq!(read_one(text), Err(message.to_owned()), "{text}");
-        }
     }
 }
