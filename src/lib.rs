@@ -50,6 +50,8 @@ mod keys;
 
 pub mod verify;
 
+pub mod proof;
+
 pub mod rejection;
 
 pub mod access;
