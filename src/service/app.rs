@@ -12,11 +12,11 @@ use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, web};
 
 use super::failure::Failure;
-use super::listener::{Http, Listener, Serving, http};
+use super::listener::{Http, Listener, Serving, Tls, http};
 use super::metrics::Metrics;
 use super::settings::{self, Settings, Trust};
 use super::shutdown::{Draining, Signals};
-use super::{probes, request_log, routes, startup};
+use super::{probes, reload, request_log, routes, startup};
 use crate::Verifier;
 use crate::issuer::Issuer;
 use crate::rejection::problem;
@@ -24,8 +24,10 @@ use crate::rejection::problem;
 /// Serves the API, and the development issuer where there is one, until told to stop.
 ///
 /// # Errors
-/// An address cannot be listened on, or the system gives no thread.
+/// An address cannot be listened on, a file cannot be used, or the system gives no thread.
 pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
+    let server = &settings.server;
+    let tls = tls(server)?;
     for note in &settings.notes {
         log::info!("{note}");
     }
@@ -41,9 +43,10 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
         any_loopback_origin,
     };
     let mut signals = Signals::listen()?;
-    let server = &settings.server;
     let listener = Listener::bind(&server.host, server.port).map_err(unheard(server))?;
-    let companion = companion.map(|start| start(&listener)).transpose()?;
+    let companion = companion
+        .map(|start| start(&listener, server))
+        .transpose()?;
     let companion = companion.map(|server| (server.handle(), actix_web::rt::spawn(server)));
     tokio::select! {
         keys = startup::await_keys(&verifier, settings.startup) => keys?,
@@ -52,9 +55,13 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
     let draining = Draining::default();
     let api = app(cors, verifier, draining.clone());
     let addresses: Vec<_> = listener.addresses().collect();
-    let serving = listener.serve(&api, server).map_err(unheard(server))?;
+    let serving = listener.serve(&api, server, tls.as_ref());
+    let serving = serving.map_err(unheard(server))?;
     for address in addresses {
-        log::info!("listening on http://{address}");
+        log::info!(
+            "listening on {scheme}://{address}",
+            scheme = server.scheme()
+        );
     }
     for row in routes::api().rows().chain(probes::api().rows()) {
         log::info!("{} {}: {}", row.method, row.path, row.requirement);
@@ -76,7 +83,7 @@ struct Trusted {
 }
 
 /// Starts the issuer once it is known where the API listens, which its Test view calls.
-type Companion = Box<dyn FnOnce(&Listener) -> io::Result<Server>>;
+type Companion = Box<dyn FnOnce(&Listener, &settings::Server) -> io::Result<Server>>;
 
 #[cfg(feature = "dev-issuer")]
 fn trusted(trust: Trust) -> Result<Trusted, Failure> {
@@ -102,8 +109,10 @@ fn trusted(trust: Trust) -> Result<Trusted, Failure> {
             let issuer = issuer.build()?;
             Ok(Trusted {
                 issuers: vec![issuer],
-                companion: Some(Box::new(|listener| {
-                    let origin = listener.addresses().next().map(origin).unwrap_or_default();
+                companion: Some(Box::new(|listener, server| {
+                    let address = listener.addresses().next();
+                    let origin = address.map(|address| origin(server.scheme(), address));
+                    let origin = origin.unwrap_or_default();
                     companion.with_api(origin, routes::api().rows()).run()
                 })),
                 any_loopback_origin: true,
@@ -114,10 +123,10 @@ fn trusted(trust: Trust) -> Result<Trusted, Failure> {
 
 /// The API as browsers on this machine call it; their content policies name no IPv6 address.
 #[cfg(feature = "dev-issuer")]
-fn origin(address: std::net::SocketAddr) -> String {
+fn origin(scheme: &str, address: std::net::SocketAddr) -> String {
     match address.ip() {
-        std::net::IpAddr::V4(ip) if !ip.is_unspecified() => format!("http://{address}"),
-        _ => format!("http://localhost:{}", address.port()),
+        std::net::IpAddr::V4(ip) if !ip.is_unspecified() => format!("{scheme}://{address}"),
+        _ => format!("{scheme}://localhost:{}", address.port()),
     }
 }
 
@@ -129,6 +138,16 @@ fn trusted(trust: Trust) -> Result<Trusted, Failure> {
         companion: None,
         any_loopback_origin: false,
     })
+}
+
+/// The TLS of the service where it has its own, its files read now and at every `SIGHUP`.
+fn tls(server: &settings::Server) -> Result<Option<Tls>, Failure> {
+    let Some(files) = &server.tls else {
+        return Ok(None);
+    };
+    let tls = Tls::load(files)?;
+    reload::on_hangup(tls.clone(), files.clone())?;
+    Ok(Some(tls))
 }
 
 /// What to say when the sockets cannot be had, be it that they are bound or listened on.

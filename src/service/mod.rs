@@ -8,6 +8,7 @@ mod failure;
 mod listener;
 mod metrics;
 mod probes;
+mod reload;
 mod request_log;
 mod routes;
 mod settings;

@@ -62,7 +62,7 @@ impl Launch {
         }
         let process = Process::spawn(self.command, self.directory);
         let address = process.log.find(|log| {
-            let address = following(log, "listening on http://")?;
+            let (_, address) = following(log, "listening on ")?.split_once("://")?;
             address.parse::<SocketAddr>().ok()
         });
         let address = address

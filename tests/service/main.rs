@@ -1,6 +1,8 @@
 //! What the service promises over HTTP: the running binary, real tokens, whole answers.
 
 mod app;
+mod certificates;
+mod encrypted;
 mod expected;
 mod process;
 mod transcript;
@@ -42,3 +44,5 @@ mod dev_issuer_tokens;
 mod token_command;
 
 mod shutdown;
+
+mod tls;

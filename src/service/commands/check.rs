@@ -12,6 +12,7 @@ use super::variables;
 use crate::Verifier;
 use crate::issuer::{Issuer, KeySource};
 use crate::service::failure::Failure;
+use crate::service::listener::Tls;
 use crate::service::settings::{Effective, Settings};
 
 /// How the check is reported.
@@ -54,6 +55,9 @@ enum Keys {
 
 pub(super) fn run(arguments: &Arguments, file: Option<&Path>) -> Result<(), Failure> {
     let settings = Settings::load(file, variables())?;
+    if let Some(files) = &settings.server.tls {
+        Tls::load(files)?;
+    }
     let effective = Settings::effective(file, variables())?;
     let trusted = Trusted::of(settings.trust)?;
     let issuers = actix_web::rt::System::new().block_on(reach(&trusted))?;

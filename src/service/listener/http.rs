@@ -12,14 +12,18 @@ use actix_http::{ConnectionType, HttpService, KeepAlive, Protocol, Request, Resp
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Service, ServiceFactory};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::patience::Patience;
 use super::timed::Timed;
+use super::tls::Tls;
 
 /// An app, as each worker makes it for itself.
 #[derive(Clone)]
-pub(crate) struct Http(Arc<dyn Fn(Rc<Patience>) -> Boxed<io::Result<Serve>> + Send + Sync>);
+pub(crate) struct Http(Arc<Make>);
+
+type Make = dyn Fn(Rc<Patience>, Option<Tls>) -> Boxed<io::Result<Serve>> + Send + Sync;
 
 /// Serves one connection to its end.
 pub(super) type Serve = Box<dyn Fn(TcpStream, SocketAddr) -> Boxed<()>>;
@@ -31,8 +35,8 @@ impl Http {
     ///
     /// # Errors
     /// The app cannot be made.
-    pub(super) async fn make(&self, patience: Rc<Patience>) -> io::Result<Serve> {
-        (self.0)(patience).await
+    pub(super) async fn make(&self, patience: Rc<Patience>, tls: Option<Tls>) -> io::Result<Serve> {
+        (self.0)(patience, tls).await
     }
 }
 
@@ -55,12 +59,16 @@ where
     <S::Service as Service<Request>>::Future: 'static,
     B: MessageBody + 'static,
 {
-    Http(Arc::new(move |patience| {
-        Box::pin(make(app().into_factory(), patience))
+    Http(Arc::new(move |patience, tls| {
+        let app = app().into_factory();
+        match tls {
+            Some(tls) => Box::pin(encrypted(app, patience, tls)),
+            None => Box::pin(plain(app, patience)),
+        }
     }))
 }
 
-async fn make<S, B>(app: S, patience: Rc<Patience>) -> io::Result<Serve>
+async fn plain<S, B>(app: S, patience: Rc<Patience>) -> io::Result<Serve>
 where
     S: ServiceFactory<Request, Config = AppConfig> + 'static,
     S::Error: Into<actix_web::Error> + 'static,
@@ -70,7 +78,56 @@ where
     <S::Service as Service<Request>>::Future: 'static,
     B: MessageBody + 'static,
 {
-    let leaving = Rc::clone(&patience);
+    let service = service(app, &patience).await?;
+    Ok(Box::new(move |stream, peer| {
+        let client = Timed::new(stream, Rc::clone(&patience));
+        let served = service.call((client, Protocol::Http1, Some(peer)));
+        // What goes wrong with a connection is its client's affair, and nothing of it is logged.
+        Box::pin(async move { drop(served.await) })
+    }))
+}
+
+async fn encrypted<S, B>(app: S, patience: Rc<Patience>, tls: Tls) -> io::Result<Serve>
+where
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Error: Into<actix_web::Error> + 'static,
+    S::InitError: fmt::Debug,
+    S::Response: Into<Response<B>> + 'static,
+    S::Service: 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+    B: MessageBody + 'static,
+{
+    let service = Rc::new(service(app, &patience).await?);
+    Ok(Box::new(move |stream, peer| {
+        let (service, patience) = (Rc::clone(&service), Rc::clone(&patience));
+        let tls = tls.clone();
+        Box::pin(async move {
+            // Nor is a handshake that fails.
+            let Ok(stream) = tls.accept(stream, &patience).await else {
+                return;
+            };
+            let client = Timed::new(stream, patience);
+            drop(service.call((client, Protocol::Http1, Some(peer))).await);
+        })
+    }))
+}
+
+/// Serves the connections of one worker, whatever they are made of.
+async fn service<Io, S, B>(
+    app: S,
+    patience: &Rc<Patience>,
+) -> io::Result<impl Service<(Timed<Io>, Protocol, Option<SocketAddr>), Future: 'static> + 'static>
+where
+    Io: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Error: Into<actix_web::Error> + 'static,
+    S::InitError: fmt::Debug,
+    S::Response: Into<Response<B>> + 'static,
+    S::Service: 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+    B: MessageBody + 'static,
+{
+    let leaving = Rc::clone(patience);
     let app = app
         .map_err(|error| error.into().error_response())
         .map(move |response| {
@@ -81,20 +138,14 @@ where
             }
             response
         });
-    let service = HttpService::build()
+    HttpService::build()
         .keep_alive(KeepAlive::Os)
         .client_request_timeout(patience.request)
         .client_disconnect_timeout(LINGER)
         .finish(map_config(app, |()| AppConfig::default()))
         .new_service(())
         .await
-        .map_err(|()| io::Error::other("the app cannot be made"))?;
-    Ok(Box::new(move |stream, peer| {
-        let client = Timed::new(stream, Rc::clone(&patience));
-        let served = service.call((client, Protocol::Http1, Some(peer)));
-        // What goes wrong with a connection is its client's affair, and nothing of it is logged.
-        Box::pin(async move { drop(served.await) })
-    }))
+        .map_err(|()| io::Error::other("the app cannot be made"))
 }
 
 /// As actix's own server: how long a client may take to read an answer that came before it had

@@ -11,6 +11,7 @@ mod patience;
 #[cfg(test)]
 mod tests;
 mod timed;
+mod tls;
 mod worker;
 
 use std::io;
@@ -28,6 +29,7 @@ use self::worker::Workers;
 use super::settings::Server;
 
 pub(crate) use self::http::{Http, http};
+pub(crate) use self::tls::{Possession, Tls};
 
 /// Sockets that are bound; whoever connects is turned away until they are [served](Self::serve).
 #[derive(Debug)]
@@ -62,15 +64,21 @@ impl Listener {
         addresses.filter_map(Result::ok)
     }
 
-    /// Starts the workers, and hands them whoever connects, until [`Serving::end`].
+    /// Starts the workers, and hands them whoever connects, until [`Serving::end`]; over `tls`, or
+    /// in plain text.
     ///
     /// # Errors
     /// The system gives no thread or event queue, or the app cannot be made.
-    pub(crate) fn serve(self, http: &Http, server: &Server) -> io::Result<Serving> {
+    pub(crate) fn serve(
+        self,
+        http: &Http,
+        server: &Server,
+        tls: Option<&Tls>,
+    ) -> io::Result<Serving> {
         let (phase, reached) = watch::channel(Phase::Open);
         let most = limit::connections(server.max_connections.into());
         let seats = Arc::new(Semaphore::new(most));
-        let workers = Arc::new(Workers::start(http, server, &reached)?);
+        let workers = Arc::new(Workers::start(http, server, tls, &reached)?);
         let doors = self.sockets.into_iter().map(|socket| {
             let door = Door {
                 socket: socket.listen(BACKLOG)?,

@@ -60,4 +60,4 @@ impl Patience {
 }
 
 /// Longer than a request is on its way: who sends one just then is answered, and told to close.
-const LAST_CALL: Duration = Duration::from_secs(1);
+pub(super) const LAST_CALL: Duration = Duration::from_secs(1);

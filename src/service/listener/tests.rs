@@ -37,8 +37,9 @@ fn serve(go: &Arc<Semaphore>) -> (Serving, SocketAddr) {
         shutdown_timeout: Duration::ZERO,
         public_url: None,
         trusted_proxies: Vec::new(),
+        tls: None,
     };
-    (listener.serve(&app, &server).unwrap(), address)
+    (listener.serve(&app, &server, None).unwrap(), address)
 }
 
 async fn ask(address: SocketAddr, request: &str) -> TcpStream {

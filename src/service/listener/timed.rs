@@ -72,6 +72,14 @@ impl<Io> Timed<Io> {
         }
     }
 
+    /// Ready once the client has taken nothing for too long.
+    fn poll_stalled(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<io::Error> {
+        let since = *self.stalled.get_or_insert(now);
+        let deadline = since + self.patience.request;
+        self.poll_overdue(cx, deadline)
+            .map(|()| io::ErrorKind::TimedOut.into())
+    }
+
     /// Ready once `deadline` has passed; until then the alarm is set.
     fn poll_overdue(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         if deadline < self.alarm.deadline() {
@@ -118,18 +126,21 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Timed<Io> {
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
         let now = Instant::now();
         if written.is_pending() {
-            let since = *self.stalled.get_or_insert(now);
-            let deadline = since + self.patience.request;
-            ready!(self.poll_overdue(cx, deadline));
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            return self.poll_stalled(cx, now).map(Err);
         }
         self.stalled = None;
         self.client = Client::Idle(now);
         written
     }
 
+    /// As [`Self::poll_write`]: a stream that encrypts still holds what it said was written.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        if flushed.is_pending() {
+            return self.poll_stalled(cx, Instant::now()).map(Err);
+        }
+        self.stalled = None;
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -141,7 +152,7 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Timed<Io> {
 mod tests {
     use std::time::Duration;
 
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter, DuplexStream, duplex};
     use tokio::time::{advance, timeout};
 
     use super::*;
@@ -262,6 +273,20 @@ mod tests {
         let error = pair.server.write_all(&[b'x'; 65]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         let took = pair.opened.elapsed();
+        assert!(took >= REQUEST && took < REQUEST + MOMENT, "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nor_is_it_waited_for_where_the_answer_lies_in_a_buffer() {
+        let (_client, server) = duplex(64);
+        let patience = Rc::new(Patience::new(REQUEST, IDLE));
+        let mut server = Timed::new(BufWriter::new(server), patience);
+        let opened = Instant::now();
+        server.write_all(&[b'x'; 65]).await.unwrap();
+        let flushed = timeout(2 * REQUEST, server.flush()).await.unwrap();
+        let error = flushed.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let took = opened.elapsed();
         assert!(took >= REQUEST && took < REQUEST + MOMENT, "{took:?}");
     }
 

@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use super::Phase;
 use super::http::{Boxed, Http, Serve};
 use super::patience::Patience;
+use super::tls::Tls;
 use crate::service::settings::Server;
 
 /// A client that was let in.
@@ -45,6 +46,7 @@ impl Workers {
     pub(super) fn start(
         http: &Http,
         server: &Server,
+        tls: Option<&Tls>,
         phase: &watch::Receiver<Phase>,
     ) -> io::Result<Self> {
         let count = server.workers.or_else(|| available_parallelism().ok());
@@ -55,6 +57,7 @@ impl Workers {
             let (inbox, connections) = unbounded_channel();
             let work = Work {
                 http: http.clone(),
+                tls: tls.cloned(),
                 patience: Patience::new(server.client_timeout, server.keep_alive),
                 phase: phase.clone(),
                 connections,
@@ -86,6 +89,7 @@ impl Workers {
 /// What a worker's thread is given.
 struct Work {
     http: Http,
+    tls: Option<Tls>,
     patience: Patience,
     phase: watch::Receiver<Phase>,
     connections: UnboundedReceiver<(Connection, Arc<()>)>,
@@ -97,7 +101,7 @@ impl Work {
         let outcome = Runtime::new().and_then(|runtime| {
             runtime.block_on(async {
                 let patience = Rc::new(self.patience);
-                let serve = self.http.make(Rc::clone(&patience)).await?;
+                let serve = self.http.make(Rc::clone(&patience), self.tls).await?;
                 spawn(announce(self.phase, Rc::clone(&patience)));
                 drop(started.send(Ok(())));
                 serve_all(self.connections, &serve, &patience).await;

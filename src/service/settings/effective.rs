@@ -31,6 +31,7 @@ pub(super) fn list(tree: &Map<String, Value>) -> Vec<Effective> {
         effective.collect()
     };
     let mut all = section("server", &SERVER);
+    all.extend(section("server.tls", &TLS));
     all.extend(section("cors", &CORS));
     all.extend(section("auth", &ISSUER));
     all.extend(section("auth", &AUTH));
@@ -112,8 +113,8 @@ fn text(value: &Value) -> Option<String> {
 
 const NOT_SHOWN: &str = "(not shown)";
 
-/// A private key may have been put where a public one belongs.
-const SECRET: [&str; 2] = ["public_key", "secret"];
+/// A private key may have been put where a public one, or the path of its file, belongs.
+const SECRET: [&str; 3] = ["key", "public_key", "secret"];
 
 /// A query may hold a key to an API.
 const URLS: [&str; 3] = ["issuer_base_url", "jwks_uri", "public_url"];
@@ -130,6 +131,8 @@ const SERVER: [Known; 10] = [
     ("public_url", None),
     ("trusted_proxies", None),
 ];
+
+const TLS: [Known; 2] = [("certificate", None), ("key", None)];
 
 const CORS: [Known; 2] = [("allowed_origins", None), ("max_age", Some("10m"))];
 
@@ -286,6 +289,7 @@ mod tests {
         let listed = listed("", &[]);
         for section in [
             "server",
+            "server.tls",
             "cors",
             "auth",
             "auth.dpop",
@@ -300,7 +304,7 @@ mod tests {
             };
             let mut known: Vec<_> = known
                 .iter()
-                .filter(|key| !["issuers", "dpop", "mtls"].contains(key))
+                .filter(|key| !["issuers", "dpop", "mtls", "tls"].contains(key))
                 .map(|key| format!("{section}.{key}"))
                 .collect();
             let in_section = |key: &&str| key.rsplit_once('.').is_some_and(|at| at.0 == section);

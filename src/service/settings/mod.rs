@@ -8,12 +8,14 @@ mod cors;
 mod effective;
 mod error;
 mod explain;
+mod file;
 mod layers;
 mod log;
 mod public_key;
 mod section;
 mod server;
 mod startup;
+mod tls;
 mod trust;
 
 use std::ffi::OsString;
@@ -24,11 +26,13 @@ use self::auth::Auth;
 pub(crate) use self::cors::Cors;
 pub(crate) use self::effective::Effective;
 pub(crate) use self::error::SettingsError;
+pub(crate) use self::file::NamedFile;
 use self::layers::NamedText;
 pub(crate) use self::log::{Log, LogFormat};
 use self::section::Section;
 pub(crate) use self::server::Server;
 pub(crate) use self::startup::{Startup, StartupMode};
+pub(crate) use self::tls::Tls;
 #[cfg(feature = "dev-issuer")]
 pub(crate) use self::trust::DEV_AUDIENCE;
 use self::trust::DevIssuer;

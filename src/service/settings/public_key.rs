@@ -1,10 +1,10 @@
 //! Finds the text of a public key: inline, or in the file that the setting names.
 
 use std::borrow::Cow;
-use std::fs::File;
-use std::io::{self, Read};
+use std::path::Path;
 
 use super::error::SettingsError;
+use super::file::{self, LARGEST, TOO_LARGE};
 use super::section::Setting;
 
 /// The key's text; what it means is for the issuer to say.
@@ -14,29 +14,18 @@ pub(super) fn read(said: &Setting) -> Result<Cow<'_, str>, SettingsError> {
     if inline.starts_with("-----BEGIN") || inline.starts_with('{') {
         return Ok(text.into());
     }
-    let bytes = read_file(text).map_err(|cause| {
+    let bytes = file::read(Path::new(text)).map_err(|cause| {
         said.place().refuse(format!(
             "must be a PEM, JWK or JWK set, or the file of one; it cannot be read: {cause}"
         ))
     })?;
     if bytes.len() > LARGEST {
-        return Err(said
-            .place()
-            .refuse("names a file that is larger than 1 MiB"));
+        return Err(said.place().refuse(TOO_LARGE));
     }
     let text = String::from_utf8(bytes)
         .map_err(|_| said.place().refuse("names a file that is not text"))?;
     Ok(text.into())
 }
-
-fn read_file(path: &str) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let limit = u64::try_from(LARGEST + 1).unwrap_or(u64::MAX);
-    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-const LARGEST: usize = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

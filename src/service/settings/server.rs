@@ -9,6 +9,7 @@ use url::{Host, Url};
 
 use super::error::SettingsError;
 use super::section::{Section, Setting, said};
+use super::tls::{self, Tls};
 
 /// `[server]`: where the service listens, and how it is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,9 +32,19 @@ pub(crate) struct Server {
     pub(crate) public_url: Option<Url>,
     /// Whose `Forwarded` headers are believed.
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// How the service itself speaks TLS, where it does.
+    pub(crate) tls: Option<Tls>,
 }
 
 impl Server {
+    /// What URLs of the service begin with.
+    pub(crate) fn scheme(&self) -> &'static str {
+        match self.tls {
+            Some(_) => "https",
+            None => "http",
+        }
+    }
+
     /// What to log of settings that are checked, but have no effect yet.
     pub(super) fn note(&self) -> Option<String> {
         let said = self.public_url.is_some() || !self.trusted_proxies.is_empty();
@@ -60,6 +71,7 @@ impl Server {
             shutdown_timeout: shutdown_timeout.unwrap_or(DEFAULT_SHUTDOWN_TIMEOUT),
             public_url: said(server, "public_url", public_url)?,
             trusted_proxies: said(server, "trusted_proxies", networks)?.unwrap_or_default(),
+            tls: server.section("tls", tls::Said::read)?.resolve()?,
         })
     }
 }
@@ -150,6 +162,7 @@ mod tests {
             shutdown_timeout: Duration::from_secs(30),
             public_url: None,
             trusted_proxies: Vec::new(),
+            tls: None,
         };
         assert_eq!(read("", Server::read), Ok(server));
     }
@@ -171,6 +184,7 @@ mod tests {
             shutdown_timeout: Duration::from_secs(5),
             public_url: Url::parse("https://api.example/v1").ok(),
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+            tls: None,
         };
         assert_eq!(read(text, Server::read), Ok(server));
     }

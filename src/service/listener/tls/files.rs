@@ -1,0 +1,73 @@
+//! PEM files → what a handshake needs.
+
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
+use rustls::{Error, ServerConfig};
+use zeroize::Zeroize;
+
+use crate::service::settings::{NamedFile, SettingsError, Tls};
+
+/// Reads the files that the settings name, and checks that they fit.
+pub(super) fn read(settings: &Tls) -> Result<ServerConfig, SettingsError> {
+    let identity = identity(settings)?;
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let unfit = |error: Error| {
+        settings
+            .certificate
+            .refuse(format!("cannot be used: {error}"))
+    };
+    let config = builder(provider).map_err(unfit)?;
+    let mut config = config
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
+    config.alpn_protocols = vec![HTTP_1_1.to_vec()];
+    Ok(config)
+}
+
+type Builder = rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier>;
+
+/// TLS 1.2 and 1.3, by the one provider that is linked.
+fn builder(provider: Arc<CryptoProvider>) -> Result<Builder, Error> {
+    ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()
+}
+
+/// The certificate, those above it, and its key.
+fn identity(settings: &Tls) -> Result<CertifiedKey, SettingsError> {
+    let Tls { certificate, key } = settings;
+    let identity = CertifiedKey::new(certificates(certificate)?, private_key(key)?);
+    match identity.keys_match() {
+        Ok(()) => Ok(identity),
+        Err(Error::InconsistentKeys(_)) => Err(key.refuse(OTHER_KEY)),
+        Err(_) => Err(certificate.refuse(NO_CERTIFICATES)),
+    }
+}
+
+fn certificates(file: &NamedFile) -> Result<Vec<CertificateDer<'static>>, SettingsError> {
+    let pem = file.bytes()?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let found = found.ok().filter(|found| !found.is_empty());
+    found.ok_or_else(|| file.refuse(NO_CERTIFICATES))
+}
+
+fn private_key(file: &NamedFile) -> Result<Arc<dyn SigningKey>, SettingsError> {
+    let pem = file.bytes()?;
+    let unusable = |_| file.refuse(NO_KEY);
+    let mut der = PrivateKeyDer::from_pem_slice(&pem).map_err(unusable)?;
+    let key = aws_lc_rs::sign::any_supported_type(&der);
+    der.zeroize();
+    key.map_err(|_| file.refuse(NO_KEY))
+}
+
+/// The one protocol that is spoken (RFC 7301 §6).
+const HTTP_1_1: &[u8] = b"http/1.1";
+
+const NO_CERTIFICATES: &str = "must name a PEM file with X.509 certificates";
+
+const NO_KEY: &str =
+    "must name a PEM file with a private key, RSA, ECDSA or Ed25519, that is not encrypted";
+
+const OTHER_KEY: &str = "is not the key of the first certificate in server.tls.certificate";

@@ -1,0 +1,72 @@
+//! A socket's stream → one that is encrypted, by certificates that can be read anew.
+
+mod files;
+mod possession;
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::patience::{LAST_CALL, Patience};
+use crate::service::settings::{self, SettingsError};
+
+pub(crate) use self::possession::Possession;
+
+/// How connections are encrypted; clones share what is [read anew](Self::reload).
+#[derive(Clone)]
+pub(crate) struct Tls(Arc<ArcSwap<ServerConfig>>);
+
+impl Tls {
+    /// Reads the files that the settings name.
+    ///
+    /// # Errors
+    /// A file cannot be read, or is not what it should be.
+    pub(crate) fn load(settings: &settings::Tls) -> Result<Self, SettingsError> {
+        let config = files::read(settings)?;
+        Ok(Self(Arc::new(ArcSwap::from_pointee(config))))
+    }
+
+    /// Reads the files again. Who connects from now on is served by what is in them; connections
+    /// that are open stay as they are.
+    ///
+    /// # Errors
+    /// As [`Self::load`]; then nothing changes.
+    pub(crate) fn reload(&self, settings: &settings::Tls) -> Result<(), SettingsError> {
+        self.0.store(Arc::new(files::read(settings)?));
+        Ok(())
+    }
+
+    /// Shakes hands, for as long as a client may take to send a request.
+    ///
+    /// # Errors
+    /// The client is too slow, speaks something else, or is not satisfied.
+    pub(super) async fn accept(
+        &self,
+        stream: TcpStream,
+        patience: &Patience,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        // A handshake is many small writes, and each would wait for the answer to the one before.
+        stream.set_nodelay(true)?;
+        let acceptor = TlsAcceptor::from(self.0.load_full());
+        let handshake = timeout(patience.request, acceptor.accept(stream));
+        tokio::pin!(handshake);
+        tokio::select! {
+            biased;
+            shaken = &mut handshake => shaken?,
+            () = patience.over() => timeout(LAST_CALL, handshake).await??,
+        }
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").finish_non_exhaustive()
+    }
+}

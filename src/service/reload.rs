@@ -1,0 +1,32 @@
+//! SIGHUP → the certificates, read anew.
+
+use std::io;
+
+use actix_web::rt::{spawn, task::spawn_blocking};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::listener::Tls;
+use super::settings;
+
+/// From now on `SIGHUP` has the files of `[server.tls]` read again; what they hold serves those
+/// who connect afterwards, and what cannot be used changes nothing.
+///
+/// # Errors
+/// The operating system does not deliver the signal to this process.
+pub(crate) fn on_hangup(tls: Tls, settings: settings::Tls) -> io::Result<()> {
+    let hangups = signal(SignalKind::hangup())?;
+    spawn(reload_at(hangups, tls, settings));
+    Ok(())
+}
+
+async fn reload_at(mut hangups: Signal, tls: Tls, settings: settings::Tls) {
+    while hangups.recv().await.is_some() {
+        let (tls, settings) = (tls.clone(), settings.clone());
+        // Files may lie on a disk that is slow.
+        match spawn_blocking(move || tls.reload(&settings)).await {
+            Ok(Ok(())) => log::info!("SIGHUP: the files of server.tls are read anew"),
+            Ok(Err(error)) => log::error!("SIGHUP: the certificates stay as they are: {error}"),
+            Err(error) => log::error!("SIGHUP: a defect kept the files from being read: {error}"),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Certificates, made anew for each test, and the files that they are in.
+
+use std::path::PathBuf;
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::pki_types::CertificateDer;
+
+use crate::app::Launch;
+use crate::process::Directory;
+
+/// Signs certificates.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pub(crate) der: CertificateDer<'static>,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let name = format!("authority {}", key.public_key_raw()[9]);
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params.self_signed(&key).unwrap();
+        Self {
+            issuer: Issuer::new(params, key),
+            der: certificate.der().clone(),
+        }
+    }
+
+    /// A certificate for `name`, which may be an address.
+    pub(crate) fn sign(&self, name: &str) -> Signed {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Signed {
+            der: certificate.der().clone(),
+            pem: certificate.pem(),
+            key,
+        }
+    }
+}
+
+/// A certificate and its key.
+pub(crate) struct Signed {
+    pub(crate) der: CertificateDer<'static>,
+    pub(crate) pem: String,
+    pub(crate) key: KeyPair,
+}
+
+/// What `[server.tls]` names, in a directory that goes with the test.
+pub(crate) struct Files(Directory);
+
+impl Files {
+    pub(crate) fn of(signed: &Signed) -> Self {
+        let files = Self(Directory::new());
+        files.replace(signed);
+        files
+    }
+
+    pub(crate) fn replace(&self, signed: &Signed) {
+        self.write("certificate.pem", &signed.pem);
+        self.write("key.pem", &signed.key.serialize_pem());
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// As the setting of the file, by its variable.
+    pub(crate) fn launch(&self, launch: Launch) -> Launch {
+        let path = |name| self.path(name).to_str().unwrap().to_owned();
+        launch.variables(&[
+            ("APP__SERVER__TLS__CERTIFICATE", &path("certificate.pem")),
+            ("APP__SERVER__TLS__KEY", &path("key.pem")),
+        ])
+    }
+}

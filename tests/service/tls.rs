@@ -1,0 +1,309 @@
+//! The service's own TLS: its certificate, read anew while it runs; slow and strange clients.
+
+use std::io::{Read, Write};
+use std::time::Instant;
+
+use actix_resource_server::test_kit::{Algorithm, TestIssuer};
+use rcgen::KeyPair;
+use rustls::ProtocolVersion;
+use rustls::version::{TLS12, TLS13};
+
+use crate::app::{Launch, TestApp};
+use crate::certificates::{Authority, Files};
+use crate::encrypted::{Client, Connection};
+use crate::expected::{NO_CREDENTIALS, PRIVATE, assert_answer};
+use crate::settings::assert_refused;
+use crate::transcript::PATIENCE;
+use crate::wire::{Request, attempt, connect};
+
+const PUBLIC: &str = "/api/public";
+
+/// A service with a certificate for where it listens, and who has signed that.
+struct Stage {
+    authority: Authority,
+    files: Files,
+    app: TestApp,
+}
+
+impl Stage {
+    fn new(launch: Launch) -> Self {
+        let authority = Authority::new();
+        let files = Files::of(&authority.sign("127.0.0.1"));
+        let app = files.launch(launch).serve();
+        Self {
+            authority,
+            files,
+            app,
+        }
+    }
+
+    fn client(&self) -> Client {
+        Client::trusting(&self.authority)
+    }
+
+    fn connect(&self) -> Connection {
+        self.client().connect(self.app.address).unwrap()
+    }
+}
+
+#[test]
+fn it_speaks_tls_1_2_and_1_3_and_http_1_1() {
+    let issuer = TestIssuer::start_with(Algorithm::Es256);
+    let stage = Stage::new(Launch::trusting(&issuer));
+    let address = stage.app.address;
+    stage
+        .app
+        .wait_for_log(&format!("listening on https://{address}"));
+    let request = Request::get("/api/private").bearer(&issuer.token().build());
+    for (version, spoken) in [
+        (&TLS12, ProtocolVersion::TLSv1_2),
+        (&TLS13, ProtocolVersion::TLSv1_3),
+    ] {
+        let client = stage
+            .client()
+            .version(version)
+            .protocols(&["h2", "http/1.1"]);
+        let connection = client.connect(address).unwrap();
+        assert_eq!(connection.session().protocol_version(), Some(spoken));
+        assert_eq!(connection.session().alpn_protocol(), Some(&b"http/1.1"[..]));
+        assert_answer(&connection.send(&request, address), PRIVATE, "a token");
+    }
+    let answer = stage.connect().send(&Request::get("/api/private"), address);
+    assert_answer(&answer, NO_CREDENTIALS, "no token");
+}
+
+#[test]
+fn a_client_that_speaks_another_protocol_is_refused() {
+    let stage = Stage::new(Launch::new());
+    let refused = stage.client().protocols(&["h2"]).connect(stage.app.address);
+    let error = refused.err().unwrap().to_string();
+    assert!(error.contains("NoApplicationProtocol"), "{error}");
+}
+
+#[test]
+fn a_client_that_does_not_know_the_authority_is_not_fooled() {
+    let stage = Stage::new(Launch::new());
+    let client = Client::trusting(&Authority::new());
+    assert!(client.connect(stage.app.address).is_err());
+    assert!(stage.connect().ask(PUBLIC).contains("200 OK"));
+}
+
+#[test]
+fn a_hangup_has_new_certificates_serve_new_connections() {
+    let stage = Stage::new(Launch::new());
+    let mut old = stage.connect();
+    let first = old.shown().clone();
+    assert!(old.ask(PUBLIC).contains("200 OK"));
+    let second = stage.authority.sign("127.0.0.1");
+    stage.files.replace(&second);
+    stage.app.signal("HUP");
+    stage
+        .app
+        .wait_for_log("SIGHUP: the files of server.tls are read anew");
+    let mut new = stage.connect();
+    assert_eq!(new.shown(), &second.der);
+    assert_ne!(new.shown(), &first);
+    for connection in [&mut new, &mut old] {
+        assert!(connection.ask(PUBLIC).contains("200 OK"));
+    }
+}
+
+#[test]
+fn files_that_cannot_be_used_leave_what_was_read_before() {
+    let stage = Stage::new(Launch::new());
+    let before = stage.connect().shown().clone();
+    let unfit = [
+        ("key.pem", KeyPair::generate().unwrap().serialize_pem()),
+        ("certificate.pem", "nonsense".to_owned()),
+    ];
+    for (name, text) in unfit {
+        stage.files.write(name, &text);
+        let setting = name.trim_end_matches(".pem");
+        stage.app.signal("HUP");
+        stage.app.wait_for_log(&format!(
+            "SIGHUP: the certificates stay as they are: server.tls.{setting} (variable \
+             APP__SERVER__TLS__{})",
+            setting.to_uppercase()
+        ));
+        assert_eq!(stage.connect().shown(), &before);
+    }
+}
+
+#[test]
+fn files_that_cannot_be_used_stop_the_start() {
+    let authority = Authority::new();
+    let signed = authority.sign("127.0.0.1");
+    let (certificate, key) = (&signed.pem, signed.key.serialize_pem());
+    let other = KeyPair::generate().unwrap().serialize_pem();
+    let cut = &certificate[..certificate.len() / 2];
+    let public = signed.key.public_key_pem();
+    let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let cases = [
+        ("", &*key, "certificate"),
+        ("nonsense", &key, "certificate"),
+        (cut, &key, "certificate"),
+        (&key, &key, "certificate"),
+        (garbage, &key, "certificate"),
+        (certificate, "", "key"),
+        (certificate, &public, "key"),
+        (certificate, certificate, "key"),
+        (certificate, &other, "key"),
+    ];
+    for (certificate, key, blamed) in cases {
+        for command in ["serve", "check"] {
+            let launch = Launch::new()
+                .file("certificate.pem", certificate)
+                .file("key.pem", key)
+                .variable("APP__SERVER__TLS__CERTIFICATE", "certificate.pem")
+                .variable("APP__SERVER__TLS__KEY", "key.pem");
+            let ended = launch.arguments(&[command]).run();
+            let variable = blamed.to_uppercase();
+            let beginning =
+                format!("server.tls.{blamed} (variable APP__SERVER__TLS__{variable}): ");
+            assert_refused(&ended, &beginning);
+        }
+    }
+    let missing = Launch::new()
+        .file("key.pem", &key)
+        .variable("APP__SERVER__TLS__CERTIFICATE", "nowhere.pem")
+        .variable("APP__SERVER__TLS__KEY", "key.pem");
+    let beginning = "server.tls.certificate (variable APP__SERVER__TLS__CERTIFICATE): names a \
+                     file that cannot be read: ";
+    assert_refused(&missing.run(), beginning);
+}
+
+#[test]
+fn a_handshake_that_stalls_is_ended_in_time() {
+    let stage = Stage::new(Launch::new().variable("APP__SERVER__CLIENT_TIMEOUT", "1s"));
+    let begun = Instant::now();
+    let beginning_of_a_hello = b"\x16\x03\x01\x02\x00\x01";
+    for sent in [&b""[..], beginning_of_a_hello] {
+        let mut client = connect(stage.app.address).unwrap();
+        client.write_all(sent).unwrap();
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).unwrap();
+        assert_eq!(rest, b"");
+    }
+    assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
+    assert!(stage.connect().ask(PUBLIC).contains("200 OK"));
+}
+
+#[test]
+fn a_request_that_stalls_is_ended_in_time_too() {
+    let stage = Stage::new(Launch::new().variable("APP__SERVER__CLIENT_TIMEOUT", "1s"));
+    let mut client = stage.connect();
+    let begun = Instant::now();
+    client.write(b"GET /api/public HTTP/1.1\r\n");
+    let rest = client.rest().unwrap();
+    assert!(rest.starts_with(b"HTTP/1.1 408 Request Timeout"));
+    assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_handshake_that_stalls_holds_nobody_up() {
+    let stage = Stage::new(Launch::new().variables(&[
+        ("APP__SERVER__MAX_CONNECTIONS", "2"),
+        ("APP__SERVER__WORKERS", "1"),
+    ]));
+    let silent = connect(stage.app.address).unwrap();
+    for _ in 0..3 {
+        assert!(stage.connect().ask(PUBLIC).contains("200 OK"));
+    }
+    drop(silent);
+}
+
+#[test]
+fn plain_http_does_no_harm() {
+    let stage = Stage::new(Launch::new());
+    let mut client = connect(stage.app.address).unwrap();
+    client
+        .write_all(&Request::get(PUBLIC).bytes(stage.app.address))
+        .unwrap();
+    let mut answer = Vec::new();
+    // A reset is as good as an end.
+    let _ = client.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP/"), "{answer:?}");
+    assert!(stage.connect().ask(PUBLIC).contains("200 OK"));
+    assert!(!stage.app.log().text().contains("ERROR"));
+}
+
+#[test]
+fn nor_does_tls_where_there_is_none() {
+    let app = Launch::new().serve();
+    let hello = b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00";
+    let answer = attempt(app.address, hello);
+    assert!(answer.is_none_or(|answer| answer.status == 400));
+    assert_eq!(app.get(PUBLIC).status, 200);
+}
+
+#[test]
+fn neither_idle_connections_nor_handshakes_delay_the_exit() {
+    let stage = Stage::new(Launch::new().variable("APP__SERVER__SHUTDOWN_TIMEOUT", "1h"));
+    let _silent = connect(stage.app.address).unwrap();
+    let mut idle = stage.connect();
+    assert!(idle.ask(PUBLIC).contains("200 OK"));
+    stage.app.signal("TERM");
+    assert_eq!(idle.rest().unwrap(), b"");
+    let ended = stage.app.wait();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+#[test]
+fn a_request_in_flight_is_answered_before_the_exit() {
+    let stage = Stage::new(Launch::new());
+    let mut client = stage.connect();
+    client.write(b"GET /api/public HTTP/1.1\r\n");
+    assert!(stage.connect().ask(PUBLIC).contains("200 OK"));
+    stage.app.signal("TERM");
+    stage.app.wait_for_log("SIGTERM");
+    client.write(b"Host: localhost\r\n\r\n");
+    let answer = client.rest().unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK"));
+    assert_eq!(stage.app.wait().code, Some(0));
+}
+
+#[test]
+fn its_health_is_asked_over_tls() {
+    let stage = Stage::new(Launch::new());
+    let port = stage.app.address.port().to_string();
+    let health = |launch: Launch| launch.variable("PORT", &port).arguments(&["health"]).run();
+    assert_eq!(health(stage.files.launch(Launch::new())).code, Some(0));
+    // In plain text it is not the service that was asked for.
+    assert_eq!(health(Launch::new()).code, Some(1));
+}
+
+#[test]
+fn the_test_view_calls_the_api_by_https() {
+    let stage = Stage::new(Launch::new());
+    let view = Request::get("/test_view.json").send(crate::dev_issuer::address(&stage.app));
+    let origin = format!("https://{}", stage.app.address);
+    assert_eq!(view.json()["api"]["origin"], origin);
+}
+
+#[test]
+fn no_key_is_ever_shown() {
+    let authority = Authority::new();
+    let signed = authority.sign("127.0.0.1");
+    let files = Files::of(&signed);
+    let app = files
+        .launch(Launch::new().variable("RUST_LOG", "trace"))
+        .serve();
+    let client = Client::trusting(&authority);
+    assert!(
+        client
+            .connect(app.address)
+            .unwrap()
+            .ask(PUBLIC)
+            .contains("200 OK")
+    );
+    app.signal("HUP");
+    app.wait_for_log("read anew");
+    let key = signed.key.serialize_pem();
+    let log = app.log().text();
+    for line in key.lines().filter(|line| !line.starts_with('-')) {
+        assert!(!log.contains(line));
+    }
+    let check = files.launch(Launch::new()).arguments(&["check"]).run();
+    assert!(check.output.contains("server.tls.key"), "{check:?}");
+    assert!(!check.output.contains("key.pem"), "{check:?}");
+}
