@@ -1,6 +1,7 @@
 //! Settings → a running server.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use actix_cors::Cors;
@@ -14,7 +15,7 @@ use actix_web::{App, web};
 use super::failure::Failure;
 use super::listener::{Http, Listener, Serving, Tls, http};
 use super::metrics::Metrics;
-use super::settings::{self, Settings, Trust};
+use super::settings::{self, Mtls, Settings, Trust};
 use super::shutdown::{Draining, Signals};
 use super::{probes, reload, request_log, routes, startup};
 use crate::Verifier;
@@ -57,15 +58,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
     let addresses: Vec<_> = listener.addresses().collect();
     let serving = listener.serve(&api, server, tls.as_ref());
     let serving = serving.map_err(unheard(server))?;
-    for address in addresses {
-        log::info!(
-            "listening on {scheme}://{address}",
-            scheme = server.scheme()
-        );
-    }
-    for row in routes::api().rows().chain(probes::api().rows()) {
-        log::info!("{} {}: {}", row.method, row.path, row.requirement);
-    }
+    announce(&addresses, server, settings.mtls.as_ref());
     signals.drained(draining, server.drain_delay).await;
     end(serving, server.shutdown_timeout).await;
     if let Some((handle, _)) = companion {
@@ -73,6 +66,22 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
     }
     log::info!("stopped");
     Ok(())
+}
+
+/// Where the API listens, and who is let in where.
+fn announce(addresses: &[SocketAddr], server: &settings::Server, mtls: Option<&Mtls>) {
+    for address in addresses {
+        log::info!(
+            "listening on {scheme}://{address}",
+            scheme = server.scheme()
+        );
+    }
+    if let Some(mtls) = mtls {
+        log::info!("client certificates are taken from {}", mtls.source);
+    }
+    for row in routes::api().rows().chain(probes::api().rows()) {
+        log::info!("{} {}: {}", row.method, row.path, row.requirement);
+    }
 }
 
 /// Whose tokens are accepted, and the server that issues them where it is our own.
@@ -123,7 +132,7 @@ fn trusted(trust: Trust) -> Result<Trusted, Failure> {
 
 /// The API as browsers on this machine call it; their content policies name no IPv6 address.
 #[cfg(feature = "dev-issuer")]
-fn origin(scheme: &str, address: std::net::SocketAddr) -> String {
+fn origin(scheme: &str, address: SocketAddr) -> String {
     match address.ip() {
         std::net::IpAddr::V4(ip) if !ip.is_unspecified() => format!("{scheme}://{address}"),
         _ => format!("{scheme}://localhost:{}", address.port()),

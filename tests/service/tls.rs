@@ -307,3 +307,28 @@ fn no_key_is_ever_shown() {
     assert!(check.output.contains("server.tls.key"), "{check:?}");
     assert!(!check.output.contains("key.pem"), "{check:?}");
 }
+
+#[test]
+fn the_start_tells_where_client_certificates_are_taken_from() {
+    let proxy = ("APP__SERVER__TRUSTED_PROXIES", "127.0.0.1");
+    let cases = [
+        ("tls", "the TLS connection"),
+        ("client-cert", "the header client-cert of trusted proxies"),
+        (
+            "escaped-pem",
+            "the header x-ssl-client-cert of trusted proxies",
+        ),
+        (
+            "xfcc",
+            "the header x-forwarded-client-cert of trusted proxies",
+        ),
+    ];
+    for (source, named) in cases {
+        let enabled = ("APP__AUTH__MTLS__ENABLED", "true");
+        let source = ("APP__AUTH__MTLS__SOURCE", source);
+        let stage = Stage::new(Launch::new().variables(&[proxy, enabled, source]));
+        stage
+            .app
+            .wait_for_log(&format!("client certificates are taken from {named}\n"));
+    }
+}

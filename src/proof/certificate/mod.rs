@@ -161,6 +161,18 @@ impl CertificateSource {
     }
 }
 
+/// For the log: such as `the header client-cert of trusted proxies`.
+impl fmt::Display for CertificateSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection => f.write_str("the TLS connection"),
+            Self::Header { form, .. } => {
+                write!(f, "the header {} of trusted proxies", form.name())
+            }
+        }
+    }
+}
+
 impl CertificateHeader {
     fn name(&self) -> &HeaderName {
         match self {

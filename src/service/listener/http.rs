@@ -11,13 +11,14 @@ use std::time::Duration;
 use actix_http::{ConnectionType, HttpService, KeepAlive, Protocol, Request, Response};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
 use actix_web::body::MessageBody;
-use actix_web::dev::{AppConfig, Service, ServiceFactory};
+use actix_web::dev::{AppConfig, Extensions, Service, ServiceFactory};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 use super::patience::Patience;
 use super::timed::Timed;
-use super::tls::Tls;
+use super::tls::{self, Tls};
 
 /// An app, as each worker makes it for itself.
 #[derive(Clone)]
@@ -61,62 +62,66 @@ where
 {
     Http(Arc::new(move |patience, tls| {
         let app = app().into_factory();
-        match tls {
-            Some(tls) => Box::pin(encrypted(app, patience, tls)),
-            None => Box::pin(plain(app, patience)),
-        }
+        Box::pin(async move {
+            Ok(match tls {
+                Some(tls) => encrypted(
+                    service(app, &patience, Some(remember)).await?,
+                    patience,
+                    tls,
+                ),
+                None => plain(service(app, &patience, None).await?, patience),
+            })
+        })
     }))
 }
 
-async fn plain<S, B>(app: S, patience: Rc<Patience>) -> io::Result<Serve>
+/// What is served, the HTTP that it speaks, and its client's address.
+type Client<Io> = (Timed<Io>, Protocol, Option<SocketAddr>);
+
+fn plain<H>(service: H, patience: Rc<Patience>) -> Serve
 where
-    S: ServiceFactory<Request, Config = AppConfig> + 'static,
-    S::Error: Into<actix_web::Error> + 'static,
-    S::InitError: fmt::Debug,
-    S::Response: Into<Response<B>> + 'static,
-    S::Service: 'static,
-    <S::Service as Service<Request>>::Future: 'static,
-    B: MessageBody + 'static,
+    H: Service<Client<TcpStream>, Future: 'static> + 'static,
 {
-    let service = service(app, &patience).await?;
-    Ok(Box::new(move |stream, peer| {
+    Box::new(move |stream, peer| {
         let client = Timed::new(stream, Rc::clone(&patience));
         let served = service.call((client, Protocol::Http1, Some(peer)));
         // What goes wrong with a connection is its client's affair, and nothing of it is logged.
         Box::pin(async move { drop(served.await) })
-    }))
+    })
 }
 
-async fn encrypted<S, B>(app: S, patience: Rc<Patience>, tls: Tls) -> io::Result<Serve>
+fn encrypted<H>(service: H, patience: Rc<Patience>, tls: Tls) -> Serve
 where
-    S: ServiceFactory<Request, Config = AppConfig> + 'static,
-    S::Error: Into<actix_web::Error> + 'static,
-    S::InitError: fmt::Debug,
-    S::Response: Into<Response<B>> + 'static,
-    S::Service: 'static,
-    <S::Service as Service<Request>>::Future: 'static,
-    B: MessageBody + 'static,
+    H: Service<Client<TlsStream<TcpStream>>, Future: 'static> + 'static,
 {
-    let service = Rc::new(service(app, &patience).await?);
-    Ok(Box::new(move |stream, peer| {
+    let service = Rc::new(service);
+    Box::new(move |stream, peer| {
         let (service, patience) = (Rc::clone(&service), Rc::clone(&patience));
         let tls = tls.clone();
         Box::pin(async move {
-            // Nor is a handshake that fails.
+            // Nor is anything logged of a handshake that fails.
             let Ok(stream) = tls.accept(stream, &patience).await else {
                 return;
             };
             let client = Timed::new(stream, patience);
             drop(service.call((client, Protocol::Http1, Some(peer))).await);
         })
-    }))
+    })
+}
+
+/// Keeps what a handshake has proven of a connection's client.
+fn remember(client: &Timed<TlsStream<TcpStream>>, connection: &mut Extensions) {
+    if let Some(certificate) = tls::certificate(client.io()) {
+        connection.insert(certificate);
+    }
 }
 
 /// Serves the connections of one worker, whatever they are made of.
 async fn service<Io, S, B>(
     app: S,
     patience: &Rc<Patience>,
-) -> io::Result<impl Service<(Timed<Io>, Protocol, Option<SocketAddr>), Future: 'static> + 'static>
+    remember: Option<fn(&Timed<Io>, &mut Extensions)>,
+) -> io::Result<impl Service<Client<Io>, Future: 'static> + 'static>
 where
     Io: AsyncRead + AsyncWrite + Unpin + 'static,
     S: ServiceFactory<Request, Config = AppConfig> + 'static,
@@ -138,10 +143,14 @@ where
             }
             response
         });
-    HttpService::build()
+    let mut builder = HttpService::build()
         .keep_alive(KeepAlive::Os)
         .client_request_timeout(patience.request)
-        .client_disconnect_timeout(LINGER)
+        .client_disconnect_timeout(LINGER);
+    if let Some(remember) = remember {
+        builder = builder.on_connect_ext(remember);
+    }
+    builder
         .finish(map_config(app, |()| AppConfig::default()))
         .new_service(())
         .await

@@ -52,6 +52,10 @@ impl<Io> Timed<Io> {
         }
     }
 
+    pub(super) fn io(&self) -> &Io {
+        &self.io
+    }
+
     /// Notes that bytes came; false if they came too late.
     fn receive(&mut self) -> bool {
         let now = Instant::now();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::{Place, SettingsError};
+use super::mtls;
 use super::public_key;
 use super::section::{Section, Setting};
 use super::startup::Startup;
@@ -21,6 +22,7 @@ pub(super) struct Auth {
     pub(super) token_memory: usize,
     /// The entries of `[[auth.issuers]]`, and the place that said them.
     pub(super) several: Option<(Place, Vec<Said>)>,
+    pub(super) mtls: mtls::Said,
 }
 
 impl Auth {
@@ -38,12 +40,13 @@ impl Auth {
             Ok((place, entries))
         });
         auth.section("dpop", |dpop| not_yet(dpop, &["iat_offset", "iat_leeway"]))?;
-        auth.section("mtls", |mtls| not_yet(mtls, &[]))?;
+        let mtls = auth.section("mtls", mtls::Said::read)?;
         Ok(Self {
             own,
             startup,
             token_memory: token_memory.unwrap_or(DEFAULT_TOKEN_MEMORY),
             several: several.transpose()?,
+            mtls,
         })
     }
 }
@@ -362,16 +365,15 @@ mod tests {
     fn what_is_not_built_yet_is_refused_rather_than_ignored() {
         let not_yet = "not available in this version";
         let duration = "must be a duration such as 500ms, 60s, 5m or 1h";
-        let misspelt = "is not a known key; did you mean enabled? known here: enabled, required";
+        let misspelt = "is not a known key; did you mean enabled? \
+                        known here: enabled, required, iat_offset, iat_leeway";
         let cases = [
             ("dpop.enabled", "true", not_yet),
             ("dpop.required", "true", not_yet),
             ("dpop.enabled", "'on'", "must be true or false"),
             ("dpop.iat_offset", "'x'", duration),
             ("dpop.iat_leeway", "-1", duration),
-            ("mtls.enabled", "true", not_yet),
-            ("mtls.required", "true", not_yet),
-            ("mtls.enable", "true", misspelt),
+            ("dpop.enable", "true", misspelt),
         ];
         for (key, value, message) in cases {
             let message = format!("auth.{key} (file Settings.toml): {message}");

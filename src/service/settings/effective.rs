@@ -132,7 +132,7 @@ const SERVER: [Known; 10] = [
     ("trusted_proxies", None),
 ];
 
-const TLS: [Known; 2] = [("certificate", None), ("key", None)];
+const TLS: [Known; 3] = [("certificate", None), ("key", None), ("client_ca", None)];
 
 const CORS: [Known; 2] = [("allowed_origins", None), ("max_age", Some("10m"))];
 
@@ -167,7 +167,12 @@ const DPOP: [Known; 4] = [
     ("iat_leeway", None),
 ];
 
-const MTLS: [Known; 2] = [("enabled", Some("false")), ("required", Some("false"))];
+const MTLS: [Known; 4] = [
+    ("enabled", Some("false")),
+    ("required", Some("false")),
+    ("source", Some("tls")),
+    ("header", Some("x-ssl-client-cert")),
+];
 
 const DEV_ISSUER: [Known; 2] = [("enabled", Some("true")), ("port", Some("3011"))];
 

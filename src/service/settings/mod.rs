@@ -11,6 +11,7 @@ mod explain;
 mod file;
 mod layers;
 mod log;
+mod mtls;
 mod public_key;
 mod section;
 mod server;
@@ -29,6 +30,7 @@ pub(crate) use self::error::SettingsError;
 pub(crate) use self::file::NamedFile;
 use self::layers::NamedText;
 pub(crate) use self::log::{Log, LogFormat};
+pub(crate) use self::mtls::Mtls;
 use self::section::Section;
 pub(crate) use self::server::Server;
 pub(crate) use self::startup::{Startup, StartupMode};
@@ -37,6 +39,7 @@ pub(crate) use self::tls::Tls;
 pub(crate) use self::trust::DEV_AUDIENCE;
 use self::trust::DevIssuer;
 pub(crate) use self::trust::Trust;
+use crate::proof::CertificateSource;
 
 /// All that the service is told.
 #[derive(Clone, Debug)]
@@ -44,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) server: Server,
     pub(crate) cors: Cors,
     pub(crate) trust: Trust,
+    /// How clients' certificates count, where they do.
+    pub(crate) mtls: Option<Mtls>,
     pub(crate) startup: Startup,
     /// How many bytes the memory of verified tokens may take; 0 for no memory.
     pub(crate) token_memory: usize,
@@ -77,7 +82,7 @@ impl Settings {
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, SettingsError> {
         let tree = layers::merge(file, variables)?;
-        let (server, cors, auth, dev_issuer, log) = Section::read_root(tree, |root| {
+        let (mut server, cors, auth, dev_issuer, log) = Section::read_root(tree, |root| {
             let server = root.section("server", Server::read)?;
             let cors = root.section("cors", Cors::read)?;
             let auth = root.section("auth", Auth::read)?;
@@ -91,12 +96,18 @@ impl Settings {
             ))
         })?;
         let (startup, token_memory) = (auth.startup, auth.token_memory);
+        let mtls = auth.mtls.resolve(&server)?;
+        if let (Some(tls), Some(mtls)) = (&mut server.tls, &mtls) {
+            tls.asks_clients = mtls.source == CertificateSource::Connection;
+        }
         let trust = Trust::resolve(auth, &dev_issuer)?;
-        let notes = dev_issuer.note().into_iter().chain(server.note()).collect();
+        let notes = dev_issuer.note().into_iter();
+        let notes = notes.chain(server.note(mtls.as_ref())).collect();
         Ok(Self {
             server,
             cors,
             trust,
+            mtls,
             startup,
             token_memory,
             log,

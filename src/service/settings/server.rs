@@ -8,8 +8,10 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 use super::error::SettingsError;
+use super::mtls::Mtls;
 use super::section::{Section, Setting, said};
 use super::tls::{self, Tls};
+use crate::proof::CertificateSource;
 
 /// `[server]`: where the service listens, and how it is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,10 +48,13 @@ impl Server {
     }
 
     /// What to log of settings that are checked, but have no effect yet.
-    pub(super) fn note(&self) -> Option<String> {
-        let said = self.public_url.is_some() || !self.trusted_proxies.is_empty();
+    pub(super) fn note(&self, mtls: Option<&Mtls>) -> Option<String> {
+        let believed = mtls.is_some_and(|mtls| mtls.source != CertificateSource::Connection);
+        let said = self.public_url.is_some() || !self.trusted_proxies.is_empty() && !believed;
         said.then(|| {
-            "server.public_url and server.trusted_proxies have no effect in this version".to_owned()
+            "server.public_url has no effect in this version, nor has server.trusted_proxies but \
+             for auth.mtls.source"
+                .to_owned()
         })
     }
 

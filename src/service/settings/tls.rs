@@ -13,12 +13,17 @@ pub(crate) struct Tls {
     pub(crate) certificate: NamedFile,
     /// The private key of the certificate.
     pub(crate) key: NamedFile,
+    /// Who must have signed the certificates of clients, if anybody.
+    pub(crate) client_ca: Option<NamedFile>,
+    /// Whether clients are asked for a certificate; those that have none are served, too.
+    pub(crate) asks_clients: bool,
 }
 
 /// What is said, be it enough or not.
 pub(super) struct Said {
     certificate: Option<NamedFile>,
     key: Option<NamedFile>,
+    client_ca: Option<NamedFile>,
 }
 
 impl Said {
@@ -26,17 +31,25 @@ impl Said {
         Ok(Self {
             certificate: said(tls, "certificate", NamedFile::pem)?,
             key: said(tls, "key", NamedFile::pem)?,
+            client_ca: said(tls, "client_ca", NamedFile::pem)?,
         })
     }
 
     /// `None` where nothing is said.
     pub(super) fn resolve(self) -> Result<Option<Tls>, SettingsError> {
-        match (self.certificate, self.key) {
-            (Some(certificate), Some(key)) => Ok(Some(Tls { certificate, key })),
-            (Some(certificate), None) => Err(missing("key", &certificate)),
-            (None, Some(key)) => Err(missing("certificate", &key)),
-            (None, None) => Ok(None),
-        }
+        let (certificate, key) = match (self.certificate, self.key, &self.client_ca) {
+            (Some(certificate), Some(key), _) => (certificate, key),
+            (Some(other), None, _) => return Err(missing("key", &other)),
+            (None, Some(other), _) => return Err(missing("certificate", &other)),
+            (None, None, Some(other)) => return Err(missing("certificate", other)),
+            (None, None, None) => return Ok(None),
+        };
+        Ok(Some(Tls {
+            certificate,
+            key,
+            client_ca: self.client_ca,
+            asks_clients: false,
+        }))
     }
 }
 
@@ -76,6 +89,10 @@ mod tests {
             (
                 "key = 'a.pem'",
                 "server.tls.certificate is missing: server.tls.key (file Settings.toml) is nothing without it",
+            ),
+            (
+                "client_ca = 'a.pem'",
+                "server.tls.certificate is missing: server.tls.client_ca (file Settings.toml) is nothing without it",
             ),
         ];
         for (text, message) in cases {

@@ -5,25 +5,29 @@ use std::sync::Arc;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
-use rustls::{Error, ServerConfig};
+use rustls::{Error, RootCertStore, ServerConfig};
 use zeroize::Zeroize;
 
+use super::possession::Possession;
 use crate::service::settings::{NamedFile, SettingsError, Tls};
 
 /// Reads the files that the settings name, and checks that they fit.
 pub(super) fn read(settings: &Tls) -> Result<ServerConfig, SettingsError> {
     let identity = identity(settings)?;
-    let provider = Arc::new(aws_lc_rs::default_provider());
     let unfit = |error: Error| {
         settings
             .certificate
             .refuse(format!("cannot be used: {error}"))
     };
-    let config = builder(provider).map_err(unfit)?;
-    let mut config = config
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
+    let config = builder().map_err(unfit)?;
+    let config = match settings.asks_clients {
+        true => config.with_client_cert_verifier(clients(settings)?),
+        false => config.with_no_client_auth(),
+    };
+    let mut config = config.with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
     config.alpn_protocols = vec![HTTP_1_1.to_vec()];
     Ok(config)
 }
@@ -31,13 +35,39 @@ pub(super) fn read(settings: &Tls) -> Result<ServerConfig, SettingsError> {
 type Builder = rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier>;
 
 /// TLS 1.2 and 1.3, by the one provider that is linked.
-fn builder(provider: Arc<CryptoProvider>) -> Result<Builder, Error> {
-    ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()
+fn builder() -> Result<Builder, Error> {
+    ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// Whose certificates are taken: those of an authority where one is named, else anybody's. A token
+/// is bound to one certificate, whoever signed that ([RFC 8705 §2.2]).
+///
+/// [RFC 8705 §2.2]: https://www.rfc-editor.org/rfc/rfc8705#section-2.2
+fn clients(settings: &Tls) -> Result<Arc<dyn ClientCertVerifier>, SettingsError> {
+    let Some(file) = &settings.client_ca else {
+        return Ok(Arc::new(Possession::default()));
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(file)? {
+        let added = roots.add(certificate);
+        added.map_err(|_| file.refuse(NO_CERTIFICATES))?;
+    }
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+        .allow_unauthenticated()
+        .build()
+        .map(|verifier| -> Arc<dyn ClientCertVerifier> { verifier })
+        .map_err(|_| file.refuse(NO_CERTIFICATES))
 }
 
 /// The certificate, those above it, and its key.
 fn identity(settings: &Tls) -> Result<CertifiedKey, SettingsError> {
-    let Tls { certificate, key } = settings;
+    let Tls {
+        certificate, key, ..
+    } = settings;
     let identity = CertifiedKey::new(certificates(certificate)?, private_key(key)?);
     match identity.keys_match() {
         Ok(()) => Ok(identity),

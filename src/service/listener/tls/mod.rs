@@ -2,6 +2,8 @@
 
 mod files;
 mod possession;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::io;
@@ -15,6 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::patience::{LAST_CALL, Patience};
+use crate::proof::ClientCertificate;
 use crate::service::settings::{self, SettingsError};
 
 pub(crate) use self::possession::Possession;
@@ -63,6 +66,14 @@ impl Tls {
             () = patience.over() => timeout(LAST_CALL, handshake).await??,
         }
     }
+}
+
+/// The certificate that the handshake has proven to be the client's, if it has one.
+pub(super) fn certificate(stream: &TlsStream<TcpStream>) -> Option<ClientCertificate> {
+    let (_, session) = stream.get_ref();
+    let first = session.peer_certificates().and_then(<[_]>::first)?;
+    // One that is too large counts as none: no token can be bound to it.
+    ClientCertificate::from_der(first).ok()
 }
 
 impl fmt::Debug for Tls {
