@@ -45,4 +45,25 @@ mod tests {
             Some("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs")
         );
     }
+
+    #[test]
+    fn the_examples_of_rfc_8037_and_rfc_9449_have_their_thumbprints() {
+        let of = |jwk| thumbprint(&serde_json::from_value(jwk).expect("a key"));
+        let ed25519 = serde_json::json!({
+            "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+        });
+        assert_eq!(
+            of(ed25519).as_deref(),
+            Some("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k")
+        );
+        let p256 = serde_json::json!({
+            "kty": "EC", "crv": "P-256",
+            "x": "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
+            "y": "9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"
+        });
+        assert_eq!(
+            of(p256).as_deref(),
+            Some("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I")
+        );
+    }
 }

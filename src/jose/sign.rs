@@ -11,11 +11,13 @@ use aws_lc_rs::rand::{self, SystemRandom};
 use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaEncoding};
 use biscuit::jwa::SignatureAlgorithm;
+use biscuit::jwk::AlgorithmParameters;
 use biscuit::jws::Secret;
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
 use crate::jose::algorithm::{Algorithm, KeyKind};
+use crate::jose::digest::thumbprint;
 
 /// A key that signs tokens, with its `kid` and the algorithm it signs for.
 ///
@@ -124,8 +126,17 @@ impl SigningKey {
         Some(jwk)
     }
 
+    /// The SHA-256 thumbprint of the public half ([RFC 7638]), as `cnf.jkt` carries it; `None` for an HMAC secret.
+    ///
+    /// [RFC 7638]: https://www.rfc-editor.org/rfc/rfc7638
+    #[must_use]
+    pub fn thumbprint(&self) -> Option<String> {
+        let key: AlgorithmParameters = serde_json::from_value(self.public_members()?).ok()?;
+        thumbprint(&key)
+    }
+
     /// The key itself, without what is said about it (RFC 7518 §6, RFC 8037 §2).
-    fn public_members(&self) -> Option<Value> {
+    pub(crate) fn public_members(&self) -> Option<Value> {
         match &*self.material {
             Material::Ec(pair) => {
                 let (x, y) = coordinates(pair.public_key().as_ref())?;
@@ -279,7 +290,6 @@ mod tests {
 
     use aws_lc_rs::hmac;
     use aws_lc_rs::signature::{UnparsedPublicKey, VerificationAlgorithm};
-    use biscuit::jwk::AlgorithmParameters;
 
     use super::*;
 
@@ -403,6 +413,16 @@ mod tests {
         let rsa = key_for(Algorithm::Ps256).public_jwk().unwrap();
         assert_eq!(names(&rsa), ["alg", "e", "kid", "kty", "n", "use"]);
         assert_eq!((&rsa["alg"], &rsa["e"]), (&json!("PS256"), &json!("AQAB")));
+    }
+
+    #[test]
+    fn the_thumbprint_is_that_of_the_published_key() {
+        for algorithm in [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Ps256] {
+            let key = key_for(algorithm);
+            let read = crate::jose::jwk::Jwk::parse(&key.public_jwk().unwrap()).unwrap();
+            assert_eq!(key.thumbprint(), Some(read.thumbprint));
+        }
+        assert_eq!(SigningKey::generate(Algorithm::Hs256).thumbprint(), None);
     }
 
     #[test]

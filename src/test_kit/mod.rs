@@ -19,6 +19,7 @@ pub mod documents;
 pub mod fault;
 pub mod issuer;
 pub mod keys;
+pub mod proof;
 pub mod token;
 mod wire;
 
@@ -31,4 +32,5 @@ pub use self::documents::{Counts, Document};
 pub use self::fault::{Fault, Gate, Reply};
 pub use self::issuer::TestIssuer;
 pub use self::keys::shared;
+pub use self::proof::ProofBuilder;
 pub use self::token::TokenBuilder;

@@ -43,17 +43,7 @@ pub struct TokenBuilder {
 impl TokenBuilder {
     /// A token of `issuer` for `audience`, signed by `key` and issued now.
     pub fn new(issuer: &str, audience: &str, key: &SigningKey) -> Self {
-        let empty = Self {
-            header: Map::new(),
-            claims: Map::new(),
-            raw_header: None,
-            raw_payload: None,
-            raw_signature: None,
-            issued_at: SystemTime::UNIX_EPOCH,
-            lifetime: Duration::from_secs(24 * 60 * 60),
-            key: key.clone(),
-        };
-        empty
+        Self::blank(key)
             .signed_by(key)
             .header("typ", "at+jwt")
             .claim("iss", issuer)
@@ -65,6 +55,20 @@ impl TokenBuilder {
             .claim("jti", random_id())
     }
 
+    /// A token that says nothing at all yet.
+    pub(super) fn blank(key: &SigningKey) -> Self {
+        Self {
+            header: Map::new(),
+            claims: Map::new(),
+            raw_header: None,
+            raw_payload: None,
+            raw_signature: None,
+            issued_at: SystemTime::UNIX_EPOCH,
+            lifetime: Duration::from_secs(24 * 60 * 60),
+            key: key.clone(),
+        }
+    }
+
     /// Grants `scope`, one or several separated by a space.
     pub fn scope(self, scope: &str) -> Self {
         self.claim("scope", scope)
@@ -74,6 +78,21 @@ impl TokenBuilder {
     pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.claims.insert(name.to_owned(), value.into());
         self
+    }
+
+    /// Binds the token to the sender who has `key`: `cnf.jkt` ([RFC 9449 §6.1]), beside other methods of `cnf`.
+    ///
+    /// A secret has no thumbprint and binds to nobody: `jkt` is empty.
+    ///
+    /// [RFC 9449 §6.1]: https://www.rfc-editor.org/rfc/rfc9449#section-6.1
+    pub fn bound_to_key(mut self, key: &SigningKey) -> Self {
+        let thumbprint = key.thumbprint().unwrap_or_default();
+        let mut methods = match self.claims.remove("cnf") {
+            Some(Value::Object(methods)) => methods,
+            _ => Map::new(),
+        };
+        methods.insert("jkt".to_owned(), thumbprint.into());
+        self.claim("cnf", methods)
     }
 
     /// Leaves the claim `name` out.
@@ -172,7 +191,7 @@ fn text(members: Map<String, Value>) -> Vec<u8> {
 }
 
 /// A `NumericDate` in whole seconds, negative before 1970.
-fn seconds(time: SystemTime) -> Value {
+pub(super) fn seconds(time: SystemTime) -> Value {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => after.as_secs().into(),
         Err(before) => {
@@ -250,6 +269,19 @@ mod tests {
         let mut without = plain;
         without.as_object_mut().unwrap().remove("sub");
         assert_eq!(claims(&base().without("sub").build()), without);
+    }
+
+    #[test]
+    fn a_token_is_bound_to_a_key_beside_other_methods() {
+        let sender = SigningKey::generate(Algorithm::Es256);
+        let bound = good().claim("cnf", json!({"kid": "a", "jkt": "b"}));
+        let jkt = sender.thumbprint().unwrap();
+        assert_eq!(
+            claims(&bound.bound_to_key(&sender).build())["cnf"],
+            json!({"kid": "a", "jkt": jkt})
+        );
+        let bound = good().claim("cnf", "a").bound_to_key(&sender);
+        assert_eq!(claims(&bound.build())["cnf"], json!({ "jkt": jkt }));
     }
 
     #[test]

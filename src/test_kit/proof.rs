@@ -1,0 +1,195 @@
+//! Builds DPoP proofs of any kind: good ones by default, broken in one place on request.
+
+use std::time::SystemTime;
+
+use data_encoding::BASE64URL_NOPAD;
+use serde_json::Value;
+
+use super::token::{TokenBuilder, seconds};
+use crate::jose::digest::sha256;
+use crate::jose::sign::{SigningKey, random_id};
+
+/// Collects what a proof says and who signs it.
+///
+/// It begins as a good proof for a request without a token ([RFC 9449 §4.2]): `jti`, `htm`, `htu` and
+/// `iat`, and a header with `typ`, `alg` and the public half of the key as `jwk`. Each step changes
+/// what it names and nothing else; the last word counts.
+///
+/// # Examples
+/// ```
+/// use actix_resource_server::test_kit::{Algorithm, ProofBuilder, SigningKey, TokenBuilder, shared};
+///
+/// let sender = SigningKey::generate(Algorithm::Es256);
+/// let token = TokenBuilder::new("https://issuer.test/", "https://api.test/", &shared(Algorithm::Es256))
+///     .bound_to_key(&sender)
+///     .build();
+/// let proof = ProofBuilder::new(&sender, "GET", "https://api.test/messages")
+///     .token(&token)
+///     .build();
+/// let headers = [("Authorization", format!("DPoP {token}")), ("DPoP", proof)];
+/// # assert_eq!(headers[1].1.split('.').count(), 3);
+/// ```
+///
+/// [RFC 9449 §4.2]: https://www.rfc-editor.org/rfc/rfc9449#section-4.2
+#[derive(Clone, Debug)]
+#[must_use = "a proof is made by `build`"]
+pub struct ProofBuilder(TokenBuilder);
+
+impl ProofBuilder {
+    /// A proof by `key`, made now, for a request of `method` to `url`.
+    ///
+    /// A key that is a secret has no public half, so its `jwk` is `null`.
+    pub fn new(key: &SigningKey, method: &str, url: &str) -> Self {
+        let jwk = key.public_members().unwrap_or_default();
+        Self(TokenBuilder::blank(key))
+            .signed_by(key)
+            .header("typ", "dpop+jwt")
+            .raw_jwk(jwk)
+            .claim("jti", random_id())
+            .claim("htm", method)
+            .claim("htu", url)
+            .issued_at(SystemTime::now())
+    }
+
+    /// Names the access token that the proof goes with: `ath`, its hash.
+    pub fn token(self, token: &str) -> Self {
+        let hash = BASE64URL_NOPAD.encode(&sha256(token.as_bytes()));
+        self.claim("ath", hash)
+    }
+
+    /// Repeats the server's nonce.
+    pub fn nonce(self, nonce: &str) -> Self {
+        self.claim("nonce", nonce)
+    }
+
+    /// Sets `iat`.
+    pub fn issued_at(self, time: SystemTime) -> Self {
+        self.claim("iat", seconds(time))
+    }
+
+    /// Says `value` under `name`, in the place of what was said there.
+    pub fn claim(self, name: &str, value: impl Into<Value>) -> Self {
+        Self(self.0.claim(name, value))
+    }
+
+    /// Leaves the claim `name` out.
+    pub fn without_claim(self, name: &str) -> Self {
+        Self(self.0.without(name))
+    }
+
+    /// Sets a header parameter; `alg` here does not change who signs or how.
+    pub fn header(self, name: &str, value: impl Into<Value>) -> Self {
+        Self(self.0.header(name, value))
+    }
+
+    /// Leaves the header parameter `name` out.
+    pub fn without_header(self, name: &str) -> Self {
+        Self(self.0.without_header(name))
+    }
+
+    /// Sends this in the place of the key: another one, with its private half, or none at all.
+    pub fn raw_jwk(self, jwk: impl Into<Value>) -> Self {
+        self.header("jwk", jwk)
+    }
+
+    /// Signs with `key` and names its algorithm; the `jwk` stays the other's.
+    pub fn signed_by(self, key: &SigningKey) -> Self {
+        Self(self.0.signed_by(key)).without_header("kid")
+    }
+
+    /// Sends these bytes in the place of the header's JSON.
+    pub fn raw_header(self, text: impl Into<Vec<u8>>) -> Self {
+        Self(self.0.raw_header(text))
+    }
+
+    /// Sends these bytes in the place of the claims' JSON; they are signed as they are.
+    pub fn raw_payload(self, bytes: impl Into<Vec<u8>>) -> Self {
+        Self(self.0.raw_payload(bytes))
+    }
+
+    /// Sends these bytes in the place of the signature.
+    pub fn raw_signature(self, bytes: impl Into<Vec<u8>>) -> Self {
+        Self(self.0.raw_signature(bytes))
+    }
+
+    /// The proof, as the `DPoP` header carries it.
+    #[must_use]
+    pub fn build(self) -> String {
+        self.0.build()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::jose::Algorithm;
+
+    fn parts(proof: &str) -> (Value, Value) {
+        let mut segments = proof.split('.').map(|part| {
+            let bytes = BASE64URL_NOPAD.decode(part.as_bytes()).unwrap();
+            serde_json::from_slice(&bytes).unwrap_or_default()
+        });
+        (segments.next().unwrap(), segments.next().unwrap())
+    }
+
+    #[test]
+    fn it_says_what_a_proof_says_and_nothing_else() {
+        let key = SigningKey::generate(Algorithm::Es256);
+        let proof = ProofBuilder::new(&key, "POST", "https://api.test/a")
+            .issued_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1000))
+            .claim("jti", "id");
+        let (header, claims) = parts(&proof.clone().build());
+        let jwk = key.public_members().unwrap();
+        assert_eq!(
+            header,
+            json!({"alg": "ES256", "typ": "dpop+jwt", "jwk": jwk})
+        );
+        let expected =
+            json!({"jti": "id", "htm": "POST", "htu": "https://api.test/a", "iat": 1000});
+        assert_eq!(claims, expected);
+
+        let (_, claims) = parts(
+            &proof
+                .token("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU")
+                .nonce("n")
+                .build(),
+        );
+        assert_eq!(claims["nonce"], "n");
+        // RFC 9449 §7.1, figure 13.
+        assert_eq!(claims["ath"], "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo");
+    }
+
+    #[test]
+    fn every_proof_has_its_own_jti() {
+        let key = SigningKey::generate(Algorithm::EdDsa);
+        let id =
+            || parts(&ProofBuilder::new(&key, "GET", "https://api.test/").build()).1["jti"].clone();
+        assert_ne!(id(), id());
+    }
+
+    #[test]
+    fn another_key_may_sign_and_anything_stand_for_the_key() {
+        let (key, other) = (
+            SigningKey::generate(Algorithm::Es256),
+            SigningKey::generate(Algorithm::EdDsa),
+        );
+        let proof = ProofBuilder::new(&key, "GET", "https://api.test/").signed_by(&other);
+        let text = proof.clone().build();
+        let (header, _) = parts(&text);
+        assert_eq!(
+            (&header["alg"], &header["jwk"]),
+            (&json!("EdDSA"), &key.public_members().unwrap())
+        );
+        let (input, signature) = text.rsplit_once('.').unwrap();
+        assert_eq!(
+            signature,
+            BASE64URL_NOPAD.encode(&other.sign(input.as_bytes()))
+        );
+        let (header, _) = parts(&proof.raw_jwk(json!([1])).without_header("alg").build());
+        assert_eq!(header, json!({"jwk": [1], "typ": "dpop+jwt"}));
+    }
+}
