@@ -4,15 +4,16 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::de::MapAccess;
+use serde_json::Value;
 
-use super::json::{self, Member, Members, Unique};
+use super::json::{self, Member, Members, StrictValue, Unique};
 
 /// A JWS as it arrived, its header read and the other segments yet to be decoded; nothing about it is verified.
 #[derive(Debug)]
-pub(crate) struct Compact<'t> {
+pub(crate) struct Compact<'t, H = Header> {
     /// The bytes under the signature: the first two segments and the dot between them.
     pub(crate) signing_input: &'t [u8],
-    pub(crate) header: Header,
+    pub(crate) header: H,
     payload: &'t str,
     signature: &'t str,
 }
@@ -23,6 +24,22 @@ impl<'t> Compact<'t> {
     /// # Errors
     /// [`CompactError`] says which part of the form does not hold.
     pub(crate) fn parse(token: &'t str) -> Result<Self, CompactError> {
+        Self::read(token)
+    }
+}
+
+impl<'t> Compact<'t, KeyedHeader> {
+    /// Reads the same form with a header that may hold the signer's own key.
+    ///
+    /// # Errors
+    /// [`CompactError`] says which part of the form does not hold.
+    pub(crate) fn parse_keyed(token: &'t str) -> Result<Self, CompactError> {
+        Self::read(token)
+    }
+}
+
+impl<'t, H: for<'h> Members<'h>> Compact<'t, H> {
+    fn read(token: &'t str) -> Result<Self, CompactError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(CompactError::TooLong);
         }
@@ -35,7 +52,7 @@ impl<'t> Compact<'t> {
         }
         Ok(Self {
             signing_input: signing_input.as_bytes(),
-            header: Header::parse(&decode(header)?)?,
+            header: json::read_object(&decode(header)?).map_err(|_| CompactError::Header)?,
             payload,
             signature,
         })
@@ -74,12 +91,6 @@ pub(crate) struct Header {
     pub(crate) has_critical: bool,
 }
 
-impl Header {
-    fn parse(bytes: &[u8]) -> Result<Self, CompactError> {
-        json::read_object(bytes).map_err(|_| CompactError::Header)
-    }
-}
-
 impl<'de> Members<'de> for Header {
     fn read<A: MapAccess<'de>>(&mut self, name: &str, values: &mut A) -> Result<(), A::Error> {
         match name {
@@ -90,6 +101,24 @@ impl<'de> Members<'de> for Header {
                 self.has_critical |= matches!(other, "b64" | "crit");
                 values.next_value::<Unique>()?;
             }
+        }
+        Ok(())
+    }
+}
+
+/// A header that brings the key of its signature along (RFC 7515 §4.1.3), which proves nothing but itself.
+#[derive(Debug, Default)]
+pub(crate) struct KeyedHeader {
+    pub(crate) plain: Header,
+    /// `jwk`, whatever it holds.
+    pub(crate) key: Option<Value>,
+}
+
+impl<'de> Members<'de> for KeyedHeader {
+    fn read<A: MapAccess<'de>>(&mut self, name: &str, values: &mut A) -> Result<(), A::Error> {
+        match name {
+            "jwk" => self.key = Some(values.next_value::<StrictValue>()?.0),
+            other => self.plain.read(other, values)?,
         }
         Ok(())
     }
@@ -217,6 +246,28 @@ mod tests {
                     .has_critical,
                 "{header}"
             );
+        }
+    }
+
+    #[test]
+    fn a_header_may_bring_its_key_without_duplicates() {
+        let parse = |header: &str| {
+            let token = format!("{}.e30.e30", encode(header));
+            Compact::parse_keyed(&token).map(|compact| compact.header)
+        };
+        let jwk = r#"{"a":[null,true,-1,1,1.5,"x",{"b":{}}]}"#;
+        let header = parse(&format!(r#"{{"alg":"ES256","jwk":{jwk}}}"#)).expect("well-formed");
+        assert_eq!(header.plain.algorithm, Member::Valid("ES256".to_owned()));
+        assert_eq!(header.key, Some(serde_json::from_str(jwk).expect("JSON")));
+        assert_eq!(parse("{}").expect("well-formed").key, None);
+        for header in [
+            r#"{"jwk":{"x":1,"x":1}}"#,
+            r#"{"jwk":{"x":1,"\u0078":1}}"#,
+            r#"{"jwk":{"a":[{"x":1,"x":2}]}}"#,
+            r#"{"jwk":{},"jwk":{}}"#,
+            r#"{"crit":{"x":1,"x":2}}"#,
+        ] {
+            assert_eq!(parse(header).err(), Some(CompactError::Header), "{header}");
         }
     }
 

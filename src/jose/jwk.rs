@@ -29,6 +29,31 @@ impl Jwk {
     /// # Errors
     /// [`JwkError`] says why the key cannot verify tokens.
     pub(crate) fn parse(jwk: &Value) -> Result<Self, JwkError> {
+        let unparsed = UnparsedJwk::read(jwk)?;
+        let key = VerificationKey::new(unparsed.material, &unparsed.algorithms);
+        Ok(Self {
+            key_id: unparsed.key_id,
+            thumbprint: unparsed.thumbprint,
+            key: key.ok_or(JwkError::Malformed)?,
+        })
+    }
+}
+
+/// A key in the right form that has not been parsed for any algorithm yet, which is what costs time.
+#[derive(Debug)]
+pub(crate) struct UnparsedJwk {
+    pub(crate) thumbprint: String,
+    key_id: Option<String>,
+    algorithms: Vec<Algorithm>,
+    material: Material,
+}
+
+impl UnparsedJwk {
+    /// Reads a public key for signatures without parsing it.
+    ///
+    /// # Errors
+    /// [`JwkError`] says why the key cannot verify anything.
+    pub(crate) fn read(jwk: &Value) -> Result<Self, JwkError> {
         let members = jwk.as_object().ok_or(JwkError::Malformed)?;
         check_publicness(members)?;
         check_use(members)?;
@@ -38,12 +63,23 @@ impl Jwk {
         let (kind, material) = material(&parameters)?;
         let algorithms = allowed_algorithms(members, kind)?;
         let thumbprint = thumbprint(&parameters).ok_or(JwkError::Malformed)?;
-        let key = VerificationKey::new(material, &algorithms).ok_or(JwkError::Malformed)?;
         Ok(Self {
-            key_id,
             thumbprint,
-            key,
+            key_id,
+            algorithms,
+            material,
         })
+    }
+
+    /// Parses the key for one algorithm, the one that its signature names.
+    ///
+    /// # Errors
+    /// The key may not be used with the algorithm, or is no key of its kind.
+    pub(crate) fn bind(self, algorithm: Algorithm) -> Result<VerificationKey, JwkError> {
+        if !self.algorithms.contains(&algorithm) {
+            return Err(JwkError::OtherAlgorithm);
+        }
+        VerificationKey::new(self.material, &[algorithm]).ok_or(JwkError::Malformed)
     }
 }
 

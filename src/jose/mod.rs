@@ -8,6 +8,7 @@ pub(crate) mod compact;
 pub(crate) mod digest;
 pub(crate) mod json;
 pub(crate) mod jwk;
+pub(crate) mod mac;
 pub(crate) mod public_key;
 #[cfg(feature = "test-kit")]
 pub mod sign;

@@ -1,7 +1,23 @@
-//! What a request proves about its sender, beside its token.
+//! This request's sender: what shows that a token is used by the one whom it was issued to.
+//!
+//! A DPoP proof is read and checked by [`dpop`], against the URL that [`origin`] says the client
+//! called; [`replay`] takes each proof once, and [`nonce`] says how fresh it must be. A client's
+//! certificate is found by [`certificate`].
 
-pub(crate) mod certificate;
+pub mod certificate;
+pub mod dpop;
+mod error;
+pub mod nonce;
+pub mod origin;
+pub mod replay;
+pub mod target;
 
 pub use self::certificate::{
     CertificateError, CertificateHeader, CertificateSource, ClientCertificate, Thumbprint,
 };
+pub use self::dpop::{Expected, Proof, Proven};
+pub use self::error::ProofError;
+pub use self::nonce::{Nonce, NonceError, Nonces};
+pub use self::origin::Origin;
+pub use self::replay::{Claim, Pending, ProofId, Replay, Verdict};
+pub use self::target::{Target, TargetError};

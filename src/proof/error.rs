@@ -1,0 +1,83 @@
+//! Every way in which a proof can fail.
+
+use std::time::Duration;
+
+use super::TargetError;
+use crate::jose::{CompactError, JwkError};
+
+/// Why a DPoP proof was refused.
+///
+/// The text of an error is for the log; it carries nothing of the proof but times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProofError {
+    /// The header has `crit` or `b64`, of which nothing is understood here (RFC 7515 §4.1.11).
+    #[error("the proof's header demands extensions")]
+    CriticalHeader,
+    /// `exp` has passed, the leeway included (RFC 7519 §4.1.4).
+    #[error("the proof expired {ago:?} ago")]
+    Expired {
+        /// For how long it has been expired.
+        ago: Duration,
+    },
+    /// The proof is no compact JWS (RFC 9449 §4.3, check 2).
+    #[error("the proof is not well-formed: {0}")]
+    Form(#[from] CompactError),
+    /// `iat` is further ahead of the clock than the leeway (RFC 9449 §4.3, check 11).
+    #[error("the proof was made ahead of the clock")]
+    IssuedAhead,
+    /// `jwk` is no public key for signatures, or not one for the proof's `alg` (RFC 9449 §4.3, checks 6 and 7).
+    #[error("the proof's key cannot be used: {0}")]
+    Key(#[from] JwkError),
+    /// A claim has the wrong type or form (RFC 9449 §4.2).
+    #[error("the proof's claim {claim} is malformed")]
+    Malformed {
+        /// The claim's name.
+        claim: &'static str,
+    },
+    /// The payload is not one JSON object without duplicate members (RFC 7519 §4).
+    #[error("the proof's payload is not one JSON object without duplicate members")]
+    MalformedPayload,
+    /// `htu` is no URL that could have been called (RFC 9449 §4.2).
+    #[error("the proof's URL cannot be compared: {0}")]
+    MalformedTarget(TargetError),
+    /// A claim that must be there is not (RFC 9449 §4.3, check 3).
+    #[error("the proof's claim {claim} is missing")]
+    Missing {
+        /// The claim's name.
+        claim: &'static str,
+    },
+    /// The header has no `jwk` (RFC 9449 §4.3, check 3).
+    #[error("the proof's header has no key")]
+    MissingKey,
+    /// `nbf` has not come yet (RFC 7519 §4.1.5).
+    #[error("the proof is not valid yet")]
+    NotYetValid,
+    /// The key is not the one that the token is bound to (RFC 9449 §4.3, check 12; §6.1).
+    #[error("the proof is by another key than the token's")]
+    OtherKey,
+    /// `htm` is not the request's method (RFC 9449 §4.3, check 8).
+    #[error("the proof is for another method")]
+    OtherMethod,
+    /// `htu` is not the request's URL (RFC 9449 §4.3, check 9).
+    #[error("the proof is for another URL")]
+    OtherTarget,
+    /// `ath` is not the hash of the access token (RFC 9449 §4.3, check 12).
+    #[error("the proof is for another token")]
+    OtherToken,
+    /// `typ` is not `dpop+jwt` (RFC 9449 §4.3, check 4).
+    #[error("the proof is of another type")]
+    OtherType,
+    /// There is more than one `DPoP` header (RFC 9449 §4.3, check 1).
+    #[error("more than one proof was sent")]
+    Several,
+    /// The signature does not hold (RFC 9449 §4.3, check 6).
+    #[error("the proof's signature does not hold")]
+    Signature,
+    /// `iat` is too long ago (RFC 9449 §4.3, check 11).
+    #[error("the proof is too old")]
+    TooOld,
+    /// `alg` is missing, `none`, symmetric or unknown (RFC 9449 §4.3, check 5).
+    #[error("the proof's algorithm is not known here")]
+    UnknownAlgorithm,
+}

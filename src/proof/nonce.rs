@@ -1,0 +1,266 @@
+//! Nonces that the server asks proofs to repeat, so that none can be made in advance ([RFC 9449 §9]).
+//!
+//! A nonce is the number of a slot of time and a code over it: nothing is stored, a nonce serves
+//! until its slot and the next are over, and replicas that share a secret accept each other's.
+//!
+//! [RFC 9449 §9]: https://www.rfc-editor.org/rfc/rfc9449#section-9
+
+use std::time::Duration;
+
+use actix_web::http::header::{HeaderName, HeaderValue};
+use data_encoding::BASE64URL_NOPAD;
+
+use crate::jose::mac::{CODE_BYTES, MacKey};
+
+/// Makes nonces and judges them.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use actix_resource_server::proof::{Nonce, Nonces};
+///
+/// let nonces = Nonces::new(None, Nonces::LIFETIME)?;
+/// let now = Duration::from_secs(1_700_000_000);
+/// let nonce = nonces.issue(now);
+/// assert_eq!(nonces.judge(nonce.to_str().ok(), now), Nonce::Fresh);
+/// assert_eq!(nonces.judge(None, now), Nonce::Missing);
+/// # Ok::<_, actix_resource_server::proof::NonceError>(())
+/// ```
+#[derive(Debug)]
+pub struct Nonces {
+    key: MacKey,
+    slot: Duration,
+}
+
+/// What a nonce is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nonce {
+    /// Still good, but of the slot before: the client needs a new one soon.
+    Aging,
+    /// Good.
+    Fresh,
+    /// There is none.
+    Missing,
+    /// Ours, but too old, or further ahead than clocks may be apart.
+    Stale,
+    /// Not ours.
+    Unknown,
+}
+
+impl Nonces {
+    /// For how long a nonce is good, at most, unless another lifetime is chosen.
+    pub const LIFETIME: Duration = Duration::from_secs(5 * 60);
+
+    /// Nonces that are good for at least half of `lifetime` and at most all of it; with a random key unless there is a secret.
+    ///
+    /// Replicas that share `secret` and `lifetime` accept each other's nonces. A lifetime under
+    /// two seconds is taken for two.
+    ///
+    /// # Errors
+    /// The secret has less than 32 bytes, or the system gave no random numbers.
+    pub fn new(secret: Option<&str>, lifetime: Duration) -> Result<Self, NonceError> {
+        let key = match secret.map(str::as_bytes) {
+            Some(secret) if secret.len() < CODE_BYTES => {
+                return Err(NonceError::SecretTooShort {
+                    given: secret.len(),
+                });
+            }
+            Some(secret) => MacKey::of_secret(secret),
+            None => MacKey::random().ok_or(NonceError::NoRandomness)?,
+        };
+        let slot = lifetime.checked_div(2).unwrap_or_default();
+        Ok(Self {
+            key,
+            slot: slot.max(SHORTEST_SLOT),
+        })
+    }
+
+    /// The nonce of `now` since 1970, as the `DPoP-Nonce` header carries it.
+    #[must_use]
+    pub fn issue(&self, now: Duration) -> HeaderValue {
+        let slot = self.slot_at(now).to_be_bytes();
+        let nonce = [slot.as_slice(), &self.key.code(&message(slot))].concat();
+        let text = BASE64URL_NOPAD.encode(&nonce);
+        // Base64url is visible ASCII, so nothing is ever lost here.
+        HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
+
+    /// What the nonce of a proof is worth at `now` since 1970.
+    #[must_use]
+    pub fn judge(&self, nonce: Option<&str>, now: Duration) -> Nonce {
+        let Some(nonce) = nonce else {
+            return Nonce::Missing;
+        };
+        let Some(slot) = self.authentic_slot(nonce) else {
+            return Nonce::Unknown;
+        };
+        let current = self.slot_at(now);
+        // The clock of the replica that made it may be a little ahead.
+        if slot == current || slot == current.saturating_add(1) {
+            Nonce::Fresh
+        } else if slot.saturating_add(1) == current {
+            Nonce::Aging
+        } else {
+            Nonce::Stale
+        }
+    }
+
+    /// The slot of a nonce that was made with this key.
+    fn authentic_slot(&self, nonce: &str) -> Option<u64> {
+        if nonce.len() != NONCE_CHARACTERS {
+            return None;
+        }
+        let bytes = BASE64URL_NOPAD.decode(nonce.as_bytes()).ok()?;
+        let (&slot, code) = bytes.split_first_chunk()?;
+        let is_ours = self.key.recognises(&message(slot), code);
+        is_ours.then(|| u64::from_be_bytes(slot))
+    }
+
+    fn slot_at(&self, now: Duration) -> u64 {
+        let slot = now.as_nanos().checked_div(self.slot.as_nanos());
+        u64::try_from(slot.unwrap_or_default()).unwrap_or(u64::MAX)
+    }
+}
+
+/// What the code is over: a secret that also serves something else gives nothing away.
+fn message(slot: [u8; 8]) -> Vec<u8> {
+    [b"DPoP-Nonce ".as_slice(), &slot].concat()
+}
+
+/// Why no nonces can be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NonceError {
+    /// The system gave no random numbers.
+    #[error("the system gives no random numbers")]
+    NoRandomness,
+    /// A secret shorter than the hash is weaker than it (RFC 2104 §3).
+    #[error("the secret has {given} bytes; at least {CODE_BYTES} are needed")]
+    SecretTooShort {
+        /// The length of the one given, in bytes.
+        given: usize,
+    },
+}
+
+/// The header that hands a nonce out (RFC 9449 §8.1, §9).
+pub const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+
+/// Below a second, the journey of a request takes too much of it.
+const SHORTEST_SLOT: Duration = Duration::from_secs(1);
+
+/// Eight bytes of slot and the code, in base64url.
+const NONCE_CHARACTERS: usize = ((8 + CODE_BYTES) * 4).div_ceil(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SLOT: u64 = 150;
+
+    const SECRET: &str = "a secret that replicas share, 32+";
+
+    fn shared() -> Nonces {
+        Nonces::new(Some(SECRET), Nonces::LIFETIME).unwrap()
+    }
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn issued(nonces: &Nonces, seconds: u64) -> String {
+        nonces.issue(at(seconds)).to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_nonce_is_fresh_in_its_slot_aging_in_the_next_and_then_stale() {
+        let nonces = shared();
+        let start = 1000 * SLOT;
+        let nonce = issued(&nonces, start);
+        for (seconds, expected) in [
+            (start, Nonce::Fresh),
+            (start + SLOT - 1, Nonce::Fresh),
+            (start + SLOT, Nonce::Aging),
+            (start + 2 * SLOT - 1, Nonce::Aging),
+            (start + 2 * SLOT, Nonce::Stale),
+            (start + 1_000_000, Nonce::Stale),
+            (start - 1, Nonce::Fresh),
+            (start - SLOT, Nonce::Fresh),
+            (start - SLOT - 1, Nonce::Stale),
+            (0, Nonce::Stale),
+        ] {
+            assert_eq!(
+                nonces.judge(Some(&nonce), at(seconds)),
+                expected,
+                "{seconds}"
+            );
+        }
+    }
+
+    #[test]
+    fn replicas_that_share_a_secret_accept_each_others() {
+        let now = 1_700_000_000;
+        let nonce = issued(&shared(), now);
+        assert_eq!(shared().judge(Some(&nonce), at(now)), Nonce::Fresh);
+        let random = || Nonces::new(None, Nonces::LIFETIME).unwrap();
+        for other in [
+            random(),
+            Nonces::new(Some(&"x".repeat(32)), Nonces::LIFETIME).unwrap(),
+        ] {
+            assert_eq!(other.judge(Some(&nonce), at(now)), Nonce::Unknown);
+        }
+        assert_ne!(issued(&random(), now), issued(&random(), now));
+    }
+
+    #[test]
+    fn nothing_but_a_whole_nonce_is_known() {
+        let nonces = shared();
+        let now = 1_700_000_000;
+        let good = issued(&nonces, now);
+        let bytes = BASE64URL_NOPAD.decode(good.as_bytes()).unwrap();
+        let mut wrong: Vec<String> = (0..bytes.len())
+            .map(|place| {
+                let mut bytes = bytes.clone();
+                bytes[place] ^= 1;
+                BASE64URL_NOPAD.encode(&bytes)
+            })
+            .collect();
+        let (short, _) = good.split_at(good.len() - 1);
+        wrong.extend([String::new(), short.to_owned(), format!("{good}A")]);
+        wrong.extend([format!("{good}="), "ä".repeat(27), "A".repeat(54)]);
+        wrong.extend([format!("{short}~"), BASE64URL_NOPAD.encode(&bytes[..24])]);
+        for nonce in wrong {
+            assert_eq!(
+                nonces.judge(Some(&nonce), at(now)),
+                Nonce::Unknown,
+                "{nonce}"
+            );
+        }
+        assert_eq!(nonces.judge(None, at(now)), Nonce::Missing);
+    }
+
+    #[test]
+    fn any_time_has_its_slot() {
+        for lifetime in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
+            let nonces = Nonces::new(None, lifetime).unwrap();
+            for now in [Duration::ZERO, Duration::MAX] {
+                let nonce = nonces.issue(now);
+                assert_eq!(nonces.judge(nonce.to_str().ok(), now), Nonce::Fresh);
+            }
+        }
+        let shortest = Nonces::new(None, Duration::ZERO).unwrap();
+        let nonce = issued(&shortest, 10);
+        assert_eq!(shortest.judge(Some(&nonce), at(11)), Nonce::Aging);
+        assert_eq!(shortest.judge(Some(&nonce), at(12)), Nonce::Stale);
+    }
+
+    #[test]
+    fn a_secret_is_as_long_as_its_hash_and_never_shown() {
+        let error = Nonces::new(Some(&"s".repeat(31)), Nonces::LIFETIME).unwrap_err();
+        assert_eq!(error, NonceError::SecretTooShort { given: 31 });
+        assert_eq!(
+            error.to_string(),
+            "the secret has 31 bytes; at least 32 are needed"
+        );
+        assert!(!format!("{:?}", shared()).contains(SECRET));
+    }
+}

@@ -1,0 +1,153 @@
+//! What a trusted proxy says of the request that it received ([RFC 7239], and the headers before it).
+//!
+//! [RFC 7239]: https://www.rfc-editor.org/rfc/rfc7239
+
+use std::borrow::Cow;
+
+use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName};
+
+use super::super::target::{Base, Scheme, TargetError};
+
+/// The beginning of the URL as the last proxy saw it; what it does not name is as it is here.
+///
+/// # Errors
+/// A header is malformed, or one kind of them contradicts the other, so that one is not the proxy's.
+pub(super) fn base(headers: &HeaderMap, scheme: Scheme, host: &str) -> Result<Base, TargetError> {
+    let seen = |said: Said<'_>| {
+        let host = said.host.as_deref().unwrap_or(host);
+        Base::new(said.scheme.unwrap_or(scheme), host)
+    };
+    let standard = standard(headers)?.map(seen).transpose()?;
+    let customary = customary(headers)?.map(seen).transpose()?;
+    match (standard, customary) {
+        (Some(one), Some(other)) if one != other => Err(TargetError::Contradiction),
+        (Some(base), _) | (None, Some(base)) => Ok(base),
+        (None, None) => Base::new(scheme, host),
+    }
+}
+
+/// What one kind of header names.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Said<'r> {
+    scheme: Option<Scheme>,
+    host: Option<Cow<'r, str>>,
+}
+
+/// The last element of `X-Forwarded-Proto` and `X-Forwarded-Host`.
+fn customary(headers: &HeaderMap) -> Result<Option<Said<'_>>, TargetError> {
+    let last = |name: HeaderName| -> Result<Option<&str>, TargetError> {
+        let line = last_line(headers, &name)?;
+        Ok(line.and_then(|line| line.rsplit(',').next().map(str::trim)))
+    };
+    let scheme = last(X_FORWARDED_PROTO)?.map(scheme).transpose()?;
+    let host = last(X_FORWARDED_HOST)?.map(Cow::Borrowed);
+    let says_anything = scheme.is_some() || host.is_some();
+    Ok(says_anything.then_some(Said { scheme, host }))
+}
+
+/// The last element of `Forwarded` (RFC 7239 §4).
+fn standard(headers: &HeaderMap) -> Result<Option<Said<'_>>, TargetError> {
+    let Some(line) = last_line(headers, &FORWARDED)? else {
+        return Ok(None);
+    };
+    let mut rest = line;
+    loop {
+        let (said, after) = element(rest).ok_or(TargetError::Forwarded)?;
+        match after {
+            Some(after) => rest = after,
+            None => return said.read().map(Some),
+        }
+    }
+}
+
+fn last_line<'r>(
+    headers: &'r HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'r str>, TargetError> {
+    let line = headers.get_all(name).last();
+    let text = line.map(|line| line.to_str()).transpose();
+    text.map_err(|_| TargetError::Forwarded)
+}
+
+fn scheme(name: &str) -> Result<Scheme, TargetError> {
+    Scheme::parse(name).ok_or(TargetError::Forwarded)
+}
+
+/// The two parameters of an element that are of interest, as they stand there.
+#[derive(Default)]
+struct Parameters<'r> {
+    host: Option<Cow<'r, str>>,
+    proto: Option<Cow<'r, str>>,
+}
+
+impl<'r> Parameters<'r> {
+    fn read(self) -> Result<Said<'r>, TargetError> {
+        let scheme = self.proto.as_deref().map(scheme).transpose()?;
+        Ok(Said {
+            scheme,
+            host: self.host,
+        })
+    }
+
+    /// Takes a parameter; `None` where it comes twice.
+    fn take(&mut self, name: &str, value: Cow<'r, str>) -> Option<()> {
+        let place = match name {
+            name if name.eq_ignore_ascii_case("host") => &mut self.host,
+            name if name.eq_ignore_ascii_case("proto") => &mut self.proto,
+            _ => return Some(()),
+        };
+        place.replace(value).is_none().then_some(())
+    }
+}
+
+/// One element, and what follows the comma after it; `None` where it is malformed.
+///
+/// ```text
+/// forwarded-element = [ forwarded-pair ] *( ";" [ forwarded-pair ] )
+/// forwarded-pair    = token "=" ( token / quoted-string )    ; such as host="api.example:8443"
+/// ```
+fn element(text: &str) -> Option<(Parameters<'_>, Option<&str>)> {
+    let mut parameters = Parameters::default();
+    let mut rest = text;
+    loop {
+        let (name, after) = token(rest.trim_start())?;
+        let (value, after) = value(after.strip_prefix('=')?)?;
+        parameters.take(name, value)?;
+        let after = after.trim_start();
+        if let Some(next) = after.strip_prefix(';') {
+            rest = next;
+        } else if let Some(next) = after.strip_prefix(',') {
+            return Some((parameters, Some(next)));
+        } else {
+            return after.is_empty().then_some((parameters, None));
+        }
+    }
+}
+
+fn value(text: &str) -> Option<(Cow<'_, str>, &str)> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let (value, after) = token(text)?;
+        return Some((Cow::Borrowed(value), after));
+    };
+    let mut value = String::new();
+    let mut letters = quoted.chars();
+    loop {
+        match letters.next()? {
+            '"' => return Some((Cow::Owned(value), letters.as_str())),
+            '\\' => value.push(letters.next()?),
+            other => value.push(other),
+        }
+    }
+}
+
+/// RFC 9110 §5.6.2.
+fn token(text: &str) -> Option<(&str, &str)> {
+    let is_tchar =
+        |letter: char| letter.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(letter);
+    let end = text.find(|letter| !is_tchar(letter)).unwrap_or(text.len());
+    (end > 0).then(|| text.split_at(end))
+}
+
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");

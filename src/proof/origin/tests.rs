@@ -1,0 +1,320 @@
+use actix_web::http::header::{HeaderName, HeaderValue};
+
+use super::*;
+
+fn headers(lines: &[(&str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines {
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
+        headers.append(name, HeaderValue::from_str(value).expect("a value"));
+    }
+    headers
+}
+
+fn uri(text: &str) -> Uri {
+    text.parse().expect("a URI")
+}
+
+fn proxy() -> Option<IpAddr> {
+    "10.1.2.3".parse().ok()
+}
+
+fn behind_proxy() -> Origin {
+    Origin::behind(["10.0.0.0/8", "fd00::/8"].map(|net| net.parse().expect("a network")))
+}
+
+/// What [`behind_proxy`] takes a request of `/a` to `Host: inner.example` for, over plain HTTP from the proxy.
+fn forwarded(lines: &[(&str, &str)]) -> Result<String, TargetError> {
+    let lines = [&[("host", "inner.example")], lines].concat();
+    let called = behind_proxy().of_request(&headers(&lines), &uri("/a"), proxy(), false)?;
+    Ok(called.as_str().to_owned())
+}
+
+fn direct(host: &[&str], target: &str, secure: bool) -> Result<String, TargetError> {
+    let lines: Vec<_> = host.iter().map(|host| ("host", *host)).collect();
+    let called = Origin::default().of_request(&headers(&lines), &uri(target), None, secure)?;
+    Ok(called.as_str().to_owned())
+}
+
+#[test]
+fn a_server_that_is_reached_directly_takes_the_host_and_its_own_scheme() {
+    for (host, target, secure, expected) in [
+        (&["api.example"][..], "/a?b", false, "http://api.example/a"),
+        (
+            &["API.example:443"],
+            "/%61/b%2fc",
+            true,
+            "https://api.example/a/b%2Fc",
+        ),
+        (&["api.example:443"], "/", false, "http://api.example:443/"),
+        (&["[::1]:3010"], "/a", false, "http://[::1]:3010/a"),
+        // HTTP/2 has the host in the URI, and so has a request in absolute form.
+        (&[], "https://api.example/a", true, "https://api.example/a"),
+        (
+            &["api.example:80"],
+            "http://API.example/a",
+            false,
+            "http://api.example/a",
+        ),
+        // The scheme is the connection's, whatever the request says.
+        (&[], "https://api.example/a", false, "http://api.example/a"),
+    ] {
+        assert_eq!(
+            direct(host, target, secure).as_deref(),
+            Ok(expected),
+            "{host:?} {target}"
+        );
+    }
+}
+
+#[test]
+fn a_request_without_one_sound_host_and_path_has_no_url() {
+    for (host, target, expected) in [
+        (&[][..], "/a", TargetError::Authority),
+        (&[""], "/a", TargetError::Authority),
+        (&["a b"], "/a", TargetError::Authority),
+        (&["user@api.example"], "/a", TargetError::Authority),
+        (
+            &["api.example", "api.example"],
+            "/a",
+            TargetError::Authority,
+        ),
+        (
+            &["other.example"],
+            "http://api.example/a",
+            TargetError::Authority,
+        ),
+        (
+            &["api.example"],
+            "http://user@api.example/a",
+            TargetError::Authority,
+        ),
+        (&["api.example"], "/a/../b", TargetError::DotSegments),
+        (&["api.example"], "/a/%2E%2e/b", TargetError::DotSegments),
+        (&["api.example"], "/a/.", TargetError::DotSegments),
+        (&["api.example"], "/a%2", TargetError::Escape),
+        (&["api.example"], "*", TargetError::NoPath),
+    ] {
+        assert_eq!(
+            direct(host, target, false),
+            Err(expected),
+            "{host:?} {target}"
+        );
+    }
+}
+
+#[test]
+fn a_public_url_stands_before_every_path() {
+    let told = headers(&[
+        ("host", "evil.example"),
+        ("x-forwarded-host", "evil.example"),
+    ]);
+    for (url, target, expected) in [
+        ("https://api.example", "/a", "https://api.example/a"),
+        ("https://api.example/", "/a", "https://api.example/a"),
+        (
+            "https://API.example:443/v1",
+            "/a?b",
+            "https://api.example/v1/a",
+        ),
+        ("https://api.example/v1/", "/", "https://api.example/v1/"),
+        (
+            "http://api.example:8080/x/../v1",
+            "http://evil.example/a",
+            "http://api.example:8080/v1/a",
+        ),
+    ] {
+        let origin = Origin::public_url(url).expect("a public URL");
+        let called = origin.of_request(&told, &uri(target), proxy(), false);
+        assert_eq!(called.as_ref().map(Target::as_str), Ok(expected), "{url}");
+    }
+    let origin = Origin::public_url("https://api.example/v1").expect("a public URL");
+    assert_eq!(
+        origin.of_request(&told, &uri("/../a"), None, true),
+        Err(TargetError::DotSegments)
+    );
+    for (url, expected) in [
+        ("https://api.example/?a", TargetError::NotPlain),
+        ("https://api.example/#a", TargetError::NotPlain),
+        ("https://user@api.example/", TargetError::Authority),
+        ("api.example", TargetError::Scheme),
+    ] {
+        assert_eq!(Origin::public_url(url).err(), Some(expected), "{url}");
+    }
+}
+
+#[test]
+fn only_a_trusted_proxy_is_believed() {
+    let told = headers(&[
+        ("host", "inner.example"),
+        ("forwarded", "proto=https;host=api.example"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "api.example"),
+    ]);
+    let seen = |origin: &Origin, peer: Option<&str>| {
+        let peer = peer.map(|peer| peer.parse().expect("an address"));
+        let called = origin.of_request(&told, &uri("/a"), peer, false);
+        called.expect("a URL").as_str() == "https://api.example/a"
+    };
+    for (peer, believed) in [
+        (Some("10.255.0.1"), true),
+        (Some("::ffff:10.0.0.1"), true),
+        (Some("fd12::1"), true),
+        (Some("11.0.0.1"), false),
+        (Some("127.0.0.1"), false),
+        (Some("::ffff:11.0.0.1"), false),
+        (Some("2001:db8::1"), false),
+        (None, false),
+    ] {
+        assert_eq!(seen(&behind_proxy(), peer), believed, "{peer:?}");
+        assert!(!seen(&Origin::default(), peer), "{peer:?}");
+    }
+    // Not even a malformed word of anybody else is looked at.
+    let broken = headers(&[("host", "inner.example"), ("forwarded", "\"")]);
+    let called = behind_proxy().of_request(&broken, &uri("/a"), None, false);
+    assert_eq!(
+        called.as_ref().map(Target::as_str),
+        Ok("http://inner.example/a")
+    );
+}
+
+#[test]
+fn what_the_last_proxy_added_counts() {
+    for (lines, expected) in [
+        (&[][..], "http://inner.example/a"),
+        (&[("x-forwarded-proto", "https")], "https://inner.example/a"),
+        (&[("x-forwarded-proto", "HTTPS")], "https://inner.example/a"),
+        (
+            &[("x-forwarded-host", "API.example:80")],
+            "http://api.example/a",
+        ),
+        (
+            &[("x-forwarded-proto", "http, https")],
+            "https://inner.example/a",
+        ),
+        (
+            &[("x-forwarded-host", "evil.example ,api.example")],
+            "http://api.example/a",
+        ),
+        (
+            &[
+                ("x-forwarded-host", "evil.example"),
+                ("x-forwarded-host", "api.example"),
+            ],
+            "http://api.example/a",
+        ),
+        (
+            &[
+                ("x-forwarded-proto", "https"),
+                ("x-forwarded-host", "[::1]:443"),
+            ],
+            "https://[::1]/a",
+        ),
+        (&[("forwarded", "proto=https")], "https://inner.example/a"),
+        (&[("forwarded", "for=1.2.3.4")], "http://inner.example/a"),
+        (
+            &[(
+                "forwarded",
+                "For=\"[::1]:1\"; HOST=\"api.example:8443\" ;Proto=HTTPS",
+            )],
+            "https://api.example:8443/a",
+        ),
+        (
+            &[("forwarded", r#"host="api\.example""#)],
+            "http://api.example/a",
+        ),
+        (
+            &[(
+                "forwarded",
+                "host=evil.example;proto=https, for=_x;host=api.example",
+            )],
+            "http://api.example/a",
+        ),
+        (
+            &[("forwarded", "for=\"a,b;c\",host=api.example")],
+            "http://api.example/a",
+        ),
+        (
+            &[
+                ("forwarded", "host=evil.example"),
+                ("forwarded", "host=api.example"),
+            ],
+            "http://api.example/a",
+        ),
+        // Both kinds of header are fine where they say the same.
+        (
+            &[
+                ("forwarded", "host=api.example;proto=https"),
+                ("x-forwarded-proto", "https"),
+                ("x-forwarded-host", "api.example:443"),
+            ],
+            "https://api.example/a",
+        ),
+    ] {
+        assert_eq!(forwarded(lines).as_deref(), Ok(expected), "{lines:?}");
+    }
+}
+
+#[test]
+fn what_a_client_slipped_past_the_proxy_contradicts_it() {
+    for lines in [
+        &[
+            ("forwarded", "host=evil.example"),
+            ("x-forwarded-proto", "https"),
+        ][..],
+        &[
+            ("forwarded", "proto=https"),
+            ("x-forwarded-host", "evil.example"),
+        ],
+        &[("forwarded", "proto=https"), ("x-forwarded-proto", "http")],
+    ] {
+        assert_eq!(
+            forwarded(lines),
+            Err(TargetError::Contradiction),
+            "{lines:?}"
+        );
+    }
+}
+
+#[test]
+fn malformed_words_of_the_proxy_are_refused() {
+    for value in [
+        "",
+        "host",
+        "host=",
+        "=api.example",
+        "host=api.example,",
+        ",host=api.example",
+        "host=api.example;",
+        "host=a;host=b",
+        "host=a;HOST=b",
+        "proto=http;proto=https",
+        "host=\"api.example",
+        "host=\"evil.example, host=api.example",
+        "host=\"a\"b",
+        "host=evil.example;x=\", proto=https;host=\"api:1\"",
+        "host=api.example:8443",
+        "host =a",
+        "host= a",
+        "proto=ftp",
+        "proto=\"\"",
+        "host=a b",
+        "for=[::1]",
+    ] {
+        assert_eq!(
+            forwarded(&[("forwarded", value)]),
+            Err(TargetError::Forwarded),
+            "{value}"
+        );
+    }
+    for value in ["", "wss", "https,", "https http", "https;"] {
+        let lines = [("x-forwarded-proto", value)];
+        assert_eq!(forwarded(&lines), Err(TargetError::Forwarded), "{value}");
+    }
+    for value in ["", "a b", "a/b", "user@a", "a:b", "api.example,", "[::1"] {
+        let lines = [("x-forwarded-host", value)];
+        assert_eq!(forwarded(&lines), Err(TargetError::Authority), "{value}");
+    }
+    let quoted = [("forwarded", "host=\"user@a\"")];
+    assert_eq!(forwarded(&quoted), Err(TargetError::Authority));
+}

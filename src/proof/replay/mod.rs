@@ -1,0 +1,145 @@
+//! Takes each proof once ([RFC 9449 §11.1]).
+//!
+//! What is remembered of a proof is a hash, and only for as long as the proof would be accepted
+//! again.
+//!
+//! [RFC 9449 §11.1]: https://www.rfc-editor.org/rfc/rfc9449#section-11.1
+
+mod memory;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use self::memory::Memory;
+use super::Target;
+use crate::jose::digest::sha256;
+
+/// Where proofs are remembered; clones share one memory.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use actix_resource_server::proof::{Claim, ProofId, Replay, Target, Verdict};
+///
+/// let replay = Replay::in_memory(Replay::BYTES);
+/// let id = ProofId::new("thumbprint", &Target::parse("https://api.example/")?, "jti");
+/// let now = Duration::from_secs(1_700_000_000);
+/// let until = now + Duration::from_secs(300);
+/// assert!(matches!(replay.claim(&id, until, now), Claim::Decided(Verdict::First)));
+/// assert!(matches!(replay.claim(&id, until, now), Claim::Decided(Verdict::Replayed)));
+/// # Ok::<_, actix_resource_server::proof::TargetError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Replay(Store);
+
+#[derive(Clone, Debug)]
+enum Store {
+    Memory(Arc<Memory>),
+}
+
+impl Replay {
+    /// The memory of a server that is told nothing else, in bytes: two million proofs, seven thousand a second.
+    pub const BYTES: usize = 64 * 1024 * 1024;
+
+    /// Remembers in this process, in at most so many bytes.
+    ///
+    /// They are taken when they are needed. A proof that would still be accepted is never
+    /// forgotten for another: when there is no room, [`Verdict::Full`] is the answer. Fewer
+    /// bytes than for a few hundred proofs are taken for that.
+    #[must_use]
+    pub fn in_memory(bytes: usize) -> Self {
+        Self(Store::Memory(Arc::new(Memory::new(bytes))))
+    }
+
+    /// Takes a proof that is acceptable until then, the times since 1970; only one who claims it is the first.
+    #[must_use]
+    pub fn claim(&self, proof: &ProofId, acceptable_until: Duration, now: Duration) -> Claim {
+        match &self.0 {
+            Store::Memory(memory) => Claim::Decided(memory.claim(proof, acceptable_until, now)),
+        }
+    }
+}
+
+/// Stands for one proof: by one key, for one URL, with one `jti`; it cannot be turned back into them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProofId([u8; 32]);
+
+impl ProofId {
+    /// The proof by the key of this thumbprint, for this URL, named `jti` by its maker.
+    #[must_use]
+    pub fn new(key_thumbprint: &str, target: &Target, jti: &str) -> Self {
+        let mut parts = Vec::new();
+        for part in [key_thumbprint, target.as_str(), jti] {
+            let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+            parts.extend(length.to_be_bytes());
+            parts.extend(part.as_bytes());
+        }
+        Self(sha256(&parts))
+    }
+
+    fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// The answer to a claim, at once or later.
+#[derive(Debug)]
+pub enum Claim {
+    /// It is known.
+    Decided(Verdict),
+    /// It is being asked for.
+    Pending(Pending),
+}
+
+/// What became of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nobody has used the proof before.
+    First,
+    /// There is no room for one proof more: whether it was used cannot be kept in mind.
+    Full,
+    /// The proof has been used.
+    Replayed,
+    /// Whoever remembers cannot be asked.
+    Unavailable,
+}
+
+/// The answer of a store that is elsewhere; it comes within seconds, whatever happens there.
+#[derive(Debug)]
+pub struct Pending(oneshot::Receiver<Verdict>);
+
+impl Future for Pending {
+    type Output = Verdict;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Verdict> {
+        let answer = Pin::new(&mut self.0).poll(context);
+        answer.map(|verdict| verdict.unwrap_or(Verdict::Unavailable))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proof_is_told_by_key_url_and_name_together() {
+        let one = Target::parse("https://api.example/a").unwrap();
+        let other = Target::parse("https://api.example/ab").unwrap();
+        let ids = [
+            ProofId::new("key", &one, "id"),
+            ProofId::new("key", &one, "bid"),
+            ProofId::new("key", &other, "id"),
+            ProofId::new("other", &one, "id"),
+            ProofId::new("key", &one, "id "),
+        ];
+        for (place, id) in ids.iter().enumerate() {
+            assert!(!ids[..place].contains(id), "{place}");
+        }
+        assert_eq!(ids[0], ProofId::new("key", &one, "id"));
+    }
+}
