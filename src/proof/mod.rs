@@ -19,5 +19,7 @@ pub use self::dpop::{Expected, Proof, Proven};
 pub use self::error::ProofError;
 pub use self::nonce::{Nonce, NonceError, Nonces};
 pub use self::origin::Origin;
+#[cfg(feature = "redis")]
+pub use self::replay::RedisError;
 pub use self::replay::{Claim, Pending, ProofId, Replay, Verdict};
 pub use self::target::{Target, TargetError};

@@ -1,11 +1,13 @@
 //! Takes each proof once ([RFC 9449 §11.1]).
 //!
 //! What is remembered of a proof is a hash, and only for as long as the proof would be accepted
-//! again.
+//! again. One server remembers in its own memory; replicas share a Redis.
 //!
 //! [RFC 9449 §11.1]: https://www.rfc-editor.org/rfc/rfc9449#section-11.1
 
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,6 +18,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use self::memory::Memory;
+#[cfg(feature = "redis")]
+use self::redis::Redis;
+#[cfg(feature = "redis")]
+pub use self::redis::RedisError;
 use super::Target;
 use crate::jose::digest::sha256;
 
@@ -40,6 +46,8 @@ pub struct Replay(Store);
 #[derive(Clone, Debug)]
 enum Store {
     Memory(Arc<Memory>),
+    #[cfg(feature = "redis")]
+    Redis(Redis),
 }
 
 impl Replay {
@@ -56,11 +64,27 @@ impl Replay {
         Self(Store::Memory(Arc::new(Memory::new(bytes))))
     }
 
+    /// Remembers in Redis, for all replicas that use it under the same prefix of keys.
+    ///
+    /// The connection is made when the first proof comes, and anew whenever it breaks; a thread of
+    /// its own asks for all workers. Redis must not evict (`maxmemory-policy noeviction`), and
+    /// what it forgets (`FLUSHALL`, a restart without persistence, a failover that loses writes)
+    /// can be used once more within the proof's lifetime.
+    ///
+    /// # Errors
+    /// The URL is not one of `redis://` or `rediss://`, or the system gave no thread.
+    #[cfg(feature = "redis")]
+    pub fn in_redis(url: &str, prefix: &str) -> Result<Self, RedisError> {
+        Redis::start(url, prefix).map(Store::Redis).map(Self)
+    }
+
     /// Takes a proof that is acceptable until then, the times since 1970; only one who claims it is the first.
     #[must_use]
     pub fn claim(&self, proof: &ProofId, acceptable_until: Duration, now: Duration) -> Claim {
         match &self.0 {
             Store::Memory(memory) => Claim::Decided(memory.claim(proof, acceptable_until, now)),
+            #[cfg(feature = "redis")]
+            Store::Redis(redis) => redis.claim(proof, acceptable_until, now),
         }
     }
 }

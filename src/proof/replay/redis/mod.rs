@@ -1,0 +1,293 @@
+//! Remembers proofs in Redis, for all replicas.
+//!
+//! One thread with a runtime of its own asks for all workers. A connection's driver lives in the
+//! runtime that made it, so that one made by a worker would strand the others when that worker
+//! stops; here none can, and what has gathered while an answer was awaited goes out together.
+//!
+//! Whatever is in doubt is refused: a claim whose answer is lost was perhaps the first, and is
+//! neither accepted nor called replayed.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use data_encoding::BASE64URL_NOPAD;
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Client, ErrorKind, Pipeline, Value};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use tokio::runtime;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout};
+
+use super::{Claim, Pending, ProofId, Verdict};
+
+/// The way to the thread that asks.
+#[derive(Clone)]
+pub(super) struct Redis {
+    prefix: Arc<str>,
+    wishes: mpsc::Sender<Wish>,
+}
+
+/// A claim that is to be asked for.
+struct Wish {
+    key: String,
+    seconds: u64,
+    answer: oneshot::Sender<Verdict>,
+}
+
+impl Redis {
+    pub(super) fn start(url: &str, prefix: &str) -> Result<Self, RedisError> {
+        let client = open(url)?;
+        let (wishes, received) = mpsc::channel(MOST_WAITING);
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        std::thread::Builder::new()
+            .name("proofs".to_owned())
+            .spawn(move || runtime.block_on(serve(Line::new(client), received)))?;
+        Ok(Self {
+            prefix: prefix.into(),
+            wishes,
+        })
+    }
+
+    pub(super) fn claim(&self, proof: &ProofId, until: Duration, now: Duration) -> Claim {
+        let (answer, answered) = oneshot::channel();
+        let wish = Wish {
+            key: format!(
+                "{}{}",
+                self.prefix,
+                BASE64URL_NOPAD.encode(proof.as_bytes())
+            ),
+            seconds: seconds_to_keep(until, now),
+            answer,
+        };
+        match self.wishes.try_send(wish) {
+            Ok(()) => Claim::Pending(Pending(answered)),
+            Err(_) => Claim::Decided(Verdict::Unavailable),
+        }
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Redis(redacted)")
+    }
+}
+
+/// Rounded up, and longer by what the clocks of replicas may differ.
+fn seconds_to_keep(until: Duration, now: Duration) -> u64 {
+    let left = until.saturating_sub(now).saturating_add(CLOCK_SKEW);
+    left.as_secs().saturating_add(1)
+}
+
+/// Reads the URL; a fragment is refused, since all that it can say is that any certificate will do.
+fn open(url: &str) -> Result<Client, RedisError> {
+    let is_ours = |scheme: &str| ["redis", "rediss"].contains(&scheme);
+    let parsed = url::Url::parse(url).ok();
+    let parsed = parsed.filter(|url| is_ours(url.scheme()) && url.fragment().is_none());
+    let parsed = parsed.ok_or(RedisError::NotARedisUrl)?;
+    if parsed.scheme() == "rediss" && CryptoProvider::get_default().is_none() {
+        // Somebody else's choice in the same instant is as good.
+        drop(aws_lc_rs::default_provider().install_default());
+    }
+    Client::open(parsed).map_err(|_| RedisError::NotARedisUrl)
+}
+
+/// Answers wishes until nobody is left who has any.
+async fn serve(mut line: Line, mut received: mpsc::Receiver<Wish>) {
+    let mut wishes = Vec::new();
+    while received.recv_many(&mut wishes, MOST_AT_ONCE).await > 0 {
+        wishes.retain(|wish| !wish.answer.is_closed());
+        let verdicts = line.ask(&wishes).await;
+        for (wish, verdict) in wishes.drain(..).zip(verdicts) {
+            // Who has gone away meanwhile needs no answer.
+            let _ = wish.answer.send(verdict);
+        }
+    }
+}
+
+/// The connection, and how it was lately.
+struct Line {
+    client: Client,
+    connection: Option<MultiplexedConnection>,
+    failed_at: Option<Instant>,
+}
+
+impl Line {
+    fn new(client: Client) -> Self {
+        Self {
+            client,
+            connection: None,
+            failed_at: None,
+        }
+    }
+
+    /// A verdict for each wish, in their order.
+    async fn ask(&mut self, wishes: &[Wish]) -> Vec<Verdict> {
+        if wishes.is_empty() {
+            return Vec::new();
+        }
+        let asked = pipeline(wishes);
+        let mut verdicts = self.exchange(&asked, wishes.len()).await;
+        if let Err(Failure::Outlived) = verdicts {
+            // What is known now may be known from the first time.
+            let again = self.exchange(&asked, wishes.len()).await;
+            verdicts = again.map(|verdicts| verdicts.into_iter().map(in_doubt).collect());
+        }
+        self.report(verdicts.as_ref().err().copied());
+        verdicts.unwrap_or_else(|_| vec![Verdict::Unavailable; wishes.len()])
+    }
+
+    /// One round over the connection, which is kept only if all went well.
+    async fn exchange(&mut self, asked: &Pipeline, count: usize) -> Result<Vec<Verdict>, Failure> {
+        let (mut connection, is_new) = match self.connection.take() {
+            Some(connection) => (connection, false),
+            None => (self.connect().await?, true),
+        };
+        match round(&mut connection, asked, count).await {
+            Ok(verdicts) => {
+                self.connection = Some(connection);
+                Ok(verdicts)
+            }
+            Err(Failure::Broken | Failure::Refused) if !is_new => Err(Failure::Outlived),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn connect(&self) -> Result<MultiplexedConnection, Failure> {
+        if self.failed_at.is_some_and(|at| at.elapsed() < PAUSE) {
+            return Err(Failure::Resting);
+        }
+        // The deadlines are those around each await here.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None);
+        let connecting = self
+            .client
+            .get_multiplexed_async_connection_with_config(&config);
+        match timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(connected) => connected.map_err(|error| match error.kind() {
+                ErrorKind::AuthenticationFailed => Failure::Unauthenticated,
+                _ => Failure::Unreachable,
+            }),
+            Err(_) => Err(Failure::Unreachable),
+        }
+    }
+
+    /// Tells of the first failure, and of the answer that ends it.
+    fn report(&mut self, failure: Option<Failure>) {
+        match failure {
+            Some(Failure::Resting) => {}
+            Some(failure) => {
+                if self.failed_at.replace(Instant::now()).is_none() {
+                    log::error!("proofs: Redis cannot be asked, so none is accepted: {failure}");
+                }
+            }
+            None => {
+                if self.failed_at.take().is_some() {
+                    log::info!("proofs: Redis answers again");
+                }
+            }
+        }
+    }
+}
+
+fn pipeline(wishes: &[Wish]) -> Pipeline {
+    let mut pipeline = Pipeline::with_capacity(wishes.len());
+    for wish in wishes {
+        let set = pipeline.cmd("SET").arg(&wish.key).arg(1);
+        set.arg("NX").arg("EX").arg(wish.seconds);
+    }
+    pipeline
+}
+
+async fn round(
+    connection: &mut MultiplexedConnection,
+    asked: &Pipeline,
+    count: usize,
+) -> Result<Vec<Verdict>, Failure> {
+    let answers = connection.req_packed_commands(asked, 0, count);
+    let answers = timeout(RESPONSE_TIMEOUT, answers).await;
+    let answers = answers.map_err(|_| Failure::Silent)?;
+    let answers = answers.map_err(|_| Failure::Broken)?;
+    let verdicts: Option<Vec<_>> = answers.iter().map(verdict).collect();
+    verdicts
+        .filter(|verdicts| verdicts.len() == count)
+        .ok_or(Failure::Refused)
+}
+
+/// What `SET … NX` answers, unless that is an error.
+fn verdict(answer: &Value) -> Option<Verdict> {
+    match answer {
+        Value::Nil => Some(Verdict::Replayed),
+        Value::Okay => Some(Verdict::First),
+        _ => None,
+    }
+}
+
+fn in_doubt(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Replayed => Verdict::Unavailable,
+        other => other,
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Failure {
+    #[error("the connection broke")]
+    Broken,
+    /// A connection that had served was of no use any more; a new one may be.
+    #[error("the connection broke")]
+    Outlived,
+    #[error("it answers with an error: it may be loading, read-only or out of memory")]
+    Refused,
+    /// It failed a moment ago.
+    #[error("it failed a moment ago")]
+    Resting,
+    #[error("it did not answer within {RESPONSE_TIMEOUT:?}")]
+    Silent,
+    #[error("it does not accept the user name or password")]
+    Unauthenticated,
+    #[error("it could not be connected to within {CONNECT_TIMEOUT:?}")]
+    Unreachable,
+}
+
+/// Why Redis cannot be used at all; neither text shows the URL, which may hold a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RedisError {
+    /// The URL is none that Redis is reached by.
+    #[error("not a URL such as redis://:password@redis.example:6379/0 or rediss://redis.example")]
+    NotARedisUrl,
+    /// The system gave no thread or no event queue.
+    #[error("no thread to ask Redis from: {0}")]
+    Thread(io::ErrorKind),
+}
+
+impl From<io::Error> for RedisError {
+    fn from(error: io::Error) -> Self {
+        Self::Thread(error.kind())
+    }
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// After a failure nobody waits for the next one, until this has passed.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What one replica's clock may be behind another's: until then the one would still accept what the other saw.
+const CLOCK_SKEW: Duration = Duration::from_secs(30);
+
+/// One round of the connection takes so many claims at most.
+const MOST_AT_ONCE: usize = 512;
+
+/// Who comes when so many wait would wait in vain.
+const MOST_WAITING: usize = 8192;
+
+#[cfg(test)]
+mod tests;
