@@ -4,7 +4,7 @@ WORKDIR /source
 COPY Cargo.toml Cargo.lock ./
 COPY docs docs
 COPY src src
-RUN cargo build --release --locked --no-default-features --features service
+RUN cargo build --release --locked --no-default-features --features service,redis
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /source/target/release/actix-resource-server /usr/local/bin/

@@ -28,16 +28,22 @@ pub enum Refusal {
     InsufficientScope,
     /// The issuer's keys could not be had.
     KeysUnavailable,
+    /// The sender's DPoP proof was refused, or lacked a nonce.
+    InvalidProof,
+    /// Whether a proof was used before could not be found out.
+    ReplayUnknown,
 }
 
 impl Refusal {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Unauthenticated,
         Self::InvalidRequest,
         Self::InvalidToken,
         Self::InsufficientScope,
         Self::KeysUnavailable,
+        Self::InvalidProof,
+        Self::ReplayUnknown,
     ];
 
     /// The label under which the reason is counted.
@@ -49,6 +55,8 @@ impl Refusal {
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
             Self::KeysUnavailable => "keys_unavailable",
+            Self::InvalidProof => "invalid_dpop_proof",
+            Self::ReplayUnknown => "replay_unknown",
         }
     }
 }
@@ -187,7 +195,7 @@ mod tests {
         }
         assert_eq!(
             Refusal::ALL.map(|reason| counters.refused(reason)),
-            [1, 2, 3, 4, 5]
+            [1, 2, 3, 4, 5, 6, 7]
         );
     }
 }

@@ -77,7 +77,7 @@ pub mod fuzzing;
 
 pub use access::table::{Api, delete, get, patch, post, put};
 pub use access::{
-    Access, AuthenticatedUser, Caller, Claim, Identified, KnownUser, MaybeUser, NoClaims,
+    Access, AuthenticatedUser, Bound, Caller, Claim, Identified, KnownUser, MaybeUser, NoClaims,
     ProtectedRoute, Public, Requirement, Rule, Scoped, protected,
 };
 pub use claims::scope::{AnyOf, Scope, ScopeClaim, Scopes};

@@ -57,7 +57,7 @@ impl<C: OwnClaims> Access for AuthenticatedUser<C> {
     }
 
     fn grant(caller: Option<Caller>) -> Result<Self, Rejection> {
-        let caller = caller.ok_or(Rejection::no_credentials())?;
+        let caller = caller.ok_or_else(Rejection::no_credentials)?;
         let claims = C::read(&caller)?;
         Ok(Self { caller, claims })
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::credentials::AuthScheme;
+use crate::proof::Sender;
 use crate::verify::Verified;
 
 /// The caller of one request.
@@ -10,11 +12,32 @@ use crate::verify::Verified;
 #[derive(Clone, Debug)]
 pub struct Caller {
     verified: Arc<Verified>,
+    scheme: AuthScheme,
+    sender: Sender,
 }
 
 impl Caller {
-    pub(super) fn new(verified: Arc<Verified>) -> Self {
-        Self { verified }
+    pub(super) fn new(verified: Arc<Verified>, scheme: AuthScheme, sender: Sender) -> Self {
+        Self {
+            verified,
+            scheme,
+            sender,
+        }
+    }
+
+    /// Whether this request proves that its sender is the one whom the token was issued to ([RFC 9449 §7],
+    /// [RFC 8705 §3]); a bearer token proves nothing of the kind.
+    ///
+    /// [RFC 9449 §7]: https://www.rfc-editor.org/rfc/rfc9449#section-7
+    /// [RFC 8705 §3]: https://www.rfc-editor.org/rfc/rfc8705#section-3
+    #[must_use]
+    pub fn is_sender_proven(&self) -> bool {
+        self.sender.is_proven()
+    }
+
+    /// The scheme by which the token came.
+    pub(super) fn scheme(&self) -> AuthScheme {
+        self.scheme
     }
 }
 
@@ -50,7 +73,13 @@ pub(super) mod tests {
             token.claim(name, value.clone())
         });
         let verified = verifier.verify(&token.build(), SystemTime::now());
-        Caller::new(verified.expect("a good token"))
+        let verified = verified.expect("a good token");
+        Caller::new(verified, AuthScheme::Bearer, Sender::default())
+    }
+
+    /// The same caller, who has proven this.
+    pub(in crate::access) fn proven(caller: Caller, sender: Sender) -> Caller {
+        Caller { sender, ..caller }
     }
 
     #[test]

@@ -10,10 +10,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use actix_web::dev::Payload;
-use actix_web::{Error, FromRequest, Handler, HttpRequest, Responder, Route};
+use actix_web::http::header::HeaderValue;
+use actix_web::{Error, FromRequest, Handler, HttpMessage, HttpRequest, Responder, Route};
 use pin_project_lite::pin_project;
 
 use super::Access;
+use super::renewing::{FreshNonce, Handling, Renewing};
 
 /// Makes a handler whose first argument is resolved before all others.
 ///
@@ -108,11 +110,14 @@ where
     F: Handler<T>,
     T: AccessFirst,
 {
-    type Output = F::Output;
-    type Future = F::Future;
+    type Output = Renewing<F::Output>;
+    type Future = Handling<F::Future>;
 
     fn call(&self, arguments: InOrder<T>) -> Self::Future {
-        self.handler.call(arguments.0)
+        Handling {
+            handled: self.handler.call(arguments.values),
+            nonce: arguments.nonce,
+        }
     }
 }
 
@@ -179,7 +184,11 @@ access_first! { A B C D E G H I J K L M N O P Q }
 
 /// Arguments that were resolved in order.
 #[derive(Debug)]
-pub struct InOrder<T>(T);
+pub struct InOrder<T> {
+    values: T,
+    /// For the caller's next proof.
+    nonce: Option<HeaderValue>,
+}
 
 impl<T: AccessFirst> FromRequest for InOrder<T> {
     type Error = Error;
@@ -218,6 +227,7 @@ pin_project! {
         // The caller is let in.
         Others {
             first: Option<T::First>,
+            nonce: Option<HeaderValue>,
             #[pin]
             others: <T::Others as FromRequest>::Future,
         },
@@ -237,18 +247,27 @@ impl<T: AccessFirst> Future for Resolving<T> {
                     payload,
                 } => {
                     let first = ready!(access.poll(context))?;
+                    let nonce = request.extensions_mut().remove();
                     let others = T::Others::from_request(request, payload);
                     Step::Others {
                         first: Some(first),
+                        nonce: nonce.map(|FreshNonce(nonce)| nonce),
                         others,
                     }
                 }
-                StepPinned::Others { first, others } => {
+                StepPinned::Others {
+                    first,
+                    nonce,
+                    others,
+                } => {
                     let others = ready!(others.poll(context)).map_err(Into::into)?;
                     let Some(first) = first.take() else {
                         return Poll::Pending;
                     };
-                    return Poll::Ready(Ok(InOrder(T::join(first, others))));
+                    return Poll::Ready(Ok(InOrder {
+                        values: T::join(first, others),
+                        nonce: nonce.take(),
+                    }));
                 }
             };
             step.set(next);
@@ -362,7 +381,7 @@ mod tests {
 
     fn poll<T: AccessFirst>(resolving: Pin<&mut Resolving<T>>) -> Poll<Result<T, Error>> {
         let polled = resolving.poll(&mut Context::from_waker(Waker::noop()));
-        polled.map_ok(|arguments| arguments.0)
+        polled.map_ok(|arguments| arguments.values)
     }
 
     type Arguments<const FAILS: bool> = (Decided, Other<FAILS>, Other<false>);

@@ -4,6 +4,7 @@
 //! only whom the type lets in, and its signature says so to whoever reads it.
 
 pub mod authenticated;
+mod bound;
 mod caller;
 mod claim;
 pub mod endpoint;
@@ -12,14 +13,19 @@ pub mod granting;
 mod maybe;
 mod public;
 mod registration;
+pub mod renewing;
 mod requirement;
 mod scoped;
 pub mod table;
+mod walk;
 
 use actix_web::FromRequest;
 
 use crate::rejection::Rejection;
 pub use authenticated::{AuthenticatedUser, NoClaims, OwnClaims};
+pub use bound::Bound;
+#[cfg(feature = "test-kit")]
+pub(crate) use bound::UNBOUND;
 pub use caller::Caller;
 pub use claim::{Claim, KnownUser, Rule};
 pub use first::{ProtectedRoute, protected};

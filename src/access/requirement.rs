@@ -22,6 +22,8 @@ pub struct Requirement {
     pub scopes: Vec<Vec<&'static str>>,
     /// What the rules on claims say, innermost first.
     pub rules: Vec<&'static str>,
+    /// Whether the token must be bound to its sender, who proves it (RFC 9449, RFC 8705).
+    pub proven_sender: bool,
 }
 
 /// Whether a route needs to know its caller.
@@ -42,6 +44,7 @@ impl Requirement {
             caller,
             scopes: Vec::new(),
             rules: Vec::new(),
+            proven_sender: false,
         }
     }
 
@@ -56,6 +59,11 @@ impl Requirement {
 
     pub(crate) fn and_rule(mut self, description: &'static str) -> Self {
         self.rules.push(description);
+        self
+    }
+
+    pub(crate) fn and_proven_sender(mut self) -> Self {
+        self.proven_sender = true;
         self
     }
 
@@ -75,6 +83,9 @@ impl fmt::Display for Requirement {
         let ways: Vec<_> = self.scopes.iter().map(|way| way.join(" and ")).collect();
         if !ways.is_empty() {
             write!(f, " with {}", ways.join(", or "))?;
+        }
+        if self.proven_sender {
+            f.write_str(", bound to its sender")?;
         }
         for rule in &self.rules {
             write!(f, "; {rule}")?;

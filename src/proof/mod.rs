@@ -2,24 +2,28 @@
 //!
 //! A DPoP proof is read and checked by [`dpop`], against the URL that [`origin`] says the client
 //! called; [`replay`] takes each proof once, and [`nonce`] says how fresh it must be. A client's
-//! certificate is found by [`certificate`].
+//! certificate is found by [`certificate`]. What counts is configuration ([`Dpop`], [`ClientCertificates`]).
 
 pub mod certificate;
 pub mod dpop;
 mod error;
 pub mod nonce;
 pub mod origin;
+mod policy;
 pub mod replay;
+mod sender;
 pub mod target;
 
 pub use self::certificate::{
-    CertificateError, CertificateHeader, CertificateSource, ClientCertificate, Thumbprint,
+    CertificateError, CertificateHeader, CertificateSource, ClientCertificate, OverTls, Thumbprint,
 };
 pub use self::dpop::{Expected, Proof, Proven};
 pub use self::error::ProofError;
 pub use self::nonce::{Nonce, NonceError, Nonces};
 pub use self::origin::Origin;
+pub use self::policy::{ClientCertificates, Dpop};
 #[cfg(feature = "redis")]
 pub use self::replay::RedisError;
-pub use self::replay::{Claim, Pending, ProofId, Replay, Verdict};
+pub use self::replay::{Claimed, Pending, ProofId, Replay, Verdict};
+pub(crate) use self::sender::{Judged, Sender, SenderError, Senders, Sent};
 pub use self::target::{Target, TargetError};

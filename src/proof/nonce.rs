@@ -51,6 +51,9 @@ impl Nonces {
     /// For how long a nonce is good, at most, unless another lifetime is chosen.
     pub const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
+    /// The bytes that a secret must have, at least.
+    pub const SHORTEST_SECRET: usize = CODE_BYTES;
+
     /// Nonces that are good for at least half of `lifetime` and at most all of it; with a random key unless there is a secret.
     ///
     /// Replicas that share `secret` and `lifetime` accept each other's nonces. A lifetime under

@@ -1,7 +1,4 @@
-//! Every way to be turned away, and what each room's errors mean to a client.
-//!
-//! Causes are matched without a catch-all, so that a new one does not compile until somebody has
-//! decided here what it means.
+//! Every way to be turned away: its status, its error code and its text.
 
 use std::time::Duration;
 
@@ -9,9 +6,6 @@ use actix_web::http::StatusCode;
 
 use super::challenge::ErrorCode;
 use crate::counters::Refusal;
-use crate::credentials::CredentialsError;
-use crate::jose::compact::CompactError;
-use crate::verify::{UnfitClaims, VerifyError};
 
 /// Why a caller is turned away; all its texts are constants, and nothing of the request is among them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +20,12 @@ pub enum Cause {
     /// 401 `invalid_token`.
     #[error("{0}")]
     InvalidToken(&'static str),
+    /// 401 `invalid_dpop_proof`.
+    #[error("{0}")]
+    InvalidProof(&'static str),
+    /// 401 `use_dpop_nonce`, with a nonce to use.
+    #[error("{NONCE_NEEDED}")]
+    NonceNeeded,
     /// 403 `insufficient_scope`.
     #[error("{TOO_LITTLE_SCOPE}")]
     InsufficientScope {
@@ -41,6 +41,9 @@ pub enum Cause {
         /// When it is worth trying again.
         retry_after: Duration,
     },
+    /// 503 with `Retry-After`: the proof may be good.
+    #[error("{PROOFS_UNKNOWN}")]
+    ReplayUnknown,
     /// 500: the application serves a protected route without a verifier.
     #[error("no verifier is registered")]
     NoVerifier,
@@ -49,10 +52,13 @@ pub enum Cause {
 impl Cause {
     pub(super) fn status(&self) -> StatusCode {
         match self {
-            Self::Unauthenticated(_) | Self::InvalidToken(_) => StatusCode::UNAUTHORIZED,
+            Self::Unauthenticated(_)
+            | Self::InvalidToken(_)
+            | Self::InvalidProof(_)
+            | Self::NonceNeeded => StatusCode::UNAUTHORIZED,
             Self::InvalidRequest(_) => StatusCode::BAD_REQUEST,
             Self::InsufficientScope { .. } | Self::UnfulfilledRule(_) => StatusCode::FORBIDDEN,
-            Self::KeysUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::KeysUnavailable { .. } | Self::ReplayUnknown => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoVerifier => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -62,10 +68,15 @@ impl Cause {
         match self {
             Self::InvalidRequest(_) => Some(ErrorCode::InvalidRequest),
             Self::InvalidToken(_) => Some(ErrorCode::InvalidToken),
+            Self::InvalidProof(_) => Some(ErrorCode::InvalidProof),
+            Self::NonceNeeded => Some(ErrorCode::UseNonce),
             Self::InsufficientScope { .. } | Self::UnfulfilledRule(_) => {
                 Some(ErrorCode::InsufficientScope)
             }
-            Self::Unauthenticated(_) | Self::KeysUnavailable { .. } | Self::NoVerifier => None,
+            Self::Unauthenticated(_)
+            | Self::KeysUnavailable { .. }
+            | Self::ReplayUnknown
+            | Self::NoVerifier => None,
         }
     }
 
@@ -75,7 +86,10 @@ impl Cause {
             Self::Unauthenticated(text)
             | Self::InvalidRequest(text)
             | Self::InvalidToken(text)
+            | Self::InvalidProof(text)
             | Self::UnfulfilledRule(text) => text,
+            Self::NonceNeeded => NONCE_NEEDED,
+            Self::ReplayUnknown => PROOFS_UNKNOWN,
             Self::InsufficientScope { .. } => TOO_LITTLE_SCOPE,
             Self::KeysUnavailable { .. } => {
                 "The issuer's keys cannot be had at the moment; the token may be good."
@@ -88,6 +102,7 @@ impl Cause {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::KeysUnavailable { retry_after } => Some(*retry_after),
+            Self::ReplayUnknown => Some(RETRY_AFTER),
             _ => None,
         }
     }
@@ -98,6 +113,8 @@ impl Cause {
             Self::Unauthenticated(_) => Some(Refusal::Unauthenticated),
             Self::InvalidRequest(_) => Some(Refusal::InvalidRequest),
             Self::InvalidToken(_) => Some(Refusal::InvalidToken),
+            Self::InvalidProof(_) | Self::NonceNeeded => Some(Refusal::InvalidProof),
+            Self::ReplayUnknown => Some(Refusal::ReplayUnknown),
             Self::InsufficientScope { .. } | Self::UnfulfilledRule(_) => {
                 Some(Refusal::InsufficientScope)
             }
@@ -107,72 +124,11 @@ impl Cause {
     }
 }
 
-impl From<CredentialsError> for Cause {
-    fn from(error: CredentialsError) -> Self {
-        match error {
-            CredentialsError::MalformedHost => {
-                Self::InvalidRequest("The Host header is malformed.")
-            }
-            CredentialsError::NoToken => {
-                Self::InvalidToken("The credentials are not an access token.")
-            }
-            CredentialsError::ProofAlone => {
-                Self::InvalidRequest("A DPoP proof was sent without an access token.")
-            }
-            CredentialsError::ProofMissing => {
-                Self::InvalidRequest("The scheme DPoP needs a proof in the DPoP header.")
-            }
-            CredentialsError::Several => {
-                Self::InvalidRequest("More than one access token was sent.")
-            }
-            CredentialsError::Unusable => Self::Unauthenticated(
-                "The Authorization header must be Bearer and one access token.",
-            ),
-        }
-    }
-}
-
-impl From<UnfitClaims> for Cause {
-    fn from(_: UnfitClaims) -> Self {
-        Self::InvalidToken("The token's claims are not what this API expects.")
-    }
-}
-
-impl From<VerifyError> for Cause {
-    fn from(error: VerifyError) -> Self {
-        Self::InvalidToken(match error {
-            VerifyError::Bound => "The token is bound to its sender and is no bearer token.",
-            VerifyError::CriticalHeader => {
-                "The token's header demands extensions that are not supported."
-            }
-            VerifyError::Expired { .. } => "The token has expired.",
-            VerifyError::Form(error) => form(error),
-            VerifyError::IdToken => "The token is an ID token; an access token is needed.",
-            VerifyError::IssuedAhead => "The token was issued in the future.",
-            VerifyError::LogoutToken => "The token is a logout token; an access token is needed.",
-            VerifyError::Malformed { .. } => "A claim of the token is malformed.",
-            VerifyError::MalformedKeyId => "The token's key identifier is malformed.",
-            VerifyError::MalformedPayload => "The token's payload is malformed.",
-            VerifyError::Missing { .. } => "A claim that is needed is missing from the token.",
-            VerifyError::NotYetValid => "The token is not valid yet.",
-            VerifyError::OtherAlgorithm => "The token's algorithm is not accepted here.",
-            VerifyError::OtherAudience => "The token is for another audience.",
-            VerifyError::OtherType => "The token is of a type that is not accepted here.",
-            VerifyError::Signature => "The token's signature does not hold.",
-            VerifyError::TooOld => "The token is too old.",
-            VerifyError::UnknownAlgorithm => "The token's algorithm is not known here.",
-            VerifyError::UnknownIssuer => "The token is from an issuer that is not trusted here.",
-            VerifyError::UnknownKey(_) => "The token's key is not known.",
-        })
-    }
-}
-
-fn form(error: CompactError) -> &'static str {
-    match error {
-        CompactError::Base64Url | CompactError::Segments => "The token is not a signed JWT.",
-        CompactError::Header => "The token's header is malformed.",
-        CompactError::TooLong => "The token is too long.",
-    }
-}
-
 const TOO_LITTLE_SCOPE: &str = "The token does not grant the scope that this route needs.";
+
+const NONCE_NEEDED: &str = "The proof must carry the nonce that the DPoP-Nonce header gives.";
+
+const PROOFS_UNKNOWN: &str = "Whether the proof was used before cannot be found out at the moment.";
+
+/// Whoever remembers proofs is asked anew by then.
+const RETRY_AFTER: Duration = Duration::from_secs(1);

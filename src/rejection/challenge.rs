@@ -48,6 +48,10 @@ pub(super) enum ErrorCode {
     InvalidRequest,
     InvalidToken,
     InsufficientScope,
+    /// RFC 9449 §7.1.
+    InvalidProof,
+    /// RFC 9449 §9.
+    UseNonce,
 }
 
 impl ErrorCode {
@@ -56,6 +60,8 @@ impl ErrorCode {
             Self::InvalidRequest => "invalid_request",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
+            Self::InvalidProof => "invalid_dpop_proof",
+            Self::UseNonce => "use_dpop_nonce",
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod cause;
 pub(crate) mod challenge;
+mod meaning;
 pub(crate) mod problem;
 mod ready;
 
@@ -15,6 +16,8 @@ use actix_web::web::Bytes;
 use actix_web::{HttpResponse, ResponseError};
 
 use crate::counters::Refusal;
+use crate::credentials::{AuthScheme, Schemes};
+use crate::proof::nonce::DPOP_NONCE;
 pub use cause::Cause;
 use challenge::{Challenges, Offer};
 use problem::Problem;
@@ -39,6 +42,7 @@ use problem::Problem;
 pub struct Rejection {
     cause: Cause,
     offer: Offer,
+    nonce: Option<HeaderValue>,
 }
 
 impl Rejection {
@@ -61,9 +65,24 @@ impl Rejection {
         self.cause
     }
 
-    /// Says which credentials would have been taken, and which were used.
-    pub(crate) fn offering(self, offer: Offer) -> Self {
-        Self { offer, ..self }
+    /// Says which schemes would have been taken.
+    pub(crate) fn offering(mut self, schemes: Schemes) -> Self {
+        self.offer.schemes = schemes;
+        self
+    }
+
+    /// Says by which scheme the caller came.
+    pub(crate) fn after(mut self, scheme: Option<AuthScheme>) -> Self {
+        self.offer.used = scheme;
+        self
+    }
+
+    /// Gives the caller a nonce for its next proof (RFC 9449 §9).
+    pub(crate) fn with_nonce(self, nonce: HeaderValue) -> Self {
+        Self {
+            nonce: Some(nonce),
+            ..self
+        }
     }
 
     /// The reason under which it is counted; `None` for a fault of the application.
@@ -82,6 +101,7 @@ impl<C: Into<Cause>> From<C> for Rejection {
         Self {
             cause: cause.into(),
             offer: Offer::default(),
+            nonce: None,
         }
     }
 }
@@ -109,6 +129,9 @@ impl ResponseError for Rejection {
             let begun = u64::from(pause.subsec_nanos() > 0);
             let seconds = pause.as_secs().saturating_add(begun);
             response.insert_header((RETRY_AFTER, seconds.max(1)));
+        }
+        if let Some(nonce) = &self.nonce {
+            response.insert_header((DPOP_NONCE, nonce.clone()));
         }
         problem::headers(&mut response);
         response.body(ready.body)

@@ -29,7 +29,10 @@ impl Answer {
 /// The answer to this rejection; the one given last is found first.
 pub(super) fn answer(rejection: &Rejection) -> Answer {
     GIVEN.with_borrow_mut(|given| {
-        if let Some(at) = given.iter().position(|(known, _)| known == rejection) {
+        let is_same = |known: &Rejection| {
+            (&known.cause, &known.offer) == (&rejection.cause, &rejection.offer)
+        };
+        if let Some(at) = given.iter().position(|(known, _)| is_same(known)) {
             given.swap(0, at);
             if let Some((_, answer)) = given.first() {
                 return answer.clone();

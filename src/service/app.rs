@@ -17,7 +17,7 @@ use super::listener::{Http, Listener, Serving, Tls, http};
 use super::metrics::Metrics;
 use super::settings::{self, Mtls, Settings, Trust};
 use super::shutdown::{Draining, Signals};
-use super::{probes, reload, request_log, routes, startup};
+use super::{probes, reload, request_log, routes, senders, startup};
 use crate::Verifier;
 use crate::issuer::Issuer;
 use crate::rejection::problem;
@@ -32,12 +32,13 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
     for note in &settings.notes {
         log::info!("{note}");
     }
+    let verifier = Verifier::builder().token_memory(settings.token_memory);
+    let verifier = senders::judged(verifier, &settings)?;
     let Trusted {
         issuers,
         companion,
         any_loopback_origin,
     } = trusted(settings.trust)?;
-    let verifier = Verifier::builder().token_memory(settings.token_memory);
     let verifier = verifier.start(issuers)?;
     let cors = CorsRule {
         settings: settings.cors,

@@ -36,10 +36,17 @@ pub(crate) enum Failure {
         "the development issuer's port is chosen at every start (dev_issuer.port is 0), so it is not known here: name one"
     )]
     NoPort,
+    #[error(transparent)]
+    Nonces(#[from] crate::proof::NonceError),
     #[error("there is no such route; the routes are {0}")]
     NoSuchRoute(String),
     #[error("the output cannot be written: {0}")]
     Output(io::Error),
+    #[error("server.public_url is none that clients could call: {0}")]
+    PublicUrl(#[from] crate::proof::TargetError),
+    #[cfg(feature = "redis")]
+    #[error("auth.dpop.replay_store: {0}")]
+    Redis(#[from] crate::proof::RedisError),
     #[error(transparent)]
     Settings(#[from] SettingsError),
     #[error("the system gave no thread or event queue: {0}")]

@@ -11,6 +11,7 @@ mod probes;
 mod reload;
 mod request_log;
 mod routes;
+mod senders;
 mod settings;
 mod shutdown;
 mod startup;

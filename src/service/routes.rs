@@ -70,8 +70,8 @@ mod tests {
             .service(probes::api().verified_by(verifier.clone()));
         let app = init_service(app).await;
         let call = async |request: TestRequest| call_service(&app, request.to_request()).await;
-        // Ten ways into the one private route, eleven into the scoped one; the probes are open.
-        for (api, tries) in [(api(), 21), (probes::api(), 0)] {
+        // Eleven ways into the one private route, twelve into the scoped one; the probes are open.
+        for (api, tries) in [(api(), 23), (probes::api(), 0)] {
             let report = DenialMatrix::new(&issuer).try_app(&api, &call).await;
             report.assert_denied();
             assert_eq!(report.tried().len(), tries, "{report}");

@@ -9,6 +9,7 @@ use super::{Shared, Verifier, index};
 use crate::counters::Counters;
 use crate::issuer::Issuer;
 use crate::keys::{IssuerKeys, Keeper};
+use crate::proof::{ClientCertificates, Dpop, Origin, Senders};
 
 /// Collects what a [`Verifier`] is to be like.
 ///
@@ -25,6 +26,7 @@ use crate::keys::{IssuerKeys, Keeper};
 pub struct VerifierBuilder {
     clock: Clock,
     token_memory: usize,
+    senders: Senders,
 }
 
 impl Default for VerifierBuilder {
@@ -32,6 +34,7 @@ impl Default for VerifierBuilder {
         Self {
             clock: Clock::default(),
             token_memory: DEFAULT_TOKEN_MEMORY,
+            senders: Senders::default(),
         }
     }
 }
@@ -46,6 +49,34 @@ impl VerifierBuilder {
     /// How many bytes the memory of verified tokens may take, about; 32 MiB unless said otherwise, 0 for no memory.
     pub fn token_memory(mut self, bytes: usize) -> Self {
         self.token_memory = bytes;
+        self
+    }
+
+    /// How DPoP proofs are judged ([RFC 9449]); beside bearer tokens unless said otherwise.
+    ///
+    /// [RFC 9449]: https://www.rfc-editor.org/rfc/rfc9449
+    pub fn dpop(mut self, dpop: Dpop) -> Self {
+        self.senders.dpop = Some(dpop);
+        self
+    }
+
+    /// Knows no DPoP: tokens that are bound to a key are refused, whoever sends them.
+    pub fn without_dpop(mut self) -> Self {
+        self.senders.dpop = None;
+        self
+    }
+
+    /// Looks for client certificates ([RFC 8705 §3]); otherwise they count for nothing.
+    ///
+    /// [RFC 8705 §3]: https://www.rfc-editor.org/rfc/rfc8705#section-3
+    pub fn client_certificates(mut self, certificates: ClientCertificates) -> Self {
+        self.senders.certificates = Some(certificates);
+        self
+    }
+
+    /// How the URL is known that a client called, which its proof must name; directly by its `Host` unless said otherwise.
+    pub fn origin(mut self, origin: Origin) -> Self {
+        self.senders.origin = origin;
         self
     }
 
@@ -74,6 +105,7 @@ impl VerifierBuilder {
             counters,
             clock: self.clock,
             seen: Seen::new(self.token_memory),
+            senders: self.senders,
             _keeper: keeper,
         })))
     }

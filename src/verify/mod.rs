@@ -18,6 +18,7 @@ use crate::issuer::{Issuer, KeySource};
 use crate::jose::Algorithm;
 use crate::keys::document::Key;
 use crate::keys::{IssuerKeys, Keeper, Wish};
+use crate::proof::Senders;
 #[cfg(feature = "service")]
 pub(crate) use builder::DEFAULT_TOKEN_MEMORY;
 pub use builder::VerifierBuilder;
@@ -52,6 +53,7 @@ struct Shared {
     counters: Arc<Counters>,
     clock: Clock,
     seen: Option<Seen>,
+    senders: Senders,
     _keeper: Option<Keeper>,
 }
 
@@ -146,6 +148,11 @@ impl Verifier {
             })
         };
         self.0.issuers.iter().filter_map(unready).collect()
+    }
+
+    /// How this server has senders prove that tokens are theirs.
+    pub(crate) fn senders(&self) -> &Senders {
+        &self.0.senders
     }
 
     pub(crate) fn now(&self) -> SystemTime {

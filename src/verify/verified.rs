@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::rules::Admitted;
 use super::unverified::Authentic;
 use crate::claims::scope::{ScopeSet, find_claim};
-use crate::claims::{Audience, Claims, NumericDate};
+use crate::claims::{Audience, Claims, Confirmation, NumericDate};
 use crate::keys::document::Key;
 
 /// A token that is its issuer's word, meant for this API, today.
@@ -145,6 +145,11 @@ impl Verified {
     #[must_use]
     pub fn key_is_current(&self) -> bool {
         self.key.strong_count() > 0
+    }
+
+    /// What the token demands of its sender.
+    pub(crate) fn confirmation(&self) -> &Confirmation {
+        &self.claims.confirmation
     }
 
     /// Whether only a sender who proves something may use the token (RFC 9449 §6, RFC 8705 §3).

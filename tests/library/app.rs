@@ -88,6 +88,10 @@ pub(crate) struct Answer {
     pub(crate) body: Body,
 }
 
+/// The challenge that follows the one of Bearer wherever the caller is unknown.
+pub(crate) const DPOP: &str =
+    r#"DPoP algs="RS256 RS384 RS512 ES256 ES384 ES512 PS256 PS384 PS512 EdDSA""#;
+
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Body {
     Json(Value),
@@ -128,12 +132,12 @@ impl Answer {
             "Unauthorized",
             "An access token is needed; send it as Authorization: Bearer.",
         )
-        .challenging(r#"Bearer realm="api""#)
+        .challenging(&format!(r#"Bearer realm="api", {DPOP}"#))
     }
 
     pub(crate) fn invalid_token(detail: &str) -> Self {
         Self::problem(401, "Unauthorized", detail).challenging(&format!(
-            r#"Bearer realm="api", error="invalid_token", error_description="{detail}""#
+            r#"Bearer realm="api", error="invalid_token", error_description="{detail}", {DPOP}"#
         ))
     }
 

@@ -6,7 +6,7 @@ use actix_web::App;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::test::{TestRequest, init_service};
 
-use crate::app::{self, Answer, ReadMessages, ask, bearer, get_with};
+use crate::app::{self, Answer, DPOP, ReadMessages, ask, bearer, get_with};
 
 async fn greet(caller: MaybeUser) -> String {
     let name = caller.user().map(|user| user.subject().to_owned());
@@ -90,13 +90,14 @@ async fn a_header_that_carries_no_token_is_no_absence_of_credentials() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let app = init_service(App::new().service(api().verified_by(verifier))).await;
+    let plain = format!(r#"Bearer realm="api", {DPOP}"#);
     for header in ["", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz", "Bearer a b"] {
         let request = TestRequest::get().uri("/api/greeting");
         let answer = ask!(app, request.insert_header((AUTHORIZATION, header)));
         let challenge = answer.challenge.as_deref();
         assert_eq!(
             (answer.status, challenge),
-            (401, Some(r#"Bearer realm="api""#)),
+            (401, Some(plain.as_str())),
             "{header:?}"
         );
     }

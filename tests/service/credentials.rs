@@ -34,7 +34,6 @@ fn a_header_without_a_bearer_token_is_as_good_as_none() {
         format!("Bearer={token}"),
         format!("Bearers {token}"),
         format!("Basic {token}"),
-        format!("DPoP {token}"),
         format!("Token {token}"),
         format!("JWT {token}"),
         token.clone(),

@@ -89,9 +89,12 @@ impl Expected {
             format!(r#"Bearer realm="api", error="{code}", error_description="{description}""#)
         };
         let challenge = match self {
-            Self::Unauthenticated(_) => Some(r#"Bearer realm="api""#.to_owned()),
+            Self::Unauthenticated(_) => Some(format!(r#"Bearer realm="api", {DPOP}"#)),
             Self::InvalidRequest(description) => Some(error("invalid_request", description)),
-            Self::InvalidToken(description) => Some(error("invalid_token", description)),
+            Self::InvalidToken(description) => {
+                let challenge = error("invalid_token", description);
+                Some(format!("{challenge}, {DPOP}"))
+            }
             Self::InsufficientScope => {
                 let challenge = error("insufficient_scope", TOO_LITTLE_SCOPE);
                 Some(format!(r#"{challenge}, scope="read:messages""#))
@@ -133,6 +136,10 @@ impl Expected {
         }
     }
 }
+
+/// The challenge that follows the one of Bearer wherever the caller is unknown.
+pub(crate) const DPOP: &str =
+    r#"DPoP algs="RS256 RS384 RS512 ES256 ES384 ES512 PS256 PS384 PS512 EdDSA""#;
 
 /// Compares everything that the API says: status, challenge, `Allow`, `Retry-After`, type and body.
 #[track_caller]

@@ -73,7 +73,7 @@ fn settings_of_every_kind_are_read_from_a_file() {
          [auth]\nissuer_base_url = '{}'\naudience = 'file'\nstrict = true\n\
          token_signing_alg = 'RS256'\nclock_tolerance = '1m'\nmax_token_age = '2h'\n\
          cache_max_age = 300\ncooldown_duration = '500ms'\ntimeout_duration = '2s'\n\
-         scope_claims = ['permissions']\ndpop.enabled = false\nmtls.enabled = false\n\
+         scope_claims = ['permissions']\ndpop.enabled = true\nmtls.enabled = false\n\
          [dev_issuer]\nenabled = false\nport = 1\n\
          [log]\nformat = 'text'\n",
         issuer.url()

@@ -7,8 +7,8 @@ use actix_resource_server::{
 
 scope!(ReadMessages = "read:messages");
 
-fn caller(verified: Arc<Verified>) -> Caller {
-    Caller { verified }
+fn caller(verified: Arc<Verified>, other: Caller) -> Caller {
+    Caller { verified, ..other }
 }
 
 fn user(caller: Caller) -> AuthenticatedUser {

@@ -100,6 +100,12 @@ impl ClientCertificate {
     }
 }
 
+/// Says, in a connection's data, that the connection is encrypted: requests over it are for `https` URLs.
+///
+/// Actix's own server knows that by itself where it was told to bind with TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OverTls;
+
 /// Where the certificate of a request's sender is found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateSource {

@@ -30,14 +30,14 @@ use crate::jose::digest::sha256;
 /// # Examples
 /// ```
 /// use std::time::Duration;
-/// use actix_resource_server::proof::{Claim, ProofId, Replay, Target, Verdict};
+/// use actix_resource_server::proof::{Claimed, ProofId, Replay, Target, Verdict};
 ///
 /// let replay = Replay::in_memory(Replay::BYTES);
 /// let id = ProofId::new("thumbprint", &Target::parse("https://api.example/")?, "jti");
 /// let now = Duration::from_secs(1_700_000_000);
 /// let until = now + Duration::from_secs(300);
-/// assert!(matches!(replay.claim(&id, until, now), Claim::Decided(Verdict::First)));
-/// assert!(matches!(replay.claim(&id, until, now), Claim::Decided(Verdict::Replayed)));
+/// assert!(matches!(replay.claim(&id, until, now), Claimed::Decided(Verdict::First)));
+/// assert!(matches!(replay.claim(&id, until, now), Claimed::Decided(Verdict::Replayed)));
 /// # Ok::<_, actix_resource_server::proof::TargetError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -80,9 +80,9 @@ impl Replay {
 
     /// Takes a proof that is acceptable until then, the times since 1970; only one who claims it is the first.
     #[must_use]
-    pub fn claim(&self, proof: &ProofId, acceptable_until: Duration, now: Duration) -> Claim {
+    pub fn claim(&self, proof: &ProofId, acceptable_until: Duration, now: Duration) -> Claimed {
         match &self.0 {
-            Store::Memory(memory) => Claim::Decided(memory.claim(proof, acceptable_until, now)),
+            Store::Memory(memory) => Claimed::Decided(memory.claim(proof, acceptable_until, now)),
             #[cfg(feature = "redis")]
             Store::Redis(redis) => redis.claim(proof, acceptable_until, now),
         }
@@ -113,7 +113,7 @@ impl ProofId {
 
 /// The answer to a claim, at once or later.
 #[derive(Debug)]
-pub enum Claim {
+pub enum Claimed {
     /// It is known.
     Decided(Verdict),
     /// It is being asked for.

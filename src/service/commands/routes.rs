@@ -29,6 +29,8 @@ pub(super) struct Route {
     /// The ways to fulfil the demand on scopes, each a list that is needed as a whole.
     scopes: Vec<Vec<&'static str>>,
     rules: Vec<&'static str>,
+    /// Whether the token must be bound to its sender, who proves it.
+    proven_sender: bool,
     summary: Option<&'static str>,
     handler: &'static str,
     #[serde(skip)]
@@ -107,6 +109,7 @@ impl From<Row<'_>> for Route {
             },
             scopes: requirement.scopes.clone(),
             rules: requirement.rules.clone(),
+            proven_sender: requirement.proven_sender,
             summary: row.summary,
             handler: row.handler,
             requirement,

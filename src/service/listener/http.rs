@@ -19,6 +19,7 @@ use tokio_rustls::server::TlsStream;
 use super::patience::Patience;
 use super::timed::Timed;
 use super::tls::{self, Tls};
+use crate::proof::OverTls;
 
 /// An app, as each worker makes it for itself.
 #[derive(Clone)]
@@ -109,8 +110,9 @@ where
     })
 }
 
-/// Keeps what a handshake has proven of a connection's client.
+/// Keeps what a handshake has proven of a connection and its client.
 fn remember(client: &Timed<TlsStream<TcpStream>>, connection: &mut Extensions) {
+    connection.insert(OverTls);
     if let Some(certificate) = tls::certificate(client.io()) {
         connection.insert(certificate);
     }

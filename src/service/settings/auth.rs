@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::dpop::Dpop;
 use super::error::{Place, SettingsError};
 use super::mtls;
 use super::public_key;
@@ -22,6 +23,7 @@ pub(super) struct Auth {
     pub(super) token_memory: usize,
     /// The entries of `[[auth.issuers]]`, and the place that said them.
     pub(super) several: Option<(Place, Vec<Said>)>,
+    pub(super) dpop: Option<Dpop>,
     pub(super) mtls: mtls::Said,
 }
 
@@ -39,35 +41,17 @@ impl Auth {
             let entries = issuers.sections(|entry| Ok(Said::read(entry)))?;
             Ok((place, entries))
         });
-        auth.section("dpop", |dpop| not_yet(dpop, &["iat_offset", "iat_leeway"]))?;
+        let dpop = auth.section("dpop", Dpop::read)?;
         let mtls = auth.section("mtls", mtls::Said::read)?;
         Ok(Self {
             own,
             startup,
             token_memory: token_memory.unwrap_or(DEFAULT_TOKEN_MEMORY),
             several: several.transpose()?,
+            dpop,
             mtls,
         })
     }
-}
-
-/// Refuses to pretend: what is asked for must not be silently left undone.
-fn not_yet(section: &mut Section, durations: &[&'static str]) -> Result<(), SettingsError> {
-    for key in ["enabled", "required"] {
-        let Some(said) = section.take(key) else {
-            continue;
-        };
-        if said.flag()? {
-            return Err(said.place().refuse("not available in this version"));
-        }
-    }
-    for duration in durations {
-        section
-            .take(duration)
-            .map(|said| said.duration())
-            .transpose()?;
-    }
-    Ok(())
 }
 
 /// What is said of one issuer.
@@ -359,42 +343,6 @@ mod tests {
             let said = format!("{key} = {value}");
             assert_eq!(issuer(&said).map(drop), Err(message), "{said}");
         }
-    }
-
-    #[test]
-    fn what_is_not_built_yet_is_refused_rather_than_ignored() {
-        let not_yet = "not available in this version";
-        let duration = "must be a duration such as 500ms, 60s, 5m or 1h";
-        let misspelt = "is not a known key; did you mean enabled? \
-                        known here: enabled, required, iat_offset, iat_leeway";
-        let cases = [
-            ("dpop.enabled", "true", not_yet),
-            ("dpop.required", "true", not_yet),
-            ("dpop.enabled", "'on'", "must be true or false"),
-            ("dpop.iat_offset", "'x'", duration),
-            ("dpop.iat_leeway", "-1", duration),
-            ("dpop.enable", "true", misspelt),
-        ];
-        for (key, value, message) in cases {
-            let message = format!("auth.{key} (file Settings.toml): {message}");
-            let said = format!("{key} = {value}");
-            assert_eq!(issuer(&said).map(drop), Err(message), "{said}");
-        }
-        let name = "APP__AUTH__DPOP__REQUIRED";
-        let message = format!("auth.dpop.required (variable {name}): {not_yet}");
-        assert_eq!(parsed("", &[(name, "true")]).map(drop), Err(message));
-    }
-
-    #[test]
-    fn what_is_not_built_yet_may_be_switched_off() {
-        let text = "
-            dpop.enabled = false
-            dpop.required = false
-            dpop.iat_offset = '5m'
-            dpop.iat_leeway = 30
-            mtls.enabled = false
-            mtls.required = 'false'";
-        assert!(issuer(text).is_ok());
     }
 
     #[test]

@@ -87,6 +87,9 @@ fn shown(name: &str, value: &Value) -> Option<String> {
         return Some(NOT_SHOWN.to_owned());
     }
     let text = text(value)?;
+    if name == "replay_store" && text.contains('@') {
+        return Some(NOT_SHOWN.to_owned());
+    }
     match text.split_once('?') {
         Some((url, _)) if URLS.contains(&name) => Some(format!("{url}?{NOT_SHOWN}")),
         _ => Some(text),
@@ -114,7 +117,7 @@ fn text(value: &Value) -> Option<String> {
 const NOT_SHOWN: &str = "(not shown)";
 
 /// A private key may have been put where a public one, or the path of its file, belongs.
-const SECRET: [&str; 3] = ["key", "public_key", "secret"];
+const SECRET: [&str; 4] = ["key", "nonce_secret", "public_key", "secret"];
 
 /// A query may hold a key to an API.
 const URLS: [&str; 3] = ["issuer_base_url", "jwks_uri", "public_url"];
@@ -160,17 +163,23 @@ const AUTH: [Known; 3] = [
     ("token_memory_bytes", Some("33554432")),
 ];
 
-const DPOP: [Known; 4] = [
-    ("enabled", Some("false")),
+const DPOP: [Known; 10] = [
+    ("enabled", Some("true")),
     ("required", Some("false")),
-    ("iat_offset", None),
-    ("iat_leeway", None),
+    ("iat_offset", Some("5m")),
+    ("iat_leeway", Some("30s")),
+    ("replay_store", Some("memory")),
+    ("replay_memory_bytes", Some("67108864")),
+    ("replay_failure", Some("refuse")),
+    ("nonce", Some("false")),
+    ("nonce_secret", None),
+    ("nonce_lifetime", Some("5m")),
 ];
 
 const MTLS: [Known; 4] = [
     ("enabled", Some("false")),
     ("required", Some("false")),
-    ("source", Some("tls")),
+    ("source", None),
     ("header", Some("x-ssl-client-cert")),
 ];
 

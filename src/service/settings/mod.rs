@@ -5,6 +5,7 @@
 
 mod auth;
 mod cors;
+mod dpop;
 mod effective;
 mod error;
 mod explain;
@@ -25,6 +26,7 @@ use std::path::Path;
 
 use self::auth::Auth;
 pub(crate) use self::cors::Cors;
+pub(crate) use self::dpop::{Dpop, NonceRule, ReplayStore};
 pub(crate) use self::effective::Effective;
 pub(crate) use self::error::SettingsError;
 pub(crate) use self::file::NamedFile;
@@ -47,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) server: Server,
     pub(crate) cors: Cors,
     pub(crate) trust: Trust,
+    /// How DPoP proofs are judged, where they are.
+    pub(crate) dpop: Option<Dpop>,
     /// How clients' certificates count, where they do.
     pub(crate) mtls: Option<Mtls>,
     pub(crate) startup: Startup,
@@ -95,18 +99,19 @@ impl Settings {
                 root.section("log", Log::read)?,
             ))
         })?;
-        let (startup, token_memory) = (auth.startup, auth.token_memory);
+        let (startup, token_memory, dpop) = (auth.startup, auth.token_memory, auth.dpop.clone());
         let mtls = auth.mtls.resolve(&server)?;
         if let (Some(tls), Some(mtls)) = (&mut server.tls, &mtls) {
             tls.asks_clients = mtls.source == CertificateSource::Connection;
         }
         let trust = Trust::resolve(auth, &dev_issuer)?;
         let notes = dev_issuer.note().into_iter();
-        let notes = notes.chain(server.note(mtls.as_ref())).collect();
+        let notes = notes.chain(mtls.as_ref().and_then(Mtls::note)).collect();
         Ok(Self {
             server,
             cors,
             trust,
+            dpop,
             mtls,
             startup,
             token_memory,

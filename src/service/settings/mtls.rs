@@ -15,6 +15,18 @@ pub(crate) struct Mtls {
     pub(crate) source: CertificateSource,
 }
 
+impl Mtls {
+    /// What to log where no certificate can ever come.
+    pub(super) fn note(&self) -> Option<String> {
+        match &self.source {
+            CertificateSource::Header {
+                trusted_proxies, ..
+            } if trusted_proxies.is_empty() => Some(NOBODY_TELLS.to_owned()),
+            _ => None,
+        }
+    }
+}
+
 /// What is said, its values checked one by one.
 pub(super) struct Said {
     enabled: bool,
@@ -64,7 +76,11 @@ impl Said {
     }
 
     fn certificate_source(&self, server: &Server) -> Result<CertificateSource, SettingsError> {
-        let source = self.source.as_ref().map_or(Source::Tls, |said| said.0);
+        let default = match server.tls {
+            Some(_) => Source::Tls,
+            None => Source::ClientCert,
+        };
+        let source = self.source.as_ref().map_or(default, |said| said.0);
         let form = match (source, &self.header) {
             (Source::EscapedPem, header) => {
                 let named = header.as_ref().map(|said| said.0.clone());
@@ -78,7 +94,7 @@ impl Said {
             }
             (Source::Tls, None) => return Err(needed("server.tls.certificate", NO_TLS)),
         };
-        if server.trusted_proxies.is_empty() {
+        if self.source.is_some() && server.trusted_proxies.is_empty() {
             return Err(needed("server.trusted_proxies", NO_PROXIES));
         }
         Ok(CertificateSource::Header {
@@ -134,7 +150,9 @@ const HEADER_UNUSED: &str = "has a meaning with auth.mtls.source = \"escaped-pem
 
 const NO_PROXIES: &str = "auth.mtls.source takes certificates from a header, which anybody can write: name the proxies that do";
 
-const NO_TLS: &str = "auth.mtls takes certificates from the service's own TLS, unless auth.mtls.source names a proxy's header";
+const NO_TLS: &str = "auth.mtls.source = \"tls\" takes certificates from the service's own TLS";
+
+const NOBODY_TELLS: &str = "auth.mtls is enabled, but no client certificate can come: set server.tls, or server.trusted_proxies and auth.mtls.source";
 
 #[cfg(test)]
 mod tests {
@@ -172,6 +190,7 @@ mod tests {
         let cases = [
             ("", TLS, CertificateSource::Connection),
             ("source = 'tls'", CA, CertificateSource::Connection),
+            ("", PROXY, header(CertificateHeader::ClientCert)),
             (
                 "source = 'client-cert'",
                 PROXY,
@@ -203,6 +222,18 @@ mod tests {
                 assert_eq!(mtls(&said, server), Ok(Some(expected)), "{said}");
             }
         }
+    }
+
+    #[test]
+    fn it_is_said_where_no_certificate_can_come() {
+        let notes = |server: &str| {
+            let auth = "[auth]\nissuer_base_url = 'https://a.example/'\naudience = 'a'";
+            let text = format!("[server]\n{server}\n{auth}\n[auth.mtls]\nenabled = true");
+            parsed(&text, &[]).map(|settings| settings.notes)
+        };
+        assert_eq!(notes(""), Ok(vec![NOBODY_TELLS.to_owned()]));
+        assert_eq!(notes(PROXY), Ok(Vec::new()));
+        assert_eq!(notes(TLS), Ok(Vec::new()));
     }
 
     #[test]
@@ -241,11 +272,6 @@ mod tests {
                 "enabled = true\nsource = 'xfcc'\nheader = 'a'",
                 PROXY,
                 said("header", HEADER_UNUSED),
-            ),
-            (
-                "enabled = true",
-                "",
-                format!("server.tls.certificate is missing: {NO_TLS}"),
             ),
             (
                 "enabled = true\nsource = 'tls'",

@@ -8,10 +8,8 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 use super::error::SettingsError;
-use super::mtls::Mtls;
 use super::section::{Section, Setting, said};
 use super::tls::{self, Tls};
-use crate::proof::CertificateSource;
 
 /// `[server]`: where the service listens, and how it is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +30,7 @@ pub(crate) struct Server {
     pub(crate) shutdown_timeout: Duration,
     /// What clients call this server by, when a proxy stands before it.
     pub(crate) public_url: Option<Url>,
-    /// Whose `Forwarded` headers are believed.
+    /// Who is believed in what is said of clients: `Forwarded` and the like, and their certificates.
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// How the service itself speaks TLS, where it does.
     pub(crate) tls: Option<Tls>,
@@ -45,17 +43,6 @@ impl Server {
             Some(_) => "https",
             None => "http",
         }
-    }
-
-    /// What to log of settings that are checked, but have no effect yet.
-    pub(super) fn note(&self, mtls: Option<&Mtls>) -> Option<String> {
-        let believed = mtls.is_some_and(|mtls| mtls.source != CertificateSource::Connection);
-        let said = self.public_url.is_some() || !self.trusted_proxies.is_empty() && !believed;
-        said.then(|| {
-            "server.public_url has no effect in this version, nor has server.trusted_proxies but \
-             for auth.mtls.source"
-                .to_owned()
-        })
     }
 
     pub(super) fn read(server: &mut Section) -> Result<Self, SettingsError> {

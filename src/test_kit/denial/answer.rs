@@ -84,10 +84,20 @@ impl Expected {
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         self.0.iter().any(|refusal| {
             refusal.status == answer.status
-                && refusal.challenge == answer.challenge
+                && is_offered(refusal.challenge.as_deref(), answer.challenge.as_deref())
                 && body.get("status") == Some(&refusal.status.into())
                 && body.get("detail") == refusal.detail.as_ref()
         })
+    }
+}
+
+/// Whether the answer's challenge is the expected one, be it followed by that of another scheme.
+fn is_offered(expected: Option<&str>, challenge: Option<&str>) -> bool {
+    match expected.zip(challenge) {
+        Some((expected, challenge)) => challenge
+            .strip_prefix(expected)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(", DPoP ")),
+        None => expected == challenge,
     }
 }
 

@@ -11,7 +11,8 @@ use crate::access::table::{get, post};
 use crate::test_kit::{Algorithm, TestClock, TestIssuer};
 use crate::verify::clock::Clock;
 use crate::{
-    AnyOf, AuthenticatedUser, Claim, Issuer, MaybeUser, Public, Scoped, Verifier, claim, scope,
+    AnyOf, AuthenticatedUser, Bound, Claim, Issuer, MaybeUser, Public, Scoped, Verifier, claim,
+    scope,
 };
 
 scope!(Read = "read");
@@ -51,6 +52,10 @@ async fn either(_: Claim<Staff, Scoped<AnyOf<(Read, Write)>>>, runs: Runs) -> &'
     ran(&runs)
 }
 
+async fn bound(_: Bound<Scoped<Read>>, runs: Runs) -> &'static str {
+    ran(&runs)
+}
+
 fn ran(runs: &Runs) -> &'static str {
     runs.fetch_add(1, Ordering::Relaxed);
     "let in"
@@ -66,6 +71,7 @@ fn api() -> Api {
         .route(r"/pages/{year:\d{4}}", get(both))
         .route("/nested", get(nested))
         .route("/either", get(either))
+        .route("/bound", get(bound))
 }
 
 fn verifier(issuer: &TestIssuer, clock: Clock) -> Verifier {
@@ -96,8 +102,8 @@ async fn routes_that_say_who_may_call_them_deny_everybody_else() {
         let (report, runs) = tried(&matrix, api(), verifier).await;
         report.assert_denied();
         assert_eq!(runs, 0);
-        // Ten ways on each of seven routes, nine on the one that needs no token; scopes on five.
-        assert_eq!(report.tried().len(), 10 * 7 - 1 + 5, "{report}");
+        // Eleven ways on each of eight routes, ten on the one that needs no token; scopes on six, a sender on one.
+        assert_eq!(report.tried().len(), 11 * 8 - 1 + 6 + 1, "{report}");
     }
 }
 
@@ -118,7 +124,7 @@ async fn a_token_that_no_rule_lets_in_is_no_proof_that_scopes_are_asked_for() {
             .all(|tried| *tried == ("GET /api/pages/24", Outcome::Other)),
         "{report}"
     );
-    assert_eq!(other.len(), 11);
+    assert_eq!(other.len(), 12);
 }
 
 #[actix_web::test]
@@ -160,8 +166,8 @@ async fn a_hole_is_found_and_shown() {
         let of_route = report.tried().iter().filter(|tried| tried.route == route);
         of_route.map(|tried| tried.outcome).collect::<Vec<_>>()
     };
-    assert_eq!(outcome("GET /api/user"), [Outcome::LetIn; 10]);
-    assert_eq!(outcome("GET /api/maybe"), [Outcome::Other; 10]);
+    assert_eq!(outcome("GET /api/user"), [Outcome::LetIn; 11]);
+    assert_eq!(outcome("GET /api/maybe"), [Outcome::Other; 11]);
     assert!(!report.all_denied());
     let table = report.to_string();
     let shown =

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use super::DenialMatrix;
 use super::answer::Expected;
+use crate::access::UNBOUND;
 use crate::access::{CallerNeed, Requirement};
 use crate::jose::sign::SigningKey;
 use crate::jose::{Algorithm, CompactError};
+use crate::proof::SenderError;
 use crate::rejection::{Cause, Rejection};
 use crate::test_kit::shared;
 use crate::verify::VerifyError;
@@ -36,13 +38,17 @@ pub enum Way {
     PublicKeyAsSecret,
     /// An ID token instead of an access token.
     IdToken,
+    /// A good token that is bound to somebody's key, sent by somebody else.
+    Stolen,
+    /// A good token that is bound to nobody; tried where the route asks for one that is.
+    Unbound,
     /// A good token without any scope; tried where the route asks for scopes.
     MissingScope,
 }
 
 impl Way {
     /// Every way, in the order in which they are tried.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::NoToken,
         Self::Garbage,
         Self::Expired,
@@ -53,6 +59,8 @@ impl Way {
         Self::Unsigned,
         Self::PublicKeyAsSecret,
         Self::IdToken,
+        Self::Stolen,
+        Self::Unbound,
         Self::MissingScope,
     ];
 
@@ -82,6 +90,13 @@ impl Way {
             Self::Unsigned => VerifyError::UnknownAlgorithm,
             Self::PublicKeyAsSecret => VerifyError::OtherAlgorithm,
             Self::IdToken => VerifyError::IdToken,
+            Self::Stolen => return Some(vec![SenderError::Unproven.into()]),
+            Self::Unbound if !requirement.proven_sender => return None,
+            Self::Unbound => {
+                let unbound = Cause::InvalidToken(UNBOUND).into();
+                let others = insufficient(requirement).unwrap_or_default();
+                return Some([vec![unbound], others].concat());
+            }
             Self::MissingScope => return insufficient(requirement),
         };
         Some(vec![error.into()])
@@ -115,6 +130,8 @@ impl Way {
                 let marked = good.claim("nonce", "n").claim("at_hash", "h");
                 marked.header("typ", "JWT").without("scope").build()
             }
+            Self::Stolen => good.bound_to_key(&shared(Algorithm::Es256)).build(),
+            Self::Unbound => good.build(),
             Self::MissingScope => good.without("scope").without("scp").build(),
         };
         Some(Some(format!("Bearer {token}")))
@@ -147,6 +164,8 @@ impl fmt::Display for Way {
             Self::Unsigned => "alg none",
             Self::PublicKeyAsSecret => "HS256 with the public key",
             Self::IdToken => "ID token",
+            Self::Stolen => "stolen",
+            Self::Unbound => "bound to nobody",
             Self::MissingScope => "missing scope",
         })
     }

@@ -20,7 +20,7 @@ use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
-use super::{Claim, Pending, ProofId, Verdict};
+use super::{Claimed, Pending, ProofId, Verdict};
 
 /// The way to the thread that asks.
 #[derive(Clone)]
@@ -52,7 +52,7 @@ impl Redis {
         })
     }
 
-    pub(super) fn claim(&self, proof: &ProofId, until: Duration, now: Duration) -> Claim {
+    pub(super) fn claim(&self, proof: &ProofId, until: Duration, now: Duration) -> Claimed {
         let (answer, answered) = oneshot::channel();
         let wish = Wish {
             key: format!(
@@ -64,8 +64,8 @@ impl Redis {
             answer,
         };
         match self.wishes.try_send(wish) {
-            Ok(()) => Claim::Pending(Pending(answered)),
-            Err(_) => Claim::Decided(Verdict::Unavailable),
+            Ok(()) => Claimed::Pending(Pending(answered)),
+            Err(_) => Claimed::Decided(Verdict::Unavailable),
         }
     }
 }

@@ -97,8 +97,8 @@ fn id(number: usize) -> ProofId {
 /// The verdict, awaited in a runtime of the caller's own, as each worker has.
 fn claim(replay: &Replay, number: usize) -> Verdict {
     match replay.claim(&id(number), NOW + LIFETIME, NOW) {
-        Claim::Decided(verdict) => verdict,
-        Claim::Pending(pending) => runtime::Builder::new_current_thread()
+        Claimed::Decided(verdict) => verdict,
+        Claimed::Pending(pending) => runtime::Builder::new_current_thread()
             .build()
             .unwrap()
             .block_on(pending),

@@ -27,6 +27,7 @@ use super::routes::{self, Route};
 use super::trusted::Trusted;
 use crate::Verifier;
 use crate::service::failure::Failure;
+use crate::service::senders;
 use crate::service::settings::Settings;
 
 /// Which token is explained, and for which route.
@@ -50,11 +51,12 @@ pub(super) fn run(arguments: &Arguments, settings: Settings) -> Result<(), Failu
     let routes = routes::all();
     let named = arguments.route.as_deref();
     let route = named.map(|named| Route::find(&routes, named)).transpose()?;
+    let verifier = senders::offered(&settings);
     let trusted = Trusted::of(settings.trust)?;
     if trusted.issuers.is_empty() {
         return Err(Failure::NoPort);
     }
-    let verifier = Verifier::start(trusted.issuers.iter().cloned())?;
+    let verifier = verifier.start(trusted.issuers.iter().cloned())?;
     let report = explain(given, route, &routes, &trusted, &verifier);
     let report = actix_web::rt::System::new().block_on(report);
     match arguments.json {
@@ -91,7 +93,8 @@ async fn explain(
         unready: verifier.unready(),
         now: now.unwrap_or_default(),
     };
-    Report::new(&verdict, case, given, route, routes)
+    let schemes = verifier.senders().schemes();
+    Report::new(&verdict, schemes, case, given, route, routes)
 }
 
 /// Far more than any token that a server reads, in bytes.

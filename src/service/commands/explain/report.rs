@@ -11,6 +11,7 @@ use super::given::Given;
 use super::remedies::Explanation;
 use super::verdict::{Verdict, is_met};
 use super::words::{listed, moment, quoted};
+use crate::credentials::{AuthScheme, Schemes};
 use crate::service::commands::layout::{columns, line};
 use crate::service::commands::routes::Route;
 
@@ -66,13 +67,17 @@ struct Opened {
 impl Report {
     pub(super) fn new(
         verdict: &Verdict,
+        schemes: Schemes,
         case: Case<'_>,
         given: Given,
         route: Option<&Route>,
         routes: &[Route],
     ) -> Self {
         let answer = verdict.rejection().map(|rejection| {
-            let response = rejection.error_response();
+            let response = rejection
+                .offering(schemes)
+                .after(Some(AuthScheme::Bearer))
+                .error_response();
             let challenge = response.headers().get(WWW_AUTHENTICATE);
             Answer {
                 status: response.status().as_u16(),

@@ -1,0 +1,229 @@
+//! The walk of a request: credentials → verified token → proven sender.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use actix_web::{HttpMessage, HttpRequest};
+
+use super::Caller;
+use super::renewing::FreshNonce;
+use crate::credentials::{AuthScheme, Credentials};
+use crate::keys::{Fetch, Wish};
+use crate::proof::{ClientCertificate, Judged, OverTls, Pending, Sender, SenderError, Sent};
+use crate::rejection::{Cause, Rejection};
+use crate::verify::{Missing, Verified, Verifier, VerifyError};
+
+/// What one look at a request brings, with the keys that are there.
+pub(super) enum Look {
+    Done(Result<Option<Caller>, Rejection>),
+    Waiting(Wait),
+}
+
+/// What a request has to wait for.
+pub(super) enum Wait {
+    /// For the key of its token.
+    Keys(Credentials, Fetch),
+    /// For whoever remembers proofs, before this caller is let in.
+    Proof(Caller, Pending),
+}
+
+/// Looks at a request's credentials.
+pub(super) fn look(verifier: &Verifier, request: &HttpRequest) -> Look {
+    let accepted = verifier.senders().schemes();
+    match Credentials::find(request.headers(), request.uri(), accepted) {
+        Ok(Some(credentials)) => seek(verifier, request, credentials),
+        Ok(None) => Look::Done(Ok(None)),
+        Err(error) => Look::Done(Err(Rejection::from(error).after(error.scheme()))),
+    }
+}
+
+/// Checks the token, and wishes for its key if that is not there.
+fn seek(verifier: &Verifier, request: &HttpRequest, credentials: Credentials) -> Look {
+    let missing = match check(verifier, &credentials) {
+        Err(Refused::ForNow(missing)) => missing,
+        Err(Refused::Finally(rejection)) => return Look::Done(Err(rejection)),
+        Ok(verified) => return prove(verifier, request, &credentials, verified),
+    };
+    let refusal = match verifier.wish_for(missing) {
+        Wish::Arrived => return seek(verifier, request, credentials),
+        Wish::Fetching(keys) => return Look::Waiting(Wait::Keys(credentials, keys)),
+        Wish::Denied => refusal(VerifyError::UnknownKey(missing)),
+        Wish::Failing(retry_after) => Cause::KeysUnavailable { retry_after }.into(),
+    };
+    Look::Done(Err(refusal.after(Some(credentials.scheme()))))
+}
+
+/// Why a token is worth nothing.
+enum Refused {
+    Finally(Rejection),
+    /// A fetch may bring the key.
+    ForNow(Missing),
+}
+
+/// What the token is worth now, whoever sends it.
+fn check(verifier: &Verifier, credentials: &Credentials) -> Result<Arc<Verified>, Refused> {
+    let now = verifier.now();
+    if let Some(known) = verifier.recall(credentials.as_bytes(), now) {
+        return Ok(known);
+    }
+    let refused = |rejection: Rejection| {
+        let scheme = Some(credentials.scheme());
+        Refused::Finally(rejection.after(scheme))
+    };
+    let token = credentials
+        .as_str()
+        .map_err(|error| refused(error.into()))?;
+    verifier
+        .verify_afresh(token, now)
+        .map_err(|error| match error {
+            VerifyError::UnknownKey(missing) => Refused::ForNow(missing),
+            error => refused(refusal(error)),
+        })
+}
+
+/// Holds what the request proves of its sender against what its token demands; of most tokens that is nothing.
+fn prove(
+    verifier: &Verifier,
+    request: &HttpRequest,
+    credentials: &Credentials,
+    verified: Arc<Verified>,
+) -> Look {
+    let (scheme, senders) = (credentials.scheme(), verifier.senders());
+    if !senders.concern(scheme, request.headers(), verified.confirmation()) {
+        let caller = Caller::new(verified, scheme, Sender::default());
+        return Look::Done(Ok(Some(caller)));
+    }
+    let token = credentials.as_str().unwrap_or_default();
+    let now = since_epoch(verifier.now());
+    let sent = sent(request, scheme, token, now);
+    let (sender, pending) = match senders.judge(&sent, verified.confirmation()) {
+        Ok(Judged::Known(sender)) => (sender, None),
+        Ok(Judged::Pending(sender, pending)) => (sender, Some(pending)),
+        Err(error) => return Look::Done(Err(unproven(verifier, scheme, error))),
+    };
+    if let Some(nonce) = senders.nonce(now).filter(|_| sender.by_key) {
+        request.extensions_mut().insert(FreshNonce(nonce));
+    }
+    let caller = Caller::new(verified, scheme, sender);
+    match pending {
+        Some(pending) => Look::Waiting(Wait::Proof(caller, pending)),
+        None => Look::Done(Ok(Some(caller))),
+    }
+}
+
+fn sent<'r>(
+    request: &'r HttpRequest,
+    scheme: AuthScheme,
+    token: &'r str,
+    now: Duration,
+) -> Sent<'r> {
+    let is_secure = request.app_config().secure() || request.conn_data::<OverTls>().is_some();
+    Sent {
+        scheme,
+        token,
+        method: request.method().as_str(),
+        uri: request.uri(),
+        headers: request.headers(),
+        peer: request.peer_addr().map(|peer| peer.ip()),
+        is_secure,
+        certificate: request.conn_data::<ClientCertificate>(),
+        now,
+    }
+}
+
+/// A request that has to wait, and what it takes to look at it again.
+pub(super) struct Walk {
+    pub(super) verifier: Verifier,
+    request: HttpRequest,
+}
+
+impl Walk {
+    pub(super) fn new(verifier: Verifier, request: HttpRequest) -> Self {
+        Self { verifier, request }
+    }
+
+    /// Awaits what is missing, and goes on from there. A fetch that had begun before the key was wished
+    /// for may have missed it: then the wish is made once more.
+    pub(super) async fn go_on(&self, wait: Wait) -> Result<Option<Caller>, Rejection> {
+        let look = match wait {
+            Wait::Keys(credentials, keys) if keys.is_late => {
+                arrival(keys).await?;
+                seek(&self.verifier, &self.request, credentials)
+            }
+            wait => Look::Waiting(wait),
+        };
+        match look {
+            Look::Done(caller) => caller,
+            Look::Waiting(Wait::Keys(credentials, keys)) => {
+                arrival(keys).await?;
+                self.last_look(&credentials).await
+            }
+            Look::Waiting(Wait::Proof(caller, pending)) => self.remember(caller, pending).await,
+        }
+    }
+
+    /// Checks the token with the keys that have come, and with no others.
+    async fn last_look(&self, credentials: &Credentials) -> Result<Option<Caller>, Rejection> {
+        let verified = match check(&self.verifier, credentials) {
+            Ok(verified) => verified,
+            Err(Refused::Finally(rejection)) => return Err(rejection),
+            Err(Refused::ForNow(missing)) => {
+                self.verifier.still_missing(missing);
+                let refusal = refusal(VerifyError::UnknownKey(missing));
+                return Err(refusal.after(Some(credentials.scheme())));
+            }
+        };
+        match prove(&self.verifier, &self.request, credentials, verified) {
+            Look::Done(caller) => caller,
+            Look::Waiting(Wait::Proof(caller, pending)) => self.remember(caller, pending).await,
+            Look::Waiting(Wait::Keys(..)) => Ok(None),
+        }
+    }
+
+    /// Lets the caller in unless the proof was used before.
+    async fn remember(
+        &self,
+        caller: Caller,
+        pending: Pending,
+    ) -> Result<Option<Caller>, Rejection> {
+        let verdict = pending.await;
+        match self.verifier.senders().settle(verdict) {
+            Ok(()) => Ok(Some(caller)),
+            Err(error) => Err(unproven(&self.verifier, caller.scheme(), error)),
+        }
+    }
+}
+
+async fn arrival(keys: Fetch) -> Result<(), Rejection> {
+    match keys.brought_keys().await {
+        true => Ok(()),
+        false => Err(Cause::KeysUnavailable {
+            retry_after: RETRY_AFTER,
+        }
+        .into()),
+    }
+}
+
+fn refusal(error: VerifyError) -> Rejection {
+    log::debug!("a token is refused: {error}");
+    error.into()
+}
+
+fn unproven(verifier: &Verifier, scheme: AuthScheme, error: SenderError) -> Rejection {
+    log::debug!("a sender is refused: {error}");
+    let rejection = Rejection::from(error).after(Some(scheme));
+    let now = since_epoch(verifier.now());
+    let nonce = verifier.senders().nonce(now);
+    match nonce.filter(|_| error == SenderError::Nonce) {
+        Some(nonce) => rejection.with_nonce(nonce),
+        None => rejection,
+    }
+}
+
+fn since_epoch(now: SystemTime) -> Duration {
+    now.duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+/// A fetch has just failed; the next one is made within a few of these.
+const RETRY_AFTER: Duration = Duration::from_secs(1);

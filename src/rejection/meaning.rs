@@ -1,0 +1,141 @@
+//! What each room's errors mean to a client.
+//!
+//! They are matched without a catch-all, so that a new one does not compile until somebody has
+//! decided here what it means.
+
+use super::Cause;
+use crate::credentials::CredentialsError;
+use crate::jose::compact::CompactError;
+use crate::proof::{ProofError, SenderError};
+use crate::verify::{UnfitClaims, VerifyError};
+
+impl From<CredentialsError> for Cause {
+    fn from(error: CredentialsError) -> Self {
+        match error {
+            CredentialsError::MalformedHost => {
+                Self::InvalidRequest("The Host header is malformed.")
+            }
+            CredentialsError::NoToken => {
+                Self::InvalidToken("The credentials are not an access token.")
+            }
+            CredentialsError::ProofAlone => {
+                Self::InvalidRequest("A DPoP proof was sent without an access token.")
+            }
+            CredentialsError::ProofMissing => {
+                Self::InvalidRequest("The scheme DPoP needs a proof in the DPoP header.")
+            }
+            CredentialsError::Several => {
+                Self::InvalidRequest("More than one access token was sent.")
+            }
+            CredentialsError::Unusable => Self::Unauthenticated(
+                "The Authorization header must be Bearer and one access token.",
+            ),
+        }
+    }
+}
+
+impl From<UnfitClaims> for Cause {
+    fn from(_: UnfitClaims) -> Self {
+        Self::InvalidToken("The token's claims are not what this API expects.")
+    }
+}
+
+impl From<SenderError> for Cause {
+    fn from(error: SenderError) -> Self {
+        match error {
+            SenderError::CannotRemember => Self::ReplayUnknown,
+            SenderError::Certificate(_) => {
+                Self::InvalidRequest("The client certificate that came is malformed.")
+            }
+            SenderError::MalformedConfirmation => {
+                Self::InvalidToken("The token's confirmation is malformed.")
+            }
+            SenderError::NoCertificate => {
+                Self::InvalidToken("The token is bound to a certificate, and none came.")
+            }
+            SenderError::NoCertificateBound => {
+                Self::InvalidToken("The token is not bound to a certificate.")
+            }
+            SenderError::NoKeyBound => Self::InvalidToken("The token is not bound to a key."),
+            SenderError::Nonce => Self::NonceNeeded,
+            SenderError::OtherCertificate => {
+                Self::InvalidToken("The token is bound to another certificate.")
+            }
+            SenderError::Proof(error) => proof(error),
+            SenderError::ProofForBearer => Self::InvalidRequest(
+                "A DPoP proof needs the scheme DPoP and a token bound to its key.",
+            ),
+            SenderError::Replayed => Self::InvalidProof("The proof was used before."),
+            SenderError::Target(_) => {
+                Self::InvalidRequest("The URL that was called cannot be told.")
+            }
+            SenderError::Unproven => {
+                Self::InvalidToken("The token is bound to its sender and is no bearer token.")
+            }
+        }
+    }
+}
+
+fn proof(error: ProofError) -> Cause {
+    Cause::InvalidProof(match error {
+        ProofError::OtherKey => {
+            return Cause::InvalidToken("The token is bound to another key than the proof's.");
+        }
+        ProofError::CriticalHeader => {
+            "The proof's header demands extensions that are not supported."
+        }
+        ProofError::Expired { .. } | ProofError::TooOld => "The proof is too old.",
+        ProofError::Form(_) => "The DPoP header is not one signed JWT.",
+        ProofError::IssuedAhead | ProofError::NotYetValid => "The proof was made in the future.",
+        ProofError::Key(_) => "The proof's key cannot be used.",
+        ProofError::Malformed { .. } => "A claim of the proof is malformed.",
+        ProofError::MalformedPayload => "The proof's payload is malformed.",
+        ProofError::MalformedTarget(_) => "The proof's htu is no URL that could have been called.",
+        ProofError::Missing { .. } => "A claim that is needed is missing from the proof.",
+        ProofError::MissingKey => "The proof's header has no key.",
+        ProofError::OtherMethod => "The proof is for another method.",
+        ProofError::OtherTarget => "The proof is for another URL.",
+        ProofError::OtherToken => "The proof is for another access token.",
+        ProofError::OtherType => "The proof is not of the type dpop+jwt.",
+        ProofError::Several => "More than one proof was sent.",
+        ProofError::Signature => "The proof's signature does not hold.",
+        ProofError::UnknownAlgorithm => "The proof's algorithm is not accepted here.",
+    })
+}
+
+impl From<VerifyError> for Cause {
+    fn from(error: VerifyError) -> Self {
+        Self::InvalidToken(match error {
+            VerifyError::Bound => "The token is bound to its sender and is no bearer token.",
+            VerifyError::CriticalHeader => {
+                "The token's header demands extensions that are not supported."
+            }
+            VerifyError::Expired { .. } => "The token has expired.",
+            VerifyError::Form(error) => form(error),
+            VerifyError::IdToken => "The token is an ID token; an access token is needed.",
+            VerifyError::IssuedAhead => "The token was issued in the future.",
+            VerifyError::LogoutToken => "The token is a logout token; an access token is needed.",
+            VerifyError::Malformed { .. } => "A claim of the token is malformed.",
+            VerifyError::MalformedKeyId => "The token's key identifier is malformed.",
+            VerifyError::MalformedPayload => "The token's payload is malformed.",
+            VerifyError::Missing { .. } => "A claim that is needed is missing from the token.",
+            VerifyError::NotYetValid => "The token is not valid yet.",
+            VerifyError::OtherAlgorithm => "The token's algorithm is not accepted here.",
+            VerifyError::OtherAudience => "The token is for another audience.",
+            VerifyError::OtherType => "The token is of a type that is not accepted here.",
+            VerifyError::Signature => "The token's signature does not hold.",
+            VerifyError::TooOld => "The token is too old.",
+            VerifyError::UnknownAlgorithm => "The token's algorithm is not known here.",
+            VerifyError::UnknownIssuer => "The token is from an issuer that is not trusted here.",
+            VerifyError::UnknownKey(_) => "The token's key is not known.",
+        })
+    }
+}
+
+fn form(error: CompactError) -> &'static str {
+    match error {
+        CompactError::Base64Url | CompactError::Segments => "The token is not a signed JWT.",
+        CompactError::Header => "The token's header is malformed.",
+        CompactError::TooLong => "The token is too long.",
+    }
+}

@@ -1,0 +1,252 @@
+//! Reads `[auth.dpop]`: how proofs are judged, and where they are remembered.
+
+use std::fmt;
+use std::time::Duration;
+
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::error::{Place, SettingsError};
+use super::section::{Section, Setting, said};
+use crate::proof::{Dpop as Proofs, Nonces, Replay};
+
+/// `[auth.dpop]`, where it is enabled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Dpop {
+    /// Whether bearer tokens are refused.
+    pub(crate) required: bool,
+    pub(crate) iat_offset: Duration,
+    pub(crate) iat_leeway: Duration,
+    pub(crate) store: ReplayStore,
+    /// Whether proofs are taken while the store cannot say whether they were used.
+    pub(crate) accepts_unchecked: bool,
+    pub(crate) nonces: Option<NonceRule>,
+}
+
+/// Where proofs are remembered.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum ReplayStore {
+    /// In this process, in at most so many bytes.
+    Memory(usize),
+    /// In the Redis at this URL, which may hold a password.
+    #[cfg(feature = "redis")]
+    Redis(Zeroizing<String>),
+}
+
+impl fmt::Debug for ReplayStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory(bytes) => write!(f, "Memory({bytes})"),
+            #[cfg(feature = "redis")]
+            Self::Redis(_) => f.write_str("Redis(redacted)"),
+        }
+    }
+}
+
+/// Nonces are demanded: made from a secret that replicas share, or from one of this process alone.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct NonceRule {
+    pub(crate) secret: Option<Zeroizing<String>>,
+    pub(crate) lifetime: Duration,
+}
+
+impl fmt::Debug for NonceRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NonceRule({:?})", self.lifetime)
+    }
+}
+
+impl Dpop {
+    /// `None` where it is switched off.
+    pub(super) fn read(dpop: &mut Section) -> Result<Option<Self>, SettingsError> {
+        let enabled = said(dpop, "enabled", Setting::flag)?.unwrap_or(true);
+        let required = said(dpop, "required", |said| {
+            Ok(said.flag()?.then(|| said.place().clone()))
+        })?;
+        let required = required.flatten();
+        let iat_offset = said(dpop, "iat_offset", Setting::duration)?;
+        let iat_leeway = said(dpop, "iat_leeway", Setting::duration)?;
+        let store = store(dpop)?;
+        let accepts_unchecked = said(dpop, "replay_failure", failure)?;
+        let nonces = nonces(dpop)?;
+        if let (false, Some(place)) = (enabled, &required) {
+            return Err(place.refuse("needs auth.dpop.enabled = true"));
+        }
+        Ok(enabled.then(|| Self {
+            required: required.is_some(),
+            iat_offset: iat_offset.unwrap_or(Proofs::IAT_OFFSET),
+            iat_leeway: iat_leeway.unwrap_or(Proofs::IAT_LEEWAY),
+            store,
+            accepts_unchecked: accepts_unchecked.unwrap_or(false),
+            nonces,
+        }))
+    }
+}
+
+fn store(dpop: &mut Section) -> Result<ReplayStore, SettingsError> {
+    let bytes = said(dpop, "replay_memory_bytes", |said| {
+        said.number(FEWEST_BYTES..=u32::MAX)
+    })?;
+    let redis = said(dpop, "replay_store", redis)?.flatten();
+    let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok());
+    Ok(redis.unwrap_or(ReplayStore::Memory(bytes.unwrap_or(Replay::BYTES))))
+}
+
+/// `None` for the memory of this process.
+fn redis(said: &Setting) -> Result<Option<ReplayStore>, SettingsError> {
+    let text = said.text()?;
+    if text == "memory" {
+        return Ok(None);
+    }
+    let url = Url::parse(text).ok();
+    let is_redis = |url: &Url| matches!(url.scheme(), "redis" | "rediss") && url.has_host();
+    if !url.as_ref().is_some_and(is_redis) {
+        return Err(said.place().refuse(STORES));
+    }
+    redis_at(text, said.place()).map(Some)
+}
+
+#[cfg(feature = "redis")]
+fn redis_at(url: &str, _: &Place) -> Result<ReplayStore, SettingsError> {
+    Ok(ReplayStore::Redis(Zeroizing::new(url.to_owned())))
+}
+
+#[cfg(not(feature = "redis"))]
+fn redis_at(_: &str, place: &Place) -> Result<ReplayStore, SettingsError> {
+    Err(place.refuse("needs a build with the feature redis; this one has memory alone"))
+}
+
+/// Whether proofs are taken unchecked.
+fn failure(said: &Setting) -> Result<bool, SettingsError> {
+    match said.text() {
+        Ok("accept") => Ok(true),
+        Ok("refuse") => Ok(false),
+        _ => Err(said.place().refuse("must be refuse or accept")),
+    }
+}
+
+fn nonces(dpop: &mut Section) -> Result<Option<NonceRule>, SettingsError> {
+    let demanded = said(dpop, "nonce", Setting::flag)?.unwrap_or(false);
+    let lifetime = said(dpop, "nonce_lifetime", Setting::duration_above_zero)?;
+    let secret = said(dpop, "nonce_secret", |said| {
+        let secret = Zeroizing::new(said.text()?.to_owned());
+        match secret.len() < Nonces::SHORTEST_SECRET {
+            true => Err(said.place().refuse("must have 32 bytes or more")),
+            false => Ok((secret, said.place().clone())),
+        }
+    })?;
+    if let (false, Some((_, place))) = (demanded, &secret) {
+        return Err(place.refuse("has a meaning with auth.dpop.nonce = true alone"));
+    }
+    Ok(demanded.then(|| NonceRule {
+        secret: secret.map(|(secret, _)| secret),
+        lifetime: lifetime.unwrap_or(Nonces::LIFETIME),
+    }))
+}
+
+const STORES: &str = "must be memory, or a URL such as redis://127.0.0.1:6379";
+
+/// Below that, no proof would find room.
+const FEWEST_BYTES: u32 = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::parsed;
+    use super::*;
+
+    fn dpop(text: &str) -> Result<Option<Dpop>, String> {
+        let issuer = "issuer_base_url = 'https://a.example/'\naudience = 'a'";
+        parsed(&format!("[auth]\n{issuer}\n[auth.dpop]\n{text}"), &[]).map(|settings| settings.dpop)
+    }
+
+    #[test]
+    fn proofs_are_taken_beside_bearer_tokens_unless_said_otherwise() {
+        let default = dpop("").unwrap().unwrap();
+        assert!(!default.required && default.nonces.is_none() && !default.accepts_unchecked);
+        assert_eq!(default.iat_offset, Duration::from_secs(300));
+        assert_eq!(default.iat_leeway, Duration::from_secs(30));
+        assert_eq!(default.store, ReplayStore::Memory(Replay::BYTES));
+        assert_eq!(dpop("enabled = false"), Ok(None));
+        assert!(dpop("required = true").unwrap().unwrap().required);
+    }
+
+    #[test]
+    fn every_key_is_heeded() {
+        let secret = "s".repeat(32);
+        let text = format!(
+            "iat_offset = '1m'\niat_leeway = 5\nreplay_memory_bytes = 65536\nreplay_failure = 'accept'\n\
+             nonce = true\nnonce_secret = '{secret}'\nnonce_lifetime = '10s'"
+        );
+        let expected = Dpop {
+            required: false,
+            iat_offset: Duration::from_secs(60),
+            iat_leeway: Duration::from_secs(5),
+            store: ReplayStore::Memory(65536),
+            accepts_unchecked: true,
+            nonces: Some(NonceRule {
+                secret: Some(Zeroizing::new(secret.clone())),
+                lifetime: Duration::from_secs(10),
+            }),
+        };
+        let read = dpop(&text).unwrap().unwrap();
+        assert!(!format!("{read:?}").contains(&secret));
+        assert_eq!(read, expected);
+    }
+
+    #[cfg(feature = "redis")]
+    #[test]
+    fn replicas_may_share_a_redis_whose_password_is_not_shown() {
+        for url in ["redis://:password@127.0.0.1:6379/1", "rediss://a.example"] {
+            let store = dpop(&format!("replay_store = '{url}'")).unwrap().unwrap();
+            assert_eq!(
+                store.store,
+                ReplayStore::Redis(Zeroizing::new(url.to_owned()))
+            );
+            assert!(!format!("{store:?}").contains("password"));
+        }
+        let memory = dpop("replay_store = 'memory'").unwrap().unwrap();
+        assert_eq!(memory.store, ReplayStore::Memory(Replay::BYTES));
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_with_what_would_be_right() {
+        let duration = "must be a duration such as 500ms, 60s, 5m or 1h";
+        let cases = [
+            ("enabled = 'on'", "enabled", "must be true or false"),
+            (
+                "enabled = false\nrequired = true",
+                "required",
+                "needs auth.dpop.enabled = true",
+            ),
+            ("iat_offset = 'x'", "iat_offset", duration),
+            ("iat_leeway = -1", "iat_leeway", duration),
+            ("replay_store = 'http://a.example'", "replay_store", STORES),
+            ("replay_store = 'redis:'", "replay_store", STORES),
+            (
+                "replay_failure = 'ignore'",
+                "replay_failure",
+                "must be refuse or accept",
+            ),
+            ("nonce = 1", "nonce", "must be true or false"),
+            (
+                "nonce_lifetime = 0",
+                "nonce_lifetime",
+                "must be longer than 0s",
+            ),
+            (
+                "nonce = true\nnonce_secret = 'short'",
+                "nonce_secret",
+                "must have 32 bytes or more",
+            ),
+            (
+                "nonce_secret = '0123456789abcdef0123456789abcdef'",
+                "nonce_secret",
+                "has a meaning with auth.dpop.nonce = true alone",
+            ),
+        ];
+        for (text, key, message) in cases {
+            let message = format!("auth.dpop.{key} (file Settings.toml): {message}");
+            assert_eq!(dpop(text), Err(message), "{text}");
+        }
+    }
+}
