@@ -48,9 +48,9 @@ pub mod issuer;
 
 mod keys;
 
-pub mod verify;
-
 pub mod proof;
+
+pub mod verify;
 
 pub mod rejection;
 
