@@ -11,6 +11,7 @@ pub mod endpoint;
 pub mod first;
 pub mod granting;
 mod maybe;
+mod proving;
 mod public;
 mod registration;
 pub mod renewing;

@@ -1,15 +1,15 @@
 //! The walk of a request: credentials → verified token → proven sender.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use actix_web::{HttpMessage, HttpRequest};
+use actix_web::HttpRequest;
 
 use super::Caller;
-use super::renewing::FreshNonce;
-use crate::credentials::{AuthScheme, Credentials};
+use super::proving::{self, Proving};
+use crate::credentials::Credentials;
 use crate::keys::{Fetch, Wish};
-use crate::proof::{ClientCertificate, Judged, OverTls, Pending, Sender, SenderError, Sent};
+use crate::proof::Pending;
 use crate::rejection::{Cause, Rejection};
 use crate::verify::{Missing, Verified, Verifier, VerifyError};
 
@@ -24,7 +24,19 @@ pub(super) enum Wait {
     /// For the key of its token.
     Keys(Credentials, Fetch),
     /// For whoever remembers proofs, before this caller is let in.
-    Proof(Caller, Pending),
+    Proof(Credentials, Caller, Pending),
+}
+
+impl From<Proving> for Look {
+    fn from(proving: Proving) -> Self {
+        match proving {
+            Proving::Done(caller) => Self::Done(Ok(Some(caller))),
+            Proving::Refused(rejection) => Self::Done(Err(rejection)),
+            Proving::Pending(credentials, caller, pending) => {
+                Self::Waiting(Wait::Proof(credentials, caller, pending))
+            }
+        }
+    }
 }
 
 /// Looks at a request's credentials.
@@ -42,7 +54,7 @@ fn seek(verifier: &Verifier, request: &HttpRequest, credentials: Credentials) ->
     let missing = match check(verifier, &credentials) {
         Err(Refused::ForNow(missing)) => missing,
         Err(Refused::Finally(rejection)) => return Look::Done(Err(rejection)),
-        Ok(verified) => return prove(verifier, request, &credentials, verified),
+        Ok(verified) => return proving::prove(verifier, request, &credentials, verified).into(),
     };
     let refusal = match verifier.wish_for(missing) {
         Wish::Arrived => return seek(verifier, request, credentials),
@@ -81,56 +93,6 @@ fn check(verifier: &Verifier, credentials: &Credentials) -> Result<Arc<Verified>
         })
 }
 
-/// Holds what the request proves of its sender against what its token demands; of most tokens that is nothing.
-fn prove(
-    verifier: &Verifier,
-    request: &HttpRequest,
-    credentials: &Credentials,
-    verified: Arc<Verified>,
-) -> Look {
-    let (scheme, senders) = (credentials.scheme(), verifier.senders());
-    if !senders.concern(scheme, request.headers(), verified.confirmation()) {
-        let caller = Caller::new(verified, scheme, Sender::default());
-        return Look::Done(Ok(Some(caller)));
-    }
-    let token = credentials.as_str().unwrap_or_default();
-    let now = since_epoch(verifier.now());
-    let sent = sent(request, scheme, token, now);
-    let (sender, pending) = match senders.judge(&sent, verified.confirmation()) {
-        Ok(Judged::Known(sender)) => (sender, None),
-        Ok(Judged::Pending(sender, pending)) => (sender, Some(pending)),
-        Err(error) => return Look::Done(Err(unproven(verifier, scheme, error))),
-    };
-    if let Some(nonce) = senders.nonce(now).filter(|_| sender.by_key) {
-        request.extensions_mut().insert(FreshNonce(nonce));
-    }
-    let caller = Caller::new(verified, scheme, sender);
-    match pending {
-        Some(pending) => Look::Waiting(Wait::Proof(caller, pending)),
-        None => Look::Done(Ok(Some(caller))),
-    }
-}
-
-fn sent<'r>(
-    request: &'r HttpRequest,
-    scheme: AuthScheme,
-    token: &'r str,
-    now: Duration,
-) -> Sent<'r> {
-    let is_secure = request.app_config().secure() || request.conn_data::<OverTls>().is_some();
-    Sent {
-        scheme,
-        token,
-        method: request.method().as_str(),
-        uri: request.uri(),
-        headers: request.headers(),
-        peer: request.peer_addr().map(|peer| peer.ip()),
-        is_secure,
-        certificate: request.conn_data::<ClientCertificate>(),
-        now,
-    }
-}
-
 /// A request that has to wait, and what it takes to look at it again.
 pub(super) struct Walk {
     pub(super) verifier: Verifier,
@@ -158,7 +120,9 @@ impl Walk {
                 arrival(keys).await?;
                 self.last_look(&credentials).await
             }
-            Look::Waiting(Wait::Proof(caller, pending)) => self.remember(caller, pending).await,
+            Look::Waiting(Wait::Proof(credentials, caller, pending)) => {
+                self.settle(&credentials, caller, pending).await
+            }
         }
     }
 
@@ -173,24 +137,24 @@ impl Walk {
                 return Err(refusal.after(Some(credentials.scheme())));
             }
         };
-        match prove(&self.verifier, &self.request, credentials, verified) {
-            Look::Done(caller) => caller,
-            Look::Waiting(Wait::Proof(caller, pending)) => self.remember(caller, pending).await,
-            Look::Waiting(Wait::Keys(..)) => Ok(None),
+        match proving::prove(&self.verifier, &self.request, credentials, verified) {
+            Proving::Done(caller) => Ok(Some(caller)),
+            Proving::Refused(rejection) => Err(rejection),
+            Proving::Pending(credentials, caller, pending) => {
+                self.settle(&credentials, caller, pending).await
+            }
         }
     }
 
-    /// Lets the caller in unless the proof was used before.
-    async fn remember(
+    async fn settle(
         &self,
+        credentials: &Credentials,
         caller: Caller,
         pending: Pending,
     ) -> Result<Option<Caller>, Rejection> {
-        let verdict = pending.await;
-        match self.verifier.senders().settle(verdict) {
-            Ok(()) => Ok(Some(caller)),
-            Err(error) => Err(unproven(&self.verifier, caller.scheme(), error)),
-        }
+        let (verifier, request) = (&self.verifier, &self.request);
+        let settled = proving::settle(verifier, request, credentials, caller, pending);
+        settled.await.map(Some)
     }
 }
 
@@ -207,22 +171,6 @@ async fn arrival(keys: Fetch) -> Result<(), Rejection> {
 fn refusal(error: VerifyError) -> Rejection {
     log::debug!("a token is refused: {error}");
     error.into()
-}
-
-fn unproven(verifier: &Verifier, scheme: AuthScheme, error: SenderError) -> Rejection {
-    log::debug!("a sender is refused: {error}");
-    let rejection = Rejection::from(error).after(Some(scheme));
-    let now = since_epoch(verifier.now());
-    let nonce = verifier.senders().nonce(now);
-    match nonce.filter(|_| error == SenderError::Nonce) {
-        Some(nonce) => rejection.with_nonce(nonce),
-        None => rejection,
-    }
-}
-
-fn since_epoch(now: SystemTime) -> Duration {
-    now.duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
 }
 
 /// A fetch has just failed; the next one is made within a few of these.

@@ -150,6 +150,11 @@ impl Verifier {
         self.0.issuers.iter().filter_map(unready).collect()
     }
 
+    /// Whether both are clones of one verifier.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// How this server has senders prove that tokens are theirs.
     pub(crate) fn senders(&self) -> &Senders {
         &self.0.senders
