@@ -24,6 +24,8 @@ pub enum Refusal {
     InvalidRequest,
     /// The token was refused.
     InvalidToken,
+    /// The token is good, but the login behind it is too weak or too long ago for this route.
+    InsufficientLogin,
     /// The token is good, but not for this route.
     InsufficientScope,
     /// The issuer's keys could not be had.
@@ -36,10 +38,11 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Unauthenticated,
         Self::InvalidRequest,
         Self::InvalidToken,
+        Self::InsufficientLogin,
         Self::InsufficientScope,
         Self::KeysUnavailable,
         Self::InvalidProof,
@@ -53,6 +56,7 @@ impl Refusal {
             Self::Unauthenticated => "unauthenticated",
             Self::InvalidRequest => "invalid_request",
             Self::InvalidToken => "invalid_token",
+            Self::InsufficientLogin => "insufficient_user_authentication",
             Self::InsufficientScope => "insufficient_scope",
             Self::KeysUnavailable => "keys_unavailable",
             Self::InvalidProof => "invalid_dpop_proof",
@@ -195,7 +199,7 @@ mod tests {
         }
         assert_eq!(
             Refusal::ALL.map(|reason| counters.refused(reason)),
-            [1, 2, 3, 4, 5, 6, 7]
+            [1, 2, 3, 4, 5, 6, 7, 8]
         );
     }
 }

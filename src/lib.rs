@@ -78,8 +78,9 @@ pub mod fuzzing;
 pub use access::table::{Api, delete, get, patch, post, put};
 pub use access::{
     Access, AuthenticatedUser, Bound, Caller, Claim, Identified, KnownUser, MaybeUser, NoClaims,
-    ProtectedRoute, Public, Requirement, Rule, Scoped, protected,
+    ProtectedRoute, Public, Requirement, Rule, Scoped, StepUp, protected,
 };
+pub use claims::login::Level;
 pub use claims::scope::{AnyOf, Scope, ScopeClaim, Scopes};
 pub use issuer::Issuer;
 pub use jose::Algorithm;

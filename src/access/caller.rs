@@ -1,6 +1,7 @@
 //! Who calls: the verified token, and what only this request proves.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::credentials::AuthScheme;
 use crate::proof::Sender;
@@ -14,15 +15,28 @@ pub struct Caller {
     verified: Arc<Verified>,
     scheme: AuthScheme,
     sender: Sender,
+    now: SystemTime,
 }
 
 impl Caller {
-    pub(super) fn new(verified: Arc<Verified>, scheme: AuthScheme, sender: Sender) -> Self {
+    pub(super) fn new(
+        verified: Arc<Verified>,
+        scheme: AuthScheme,
+        sender: Sender,
+        now: SystemTime,
+    ) -> Self {
         Self {
             verified,
             scheme,
             sender,
+            now,
         }
+    }
+
+    /// When the request was judged, by the verifier's clock.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.now
     }
 
     /// Whether this request proves that its sender is the one whom the token was issued to ([RFC 9449 §7],
@@ -55,8 +69,6 @@ impl std::ops::Deref for Caller {
 
 #[cfg(all(test, feature = "test-kit"))]
 pub(super) mod tests {
-    use std::time::SystemTime;
-
     use serde_json::Value;
 
     use super::*;
@@ -68,17 +80,22 @@ pub(super) mod tests {
 
     /// A caller whose token carries these claims beside those of every good one.
     pub(in crate::access) fn caller_with(claims: &[(&str, Value)]) -> Caller {
+        caller_at(SystemTime::now(), claims)
+    }
+
+    /// As [`caller_with`], at this moment.
+    pub(in crate::access) fn caller_at(now: SystemTime, claims: &[(&str, Value)]) -> Caller {
         let secret = "s".repeat(32);
         let key = SigningKey::from_secret(&secret, Algorithm::Hs256);
         let issuer = Issuer::with_secret(ISSUER, &secret, Algorithm::Hs256).audience("api");
         let verifier = Verifier::start([issuer.build().expect("an issuer")]).expect("a verifier");
-        let token = TokenBuilder::new(ISSUER, "api", &key);
+        let token = TokenBuilder::new(ISSUER, "api", &key).issued_at(now);
         let token = claims.iter().fold(token, |token, (name, value)| {
             token.claim(name, value.clone())
         });
-        let verified = verifier.verify(&token.build(), SystemTime::now());
+        let verified = verifier.verify(&token.build(), now);
         let verified = verified.expect("a good token");
-        Caller::new(verified, AuthScheme::Bearer, Sender::default())
+        Caller::new(verified, AuthScheme::Bearer, Sender::default(), now)
     }
 
     /// The same caller, who has proven this.

@@ -104,13 +104,14 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
-    use crate::access::{AuthenticatedUser, MaybeUser, NoClaims, Scoped};
+    use crate::access::{AuthenticatedUser, MaybeUser, NoClaims, Scoped, StepUp};
     use crate::counters::Refusal;
     use crate::jose::Algorithm;
     use crate::test_kit::{SigningKey, TokenBuilder};
     use crate::{Issuer, credentials};
 
     crate::scope!(Read = "read");
+    crate::step_up!(Recently = max_age 5 minutes);
 
     const ISSUER: &str = "https://issuer.example/";
 
@@ -156,6 +157,7 @@ mod tests {
         assert!(decide::<MaybeUser>(&verifier, Some(&bad)).is_err());
         assert!(decide::<AuthenticatedUser>(&verifier, None).is_err());
         assert!(decide::<Scoped<Read>>(&verifier, Some(&good)).is_err());
+        assert!(decide::<StepUp<Recently>>(&verifier, Some(&good)).is_err());
         let counters = verifier.counters();
         assert_eq!(counters.granted(), 2);
         let refused = Refusal::ALL.map(|reason| (reason.label(), counters.refused(reason)));
@@ -163,6 +165,7 @@ mod tests {
             ("unauthenticated", 1),
             ("invalid_request", 0),
             ("invalid_token", 2),
+            ("insufficient_user_authentication", 1),
             ("insufficient_scope", 1),
             ("keys_unavailable", 0),
             ("invalid_dpop_proof", 0),

@@ -17,6 +17,7 @@ mod registration;
 pub mod renewing;
 mod requirement;
 mod scoped;
+mod step_up;
 pub mod table;
 mod walk;
 
@@ -34,6 +35,7 @@ pub use maybe::MaybeUser;
 pub use public::Public;
 pub use requirement::{CallerNeed, Requirement};
 pub use scoped::Scoped;
+pub use step_up::StepUp;
 
 /// A handler's argument that says who may call it.
 ///
@@ -59,7 +61,7 @@ pub trait Access: FromRequest<Error = Rejection> + 'static {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not always have a verified caller behind it",
     label = "an access type with a caller is needed here",
-    note = "wrap `AuthenticatedUser`, `Scoped<S, …>`, `Claim<R, …>` or another type that turns anonymous callers away; `MaybeUser` goes outermost"
+    note = "wrap `AuthenticatedUser`, `Scoped<S, …>`, `Claim<R, …>`, `StepUp<L, …>` or another type that turns anonymous callers away; `MaybeUser` goes outermost"
 )]
 pub trait Identified: Access {
     /// The caller, with the token that was verified.

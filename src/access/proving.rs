@@ -12,6 +12,12 @@ use crate::proof::{ClientCertificate, Judged, OverTls, Pending, Sender, SenderEr
 use crate::rejection::Rejection;
 use crate::verify::{Verified, Verifier};
 
+/// A token that is good, and the moment of which that is said.
+pub(super) struct Checked {
+    pub(super) verified: Arc<Verified>,
+    pub(super) now: SystemTime,
+}
+
 /// What became of a sender.
 pub(super) enum Proving {
     Done(Caller),
@@ -25,28 +31,28 @@ pub(super) fn prove(
     verifier: &Verifier,
     request: &HttpRequest,
     credentials: &Credentials,
-    verified: Arc<Verified>,
+    Checked { verified, now }: Checked,
 ) -> Proving {
     let (scheme, senders) = (credentials.scheme(), verifier.senders());
     if !senders.concern(scheme, request.headers(), verified.confirmation()) {
-        let caller = Caller::new(verified, scheme, Sender::default());
+        let caller = Caller::new(verified, scheme, Sender::default(), now);
         return Proving::Done(caller);
     }
     if let Some(sender) = ProvenBefore::find(verifier, request, credentials) {
-        return Proving::Done(Caller::new(verified, scheme, sender));
+        return Proving::Done(Caller::new(verified, scheme, sender, now));
     }
     let token = credentials.as_str().unwrap_or_default();
-    let now = since_epoch(verifier.now());
-    let sent = sent(request, scheme, token, now);
+    let moment = since_epoch(now);
+    let sent = sent(request, scheme, token, moment);
     let (sender, pending) = match senders.judge(&sent, verified.confirmation()) {
         Ok(Judged::Known(sender)) => (sender, None),
         Ok(Judged::Pending(sender, pending)) => (sender, Some(pending)),
         Err(error) => return Proving::Refused(unproven(verifier, scheme, error)),
     };
-    if let Some(nonce) = senders.nonce(now).filter(|_| sender.by_key) {
+    if let Some(nonce) = senders.nonce(moment).filter(|_| sender.by_key) {
         request.extensions_mut().insert(FreshNonce(nonce));
     }
-    let caller = Caller::new(verified, scheme, sender);
+    let caller = Caller::new(verified, scheme, sender, now);
     match pending {
         Some(pending) => Proving::Pending(credentials.clone(), caller, pending),
         None => {

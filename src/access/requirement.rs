@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::claims::login::LoginDemand;
 use crate::claims::scope::each_with_each;
 
 /// What a route asks of its callers.
@@ -20,6 +21,8 @@ pub struct Requirement {
     pub caller: CallerNeed,
     /// The ways to fulfil the demand on scopes, each a list that is needed as a whole; none where nothing is asked.
     pub scopes: Vec<Vec<&'static str>>,
+    /// What is asked of the login behind the token, innermost first.
+    pub logins: Vec<LoginDemand>,
     /// What the rules on claims say, innermost first.
     pub rules: Vec<&'static str>,
     /// Whether the token must be bound to its sender, who proves it (RFC 9449, RFC 8705).
@@ -43,6 +46,7 @@ impl Requirement {
         Self {
             caller,
             scopes: Vec::new(),
+            logins: Vec::new(),
             rules: Vec::new(),
             proven_sender: false,
         }
@@ -54,6 +58,11 @@ impl Requirement {
             [] => more.to_vec(),
             ways => each_with_each(ways, more),
         };
+        self
+    }
+
+    pub(crate) fn and_login(mut self, demand: LoginDemand) -> Self {
+        self.logins.push(demand);
         self
     }
 
@@ -87,6 +96,9 @@ impl fmt::Display for Requirement {
         if self.proven_sender {
             f.write_str(", bound to its sender")?;
         }
+        for login in &self.logins {
+            write!(f, "; {login}")?;
+        }
         for rule in &self.rules {
             write!(f, "; {rule}")?;
         }
@@ -97,6 +109,8 @@ impl fmt::Display for Requirement {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    crate::step_up!(Recently = max_age 5 minutes);
 
     fn token_with(scopes: &[Vec<&'static str>]) -> Requirement {
         Requirement::of(CallerNeed::Token).and_scopes(scopes)
@@ -121,6 +135,12 @@ mod tests {
             (
                 token_with(&[vec!["a"]]).and_rule("One.").and_rule("Two."),
                 "a token with a; One.; Two.",
+            ),
+            (
+                token_with(&[])
+                    .and_rule("One.")
+                    .and_login(LoginDemand::of::<Recently>()),
+                "a token; a login at most 300 s ago; One.",
             ),
         ] {
             assert_eq!(requirement.to_string(), text);

@@ -1,17 +1,16 @@
 //! The walk of a request: credentials → verified token → proven sender.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
 
 use super::Caller;
-use super::proving::{self, Proving};
+use super::proving::{self, Checked, Proving};
 use crate::credentials::Credentials;
 use crate::keys::{Fetch, Wish};
 use crate::proof::Pending;
 use crate::rejection::{Cause, Rejection};
-use crate::verify::{Missing, Verified, Verifier, VerifyError};
+use crate::verify::{Missing, Verifier, VerifyError};
 
 /// What one look at a request brings, with the keys that are there.
 pub(super) enum Look {
@@ -54,7 +53,7 @@ fn seek(verifier: &Verifier, request: &HttpRequest, credentials: Credentials) ->
     let missing = match check(verifier, &credentials) {
         Err(Refused::ForNow(missing)) => missing,
         Err(Refused::Finally(rejection)) => return Look::Done(Err(rejection)),
-        Ok(verified) => return proving::prove(verifier, request, &credentials, verified).into(),
+        Ok(checked) => return proving::prove(verifier, request, &credentials, checked).into(),
     };
     let refusal = match verifier.wish_for(missing) {
         Wish::Arrived => return seek(verifier, request, credentials),
@@ -73,10 +72,10 @@ enum Refused {
 }
 
 /// What the token is worth now, whoever sends it.
-fn check(verifier: &Verifier, credentials: &Credentials) -> Result<Arc<Verified>, Refused> {
+fn check(verifier: &Verifier, credentials: &Credentials) -> Result<Checked, Refused> {
     let now = verifier.now();
-    if let Some(known) = verifier.recall(credentials.as_bytes(), now) {
-        return Ok(known);
+    if let Some(verified) = verifier.recall(credentials.as_bytes(), now) {
+        return Ok(Checked { verified, now });
     }
     let refused = |rejection: Rejection| {
         let scheme = Some(credentials.scheme());
@@ -85,12 +84,11 @@ fn check(verifier: &Verifier, credentials: &Credentials) -> Result<Arc<Verified>
     let token = credentials
         .as_str()
         .map_err(|error| refused(error.into()))?;
-    verifier
-        .verify_afresh(token, now)
-        .map_err(|error| match error {
-            VerifyError::UnknownKey(missing) => Refused::ForNow(missing),
-            error => refused(refusal(error)),
-        })
+    match verifier.verify_afresh(token, now) {
+        Ok(verified) => Ok(Checked { verified, now }),
+        Err(VerifyError::UnknownKey(missing)) => Err(Refused::ForNow(missing)),
+        Err(error) => Err(refused(refusal(error))),
+    }
 }
 
 /// A request that has to wait, and what it takes to look at it again.
@@ -128,8 +126,8 @@ impl Walk {
 
     /// Checks the token with the keys that have come, and with no others.
     async fn last_look(&self, credentials: &Credentials) -> Result<Option<Caller>, Rejection> {
-        let verified = match check(&self.verifier, credentials) {
-            Ok(verified) => verified,
+        let checked = match check(&self.verifier, credentials) {
+            Ok(checked) => checked,
             Err(Refused::Finally(rejection)) => return Err(rejection),
             Err(Refused::ForNow(missing)) => {
                 self.verifier.still_missing(missing);
@@ -137,7 +135,7 @@ impl Walk {
                 return Err(refusal.after(Some(credentials.scheme())));
             }
         };
-        match proving::prove(&self.verifier, &self.request, credentials, verified) {
+        match proving::prove(&self.verifier, &self.request, credentials, checked) {
             Proving::Done(caller) => Ok(Some(caller)),
             Proving::Refused(rejection) => Err(rejection),
             Proving::Pending(credentials, caller, pending) => {

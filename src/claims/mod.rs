@@ -1,5 +1,6 @@
 //! What a token says: plain data, with no trust implied.
 
+pub mod login;
 pub mod scope;
 
 use std::time::{Duration, SystemTime};

@@ -1,10 +1,12 @@
 //! Every way to be turned away: its status, its error code and its text.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
 
 use super::challenge::ErrorCode;
+use crate::claims::login::LoginDemand;
 use crate::counters::Refusal;
 
 /// Why a caller is turned away; all its texts are constants, and nothing of the request is among them.
@@ -26,6 +28,9 @@ pub enum Cause {
     /// 401 `use_dpop_nonce`, with a nonce to use.
     #[error("{NONCE_NEEDED}")]
     NonceNeeded,
+    /// 401 `insufficient_user_authentication` (RFC 9470 §3).
+    #[error("{TOO_WEAK_LOGIN} {0}.")]
+    InsufficientLogin(LoginDemand),
     /// 403 `insufficient_scope`.
     #[error("{TOO_LITTLE_SCOPE}")]
     InsufficientScope {
@@ -55,6 +60,7 @@ impl Cause {
             Self::Unauthenticated(_)
             | Self::InvalidToken(_)
             | Self::InvalidProof(_)
+            | Self::InsufficientLogin(_)
             | Self::NonceNeeded => StatusCode::UNAUTHORIZED,
             Self::InvalidRequest(_) => StatusCode::BAD_REQUEST,
             Self::InsufficientScope { .. } | Self::UnfulfilledRule(_) => StatusCode::FORBIDDEN,
@@ -70,6 +76,7 @@ impl Cause {
             Self::InvalidToken(_) => Some(ErrorCode::InvalidToken),
             Self::InvalidProof(_) => Some(ErrorCode::InvalidProof),
             Self::NonceNeeded => Some(ErrorCode::UseNonce),
+            Self::InsufficientLogin(_) => Some(ErrorCode::InsufficientLogin),
             Self::InsufficientScope { .. } | Self::UnfulfilledRule(_) => {
                 Some(ErrorCode::InsufficientScope)
             }
@@ -81,8 +88,8 @@ impl Cause {
     }
 
     /// What the client is told.
-    pub(super) fn text(&self) -> &'static str {
-        match self {
+    pub(super) fn text(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::Unauthenticated(text)
             | Self::InvalidRequest(text)
             | Self::InvalidToken(text)
@@ -90,12 +97,13 @@ impl Cause {
             | Self::UnfulfilledRule(text) => text,
             Self::NonceNeeded => NONCE_NEEDED,
             Self::ReplayUnknown => PROOFS_UNKNOWN,
+            Self::InsufficientLogin(_) => return Cow::Owned(self.to_string()),
             Self::InsufficientScope { .. } => TOO_LITTLE_SCOPE,
             Self::KeysUnavailable { .. } => {
                 "The issuer's keys cannot be had at the moment; the token may be good."
             }
             Self::NoVerifier => "The server is not configured to verify access tokens.",
-        }
+        })
     }
 
     /// When it is worth trying again, where that is for the server to say.
@@ -115,6 +123,7 @@ impl Cause {
             Self::InvalidToken(_) => Some(Refusal::InvalidToken),
             Self::InvalidProof(_) | Self::NonceNeeded => Some(Refusal::InvalidProof),
             Self::ReplayUnknown => Some(Refusal::ReplayUnknown),
+            Self::InsufficientLogin(_) => Some(Refusal::InsufficientLogin),
             Self::InsufficientScope { .. } | Self::UnfulfilledRule(_) => {
                 Some(Refusal::InsufficientScope)
             }
@@ -129,6 +138,8 @@ const TOO_LITTLE_SCOPE: &str = "The token does not grant the scope that this rou
 const NONCE_NEEDED: &str = "The proof must carry the nonce that the DPoP-Nonce header gives.";
 
 const PROOFS_UNKNOWN: &str = "Whether the proof was used before cannot be found out at the moment.";
+
+const TOO_WEAK_LOGIN: &str = "The login behind the token does not suffice; this route needs";
 
 /// Whoever remembers proofs is asked anew by then.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

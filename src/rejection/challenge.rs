@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use actix_web::http::StatusCode;
 
 use super::Cause;
+use crate::claims::login::LoginDemand;
 use crate::credentials::{AuthScheme, Schemes};
 
 /// Which credentials are taken, and which were sent.
@@ -47,6 +48,7 @@ pub(super) struct Challenges<'r> {
 pub(super) enum ErrorCode {
     InvalidRequest,
     InvalidToken,
+    InsufficientLogin,
     InsufficientScope,
     /// RFC 9449 §7.1.
     InvalidProof,
@@ -59,6 +61,7 @@ impl ErrorCode {
         match self {
             Self::InvalidRequest => "invalid_request",
             Self::InvalidToken => "invalid_token",
+            Self::InsufficientLogin => "insufficient_user_authentication",
             Self::InsufficientScope => "insufficient_scope",
             Self::InvalidProof => "invalid_dpop_proof",
             Self::UseNonce => "use_dpop_nonce",
@@ -112,13 +115,29 @@ impl<'r> Challenges<'r> {
             return;
         };
         parameters.push("error", code.name());
-        parameters.push("error_description", &quotable(self.cause.text()));
-        if let Cause::InsufficientScope { alternatives } = self.cause {
-            let scopes = alternatives.first().filter(|scopes| !scopes.is_empty());
-            if let Some(scopes) = scopes {
-                parameters.push("scope", &scopes.join(" "));
-            }
+        parameters.push("error_description", &quotable(&self.cause.text()));
+        match self.cause {
+            Cause::InsufficientLogin(demand) => push_login(demand, parameters),
+            Cause::InsufficientScope { alternatives } => push_scope(alternatives, parameters),
+            _ => {}
         }
+    }
+}
+
+/// Says what the client asks its authorization server for (RFC 9470 §3); there is no parameter for methods.
+fn push_login(demand: &LoginDemand, parameters: &mut Parameters<'_>) {
+    if !demand.acr_values.is_empty() {
+        parameters.push("acr_values", &demand.acr_values.join(" "));
+    }
+    if let Some(max_age) = demand.max_age {
+        parameters.push("max_age", &max_age.as_secs().to_string());
+    }
+}
+
+fn push_scope(alternatives: &[Vec<&'static str>], parameters: &mut Parameters<'_>) {
+    let scopes = alternatives.first().filter(|scopes| !scopes.is_empty());
+    if let Some(scopes) = scopes {
+        parameters.push("scope", &scopes.join(" "));
     }
 }
 
@@ -146,7 +165,7 @@ impl<'t> Parameters<'t> {
 }
 
 /// The application may describe its rules in any words; a description has %x20-21 / %x23-5B / %x5D-7E alone.
-fn quotable(description: &'static str) -> Cow<'static, str> {
+fn quotable(description: &str) -> Cow<'_, str> {
     let is_quotable = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
     if description.bytes().all(is_quotable) {
         return Cow::Borrowed(description);
@@ -172,6 +191,9 @@ const TYPICAL_LENGTH: usize = 256;
 mod tests {
     use super::*;
     use crate::jose::Algorithm;
+
+    crate::step_up!(Strong = acr ["gold", "silver"], amr "mfa", max_age 5 minutes);
+    crate::step_up!(Methods = amr "mfa");
 
     fn text(cause: &Cause, schemes: Schemes, used: Option<AuthScheme>) -> String {
         let offer = Offer { schemes, used };
@@ -205,6 +227,26 @@ mod tests {
             alternatives: Vec::new(),
         });
         assert!(unnamed.ends_with(r#"needs.""#), "{unnamed}");
+    }
+
+    #[test]
+    fn a_login_is_asked_for_by_all_that_the_level_says() {
+        let strong = Cause::InsufficientLogin(LoginDemand::of::<Strong>());
+        let needs = "The login behind the token does not suffice; this route needs a login";
+        let expected = format!(
+            r#"error="insufficient_user_authentication", error_description="{needs} with acr gold or silver, with amr mfa, at most 300 s ago.", acr_values="gold silver", max_age="300""#
+        );
+        assert_eq!(
+            bearer(&strong),
+            format!(r#"Bearer realm="api", {expected}"#)
+        );
+        let algs = format!(r#"algs="{PROOF_ALGORITHMS}""#);
+        assert_eq!(
+            text(&strong, Schemes::BOTH, Some(AuthScheme::Dpop)),
+            format!(r#"Bearer realm="api", DPoP {expected}, {algs}"#)
+        );
+        let methods = bearer(&Cause::InsufficientLogin(LoginDemand::of::<Methods>()));
+        assert!(methods.ends_with(r#"a login with amr mfa.""#), "{methods}");
     }
 
     #[test]

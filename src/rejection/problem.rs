@@ -2,6 +2,8 @@
 //!
 //! [RFC 9457 §3]: https://www.rfc-editor.org/rfc/rfc9457#section-3
 
+use std::borrow::Cow;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::web::Bytes;
@@ -9,31 +11,35 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
 use super::Cause;
+use crate::claims::login::LoginDemand;
 
-/// A problem document, `application/problem+json`; its texts are constants.
+/// A problem document, `application/problem+json`; its texts are made of constants.
 #[derive(Debug, Serialize)]
 pub(crate) struct Problem {
     #[serde(rename = "type")]
     kind: &'static str,
     title: &'static str,
     status: u16,
-    detail: &'static str,
+    detail: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     required_scopes: Option<Vec<&'static str>>,
     /// All ways to fulfil the demand, where there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     alternatives: Vec<Vec<&'static str>>,
+    #[serde(flatten)]
+    login: Option<LoginDemand>,
 }
 
 impl Problem {
-    pub(crate) fn new(status: StatusCode, detail: &'static str) -> Self {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind: "about:blank",
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
-            detail,
+            detail: detail.into(),
             required_scopes: None,
             alternatives: Vec::new(),
+            login: None,
         }
     }
 
@@ -49,6 +55,10 @@ impl Problem {
     pub(super) fn of(cause: &Cause) -> Self {
         let problem = Self::new(cause.status(), cause.text());
         match cause {
+            Cause::InsufficientLogin(demand) => Self {
+                login: Some(*demand),
+                ..problem
+            },
             Cause::InsufficientScope { alternatives } => problem.requiring(alternatives),
             _ => problem,
         }

@@ -74,6 +74,26 @@ impl TokenBuilder {
         self.claim("scope", scope)
     }
 
+    /// Says by `acr` of which class the login was ([RFC 9068 §2.2.1]).
+    ///
+    /// [RFC 9068 §2.2.1]: https://www.rfc-editor.org/rfc/rfc9068#section-2.2.1
+    pub fn acr(self, class: &str) -> Self {
+        self.claim("acr", class)
+    }
+
+    /// Says by `amr` which methods the login used ([RFC 8176 §2]).
+    ///
+    /// [RFC 8176 §2]: https://www.rfc-editor.org/rfc/rfc8176#section-2
+    pub fn amr<'m>(self, methods: impl IntoIterator<Item = &'m str>) -> Self {
+        let methods = methods.into_iter().map(Value::from);
+        self.claim("amr", methods.collect::<Value>())
+    }
+
+    /// Says by `auth_time` when the login was.
+    pub fn auth_time(self, time: SystemTime) -> Self {
+        self.claim("auth_time", seconds(time))
+    }
+
     /// Says `value` under `name`, in the place of what was said there.
     pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.claims.insert(name.to_owned(), value.into());
@@ -260,6 +280,9 @@ mod tests {
                 json!(1060),
             ),
             (base().expires_at(at(7)), "exp", json!(7)),
+            (base().acr("gold"), "acr", json!("gold")),
+            (base().amr(["pwd", "mfa"]), "amr", json!(["pwd", "mfa"])),
+            (base().auth_time(at(7)), "auth_time", json!(7)),
         ];
         for (builder, name, value) in cases {
             let mut expected = plain.clone();

@@ -13,10 +13,12 @@ use crate::claims::scope::{ScopeClaim, ScopeSet, ScopeValue};
 use crate::issuer::Issuer;
 use crate::jose::json::{FromJson, Member};
 
-/// What passes the rules: the scopes that are granted, and the times since 1970 between which the judgement stands.
+/// What passes the rules: the scopes that are granted, the times since 1970 between which the judgement stands,
+/// and how far the issuer's clock may be off.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     pub(crate) scopes: ScopeSet,
+    pub(crate) tolerance: Duration,
     pub(crate) from: Duration,
     pub(crate) until: Duration,
 }
@@ -43,6 +45,7 @@ pub(crate) fn admit(
     }
     Ok(Admitted {
         scopes: scopes.set,
+        tolerance: issuer.clock_tolerance,
         from,
         until,
     })

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::rules::Admitted;
 use super::unverified::Authentic;
+use crate::claims::login::LoginDemand;
 use crate::claims::scope::{ScopeSet, find_claim};
 use crate::claims::{Audience, Claims, Confirmation, NumericDate};
 use crate::keys::document::Key;
@@ -20,6 +21,8 @@ use crate::keys::document::Key;
 pub struct Verified {
     claims: Claims,
     scopes: ScopeSet,
+    /// How far the issuer's clock may be off.
+    tolerance: Duration,
     /// The times since 1970 between which the verdict stands, the first included.
     from: Duration,
     until: Duration,
@@ -37,6 +40,7 @@ impl Verified {
         Self {
             claims: token.claims,
             scopes: admitted.scopes,
+            tolerance: admitted.tolerance,
             from: admitted.from,
             until: admitted.until,
             payload: token.payload.into_boxed_slice(),
@@ -139,6 +143,14 @@ impl Verified {
             Some(Value::String(texts)) => texts.split(' ').any(|member| member == text),
             _ => false,
         }
+    }
+
+    /// Whether the login behind the token is as `demand` wants it at `now`, the tolerance of the issuer's clock included.
+    #[must_use]
+    pub fn login_meets(&self, demand: &LoginDemand, now: SystemTime) -> bool {
+        let now = now.duration_since(SystemTime::UNIX_EPOCH);
+        let now = now.unwrap_or_default();
+        demand.is_met_by(|claim| self.claim(claim), now, self.tolerance)
     }
 
     /// Whether the key that verified the token is still among its issuer's.

@@ -6,8 +6,9 @@ use actix_resource_server::access::CallerNeed;
 use actix_resource_server::access::granting::Granting;
 use actix_resource_server::rejection::Cause;
 use actix_resource_server::{
-    Access, AnyOf, Api, AuthenticatedUser, Caller, Identified, MaybeUser, NoClaims, ProtectedRoute,
-    Public, Rejection, Requirement, Scoped, get, protected,
+    Access, AnyOf, Api, AuthenticatedUser, Caller, Claim, Identified, KnownUser, MaybeUser,
+    NoClaims, ProtectedRoute, Public, Rejection, Requirement, Scoped, StepUp, get, protected,
+    step_up,
 };
 use actix_web::dev::Payload;
 use actix_web::http::{Method, Uri};
@@ -16,6 +17,9 @@ use actix_web::{App, Either, FromRequest, HttpRequest, HttpResponse, Responder, 
 use serde::Deserialize;
 
 use crate::app::{self, Admin, Answer, ReadMessages, WriteMessages, ask, get_with};
+
+step_up!(Gold = acr "gold");
+step_up!(Recently = max_age 5 minutes);
 
 #[derive(Deserialize)]
 struct Mail {
@@ -66,6 +70,16 @@ fn wrappers_compose_in_any_order() {
             requirement::<Scoped<ReadMessages, Scoped<WriteMessages, Own>>>(),
             CallerNeed::Token,
             both,
+        ),
+        (
+            requirement::<StepUp<Recently, Scoped<Admin, StepUp<Gold, Own>>>>(),
+            CallerNeed::Token,
+            "a token with admin; a login with acr gold; a login at most 300 s ago",
+        ),
+        (
+            requirement::<MaybeUser<Claim<KnownUser, StepUp<Gold>>>>(),
+            CallerNeed::Optional,
+            "anybody, or a token; a login with acr gold; Anonymous sessions are not accepted here.",
         ),
         (
             requirement::<Scoped<AnyOf<(ReadMessages, WriteMessages)>, Scoped<Admin>>>(),

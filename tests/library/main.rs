@@ -21,6 +21,7 @@ mod readiness;
 mod remembered;
 mod scoped;
 mod side_by_side;
+mod step_up;
 mod strict;
 mod table;
 mod times;

@@ -108,6 +108,7 @@ fn metrics_count_what_is_answered() {
     assert_eq!(refused("invalid_token"), 1);
     assert_eq!(refused("invalid_request"), 1);
     assert_eq!(refused("insufficient_scope"), 1);
+    assert_eq!(refused("insufficient_user_authentication"), 0);
     assert_eq!(refused("keys_unavailable"), 0);
     assert_eq!(app.metric("keys_fetched_total{outcome=\"ok\"}"), 1);
     assert_eq!(app.metric("issuers_unready"), 0);

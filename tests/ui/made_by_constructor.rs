@@ -11,7 +11,7 @@ fn anybody() -> Public {
 }
 
 fn caller(verified: Arc<Verified>) -> Caller {
-    Caller::new(verified, unimplemented!(), unimplemented!())
+    Caller::new(verified, unimplemented!(), unimplemented!(), unimplemented!())
 }
 
 fn main() {}

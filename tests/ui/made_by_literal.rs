@@ -2,10 +2,11 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use actix_resource_server::{
-    AuthenticatedUser, Caller, Claim, KnownUser, NoClaims, Scoped, Verified, scope,
+    AuthenticatedUser, Caller, Claim, KnownUser, NoClaims, Scoped, StepUp, Verified, scope, step_up,
 };
 
 scope!(ReadMessages = "read:messages");
+step_up!(Recently = max_age 5 minutes);
 
 fn caller(verified: Arc<Verified>, other: Caller) -> Caller {
     Caller { verified, ..other }
@@ -29,6 +30,13 @@ fn known(user: AuthenticatedUser) -> Claim<KnownUser> {
     Claim {
         access: user,
         rule: PhantomData,
+    }
+}
+
+fn recent(user: AuthenticatedUser) -> StepUp<Recently> {
+    StepUp {
+        access: user,
+        level: PhantomData,
     }
 }
 

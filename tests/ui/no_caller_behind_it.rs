@@ -1,11 +1,14 @@
-use actix_resource_server::{Claim, KnownUser, MaybeUser, Public, Scoped, scope};
+use actix_resource_server::{Claim, KnownUser, MaybeUser, Public, Scoped, StepUp, scope, step_up};
 
 scope!(ReadMessages = "read:messages");
+step_up!(Recently = max_age 5 minutes);
 
 fn inbox(_: Scoped<ReadMessages, MaybeUser>) {}
 
 fn profile(_: Claim<KnownUser, MaybeUser>) {}
 
 fn anybody(_: MaybeUser<Public>) {}
+
+fn transfer(_: StepUp<Recently, MaybeUser>) {}
 
 fn main() {}

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::layout::{columns, print, print_json};
 use crate::access::CallerNeed;
 use crate::access::table::Row;
+use crate::claims::login::LoginDemand;
 use crate::service::failure::Failure;
 use crate::service::{probes, routes};
 use crate::{Api, Requirement};
@@ -28,6 +29,8 @@ pub(super) struct Route {
     token: &'static str,
     /// The ways to fulfil the demand on scopes, each a list that is needed as a whole.
     scopes: Vec<Vec<&'static str>>,
+    /// What is asked of the login behind the token.
+    logins: Vec<LoginDemand>,
     rules: Vec<&'static str>,
     /// Whether the token must be bound to its sender, who proves it.
     proven_sender: bool,
@@ -108,6 +111,7 @@ impl From<Row<'_>> for Route {
                 CallerNeed::Token => "required",
             },
             scopes: requirement.scopes.clone(),
+            logins: requirement.logins.clone(),
             rules: requirement.rules.clone(),
             proven_sender: requirement.proven_sender,
             summary: row.summary,
@@ -120,6 +124,7 @@ impl From<Row<'_>> for Route {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{StepUp, get};
 
     #[test]
     fn every_route_is_listed_with_what_it_asks() {
@@ -176,5 +181,21 @@ mod tests {
         let handler = scoped["handler"].as_str().unwrap();
         assert!(handler.ends_with("routes::private_scoped"), "{handler}");
         assert!(scoped.get("requirement").is_none());
+    }
+
+    #[test]
+    fn scripts_and_people_read_what_is_asked_of_a_login() {
+        crate::step_up!(Strong = acr ["gold", "silver"], max_age 5 minutes);
+        async fn strong(_: StepUp<Strong>) -> &'static str {
+            ""
+        }
+        let api = Api::new("").route("/strong", get(strong));
+        let route = api.rows().map(Route::from).next().unwrap();
+        assert_eq!(
+            route.access,
+            "a token; a login with acr gold or silver, at most 300 s ago"
+        );
+        let expected = serde_json::json!([{"acr_values": ["gold", "silver"], "max_age": 300}]);
+        assert_eq!(serde_json::to_value(route).unwrap()["logins"], expected);
     }
 }

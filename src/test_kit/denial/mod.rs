@@ -4,6 +4,7 @@
 //! routes is the one that is tried, so a route that is added is tried too.
 
 mod answer;
+mod demand;
 mod path;
 mod report;
 #[cfg(test)]
@@ -82,7 +83,8 @@ impl DenialMatrix {
     /// Begins with this token of the issuer instead of the plain one; each try breaks it in one place.
     ///
     /// It must be good for every route but for scopes, of which it must grant none: it has the claims that
-    /// rules and the application's own types ask for, and the audience where that is another.
+    /// rules and the application's own types ask for, and the audience where that is another. The login that
+    /// a [`StepUp`](crate::StepUp) asks for is put into it where it is needed, and scopes are, as the claim `scope`.
     #[must_use]
     pub fn token(mut self, token: TokenBuilder) -> Self {
         self.token = token;
@@ -116,7 +118,7 @@ impl DenialMatrix {
                     way,
                     method: row.method.clone(),
                     path: path.clone(),
-                    authorization: way.authorization(self)?,
+                    authorization: way.authorization(self, row.requirement)?,
                     expected,
                 })
             })

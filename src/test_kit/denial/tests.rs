@@ -11,13 +11,15 @@ use crate::access::table::{get, post};
 use crate::test_kit::{Algorithm, TestClock, TestIssuer};
 use crate::verify::clock::Clock;
 use crate::{
-    AnyOf, AuthenticatedUser, Bound, Claim, Issuer, MaybeUser, Public, Scoped, Verifier, claim,
-    scope,
+    AnyOf, AuthenticatedUser, Bound, Claim, Issuer, MaybeUser, Public, Scoped, StepUp, Verifier,
+    claim, scope, step_up,
 };
 
 scope!(Read = "read");
 scope!(Write = "write");
 claim!(Staff = "staff" equals true);
+step_up!(Gold = acr ["platinum", "gold"]);
+step_up!(Strong = acr ["silver", "gold"], amr ["mfa", "hwk"], max_age 1 minute);
 
 #[derive(Deserialize)]
 struct Own {
@@ -48,6 +50,21 @@ async fn both(_: Scoped<(Read, Write)>, runs: Runs) -> &'static str {
 async fn nested(_: Scoped<Write, Scoped<Read>>, runs: Runs) -> &'static str {
     ran(&runs)
 }
+async fn bound_strong(_: Scoped<Read, StepUp<Strong, Bound>>, runs: Runs) -> &'static str {
+    ran(&runs)
+}
+async fn strong(_: StepUp<Strong>, runs: Runs) -> &'static str {
+    ran(&runs)
+}
+async fn stronger(_: Scoped<Read, StepUp<Gold, StepUp<Strong>>>, runs: Runs) -> &'static str {
+    ran(&runs)
+}
+async fn maybe_strong(
+    _: MaybeUser<StepUp<Gold, Scoped<(Read, Write)>>>,
+    runs: Runs,
+) -> &'static str {
+    ran(&runs)
+}
 async fn either(_: Claim<Staff, Scoped<AnyOf<(Read, Write)>>>, runs: Runs) -> &'static str {
     ran(&runs)
 }
@@ -72,6 +89,10 @@ fn api() -> Api {
         .route("/nested", get(nested))
         .route("/either", get(either))
         .route("/bound", get(bound))
+        .route("/bound-strong", get(bound_strong))
+        .route("/strong", get(strong))
+        .route("/stronger", get(stronger))
+        .route("/maybe-strong", get(maybe_strong))
 }
 
 fn verifier(issuer: &TestIssuer, clock: Clock) -> Verifier {
@@ -102,8 +123,9 @@ async fn routes_that_say_who_may_call_them_deny_everybody_else() {
         let (report, runs) = tried(&matrix, api(), verifier).await;
         report.assert_denied();
         assert_eq!(runs, 0);
-        // Eleven ways on each of eight routes, ten on the one that needs no token; scopes on six, a sender on one.
-        assert_eq!(report.tried().len(), 11 * 8 - 1 + 6 + 1, "{report}");
+        // Eleven ways on each of twelve routes, ten on the two that need no token; scopes on nine, levels on four, a
+        // sender on two.
+        assert_eq!(report.tried().len(), 11 * 12 - 2 + 9 + 4 + 2, "{report}");
     }
 }
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::DenialMatrix;
 use super::answer::Expected;
-use crate::access::UNBOUND;
+use super::demand::{logged_in, scoped, too_little_scope, too_weak_login, unbound};
 use crate::access::{CallerNeed, Requirement};
 use crate::jose::sign::SigningKey;
 use crate::jose::{Algorithm, CompactError};
 use crate::proof::SenderError;
-use crate::rejection::{Cause, Rejection};
+use crate::rejection::Rejection;
 use crate::test_kit::shared;
 use crate::verify::VerifyError;
 
@@ -44,11 +44,13 @@ pub enum Way {
     Unbound,
     /// A good token without any scope; tried where the route asks for scopes.
     MissingScope,
+    /// A good token that tells of no login; tried where the route asks for one.
+    TooWeakLogin,
 }
 
 impl Way {
     /// Every way, in the order in which they are tried.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NoToken,
         Self::Garbage,
         Self::Expired,
@@ -62,6 +64,7 @@ impl Way {
         Self::Stolen,
         Self::Unbound,
         Self::MissingScope,
+        Self::TooWeakLogin,
     ];
 
     /// The answer of a route that asks for `requirement`; `None` where the way is open.
@@ -91,19 +94,24 @@ impl Way {
             Self::PublicKeyAsSecret => VerifyError::OtherAlgorithm,
             Self::IdToken => VerifyError::IdToken,
             Self::Stolen => return Some(vec![SenderError::Unproven.into()]),
-            Self::Unbound if !requirement.proven_sender => return None,
             Self::Unbound => {
-                let unbound = Cause::InvalidToken(UNBOUND).into();
-                let others = insufficient(requirement).unwrap_or_default();
-                return Some([vec![unbound], others].concat());
+                let refusal = unbound(requirement)?;
+                let others = too_little_scope(requirement).unwrap_or_default();
+                return Some([vec![refusal], others].concat());
             }
-            Self::MissingScope => return insufficient(requirement),
+            Self::MissingScope => return too_little_scope(requirement),
+            Self::TooWeakLogin => return too_weak_login(requirement),
         };
         Some(vec![error.into()])
     }
 
-    /// The `Authorization` header; `None` where the issuer's key does not allow the way.
-    pub(super) fn authorization(self, matrix: &DenialMatrix) -> Option<Option<String>> {
+    /// The `Authorization` header for a route that asks for `requirement`; `None` where the issuer's key does
+    /// not allow the way.
+    pub(super) fn authorization(
+        self,
+        matrix: &DenialMatrix,
+        requirement: &Requirement,
+    ) -> Option<Option<String>> {
         let (good, key) = (matrix.good(), &matrix.key);
         let token = match self {
             Self::NoToken => return Some(None),
@@ -131,24 +139,18 @@ impl Way {
                 marked.header("typ", "JWT").without("scope").build()
             }
             Self::Stolen => good.bound_to_key(&shared(Algorithm::Es256)).build(),
-            Self::Unbound => good.build(),
-            Self::MissingScope => good.without("scope").without("scp").build(),
+            Self::Unbound => logged_in(good, requirement, matrix.issued_at).build(),
+            Self::MissingScope => {
+                let strong = logged_in(good, requirement, matrix.issued_at);
+                strong.without("scope").without("scp").build()
+            }
+            Self::TooWeakLogin => {
+                let weak = scoped(good, requirement).without("acr");
+                weak.without("amr").without("auth_time").build()
+            }
         };
         Some(Some(format!("Bearer {token}")))
     }
-}
-
-/// Of access types inside one another, the innermost refuses first and names its own scopes alone: a
-/// beginning of the first way.
-fn insufficient(requirement: &Requirement) -> Option<Vec<Rejection>> {
-    let first = requirement.scopes.first()?;
-    let beginnings = (1..=first.len())
-        .rev()
-        .filter_map(|length| first.get(..length));
-    let refusals = beginnings.map(|beginning| Cause::InsufficientScope {
-        alternatives: vec![beginning.to_vec()],
-    });
-    Some(refusals.map(Rejection::from).collect())
 }
 
 impl fmt::Display for Way {
@@ -167,6 +169,7 @@ impl fmt::Display for Way {
             Self::Stolen => "stolen",
             Self::Unbound => "bound to nobody",
             Self::MissingScope => "missing scope",
+            Self::TooWeakLogin => "too weak a login",
         })
     }
 }

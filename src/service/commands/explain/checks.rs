@@ -27,11 +27,12 @@ pub(super) enum Check {
     Profile,
     Sender,
     Scope,
+    Login,
 }
 
 impl Check {
     /// Every check, in order.
-    pub(super) const ALL: [Self; 20] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::Credentials,
         Self::Form,
         Self::KnownAlgorithm,
@@ -52,6 +53,7 @@ impl Check {
         Self::Profile,
         Self::Sender,
         Self::Scope,
+        Self::Login,
     ];
 
     /// What the check demands.
@@ -77,6 +79,7 @@ impl Check {
             Self::Profile => "in strict mode: typ is at+jwt; iat, sub, client_id and jti are there",
             Self::Sender => "the token is bound to no sender (cnf)",
             Self::Scope => "the token grants what the route asks for",
+            Self::Login => "the login is one that the route asks for (acr, amr, auth_time)",
         }
     }
 
@@ -87,6 +90,7 @@ impl Check {
             Verdict::KeysUnavailable => Some(Self::Key),
             Verdict::Refused(error) => Some(Self::behind(*error, case)),
             Verdict::TooLittleScope(..) => Some(Self::Scope),
+            Verdict::TooWeakLogin(..) => Some(Self::Login),
             Verdict::Unusable(_) => Some(Self::Credentials),
         }
     }

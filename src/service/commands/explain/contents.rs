@@ -83,10 +83,10 @@ impl Contents {
     }
 }
 
-/// OpenID Connect Core §2, §3.3.2.11 and §5.1, and Auth0's session.
-const OF_ID_TOKENS: [&str; 10] = [
+/// OpenID Connect Core §2, §3.3.2.11 and §5.1, and Auth0's session; an access token may tell of its login too (RFC
+/// 9068 §2.2.1).
+const OF_ID_TOKENS: [&str; 9] = [
     "at_hash",
-    "auth_time",
     "c_hash",
     "email",
     "name",
@@ -142,6 +142,7 @@ mod tests {
             (json!({"nonce": "x"}), true),
             (json!({"nonce": "x", "scope": "openid"}), false),
             (json!({"at_hash": "x"}), true),
+            (json!({"acr": "x", "amr": ["mfa"], "auth_time": 1}), false),
             (json!({"typ": "ID", "scope": "x"}), true),
             (json!({"typ": "Bearer"}), false),
             (json!({"aud": "app", "sid": "x"}), true),

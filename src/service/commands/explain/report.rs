@@ -1,5 +1,7 @@
 //! Tells what was found: in plain words, or as JSON.
 
+use std::time::SystemTime;
+
 use actix_web::ResponseError;
 use actix_web::http::header::WWW_AUTHENTICATE;
 use serde::Serialize;
@@ -9,7 +11,7 @@ use super::case::Case;
 use super::checks::Check;
 use super::given::Given;
 use super::remedies::Explanation;
-use super::verdict::{Verdict, is_met};
+use super::verdict::Verdict;
 use super::words::{listed, moment, quoted};
 use crate::credentials::{AuthScheme, Schemes};
 use crate::service::commands::layout::{columns, line};
@@ -91,8 +93,8 @@ impl Report {
             route: route.map(Route::name),
             answer,
             explanation: Explanation::of(verdict, &case),
-            checks: checks(verdict, &case, route.is_some()),
-            routes: opened(verdict, routes),
+            checks: checks(verdict, &case, route),
+            routes: opened(verdict, routes, &case),
             says: says(&case),
             header: case.contents.header,
             claims: case.contents.claims,
@@ -151,15 +153,17 @@ impl Checked {
     }
 }
 
-fn checks(verdict: &Verdict, case: &Case<'_>, for_route: bool) -> Vec<Checked> {
+fn checks(verdict: &Verdict, case: &Case<'_>, route: Option<&Route>) -> Vec<Checked> {
     let failed = Check::failed(verdict, case);
     let mut outcome = match verdict {
         Verdict::Open => Outcome::NotReached,
         _ => Outcome::Passed,
     };
-    let made = Check::ALL
-        .into_iter()
-        .filter(|check| for_route || *check != Check::Scope);
+    let made = Check::ALL.into_iter().filter(|check| match check {
+        Check::Login => route.is_some_and(|route| !route.requirement.logins.is_empty()),
+        Check::Scope => route.is_some(),
+        _ => true,
+    });
     made.map(|check| {
         let is_it = failed == Some(check);
         let checked = Checked {
@@ -175,17 +179,17 @@ fn checks(verdict: &Verdict, case: &Case<'_>, for_route: bool) -> Vec<Checked> {
 }
 
 /// Which of the routes a good token opens.
-fn opened(verdict: &Verdict, routes: &[Route]) -> Vec<Opened> {
-    let (Verdict::Granted(token) | Verdict::TooLittleScope(token, _)) = verdict else {
-        return Vec::new();
-    };
-    let opened = routes.iter().filter(|route| route.takes_token());
-    opened
-        .map(|route| Opened {
+fn opened(verdict: &Verdict, routes: &[Route], case: &Case<'_>) -> Vec<Opened> {
+    let now = SystemTime::UNIX_EPOCH.checked_add(case.now);
+    let now = now.unwrap_or(SystemTime::UNIX_EPOCH);
+    let asked = routes.iter().filter(|route| route.takes_token());
+    let opened = asked.filter_map(|route| {
+        Some(Opened {
             route: route.name(),
-            open: is_met(&route.requirement.scopes, token),
+            open: verdict.opens(&route.requirement, now)?,
         })
-        .collect()
+    });
+    opened.collect()
 }
 
 /// The token's own words, without its signature.

@@ -9,13 +9,14 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::Algorithm;
 use crate::issuer::{Issuer, IssuerBuilder};
 use crate::service::settings::Trust;
 use crate::test_kit::{Document, Fault, SigningKey, TestIssuer, TokenBuilder};
+use crate::{Algorithm, Api, Scoped, StepUp, get};
 
 const PRIVATE: &str = "GET /api/private";
 const SCOPED: &str = "GET /api/private-scoped";
+const TRANSFER: &str = "GET /bank/transfer";
 
 /// An issuer, and the service that trusts it.
 struct Bench {
@@ -45,7 +46,7 @@ impl Bench {
     }
 
     async fn explain(&self, token: &str, route: &str) -> Report {
-        let routes = routes::all();
+        let routes = all_routes();
         let route = Route::find(&routes, route).unwrap();
         let given = Given::read(token);
         explain(given, Some(route), &routes, &self.trusted, &self.verifier).await
@@ -54,7 +55,8 @@ impl Bench {
     /// Status and challenge of the service itself.
     async fn ask(&self, token: &str, route: &str) -> (u16, Option<String>) {
         let api = crate::service::routes::api().verified_by(self.verifier.clone());
-        let app = init_service(App::new().service(api)).await;
+        let bank = bank().verified_by(self.verifier.clone());
+        let app = init_service(App::new().service(bank).service(api)).await;
         let path = route.strip_prefix("GET ").unwrap();
         let request = TestRequest::with_uri(path);
         let request = request.insert_header((AUTHORIZATION, format!("Bearer {token}")));
@@ -100,6 +102,31 @@ impl Bench {
             assert!(text.contains(words), "{words}: {text}");
         }
     }
+}
+
+crate::step_up!(Strong = acr ["gold", "silver"], amr "mfa", max_age 5 minutes);
+crate::step_up!(ByHardware = amr ["hwk", "pin"]);
+crate::scope!(Transfer = "transfer");
+
+async fn transfer(_: StepUp<Strong, Scoped<Transfer>>) -> &'static str {
+    ""
+}
+
+async fn vault(_: StepUp<ByHardware>) -> &'static str {
+    ""
+}
+
+/// Routes that ask for more than the service's own do.
+fn bank() -> Api {
+    let bank = Api::new("/bank").route("/transfer", get(transfer));
+    bank.route("/vault", get(vault))
+}
+
+fn all_routes() -> Vec<Route> {
+    let bank = bank();
+    let mut routes = routes::all();
+    routes.extend(bank.rows().map(Route::from));
+    routes
 }
 
 fn in_seconds(seconds: u64) -> SystemTime {
@@ -286,6 +313,68 @@ async fn the_claim_that_has_the_scope_is_named() {
         ),
     ];
     bench.says(cases, SCOPED).await;
+}
+
+#[actix_web::test]
+async fn what_a_route_asks_of_a_login_is_named_and_agreed_with_the_server() {
+    let bench = Bench::new();
+    let token = || bench.token().scope("transfer");
+    let strong = || token().acr("silver").amr(["mfa"]).auth_time(ago(250));
+    let cases = [
+        (strong(), "accepted"),
+        (strong().scope("x"), "insufficient_scope"),
+        (strong().acr("bronze"), "insufficient_login"),
+        (strong().amr(["pwd"]), "insufficient_login"),
+        (strong().auth_time(ago(350)), "insufficient_login"),
+        (token(), "insufficient_login"),
+    ];
+    bench.agrees(cases, TRANSFER).await;
+    let report = bench.agreed(&token().build(), TRANSFER).await;
+    let checks = report["checks"].as_array().unwrap();
+    assert_eq!(
+        checks.last().unwrap(),
+        &json!({
+            "demand": "the login is one that the route asks for (acr, amr, auth_time)",
+            "outcome": "failed",
+        })
+    );
+}
+
+#[actix_web::test]
+async fn words_about_logins_name_what_is_asked_and_what_is_told() {
+    let bench = Bench::new();
+    let token = || bench.token().scope("transfer");
+    let none = "asks for a login with acr gold or silver, with amr mfa, at most 300 s ago, and the token says: no acr, \
+        no amr, no auth_time.";
+    let remedy = r#"log in again, with acr_values="gold silver" and max_age=300 in the authorization request, and"#;
+    let cases = [
+        (token(), none),
+        (token(), remedy),
+        (
+            token().acr("x\n").amr(["pwd", "otp"]),
+            r#"says: acr "x\n", amr "pwd", "otp", no"#,
+        ),
+        (token().auth_time(ago(3600)), "(1h ago)."),
+        (
+            token()
+                .claim("acr", 1)
+                .claim("amr", "mfa")
+                .claim("auth_time", "x"),
+            "an acr that is no text, an amr that is no array of texts, an auth_time that is no time.",
+        ),
+    ];
+    bench.says(cases, TRANSFER).await;
+    let vault = [(
+        token(),
+        "Let the person log in again, and use the new token.",
+    )];
+    bench.says(vault, "GET /bank/vault").await;
+    let opened = bench.token().amr(["pin", "hwk"]);
+    let opened = [
+        (opened.clone(), "  It opens GET /bank/vault.\n"),
+        (opened, "  It does not open GET /bank/transfer.\n"),
+    ];
+    bench.says(opened, PRIVATE).await;
 }
 
 #[actix_web::test]

@@ -1,11 +1,13 @@
 //! Judges a token as the server would: with its verifier, in its order.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use actix_web::http::Uri;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
 use crate::access::CallerNeed;
+use crate::claims::login::LoginDemand;
 use crate::credentials::{Credentials, CredentialsError, Schemes};
 use crate::keys::Wish;
 use crate::rejection::Cause;
@@ -25,6 +27,8 @@ pub(super) enum Verdict {
     Refused(VerifyError),
     /// The token is good, but grants none of these ways to fulfil the demand on scopes.
     TooLittleScope(Arc<Verified>, Vec<Vec<&'static str>>),
+    /// The token is good, but tells of no login that meets this demand.
+    TooWeakLogin(Arc<Verified>, LoginDemand),
     /// There is no one token.
     Unusable(CredentialsError),
 }
@@ -52,10 +56,33 @@ impl Verdict {
             Ok(verified) => verified,
             Err(refused) => return refused,
         };
-        match requirement.map(|asked| &asked.scopes) {
-            Some(ways) if !is_met(ways, &verified) => Self::TooLittleScope(verified, ways.clone()),
-            _ => Self::Granted(verified),
+        match requirement {
+            Some(asked) => Self::at(asked, verified, verifier.now()),
+            None => Self::Granted(verified),
         }
+    }
+
+    /// Judges a good token for a route, its scopes first, as `StepUp<L, Scoped<S>>` does.
+    fn at(asked: &Requirement, token: Arc<Verified>, now: SystemTime) -> Self {
+        if !is_met(&asked.scopes, &token) {
+            return Self::TooLittleScope(token, asked.scopes.clone());
+        }
+        let unmet = |login: &&LoginDemand| !token.login_meets(login, now);
+        match asked.logins.iter().find(unmet).copied() {
+            Some(login) => Self::TooWeakLogin(token, login),
+            None => Self::Granted(token),
+        }
+    }
+
+    /// Whether a route that asks for `requirement` lets the token in; `None` where the token itself is not good.
+    pub(super) fn opens(&self, requirement: &Requirement, now: SystemTime) -> Option<bool> {
+        let (Self::Granted(token) | Self::TooLittleScope(token, _) | Self::TooWeakLogin(token, _)) =
+            self
+        else {
+            return None;
+        };
+        let at = Self::at(requirement, Arc::clone(token), now);
+        Some(matches!(at, Self::Granted(_)))
     }
 
     /// The answer that the server would give, unless the handler gives it.
@@ -73,13 +100,14 @@ impl Verdict {
             Self::TooLittleScope(_, ways) => Some(Cause::InsufficientScope {
                 alternatives: ways.clone(),
             }),
+            Self::TooWeakLogin(_, demand) => Some(Cause::InsufficientLogin(*demand)),
             Self::Unusable(error) => Some((*error).into()),
         }
     }
 }
 
 /// Whether the token grants all scopes of one of the `ways`; where there is none, nothing is asked.
-pub(super) fn is_met(ways: &[Vec<&'static str>], token: &Verified) -> bool {
+fn is_met(ways: &[Vec<&'static str>], token: &Verified) -> bool {
     let granted = |way: &Vec<&str>| way.iter().all(|scope| token.scopes().contains(scope));
     ways.is_empty() || ways.iter().any(granted)
 }

@@ -2,6 +2,7 @@
 
 mod claims;
 mod form;
+mod login;
 mod scope;
 mod trust;
 
@@ -29,6 +30,7 @@ impl Explanation {
             Verdict::KeysUnavailable => Some(trust::keys_unavailable(case)),
             Verdict::Refused(error) => Some(refused(*error, case)),
             Verdict::TooLittleScope(token, ways) => Some(scope::too_little(token, ways, case)),
+            Verdict::TooWeakLogin(_, demand) => Some(login::too_weak(demand, case)),
             Verdict::Unusable(error) => Some(unusable(*error)),
         }
     }
