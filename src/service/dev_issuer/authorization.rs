@@ -7,6 +7,7 @@ use super::Provider;
 use super::consent::Consent;
 use super::destination::Destination;
 use super::grant::check_audience;
+use super::login::{Login, Strength};
 use super::memory::{Code, Session};
 use super::parameters::Parameters;
 use super::pkce::Challenge;
@@ -20,6 +21,8 @@ pub(super) struct Authorization {
     challenge: Challenge,
     prompt: Prompt,
     max_age: Option<Duration>,
+    /// None where the client leaves it to the issuer, or asks for nothing that is known.
+    strength: Option<Strength>,
 }
 
 /// Whether somebody is asked who they are.
@@ -32,7 +35,8 @@ pub(super) enum Prompt {
 }
 
 /// The parameters that are read; all others are ignored.
-pub(super) const PARAMETERS: [&str; 12] = [
+pub(super) const PARAMETERS: [&str; 13] = [
+    "acr_values",
     "audience",
     "client_id",
     "code_challenge",
@@ -70,11 +74,18 @@ impl Authorization {
             challenge: Challenge::read(parameters)?,
             prompt: Prompt::read(parameters)?,
             max_age: max_age(parameters)?,
+            strength: parameters.find("acr_values").and_then(Strength::preferred),
         })
     }
 
     pub(super) const fn prompt(&self) -> Prompt {
         self.prompt
+    }
+
+    /// Whether a sign-in is as strong as this client prefers.
+    pub(super) fn is_met_by(&self, session: Session) -> bool {
+        self.strength
+            .is_none_or(|strength| session.strength >= strength)
     }
 
     /// Whether a sign-in is fresh enough for this client, and it does not ask for another.
@@ -90,7 +101,11 @@ impl Authorization {
                 client: destination.client.clone(),
                 person: session.person,
                 scopes: session.person.grants(&self.scope),
-                auth_time: self.max_age.map(|_| session.since),
+                login: Login {
+                    since: session.since,
+                    strength: session.strength,
+                    class: self.strength.unwrap_or(session.strength).class(),
+                },
             },
             nonce: self.nonce,
             challenge: self.challenge,
@@ -142,6 +157,7 @@ mod tests {
         Session {
             person: Person::find("manager").unwrap(),
             since: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
+            strength: Strength::OneFactor,
         }
     }
 
@@ -200,11 +216,41 @@ mod tests {
         let code = asked.unwrap().allowed_by(session(100), &to);
         assert_eq!(code.consent.scopes, ["openid", "read:messages"]);
         assert_eq!(code.consent.client, "spa");
-        assert_eq!(code.consent.auth_time, Some(session(100).since));
+        assert_eq!(code.consent.login.since, session(100).since);
         assert_eq!(code.nonce.as_deref(), Some("n+"));
         assert_eq!(code.redirect_uri, "http://localhost");
         let code = with("").unwrap().allowed_by(session(100), &to);
-        assert_eq!((code.consent.auth_time, code.nonce), (None, None));
+        assert_eq!(code.nonce, None);
         assert!(code.consent.scopes.is_empty());
+    }
+
+    #[test]
+    fn a_sign_in_is_as_strong_as_the_client_prefers_and_named_as_it_asks() {
+        let [none, multi] = Strength::ALL.map(Strength::class);
+        let [weak, strong] = Strength::ALL.map(|strength| Session {
+            strength,
+            ..session(100)
+        });
+        let to = Parameters::of_query(GOOD, &PARAMETERS).unwrap();
+        let to = Destination::read(&to, GOOD).unwrap();
+        let cases = [
+            (String::new(), weak, true, none),
+            (String::new(), strong, true, multi),
+            ("acr_values=urn:other".to_owned(), weak, true, none),
+            ("acr_values=urn:other".to_owned(), strong, true, multi),
+            (format!("acr_values={none}"), weak, true, none),
+            (format!("acr_values={none}"), strong, true, none),
+            (format!("acr_values={multi}"), weak, false, multi),
+            (format!("acr_values={multi}"), strong, true, multi),
+            (format!("acr_values=x+{multi}+{none}"), weak, false, multi),
+            (format!("acr_values=x+{none}+{multi}"), weak, true, none),
+        ];
+        for (query, session, met, class) in cases {
+            let asked = with(&query).unwrap();
+            assert_eq!(asked.is_met_by(session), met, "{query}");
+            let login = asked.allowed_by(session, &to).consent.login;
+            assert_eq!(login.class, class, "{query}");
+            assert_eq!(login.strength, session.strength, "{query}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! `/authorize` and the page it shows: a person allows a client what it asks for (RFC 6749 §3.1).
 
+use std::time::SystemTime;
+
 use actix_web::http::StatusCode;
 use actix_web::{Error, HttpRequest, HttpResponse, web};
 
@@ -7,6 +9,7 @@ use crate::jose::sign::random_id;
 
 use super::authorization::{Authorization, PARAMETERS, Prompt};
 use super::destination::Destination;
+use super::login::Strength;
 use super::memory::Session;
 use super::page::{Shown, escape, html};
 use super::parameters::Parameters;
@@ -31,13 +34,12 @@ pub(super) async fn ask(
     let session = provider.session(&request);
     let session = session.filter(|session| authorization.accepts(*session, provider.clock.now()));
     Ok(match session {
-        Some(session) => {
+        Some(session) if authorization.is_met_by(session) => {
             let code = provider.allow(authorization, session, &destination);
             destination.admit(&code, StatusCode::FOUND)
         }
-        None if authorization.prompt() == Prompt::Never => {
-            destination.refuse(Refusal::LoginRequired)
-        }
+        _ if authorization.prompt() == Prompt::Never => destination.refuse(Refusal::LoginRequired),
+        Some(session) => second_factor_page(&request, &provider, &destination, session.person),
         None => sign_in_page(&request, &provider, &destination),
     })
 }
@@ -58,17 +60,30 @@ pub(super) async fn sign_in(
         Ok(authorization) => authorization,
         Err(refusal) => return Ok(destination.refuse(refusal)),
     };
-    let person = choice.find("person").and_then(Person::find);
-    let session = Session {
-        person: person.ok_or(Refusal::UnknownPerson)?,
-        since: provider.clock.now(),
-    };
+    let session = chosen(&choice, provider.clock.now())?;
+    if !authorization.is_met_by(session) {
+        let page = second_factor_page(&request, &provider, &destination, session.person);
+        return Ok(page);
+    }
     let cookie = provider.begin(session, &request);
     let code = provider.allow(authorization, session, &destination);
     Ok(cookies::set(
         destination.admit(&code, StatusCode::SEE_OTHER),
         &cookie,
     ))
+}
+
+/// The sign-in that a form stands for; its second button confirms the second factor.
+fn chosen(choice: &Parameters, now: SystemTime) -> Result<Session, Refusal> {
+    let person = choice.find("person").and_then(Person::find);
+    Ok(Session {
+        person: person.ok_or(Refusal::UnknownPerson)?,
+        since: now,
+        strength: match choice.find("second_factor") {
+            Some(_) => Strength::TwoFactors,
+            None => Strength::OneFactor,
+        },
+    })
 }
 
 type Read = (Destination, Result<Authorization, Refusal>);
@@ -87,17 +102,49 @@ fn sign_in_page(
     provider: &Provider,
     destination: &Destination,
 ) -> HttpResponse {
-    let known = cookies::find(request, &provider.form_cookie());
-    let form = known.map_or_else(random_id, str::to_owned);
+    let form = form(request, provider);
     let page = format!(
         include_str!("assets/sign_in.html"),
         client = escape(&destination.client),
         origin = escape(&destination.redirect_uri.origin()),
-        action = escape(&format!("{SIGN_IN}?{}", request.query_string())),
+        action = escape(&action(request)),
         form = escape(&form),
         people = PEOPLE.iter().map(button).collect::<String>(),
     );
-    let cookie = cookies::keep(&provider.form_cookie(), &form);
+    show(page, provider, &form)
+}
+
+fn second_factor_page(
+    request: &HttpRequest,
+    provider: &Provider,
+    destination: &Destination,
+    person: &Person,
+) -> HttpResponse {
+    let form = form(request, provider);
+    let page = format!(
+        include_str!("assets/second_factor.html"),
+        client = escape(&destination.client),
+        origin = escape(&destination.redirect_uri.origin()),
+        action = escape(&action(request)),
+        form = escape(&form),
+        person = person.id,
+        name = person.name,
+    );
+    show(page, provider, &form)
+}
+
+/// By what a form of this browser is known.
+fn form(request: &HttpRequest, provider: &Provider) -> String {
+    let known = cookies::find(request, &provider.form_cookie());
+    known.map_or_else(random_id, str::to_owned)
+}
+
+fn action(request: &HttpRequest) -> String {
+    format!("{SIGN_IN}?{}", request.query_string())
+}
+
+fn show(page: String, provider: &Provider, form: &str) -> HttpResponse {
+    let cookie = cookies::keep(&provider.form_cookie(), form);
     cookies::set(html(StatusCode::OK, POLICY, page), &cookie)
 }
 

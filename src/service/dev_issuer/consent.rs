@@ -1,12 +1,13 @@
 //! What a person lets a client do: codes and refresh tokens stand for it.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::jose::sign::SigningKey;
 use crate::test_kit::TokenBuilder;
 
 use super::Provider;
 use super::grant::Grant;
+use super::login::Login;
 use super::people::{OPENID, Person};
 
 /// A decision that can be turned into tokens, by its client alone.
@@ -15,8 +16,7 @@ pub(super) struct Consent {
     pub(super) client: String,
     pub(super) person: &'static Person,
     pub(super) scopes: Vec<&'static str>,
-    /// When the person signed in, where the client asked how long ago that may be.
-    pub(super) auth_time: Option<SystemTime>,
+    pub(super) login: Login,
 }
 
 impl Consent {
@@ -34,7 +34,7 @@ impl Consent {
             scopes: self.scopes.iter().copied().filter(wanted).collect(),
             lifetime: BROWSER_LIFETIME,
             kind: None,
-            claims: serde_json::Map::new(),
+            claims: self.login.claims(),
         }
     }
 
@@ -53,16 +53,12 @@ impl Consent {
                 .without("jti")
                 .issued_at(provider.clock.now())
                 .expires_in(ID_TOKEN_LIFETIME);
-            for (name, value) in self.person.claims(self.scopes.iter().copied()) {
+            let person = self.person.claims(self.scopes.iter().copied());
+            for (name, value) in person.into_iter().chain(self.login.claims()) {
                 token = token.claim(&name, value);
             }
-            if let Some(nonce) = nonce {
-                token = token.claim("nonce", nonce);
-            }
-            let since = self.auth_time;
-            let since = since.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
-            match since {
-                Some(since) => token.claim("auth_time", since.as_secs()).build(),
+            match nonce {
+                Some(nonce) => token.claim("nonce", nonce).build(),
                 None => token.build(),
             }
         })

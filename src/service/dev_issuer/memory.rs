@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use crate::jose::sign::random_id;
 
 use super::consent::Consent;
+use super::login::Strength;
 use super::people::Person;
 use super::pkce::Challenge;
 use super::remembered::Remembered;
@@ -24,6 +25,7 @@ pub(super) struct Memory {
 pub(super) struct Session {
     pub(super) person: &'static Person,
     pub(super) since: SystemTime,
+    pub(super) strength: Strength,
 }
 
 /// What an authorization code stands for, and what must be shown with it.
@@ -103,6 +105,7 @@ const SESSION_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[cfg(test)]
 mod tests {
+    use super::super::login::Login;
     use super::*;
 
     fn consent(client: &str) -> Consent {
@@ -110,7 +113,11 @@ mod tests {
             client: client.to_owned(),
             person: Person::find("manager").unwrap(),
             scopes: vec!["openid"],
-            auth_time: None,
+            login: Login {
+                since: at(0),
+                strength: Strength::OneFactor,
+                class: Strength::OneFactor.class(),
+            },
         }
     }
 

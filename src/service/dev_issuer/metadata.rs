@@ -3,6 +3,7 @@
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
+use super::login::Strength;
 use super::people::IDENTITY_SCOPES;
 use super::refusal::Refusal;
 use super::{Provider, authorize, clients, logout, revoke, token, userinfo};
@@ -36,6 +37,7 @@ fn metadata(provider: &Provider) -> Value {
         "response_modes_supported": ["query", "web_message"],
         "grant_types_supported": token::GRANT_TYPES,
         "code_challenge_methods_supported": ["S256"],
+        "acr_values_supported": Strength::ALL.map(Strength::class),
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "token_endpoint_auth_methods_supported": AUTH_METHODS,
         "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
@@ -48,7 +50,9 @@ fn metadata(provider: &Provider) -> Value {
 }
 
 const AUTH_METHODS: [&str; 3] = ["none", "client_secret_basic", "client_secret_post"];
-const CLAIMS: [&str; 11] = [
+const CLAIMS: [&str; 13] = [
+    "acr",
+    "amr",
     "aud",
     "auth_time",
     "email",

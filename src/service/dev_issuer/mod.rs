@@ -15,6 +15,7 @@ mod cookies;
 mod destination;
 mod grant;
 mod keys;
+mod login;
 mod logout;
 mod memory;
 mod metadata;

@@ -4,6 +4,7 @@ mod browsers;
 mod pages;
 mod renewal;
 mod sign_in;
+mod step_up;
 mod tokens;
 
 use std::time::{Duration, SystemTime};

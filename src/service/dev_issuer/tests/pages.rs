@@ -6,9 +6,10 @@ use serde_json::json;
 
 use crate::access::table::{Api, get};
 use crate::access::{AuthenticatedUser, Public};
+use crate::service::dev_issuer::login::Strength;
 use crate::service::dev_issuer::test_view::TestedApi;
 
-use super::sign_in::authorize;
+use super::sign_in::{Browser, authorize};
 use super::{AUDIENCE, Issuer, URL, provider, send};
 
 async fn open(_: Public) -> &'static str {
@@ -89,12 +90,15 @@ async fn the_test_view_runs_its_own_script_and_reaches_its_api_alone() {
 #[actix_web::test]
 async fn whatever_a_page_loads_is_there() {
     let issuer = Issuer::new();
-    for path in [
-        "/",
-        &authorize(""),
-        &authorize("prompt=none&response_mode=web_message"),
-    ] {
-        let page = issuer.send(TestRequest::get().uri(path)).await;
+    let strong = format!("acr_values={}", Strength::TwoFactors.class());
+    let second_factor = Browser::new(&issuer).sign_in("manager", &strong).await;
+    let mut pages = vec![("the second factor".to_owned(), second_factor)];
+    let message = authorize("prompt=none&response_mode=web_message");
+    for path in ["/".to_owned(), authorize(""), message] {
+        let page = issuer.send(TestRequest::get().uri(&path)).await;
+        pages.push((path, page));
+    }
+    for (path, page) in pages {
         let paths = page
             .text()
             .split('"')

@@ -47,6 +47,7 @@ async fn a_refresh_token_brings_new_tokens_and_its_successor() {
     let token = claims(second["access_token"].as_str().unwrap(), "at+jwt");
     assert_eq!(token["iat"], issuer.now());
     assert_eq!(token["sub"], "auth0|manager");
+    assert_eq!(token["auth_time"], signed_in);
     let id_token = claims(second["id_token"].as_str().unwrap(), "JWT");
     assert_eq!(id_token["auth_time"], signed_in);
     assert_eq!(id_token.get("nonce"), None);

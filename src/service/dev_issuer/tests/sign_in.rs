@@ -7,10 +7,13 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
 use crate::jose::digest::sha256;
+use crate::service::dev_issuer::login::Strength;
 
 use super::{AUDIENCE, Issuer, Seen, URL, claims};
 
 pub(super) const CALLBACK: &str = "http://localhost:5173/callback";
+/// What a sign-in is that proves nothing.
+const ONE_FACTOR: &str = Strength::OneFactor.class();
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 /// One browser, which keeps its cookies.
@@ -55,16 +58,18 @@ impl<'a> Browser<'a> {
     }
 
     /// Chooses somebody on a page that was shown.
-    async fn choose(&mut self, page: &Seen, person: &str) -> Seen {
+    pub(super) async fn choose(&mut self, page: &Seen, person: &str) -> Seen {
+        self.answer(page, &format!("person={person}")).await
+    }
+
+    /// Sends the form of a page that was shown, with these further fields.
+    pub(super) async fn answer(&mut self, page: &Seen, fields: &str) -> Seen {
         let attribute = |name: &str| {
             let (_, rest) = page.text().split_once(name).unwrap();
             rest.split_once('"').unwrap().0.replace("&amp;", "&")
         };
         let action = attribute("action=\"");
-        let form = format!(
-            "form={}&person={person}",
-            attribute("name=\"form\" value=\"")
-        );
+        let form = format!("form={}&{fields}", attribute("name=\"form\" value=\""));
         self.post(&action, &form).await
     }
 
@@ -84,7 +89,13 @@ impl<'a> Browser<'a> {
 
     /// Signs in and trades the code.
     pub(super) async fn tokens(&mut self, person: &str, more: &str) -> Value {
-        let code = self.sign_in(person, more).await.told("code").unwrap();
+        let led_back = self.sign_in(person, more).await;
+        self.trade(&led_back).await
+    }
+
+    /// Trades the code that the browser was led back with.
+    pub(super) async fn trade(&mut self, led_back: &Seen) -> Value {
+        let code = led_back.told("code").unwrap();
         let seen = self.issuer.post("/oauth/token", &trade(&code)).await;
         assert_eq!(seen.status, StatusCode::OK, "{}", seen.text());
         seen.json()
@@ -132,11 +143,13 @@ async fn a_person_signs_in_and_the_client_gets_what_is_theirs() {
         let expected = json!({
             "iss": URL, "sub": subject, "aud": AUDIENCE, "azp": "spa", "client_id": "spa",
             "iat": now, "exp": now + 7200, "jti": claims["jti"], "scope": scope,
+            "acr": ONE_FACTOR, "amr": ["user"], "auth_time": now,
         });
         assert_eq!(claims, expected);
         let expected = json!({
             "iss": URL, "sub": subject, "aud": "spa", "nonce": "n=",
             "iat": now, "exp": now + 36_000,
+            "acr": ONE_FACTOR, "amr": ["user"], "auth_time": now,
         });
         assert_eq!(id_claims, expected);
     }
@@ -145,13 +158,13 @@ async fn a_person_signs_in_and_the_client_gets_what_is_theirs() {
 #[actix_web::test]
 async fn an_id_token_says_what_was_asked_for() {
     let issuer = Issuer::new();
-    let asked = "scope=openid+profile+email&max_age=3600";
+    let asked = "scope=openid+profile+email";
     let answer = Browser::new(&issuer).tokens("manager", asked).await;
     let id_claims = claims(answer["id_token"].as_str().unwrap(), "JWT");
     let now = issuer.now();
     let expected = json!({
         "iss": URL, "sub": "auth0|manager", "aud": "spa", "iat": now, "exp": now + 36_000,
-        "auth_time": now, "name": "Manager", "nickname": "manager",
+        "acr": ONE_FACTOR, "amr": ["user"], "auth_time": now, "name": "Manager", "nickname": "manager",
         "email": "manager@example.com", "email_verified": true,
     });
     assert_eq!(id_claims, expected);

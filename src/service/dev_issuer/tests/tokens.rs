@@ -37,6 +37,10 @@ async fn both_discovery_paths_say_where_things_are() {
         "response_modes_supported": ["query", "web_message"],
         "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
         "code_challenge_methods_supported": ["S256"],
+        "acr_values_supported": [
+            "http://schemas.openid.net/pape/policies/2007/06/none",
+            "http://schemas.openid.net/pape/policies/2007/06/multi-factor",
+        ],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "token_endpoint_auth_methods_supported":
             ["none", "client_secret_basic", "client_secret_post"],
@@ -45,7 +49,7 @@ async fn both_discovery_paths_say_where_things_are() {
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
         "claims_supported": [
-            "aud", "auth_time", "email", "email_verified", "exp", "iat", "iss", "name",
+            "acr", "amr", "aud", "auth_time", "email", "email_verified", "exp", "iat", "iss", "name",
             "nickname", "nonce", "sub",
         ],
         "request_parameter_supported": false,
