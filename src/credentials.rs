@@ -91,14 +91,28 @@ impl Credentials {
     /// # Errors
     /// [`CredentialsError`] for more words than one, and a word that is no token.
     pub(crate) fn as_str(&self) -> Result<&str, CredentialsError> {
-        let word = self.as_bytes();
-        if is_b64token(word) {
-            return std::str::from_utf8(word).map_err(|_| CredentialsError::NoToken);
-        }
-        match word.contains(&b' ') {
-            true => Err(CredentialsError::Unusable),
+        let word = self.as_word()?;
+        match self.is_token() {
+            true => Ok(word),
             false => Err(CredentialsError::NoToken),
         }
+    }
+
+    /// What follows the scheme, if it is one word, be it a token or not.
+    ///
+    /// # Errors
+    /// [`CredentialsError`] for more words than one, and for what is no text.
+    pub(crate) fn as_word(&self) -> Result<&str, CredentialsError> {
+        let word = self.as_bytes();
+        if word.contains(&b' ') {
+            return Err(CredentialsError::Unusable);
+        }
+        std::str::from_utf8(word).map_err(|_| CredentialsError::NoToken)
+    }
+
+    /// Whether what follows the scheme has the grammar of a token.
+    pub(crate) fn is_token(&self) -> bool {
+        is_b64token(self.as_bytes())
     }
 }
 

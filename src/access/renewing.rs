@@ -6,11 +6,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use actix_web::http::header::HeaderValue;
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use pin_project_lite::pin_project;
 
-use crate::proof::nonce::DPOP_NONCE;
+use crate::proof::nonce::{DPOP_NONCE, NO_STORE};
 
 /// Left with a request by its access argument, for the answer.
 pub(super) struct FreshNonce(pub(super) HeaderValue);
@@ -52,7 +52,10 @@ impl<R: Responder> Responder for Renewing<R> {
     fn respond_to(self, request: &HttpRequest) -> HttpResponse<R::Body> {
         let mut response = self.answer.respond_to(request);
         if let Some(nonce) = self.nonce {
-            response.headers_mut().insert(DPOP_NONCE, nonce);
+            let headers = response.headers_mut();
+            headers.insert(DPOP_NONCE, nonce);
+            // A stale nonce out of a cache would cost the client a request (RFC 9449 §8.2).
+            headers.insert(CACHE_CONTROL, NO_STORE);
         }
         response
     }

@@ -6,7 +6,7 @@ use actix_web::HttpRequest;
 
 use super::Caller;
 use super::proving::{self, Checked, Proving};
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, CredentialsError};
 use crate::keys::{Fetch, Wish};
 use crate::proof::Pending;
 use crate::rejection::{Cause, Rejection};
@@ -21,7 +21,7 @@ pub(super) enum Look {
 /// What a request has to wait for.
 pub(super) enum Wait {
     /// For the key of its token.
-    Keys(Credentials, Fetch),
+    Keys(Credentials, Missing, Fetch),
     /// For whoever remembers proofs, before this caller is let in.
     Proof(Credentials, Caller, Pending),
 }
@@ -57,7 +57,7 @@ fn seek(verifier: &Verifier, request: &HttpRequest, credentials: Credentials) ->
     };
     let refusal = match verifier.wish_for(missing) {
         Wish::Arrived => return seek(verifier, request, credentials),
-        Wish::Fetching(keys) => return Look::Waiting(Wait::Keys(credentials, keys)),
+        Wish::Fetching(keys) => return Look::Waiting(Wait::Keys(credentials, missing, keys)),
         Wish::Denied => refusal(VerifyError::UnknownKey(missing)),
         Wish::Failing(retry_after) => Cause::KeysUnavailable { retry_after }.into(),
     };
@@ -82,11 +82,14 @@ fn check(verifier: &Verifier, credentials: &Credentials) -> Result<Checked, Refu
         Refused::Finally(rejection.after(scheme))
     };
     let token = credentials
-        .as_str()
+        .as_word()
         .map_err(|error| refused(error.into()))?;
     match verifier.verify_afresh(token, now) {
         Ok(verified) => Ok(Checked { verified, now }),
         Err(VerifyError::UnknownKey(missing)) => Err(Refused::ForNow(missing)),
+        Err(VerifyError::Form(_)) if !credentials.is_token() => {
+            Err(refused(CredentialsError::NoToken.into()))
+        }
         Err(error) => Err(refused(refusal(error))),
     }
 }
@@ -106,7 +109,7 @@ impl Walk {
     /// for may have missed it: then the wish is made once more.
     pub(super) async fn go_on(&self, wait: Wait) -> Result<Option<Caller>, Rejection> {
         let look = match wait {
-            Wait::Keys(credentials, keys) if keys.is_late => {
+            Wait::Keys(credentials, _, keys) if keys.is_late => {
                 arrival(keys).await?;
                 seek(&self.verifier, &self.request, credentials)
             }
@@ -114,9 +117,9 @@ impl Walk {
         };
         match look {
             Look::Done(caller) => caller,
-            Look::Waiting(Wait::Keys(credentials, keys)) => {
+            Look::Waiting(Wait::Keys(credentials, missing, keys)) => {
                 arrival(keys).await?;
-                self.last_look(&credentials).await
+                self.last_look(&credentials, missing).await
             }
             Look::Waiting(Wait::Proof(credentials, caller, pending)) => {
                 self.settle(&credentials, caller, pending).await
@@ -125,12 +128,16 @@ impl Walk {
     }
 
     /// Checks the token with the keys that have come, and with no others.
-    async fn last_look(&self, credentials: &Credentials) -> Result<Option<Caller>, Rejection> {
+    async fn last_look(
+        &self,
+        credentials: &Credentials,
+        wished: Missing,
+    ) -> Result<Option<Caller>, Rejection> {
         let checked = match check(&self.verifier, credentials) {
             Ok(checked) => checked,
             Err(Refused::Finally(rejection)) => return Err(rejection),
             Err(Refused::ForNow(missing)) => {
-                self.verifier.still_missing(missing);
+                self.verifier.still_missing(wished);
                 let refusal = refusal(VerifyError::UnknownKey(missing));
                 return Err(refusal.after(Some(credentials.scheme())));
             }

@@ -177,14 +177,14 @@ impl IssuerKeys {
     /// spent on it; `key` stands for its name.
     pub(crate) fn cannot_have(&self, id: &str, key: u64, now: Instant) -> bool {
         let lacks = |set: &Arc<KeySet>| set.may_lack_key(Some(id));
-        if !self.current().as_ref().is_some_and(lacks) {
+        let is_lacking = || self.current().as_ref().is_some_and(lacks);
+        if !self.is_fetched() || self.is_configured() || !is_lacking() {
             return false;
         }
-        if !self.is_fetched() || self.is_configured() {
-            return true;
-        }
         let mut state = self.state();
-        state.flight == Flight::Grounded
+        // A fetch may have ended since, and nothing is published while the state is held.
+        is_lacking()
+            && state.flight == Flight::Grounded
             && (state.absent.holds(key, now) || state.freshness.is_spent(now))
     }
 

@@ -148,6 +148,9 @@ pub enum NonceError {
 /// The header that hands a nonce out (RFC 9449 §8.1, §9).
 pub const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
+/// What `Cache-Control` says beside a nonce (RFC 9449 §8.2).
+pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
 /// Below a second, the journey of a request takes too much of it.
 const SHORTEST_SLOT: Duration = Duration::from_secs(1);
 

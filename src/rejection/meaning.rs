@@ -28,7 +28,7 @@ impl From<CredentialsError> for Cause {
                 Self::InvalidRequest("More than one access token was sent.")
             }
             CredentialsError::Unusable => Self::Unauthenticated(
-                "The Authorization header must be Bearer and one access token.",
+                "The Authorization header must be a scheme of this API and one access token.",
             ),
         }
     }

@@ -11,13 +11,13 @@ mod ready;
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, ResponseError};
 
 use crate::counters::Refusal;
 use crate::credentials::{AuthScheme, Schemes};
-use crate::proof::nonce::DPOP_NONCE;
+use crate::proof::nonce::{DPOP_NONCE, NO_STORE};
 pub use cause::Cause;
 use challenge::{Challenges, Offer};
 use problem::Problem;
@@ -49,7 +49,7 @@ impl Rejection {
     /// The refusal of a request that brought no credentials.
     #[must_use]
     pub fn no_credentials() -> Self {
-        let text = "An access token is needed; send it as Authorization: Bearer.";
+        let text = "An access token is needed in the Authorization header.";
         Cause::Unauthenticated(text).into()
     }
 
@@ -88,6 +88,13 @@ impl Rejection {
     /// The reason under which it is counted; `None` for a fault of the application.
     pub(crate) fn reason(&self) -> Option<Refusal> {
         self.cause.reason()
+    }
+
+    fn without_nonce(&self) -> Self {
+        Self {
+            nonce: None,
+            ..self.clone()
+        }
     }
 
     fn challenges(&self) -> Option<HeaderValue> {
@@ -132,6 +139,7 @@ impl ResponseError for Rejection {
         }
         if let Some(nonce) = &self.nonce {
             response.insert_header((DPOP_NONCE, nonce.clone()));
+            response.insert_header((CACHE_CONTROL, NO_STORE));
         }
         problem::headers(&mut response);
         response.body(ready.body)

@@ -42,7 +42,7 @@ pub(super) fn answer(rejection: &Rejection) -> Answer {
         if given.len() >= MOST_KEPT {
             given.pop();
         }
-        given.push((rejection.clone(), answer.clone()));
+        given.push((rejection.without_nonce(), answer.clone()));
         answer
     })
 }

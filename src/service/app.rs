@@ -29,7 +29,8 @@ use crate::rejection::problem;
 pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
     let server = &settings.server;
     let tls = tls(server)?;
-    for note in &settings.notes {
+    let notes = settings.notes.iter().map(String::as_str);
+    for note in notes.chain(senders::note(&settings)) {
         log::info!("{note}");
     }
     let verifier = Verifier::builder().token_memory(settings.token_memory);
@@ -152,12 +153,9 @@ fn trusted(trust: Trust) -> Result<Trusted, Failure> {
 
 /// The TLS of the service where it has its own, its files read now and at every `SIGHUP`.
 fn tls(server: &settings::Server) -> Result<Option<Tls>, Failure> {
-    let Some(files) = &server.tls else {
-        return Ok(None);
-    };
-    let tls = Tls::load(files)?;
-    reload::on_hangup(tls.clone(), files.clone())?;
-    Ok(Some(tls))
+    let tls = server.tls.as_ref().map(Tls::load).transpose()?;
+    reload::on_hangup(tls.clone().zip(server.tls.clone()))?;
+    Ok(tls)
 }
 
 /// What to say when the sockets cannot be had, be it that they are bound or listened on.

@@ -13,10 +13,20 @@ use super::settings;
 ///
 /// # Errors
 /// The operating system does not deliver the signal to this process.
-pub(crate) fn on_hangup(tls: Tls, settings: settings::Tls) -> io::Result<()> {
+pub(crate) fn on_hangup(tls: Option<(Tls, settings::Tls)>) -> io::Result<()> {
     let hangups = signal(SignalKind::hangup())?;
-    spawn(reload_at(hangups, tls, settings));
+    match tls {
+        Some((tls, settings)) => spawn(reload_at(hangups, tls, settings)),
+        None => spawn(stay(hangups)),
+    };
     Ok(())
+}
+
+/// A signal that is meant for services with certificates must not end one without.
+async fn stay(mut hangups: Signal) {
+    while hangups.recv().await.is_some() {
+        log::info!("SIGHUP: there are no files to read anew");
+    }
 }
 
 async fn reload_at(mut hangups: Signal, tls: Tls, settings: settings::Tls) {

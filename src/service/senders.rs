@@ -35,6 +35,14 @@ pub(super) fn offered(settings: &Settings) -> VerifierBuilder {
     }
 }
 
+/// What to log where whoever replays a proof may choose the URL that it must be for.
+pub(super) fn note(settings: &Settings) -> Option<&'static str> {
+    let server = &settings.server;
+    let is_told = server.public_url.is_some() || !server.trusted_proxies.is_empty();
+    let is_open = !matches!(server.host.as_str(), "localhost" | "127.0.0.1" | "::1");
+    (settings.dpop.is_some() && is_open && !is_told).then_some(ANY_HOST)
+}
+
 fn origin(server: &Server) -> Result<Origin, Failure> {
     match &server.public_url {
         Some(url) => Ok(Origin::public_url(url.as_str())?),
@@ -75,6 +83,8 @@ fn certificates(mtls: &Mtls) -> ClientCertificates {
         false => certificates,
     }
 }
+
+const ANY_HOST: &str = "DPoP proofs are compared with whatever Host a client names: set server.public_url to the URL that this server is called by";
 
 /// What the keys of all replicas begin with.
 #[cfg(feature = "redis")]

@@ -97,7 +97,7 @@ struct VerifiedOnce {
 
 impl VerifiedOnce {
     fn for_tokens(tokens: usize) -> Self {
-        let sets = tokens.next_power_of_two().max(FEWEST_SETS);
+        let sets = tokens.clamp(FEWEST_SETS, MOST_SETS).next_power_of_two();
         Self {
             sets: (0..sets).map(|_| Default::default()).collect(),
             hasher: RandomState::new(),
@@ -150,6 +150,9 @@ const WAYS: usize = 4;
 
 /// 16 KiB of marks in all.
 const FEWEST_SETS: usize = 1024;
+
+/// 16 MiB of marks in all.
+const MOST_SETS: usize = 1024 * 1024;
 
 /// Base64url characters of a signature, worth 96 bits.
 const SIGNATURE_END: usize = 16;

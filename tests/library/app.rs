@@ -130,7 +130,7 @@ impl Answer {
         Self::problem(
             401,
             "Unauthorized",
-            "An access token is needed; send it as Authorization: Bearer.",
+            "An access token is needed in the Authorization header.",
         )
         .challenging(&format!(r#"Bearer realm="api", {DPOP}"#))
     }

@@ -127,6 +127,36 @@ async fn a_flood_of_made_up_keys_costs_three_fetches() {
 }
 
 #[actix_web::test]
+async fn of_a_token_whose_key_nobody_may_be_asked_for_only_the_header_is_read() {
+    let issuers = [app::issuer(), app::issuer()];
+    let trusted = issuers.iter().map(app::trusted);
+    let trusted = trusted.map(|trusted| trusted.build().expect("an issuer"));
+    let verifier = Verifier::start(trusted).expect("a thread for the keys");
+    for issuer in &issuers {
+        app::warm(&verifier, issuer).await;
+    }
+    let rubbish = |token: String| {
+        let (header, _) = token.split_once('.').expect("three segments");
+        format!("{header}.rubbish!.rubbish!")
+    };
+    let unknown = rubbish(signed_by(&issuers[0], &key()));
+    let known = rubbish(issuers[0].token().build());
+    let is_read = async |token: &str| app::admit(&verifier, token).await.err() != Some(UNKNOWN_KEY);
+    for issuer in &issuers {
+        assert!(is_read(&unknown).await, "an issuer may be asked");
+        for _ in 0..3 {
+            let refused = app::admit(&verifier, &signed_by(issuer, &key())).await;
+            assert_eq!(refused.err(), Some(UNKNOWN_KEY));
+        }
+    }
+    assert!(!is_read(&unknown).await, "none may be asked any more");
+    assert!(is_read(&known).await, "the key is there");
+    for issuer in &issuers {
+        assert!(app::admit(&verifier, &issuer.token().build()).await.is_ok());
+    }
+}
+
+#[actix_web::test]
 async fn a_withdrawn_key_is_accepted_no_more() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;

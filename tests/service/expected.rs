@@ -27,9 +27,9 @@ pub(crate) const SCOPED: Expected =
     Message("Your access token is valid and grants read:messages, so you may read this.");
 
 pub(crate) const NO_CREDENTIALS: Expected =
-    Unauthenticated("An access token is needed; send it as Authorization: Bearer.");
+    Unauthenticated("An access token is needed in the Authorization header.");
 pub(crate) const UNUSABLE: Expected =
-    Unauthenticated("The Authorization header must be Bearer and one access token.");
+    Unauthenticated("The Authorization header must be a scheme of this API and one access token.");
 
 pub(crate) const SEVERAL: Expected = InvalidRequest("More than one access token was sent.");
 pub(crate) const MALFORMED_HOST: Expected = InvalidRequest("The Host header is malformed.");

@@ -1,32 +1,33 @@
-//! The last element of `X-Forwarded-Client-Cert` → the thumbprint of the certificate it names.
+//! The one element of `X-Forwarded-Client-Cert` → the thumbprint of the certificate it names.
 //!
 //! ```text
-//! XFCC    = element *( "," element )
+//! XFCC    = element
 //! element = pair *( ";" pair )
 //! pair    = 1*ALPHA "=" ( plain / DQUOTE quoted DQUOTE )   ; such as Hash=468ed33b…;Subject="CN=a"
 //! ```
 //!
-//! Elements before the last are what the client sent, or proxies further off. They are not
-//! believed, but must be of this form: a quote that is left open in one of them, or one within a
-//! value, could swallow what the trusted proxy has added.
+//! Envoy parts elements by commas, and writes names of a certificate without escaping them: a name
+//! with a comma in it begins what looks like another element. So there must be one alone, as
+//! Envoy writes with `SANITIZE_SET`; and a quote within a value, which could swallow what follows
+//! it, is refused too.
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 
 use super::field::escaped_pem;
 use super::{CertificateError, Thumbprint};
 
-/// What the last element says by `Hash` or by `Cert`; where it says both, they must agree.
-pub(super) fn last_element(value: &[u8]) -> Result<Thumbprint, CertificateError> {
-    let mut last = Element::default();
+/// What the element says by `Hash` or by `Cert`; where it says both, they must agree.
+pub(super) fn only_element(value: &[u8]) -> Result<Thumbprint, CertificateError> {
+    let mut element = Element::default();
     let mut rest = value;
     loop {
         let pair = Pair::parse(rest).ok_or(CertificateError::Malformed)?;
-        last.note(&pair)?;
+        element.note(&pair)?;
         rest = pair.rest;
         match pair.delimiter {
-            Some(b',') => last = Element::default(),
+            Some(b',') => return Err(CertificateError::Several),
             Some(_) => {}
-            None => return last.thumbprint(),
+            None => return element.thumbprint(),
         }
     }
 }

@@ -129,8 +129,7 @@ pub enum CertificateHeader {
     ClientCert,
     /// A header of this name with a URL-encoded PEM, as nginx's `$ssl_client_escaped_cert` has it.
     EscapedPem(HeaderName),
-    /// Envoy's `X-Forwarded-Client-Cert`, of which the last element counts: the one that the
-    /// trusted proxy added.
+    /// Envoy's `X-Forwarded-Client-Cert`, with one element alone: `SANITIZE_SET` makes it so.
     ForwardedClientCert,
 }
 
@@ -210,7 +209,7 @@ impl CertificateHeader {
         let certificate = match self {
             Self::ClientCert => field::byte_sequence(value),
             Self::EscapedPem(_) => field::escaped_pem(value),
-            Self::ForwardedClientCert => return envoy::last_element(value),
+            Self::ForwardedClientCert => return envoy::only_element(value),
         }?;
         Ok(certificate.thumbprint)
     }

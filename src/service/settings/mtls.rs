@@ -76,11 +76,11 @@ impl Said {
     }
 
     fn certificate_source(&self, server: &Server) -> Result<CertificateSource, SettingsError> {
-        let default = match server.tls {
-            Some(_) => Source::Tls,
-            None => Source::ClientCert,
+        let source = match (&self.source, &self.header) {
+            (Some((source, _)), _) => *source,
+            (None, Some((_, place))) => return Err(place.refuse(HEADER_UNUSED)),
+            (None, None) => return Ok(unsaid(server)),
         };
-        let source = self.source.as_ref().map_or(default, |said| said.0);
         let form = match (source, &self.header) {
             (Source::EscapedPem, header) => {
                 let named = header.as_ref().map(|said| said.0.clone());
@@ -94,13 +94,25 @@ impl Said {
             }
             (Source::Tls, None) => return Err(needed("server.tls.certificate", NO_TLS)),
         };
-        if self.source.is_some() && server.trusted_proxies.is_empty() {
+        if server.trusted_proxies.is_empty() {
             return Err(needed("server.trusted_proxies", NO_PROXIES));
         }
         Ok(CertificateSource::Header {
             form,
             trusted_proxies: server.trusted_proxies.clone(),
         })
+    }
+}
+
+/// The handshake with the service itself, or nobody: that a proxy removes what clients write into
+/// a header is for somebody to say.
+fn unsaid(server: &Server) -> CertificateSource {
+    match server.tls {
+        Some(_) => CertificateSource::Connection,
+        None => CertificateSource::Header {
+            form: CertificateHeader::ClientCert,
+            trusted_proxies: Vec::new(),
+        },
     }
 }
 
@@ -190,7 +202,6 @@ mod tests {
         let cases = [
             ("", TLS, CertificateSource::Connection),
             ("source = 'tls'", CA, CertificateSource::Connection),
-            ("", PROXY, header(CertificateHeader::ClientCert)),
             (
                 "source = 'client-cert'",
                 PROXY,
@@ -232,7 +243,7 @@ mod tests {
             parsed(&text, &[]).map(|settings| settings.notes)
         };
         assert_eq!(notes(""), Ok(vec![NOBODY_TELLS.to_owned()]));
-        assert_eq!(notes(PROXY), Ok(Vec::new()));
+        assert_eq!(notes(PROXY), Ok(vec![NOBODY_TELLS.to_owned()]));
         assert_eq!(notes(TLS), Ok(Vec::new()));
     }
 

@@ -206,7 +206,7 @@ async fn a_handler_that_answers_as_a_refusal_would_is_found_by_its_body() {
     let answer =
         |challenge: &'static str, body: &'static str| Answer::new(401, Some(challenge), body);
     let right =
-        r#"{"status":401,"detail":"An access token is needed; send it as Authorization: Bearer."}"#;
+        r#"{"status":401,"detail":"An access token is needed in the Authorization header."}"#;
     let cases = [
         (answer(r#"Bearer realm="api""#, right), Outcome::Denied),
         (answer(r#"Bearer realm="api""#, ""), Outcome::Other),

@@ -182,7 +182,9 @@ impl Line {
             Some(Failure::Resting) => {}
             Some(failure) => {
                 if self.failed_at.replace(Instant::now()).is_none() {
-                    log::error!("proofs: Redis cannot be asked, so none is accepted: {failure}");
+                    log::error!(
+                        "proofs: Redis cannot be asked whether they were used before: {failure}"
+                    );
                 }
             }
             None => {

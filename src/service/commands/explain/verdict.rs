@@ -129,7 +129,7 @@ async fn verify(verifier: &Verifier, token: &str) -> Result<Arc<Verified>, Verdi
     let fetch = loop {
         let missing = match verifier.verify(token, verifier.now()) {
             Err(VerifyError::UnknownKey(missing)) => missing,
-            judged => return as_bearer(judged),
+            judged => return judged.map_err(Verdict::Refused),
         };
         match verifier.wish_for(missing) {
             Wish::Arrived => {}
@@ -139,16 +139,9 @@ async fn verify(verifier: &Verifier, token: &str) -> Result<Arc<Verified>, Verdi
         }
     };
     match fetch.brought_keys().await {
-        true => as_bearer(verifier.verify(token, verifier.now())),
+        true => verifier
+            .verify(token, verifier.now())
+            .map_err(Verdict::Refused),
         false => Err(Verdict::KeysUnavailable),
-    }
-}
-
-/// A token that is bound to its sender is no bearer token.
-fn as_bearer(judged: Result<Arc<Verified>, VerifyError>) -> Result<Arc<Verified>, Verdict> {
-    match judged {
-        Ok(token) if token.is_sender_constrained() => Err(Verdict::Refused(VerifyError::Bound)),
-        Ok(token) => Ok(token),
-        Err(error) => Err(Verdict::Refused(error)),
     }
 }
