@@ -196,7 +196,7 @@ fn a_header_of_another_form_is_refused() {
         (envoy(), format!("Hash={hash},"), Several),
         (envoy(), format!("Hash={hash};"), Malformed),
         (envoy(), format!(",Hash={hash}"), Malformed),
-        (envoy(), format!("Hash={hash},By=a"), NoCertificate),
+        (envoy(), format!("Hash={hash},By=a"), Several),
         (envoy(), format!("Hash={hash};Hash={hash}"), Contradictory),
         (
             envoy(),
