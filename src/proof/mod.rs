@@ -17,7 +17,7 @@ pub mod target;
 pub use self::certificate::{
     CertificateError, CertificateHeader, CertificateSource, ClientCertificate, OverTls, Thumbprint,
 };
-pub use self::dpop::{Expected, Proof, Proven};
+pub use self::dpop::{Expected, Holder, Proof, Proven, TokenRequest};
 pub use self::error::ProofError;
 pub use self::nonce::{Nonce, NonceError, Nonces};
 pub use self::origin::Origin;

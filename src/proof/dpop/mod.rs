@@ -6,6 +6,7 @@
 //! [RFC 9449 §4.3]: https://www.rfc-editor.org/rfc/rfc9449#section-4.3
 
 mod statement;
+mod token_request;
 
 use std::fmt;
 use std::time::Duration;
@@ -13,7 +14,8 @@ use std::time::Duration;
 use actix_web::http::header::HeaderMap;
 use data_encoding::BASE64URL_NOPAD;
 
-use self::statement::Statement;
+use self::statement::{Statement, Window};
+pub use self::token_request::{Holder, TokenRequest};
 use super::replay::ProofId;
 use super::{ProofError, Target};
 use crate::credentials::DPOP;
@@ -103,7 +105,8 @@ impl<'h> Proof<'h> {
     /// Reads a proof, and refuses at once what no signature could mend.
     ///
     /// # Errors
-    /// [`ProofError`] for a form, type or algorithm that is not a proof's, and for claims that are missing or malformed.
+    /// [`ProofError`] for a form, type or algorithm that is not a proof's, and for claims that are malformed, or
+    /// missing and in every proof; `ath` is in those that come with a token, and [`check`](Self::check) wants it.
     pub fn parse(proof: &'h str) -> Result<Self, ProofError> {
         let compact = Compact::parse_keyed(proof)?;
         let header = &compact.header.plain;
@@ -135,36 +138,64 @@ impl<'h> Proof<'h> {
     /// # Errors
     /// [`ProofError::OtherKey`] when the key is not the token's, and otherwise what does not hold.
     pub fn check(&self, expected: &Expected<'_>) -> Result<Proven, ProofError> {
-        let said = &self.statement;
-        if said.method != expected.method {
-            return Err(ProofError::OtherMethod);
-        }
-        let acceptable_until = said.check_times(expected)?;
-        let target = Target::parse(&said.target).map_err(ProofError::MalformedTarget)?;
-        if target != *expected.target {
-            return Err(ProofError::OtherTarget);
-        }
-        if said.token_hash != BASE64URL_NOPAD.encode(&sha256(expected.token.as_bytes())) {
+        let hash = self.statement.token_hash.as_deref();
+        let hash = hash.ok_or(ProofError::Missing { claim: "ath" })?;
+        let acceptable_until =
+            self.check_request(expected.method, expected.target, &expected.window())?;
+        if hash != BASE64URL_NOPAD.encode(&sha256(expected.token.as_bytes())) {
             return Err(ProofError::OtherToken);
         }
-        self.check_signature(expected.key_thumbprint)?;
+        let key = self.key()?;
+        if key.thumbprint != expected.key_thumbprint {
+            return Err(ProofError::OtherKey);
+        }
+        self.check_signature(key)?;
         Ok(Proven {
-            id: ProofId::new(expected.key_thumbprint, &target, &said.id),
+            id: ProofId::new(expected.key_thumbprint, expected.target, &self.statement.id),
             acceptable_until,
         })
     }
 
-    fn check_signature(&self, key_thumbprint: &str) -> Result<(), ProofError> {
-        let jwk = self.compact.header.key.as_ref();
-        let key = UnparsedJwk::read(jwk.ok_or(ProofError::MissingKey)?)?;
-        if key.thumbprint != key_thumbprint {
-            return Err(ProofError::OtherKey);
+    /// Whether the proof is about a request of this method to this URL now; the last moment at which it will be.
+    fn check_request(
+        &self,
+        method: &str,
+        target: &Target,
+        window: &Window,
+    ) -> Result<Duration, ProofError> {
+        let said = &self.statement;
+        if said.method != method {
+            return Err(ProofError::OtherMethod);
         }
+        let acceptable_until = said.check_times(window)?;
+        if Target::parse(&said.target).map_err(ProofError::MalformedTarget)? != *target {
+            return Err(ProofError::OtherTarget);
+        }
+        Ok(acceptable_until)
+    }
+
+    /// The key that the proof names as its own; nothing shows yet that it is.
+    fn key(&self) -> Result<UnparsedJwk, ProofError> {
+        let jwk = self.compact.header.key.as_ref();
+        Ok(UnparsedJwk::read(jwk.ok_or(ProofError::MissingKey)?)?)
+    }
+
+    fn check_signature(&self, key: UnparsedJwk) -> Result<(), ProofError> {
         let key = key.bind(self.algorithm)?;
         if !key.verifies(self.algorithm, self.compact.signing_input, &self.signature) {
             return Err(ProofError::Signature);
         }
         Ok(())
+    }
+}
+
+impl Expected<'_> {
+    fn window(&self) -> Window {
+        Window {
+            now: self.now,
+            iat_offset: self.iat_offset,
+            iat_leeway: self.iat_leeway,
+        }
     }
 }
 

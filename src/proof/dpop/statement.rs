@@ -6,17 +6,24 @@ use std::time::Duration;
 
 use serde::de::MapAccess;
 
-use super::Expected;
 use crate::claims::NumericDate;
 use crate::jose::json::{self, Member, Members, Unique};
 use crate::proof::ProofError;
+
+/// When a proof is good.
+pub(super) struct Window {
+    pub(super) now: Duration,
+    pub(super) iat_offset: Duration,
+    pub(super) iat_leeway: Duration,
+}
 
 /// What a proof says, each claim of the right type.
 pub(super) struct Statement {
     pub(super) id: String,
     pub(super) method: String,
     pub(super) target: String,
-    pub(super) token_hash: String,
+    /// Of the access token that it comes with.
+    pub(super) token_hash: Option<String>,
     pub(super) nonce: Option<String>,
     issued_at: Duration,
     not_before: Option<Duration>,
@@ -36,7 +43,7 @@ impl Statement {
             id,
             method: required(claims.method, "htm")?,
             target: required(claims.target, "htu")?,
-            token_hash: required(claims.token_hash, "ath")?,
+            token_hash: optional(claims.token_hash, "ath")?,
             nonce: optional(claims.nonce, "nonce")?,
             issued_at: required(claims.issued_at, "iat").map(since_epoch)?,
             not_before: optional(claims.not_before, "nbf")?.map(since_epoch),
@@ -45,15 +52,17 @@ impl Statement {
     }
 
     /// Whether the proof is good now; the last moment at which it will be.
-    pub(super) fn check_times(&self, expected: &Expected<'_>) -> Result<Duration, ProofError> {
-        let &Expected {
-            now, iat_leeway, ..
-        } = expected;
+    pub(super) fn check_times(&self, window: &Window) -> Result<Duration, ProofError> {
+        let &Window {
+            now,
+            iat_offset,
+            iat_leeway,
+        } = window;
         let latest = now.saturating_add(iat_leeway);
         if self.issued_at > latest {
             return Err(ProofError::IssuedAhead);
         }
-        let until = self.issued_at.saturating_add(expected.iat_offset);
+        let until = self.issued_at.saturating_add(iat_offset);
         if until < now {
             return Err(ProofError::TooOld);
         }

@@ -109,10 +109,75 @@ fn the_example_of_rfc_9449_holds_for_its_request_and_its_time() {
         ..expected
     };
     assert_eq!(proof.check(&later), Err(ProofError::TooOld));
+}
+
+#[test]
+fn the_example_of_a_token_request_says_whose_it_is_and_is_none_for_a_resource() {
+    let thumbprint = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+    let target = Target::parse("https://server.example.com/token").expect("a URL");
+    let made = 1_562_262_616;
+    let request = TokenRequest {
+        target: &target,
+        now: Duration::from_secs(made),
+        iat_offset: Duration::from_secs(300),
+        iat_leeway: Duration::from_secs(30),
+    };
+    let proof = Proof::parse(RFC_TOKEN_REQUEST).expect("a proof");
+    let holder = proof.holder(&request).expect("it holds");
+    assert_eq!(holder.key_thumbprint, thumbprint);
     assert_eq!(
-        Proof::parse(RFC_TOKEN_REQUEST).err(),
-        Some(ProofError::Missing { claim: "ath" })
+        holder.proven,
+        Proven {
+            id: ProofId::new(thumbprint, &target, "-BwC3ESc6acc2lTc"),
+            acceptable_until: Duration::from_secs(made + 300),
+        }
     );
+    let resource = Expected {
+        method: "POST",
+        target: &target,
+        token: RFC_TOKEN,
+        key_thumbprint: thumbprint,
+        now: request.now,
+        iat_offset: request.iat_offset,
+        iat_leeway: request.iat_leeway,
+    };
+    let missing = ProofError::Missing { claim: "ath" };
+    assert_eq!(proof.check(&resource), Err(missing));
+}
+
+#[test]
+fn a_proof_for_a_token_request_is_judged_like_any_other() {
+    let judge = |proof: ProofBuilder| {
+        Proof::parse(&proof.build())?.holder(&TokenRequest {
+            target: &Target::parse(URL).expect("a URL"),
+            now: Duration::from_secs(NOW),
+            iat_offset: Duration::from_secs(300),
+            iat_leeway: Duration::from_secs(30),
+        })
+    };
+    let good = || ProofBuilder::new(&sender(), "POST", URL).issued_at(at(NOW));
+    let other = shared(Algorithm::EdDsa);
+    assert!(judge(good()).is_ok());
+    for (proof, expected) in [
+        (good().claim("htm", "GET"), ProofError::OtherMethod),
+        (
+            good().claim("htu", "https://api.example/"),
+            ProofError::OtherTarget,
+        ),
+        (good().issued_at(at(NOW - 301)), ProofError::TooOld),
+        (good().issued_at(at(NOW + 31)), ProofError::IssuedAhead),
+        (good().raw_signature([0; 64]), ProofError::Signature),
+        (
+            good().raw_jwk(public_jwk(&other, &json!({}))),
+            ProofError::Key(JwkError::OtherAlgorithm),
+        ),
+        (
+            good().claim("ath", json!(1)),
+            ProofError::Malformed { claim: "ath" },
+        ),
+    ] {
+        assert_eq!(judge(proof).err(), Some(expected));
+    }
 }
 
 #[test]
