@@ -1,5 +1,5 @@
 import { Auth0Client } from "./auth0-spa-js.js";
-import { api, audience, clientId, domain } from "./config.js";
+import { api, audience, clientId, domain, useDpop } from "./config.js";
 
 const byId = (id) => document.getElementById(id);
 
@@ -9,8 +9,12 @@ const scope = sessionStorage.getItem("scope") ?? "openid profile email";
 const auth0 = new Auth0Client({
   domain,
   clientId,
+  useDpop,
   authorizationParams: { audience, scope, redirect_uri: location.origin },
 });
+
+// Calls the API with the token, and where that is bound to a key, with a proof that the key is here.
+const fetcher = auth0.createFetcher({ baseUrl: api, dpopNonceId: useDpop ? "api" : undefined });
 
 byId("sign-in").onclick = () => auth0.loginWithRedirect().catch(tell);
 byId("sign-out").onclick = () => {
@@ -41,9 +45,7 @@ async function begin() {
 
 /** Calls a route, with a token if somebody is signed in, and shows the answer. */
 async function call(path, output) {
-  const token = (await auth0.isAuthenticated()) ? await auth0.getTokenSilently() : null;
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
-  const response = await fetch(api + path, { headers });
+  const response = (await auth0.isAuthenticated()) ? await fetcher.fetchWithAuth(path) : await fetch(api + path);
   const body = await response.json();
   output.className = response.ok ? "good" : "bad";
   output.textContent = `${response.status} · ${body.message ?? body.detail}`;

@@ -24,7 +24,7 @@ enum Step<A> {
 }
 
 impl<A: Access> Granting<A> {
-    /// Finds the request's credentials, verifies them and asks `A`.
+    /// Finds the request's credentials, has them verified as the app is told to, and asks `A`.
     pub fn start(request: &HttpRequest) -> Self {
         let Some(verifier) = verifier(request) else {
             log::error!(
@@ -32,6 +32,11 @@ impl<A: Access> Granting<A> {
             );
             return Self(Step::Decided(Some(Err(Cause::NoVerifier.into()))));
         };
+        Self::verified_by(verifier, request)
+    }
+
+    /// The same with this verifier.
+    pub(crate) fn verified_by(verifier: &Verifier, request: &HttpRequest) -> Self {
         Self(match walk::look(verifier, request) {
             Look::Done(caller) => Step::Decided(Some(decide(verifier, caller))),
             Look::Waiting(wait) => {

@@ -62,23 +62,34 @@ impl Client {
         }
     }
 
-    /// The body of the answer to a JSON document that is posted, whatever the answer's status.
+    /// The answer to a JSON document that is posted, perhaps with a DPoP proof, whatever the answer's status.
     ///
     /// # Errors
     /// [`FetchError`]; it carries nothing of what the server sent.
     #[cfg(feature = "dev-issuer")]
-    pub(crate) async fn post(&self, url: &Url, json: String) -> Result<Vec<u8>, FetchError> {
-        let request = self
+    pub(crate) async fn post(
+        &self,
+        url: &Url,
+        json: String,
+        proof: Option<&str>,
+    ) -> Result<Posted, FetchError> {
+        let mut request = self
             .http_for(url)
             .await?
             .post(url.clone())
             .header(CONTENT_TYPE, "application/json");
+        if let Some(proof) = proof {
+            request = request.header("dpop", proof);
+        }
         let response = request
             .body(json)
             .send()
             .await
             .map_err(|error| FetchError::of(&error))?;
-        body(response).await
+        Ok(Posted {
+            nonce: text(response.headers(), &NONCE).map(str::to_owned),
+            body: body(response).await?,
+        })
     }
 
     async fn http_for(&self, url: &Url) -> Result<&reqwest::Client, FetchError> {
@@ -102,6 +113,15 @@ pub(crate) struct Answer {
     /// For how long the server would have it kept.
     pub(crate) lifetime: Option<Duration>,
     pub(crate) etag: Option<String>,
+}
+
+/// What a server answered to what was posted.
+#[cfg(feature = "dev-issuer")]
+#[derive(Clone, Debug)]
+pub(crate) struct Posted {
+    pub(crate) body: Vec<u8>,
+    /// What the next proof is to carry (RFC 9449 §8).
+    pub(crate) nonce: Option<String>,
 }
 
 fn lifetime_of(headers: &HeaderMap) -> Option<Duration> {
@@ -201,6 +221,10 @@ impl FetchError {
         }
     }
 }
+
+/// RFC 9449 §8.1.
+#[cfg(feature = "dev-issuer")]
+const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// Room for more than a thousand RSA keys.
 const MAX_BODY_BYTES: usize = 1024 * 1024;

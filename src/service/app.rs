@@ -107,10 +107,14 @@ fn trusted(trust: Trust) -> Result<Trusted, Failure> {
             companion: None,
             any_loopback_origin: false,
         }),
-        Trust::DevIssuer { port, issuer } => {
+        Trust::DevIssuer {
+            port,
+            dpop_nonce,
+            issuer,
+        } => {
             let issuer = issuer.default_audience(DEV_AUDIENCE);
             let audience = issuer.first_audience().to_owned();
-            let bound = DevIssuer::bind(port, audience.clone());
+            let bound = DevIssuer::bind(port, audience.clone(), dpop_nonce);
             let companion = bound.map_err(|error| Failure::BindDevIssuer { port, error })?;
             log::warn!(
                 "FOR DEVELOPMENT ONLY: tokens are issued to anybody at {url} for the audience {audience}",

@@ -7,9 +7,9 @@ import { fileURLToPath } from "node:url";
 const ROOT = new URL("../../", import.meta.url);
 const BINARY = process.env.SERVICE ?? fileURLToPath(new URL("target/debug/actix-resource-server", ROOT));
 
-/** Resolves to the API's and the issuer's origins, and how to stop both. */
-export async function startService() {
-  const env = { ...process.env, PORT: "0", APP__DEV_ISSUER__PORT: "0", APP__LOG__FORMAT: "text", RUST_LOG: "info" };
+/** Resolves to the API's and the issuer's origins, and how to stop both; `variables` are further settings. */
+export async function startService(variables = {}) {
+  const env = { ...process.env, ...variables, PORT: "0", APP__DEV_ISSUER__PORT: "0", APP__LOG__FORMAT: "text", RUST_LOG: "info" };
   const child = spawn(BINARY, { cwd: fileURLToPath(ROOT), env, stdio: ["ignore", "inherit", "pipe"] });
   await once(child, "spawn");
   const ended = once(child, "exit");

@@ -23,13 +23,14 @@ after(async () => {
   await service?.stop();
 });
 
-async function openSpa() {
+async function openSpa(useDpop = false) {
   const page = await freshPage(browser, { viewport: { width: 640, height: 480 } });
   const config = `
     export const domain = "${service.issuer}";
     export const clientId = "spa";
     export const audience = "https://quickstarts/api";
-    export const api = "${service.api}";`;
+    export const api = "${service.api}";
+    export const useDpop = ${useDpop};`;
   await page.route("**/config.js", (route) => route.fulfill({ body: config, contentType: "text/javascript" }));
   await page.goto(`http://localhost:${spa.address().port}/`);
   return page;
@@ -61,7 +62,7 @@ test("without a sign-in the open route alone answers", async () => {
   const [open, ...others] = await calls(page);
   assert.match(open, /^200 · Anybody/);
   for (const shown of others) {
-    assert.match(shown, /^401 · .*Bearer realm="api"$/);
+    assert.match(shown, /^401 · .*Bearer realm="api", DPoP algs="[^"]+"$/);
   }
 });
 
@@ -83,6 +84,19 @@ for (const person of ["Manager", "Administrator"]) {
     }
   });
 }
+
+test("with DPoP switched on each call comes with a proof", async () => {
+  const page = await openSpa(true);
+  await signIn(page, "Manager");
+  const called = page.waitForRequest((request) => request.url().endsWith("/api/private") && request.method() === "GET");
+  const [open, any, scoped] = await calls(page);
+  const headers = (await called).headers();
+  assert.match(headers.authorization, /^DPoP /);
+  assert.ok(headers.dpop);
+  assert.match(open, /^200 /);
+  assert.match(any, /^200 /);
+  assert.match(scoped, /^403 · .*DPoP error="insufficient_scope", .*Ask for read:messages$/);
+});
 
 test("a reload renews the sign-in silently", async () => {
   const page = await openSpa();

@@ -6,6 +6,7 @@ use crate::app::{Launch, TestApp};
 use crate::dev_issuer::address;
 use crate::expected::{Expected, PRIVATE, SCOPED, assert_answer};
 use crate::process::Ended;
+use crate::wire::Request;
 
 fn ask(app: &TestApp, arguments: &[&str]) -> Ended {
     let port = address(app).port().to_string();
@@ -60,6 +61,53 @@ fn it_prints_a_token_and_nothing_else() {
         &["token", "--subject", "user-1", "--expires-in", "60"],
     );
     assert_answer(&app.private(printed(&ended)), PRIVATE, "another subject");
+}
+
+#[test]
+fn it_prints_a_command_with_a_bound_token_and_its_proof() {
+    for (issuers_nonce, method, path) in [
+        ("false", "GET", "/api/private"),
+        ("true", "HEAD", "/api/private?a='"),
+    ] {
+        let variables = [("APP__DEV_ISSUER__DPOP_NONCE", issuers_nonce)];
+        let app = Launch::new().variables(&variables).serve();
+        let call = format!("{method} http://{}{path}", app.address);
+        let ended = ask(&app, &["token", "--dpop", &call]);
+        assert_eq!((ended.code, ended.log.as_str()), (Some(0), ""), "{ended:?}");
+        let command: Vec<_> = ended.output.trim_end().split('\'').collect();
+        let [start, credentials, between, proof, blank, url, ""] = command[..] else {
+            panic!("{ended:?}")
+        };
+        let expected = [
+            format!("curl -i -X {method} -H "),
+            " -H ".to_owned(),
+            " ".to_owned(),
+        ];
+        assert_eq!(
+            [start, between, blank],
+            expected.each_ref().map(String::as_str)
+        );
+        let path = url
+            .strip_prefix(&format!("http://{}", app.address))
+            .unwrap();
+        let (name, value) = credentials.split_once(": ").unwrap();
+        let (_, proof) = proof.split_once("DPoP: ").unwrap();
+        let request = Request::new(method, path)
+            .header(name, value)
+            .header("DPoP", proof);
+        assert_eq!(app.send(&request).status, 200, "{ended:?}");
+        assert_eq!(app.send(&request).status, 401, "a second time");
+    }
+    for call in [
+        "GET",
+        "get http://a.example/",
+        "GET /api/private",
+        "GET ftp://a.example/",
+    ] {
+        let ended = Launch::new().arguments(&["token", "--dpop", call]).run();
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.log.contains("write it as"), "{ended:?}");
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use data_encoding::BASE64URL_NOPAD;
+
 use super::Provider;
 use super::consent::Consent;
 use super::destination::Destination;
@@ -12,6 +14,7 @@ use super::memory::{Code, Session};
 use super::parameters::Parameters;
 use super::pkce::Challenge;
 use super::refusal::Refusal;
+use super::sender::Sender;
 
 /// A request that is in order, wherever its answer goes.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,6 +22,7 @@ pub(super) struct Authorization {
     scope: String,
     nonce: Option<String>,
     challenge: Challenge,
+    sender: Sender,
     prompt: Prompt,
     max_age: Option<Duration>,
     /// None where the client leaves it to the issuer, or asks for nothing that is known.
@@ -35,12 +39,13 @@ pub(super) enum Prompt {
 }
 
 /// The parameters that are read; all others are ignored.
-pub(super) const PARAMETERS: [&str; 13] = [
+pub(super) const PARAMETERS: [&str; 14] = [
     "acr_values",
     "audience",
     "client_id",
     "code_challenge",
     "code_challenge_method",
+    "dpop_jkt",
     "max_age",
     "nonce",
     "prompt",
@@ -72,6 +77,7 @@ impl Authorization {
             scope: find("scope").unwrap_or_default(),
             nonce: find("nonce"),
             challenge: Challenge::read(parameters)?,
+            sender: sender(parameters)?,
             prompt: Prompt::read(parameters)?,
             max_age: max_age(parameters)?,
             strength: parameters.find("acr_values").and_then(Strength::preferred),
@@ -110,6 +116,7 @@ impl Authorization {
             nonce: self.nonce,
             challenge: self.challenge,
             redirect_uri: destination.redirect_uri.as_sent().to_owned(),
+            sender: self.sender,
         }
     }
 }
@@ -124,6 +131,19 @@ impl Prompt {
             words if words.iter().any(|word| ASKING.contains(word)) => Ok(Self::Always),
             _ => Ok(Self::WhenNeeded),
         }
+    }
+}
+
+/// Whose key the code is bound to: `dpop_jkt` (RFC 9449 §10).
+fn sender(parameters: &Parameters) -> Result<Sender, Refusal> {
+    let key = parameters.find("dpop_jkt").map(str::to_owned);
+    let is_hash = |key: &str| {
+        let decoded = BASE64URL_NOPAD.decode(key.as_bytes());
+        decoded.is_ok_and(|hash| hash.len() == 32)
+    };
+    match key {
+        Some(key) if !is_hash(&key) => Err(Refusal::KeyThumbprint),
+        key => Ok(Sender { key }),
     }
 }
 
@@ -177,6 +197,11 @@ mod tests {
             ),
             (format!("{GOOD}&audience=other"), Refusal::UnknownAudience),
             (format!("{GOOD}&prompt=none+login"), Refusal::Prompt),
+            (format!("{GOOD}&dpop_jkt=abc"), Refusal::KeyThumbprint),
+            (
+                format!("{GOOD}&dpop_jkt=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM="),
+                Refusal::KeyThumbprint,
+            ),
             (format!("{GOOD}&max_age=-1"), Refusal::MaxAge),
             (format!("{GOOD}&max_age=1h"), Refusal::MaxAge),
             (format!("{GOOD}&client_id=other"), Refusal::Repeated),

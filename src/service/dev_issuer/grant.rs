@@ -11,6 +11,7 @@ use crate::test_kit::TokenBuilder;
 use super::Provider;
 use super::parameters::Parameters;
 use super::refusal::Refusal;
+use super::sender::Sender;
 
 /// A decision to give an access token; every grant type ends in one.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,8 +41,13 @@ pub(super) struct TokenAnswer {
 }
 
 impl Grant {
-    /// Signs an access token (RFC 9068 §2) for the one API, with the claims of Auth0's.
-    pub(super) fn answer(&self, provider: &Provider, key: &SigningKey) -> TokenAnswer {
+    /// Signs an access token (RFC 9068 §2) for the one API, with the claims of Auth0's, and binds it to its sender.
+    pub(super) fn answer(
+        &self,
+        sender: &Sender,
+        provider: &Provider,
+        key: &SigningKey,
+    ) -> TokenAnswer {
         let scope = (!self.scopes.is_empty()).then(|| self.scopes.join(" "));
         let mut token = TokenBuilder::new(&provider.url, &provider.audience, key)
             .issued_at(provider.clock.now())
@@ -58,9 +64,12 @@ impl Grant {
         for (name, value) in &self.claims {
             token = token.claim(name, value.clone());
         }
+        if let Some(confirmation) = sender.confirmation() {
+            token = token.claim("cnf", confirmation);
+        }
         TokenAnswer {
             access_token: token.build(),
-            token_type: "Bearer",
+            token_type: sender.token_type(),
             expires_in: self.lifetime.as_secs(),
             scope,
             id_token: None,

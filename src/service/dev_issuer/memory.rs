@@ -11,6 +11,7 @@ use super::login::Strength;
 use super::people::Person;
 use super::pkce::Challenge;
 use super::remembered::Remembered;
+use super::sender::Sender;
 
 /// The issuer's whole state.
 #[derive(Debug)]
@@ -35,12 +36,16 @@ pub(super) struct Code {
     pub(super) nonce: Option<String>,
     pub(super) challenge: Challenge,
     pub(super) redirect_uri: String,
+    /// Who alone can trade it (RFC 9449 §10).
+    pub(super) sender: Sender,
 }
 
 /// The refresh tokens that follow from one sign-in; the latest alone is good.
 #[derive(Debug)]
 struct Family {
     consent: Consent,
+    /// Who alone can trade it (RFC 9449 §5, RFC 8705 §7.1).
+    sender: Sender,
     latest: String,
 }
 
@@ -54,25 +59,36 @@ impl Memory {
     }
 
     /// Begins a family and gives its first refresh token.
-    pub(super) fn begin_refreshing(&mut self, consent: Consent, now: SystemTime) -> String {
-        self.refresh_as(random_id(), consent, now)
+    pub(super) fn begin_refreshing(
+        &mut self,
+        consent: Consent,
+        sender: &Sender,
+        now: SystemTime,
+    ) -> String {
+        self.refresh_as(random_id(), consent, sender, now)
     }
 
-    /// Trades a refresh token of `client` for the next.
+    /// Trades a refresh token of `client` for the next, which is bound to all that `sender` has shown.
     ///
-    /// One that was used before ends its family: somebody else may have it (RFC 9700 §4.14.2).
+    /// One that was used before ends its family: somebody else may have it (RFC 9700 §4.14.2). One
+    /// that is bound to what `sender` has not shown is of no use to whoever has it, and stays.
     pub(super) fn refresh(
         &mut self,
         token: &str,
         client: &str,
+        sender: &Sender,
         now: SystemTime,
     ) -> Option<(Consent, String)> {
         let (name, secret) = token.split_once('.')?;
+        let bound = &self.refresh_tokens.find(name, now)?.sender;
+        if !sender.is(bound) {
+            return None;
+        }
         let family = self.refresh_tokens.take(name, now)?;
         if family.latest != secret || family.consent.client != client {
             return None;
         }
-        let next = self.refresh_as(name.to_owned(), family.consent.clone(), now);
+        let next = self.refresh_as(name.to_owned(), family.consent.clone(), sender, now);
         Some((family.consent, next))
     }
 
@@ -87,10 +103,20 @@ impl Memory {
         }
     }
 
-    fn refresh_as(&mut self, name: String, consent: Consent, now: SystemTime) -> String {
+    fn refresh_as(
+        &mut self,
+        name: String,
+        consent: Consent,
+        sender: &Sender,
+        now: SystemTime,
+    ) -> String {
         let latest = random_id();
         let token = format!("{name}.{latest}");
-        let family = Family { consent, latest };
+        let family = Family {
+            consent,
+            sender: sender.clone(),
+            latest,
+        };
         self.refresh_tokens.keep_as(name, family, now);
         token
     }
@@ -121,6 +147,9 @@ mod tests {
         }
     }
 
+    /// Has shown nothing.
+    const NOBODY: Sender = Sender { key: None };
+
     fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
     }
@@ -128,36 +157,59 @@ mod tests {
     #[test]
     fn a_refresh_token_is_traded_once_for_the_next() {
         let mut memory = Memory::new();
-        let first = memory.begin_refreshing(consent("spa"), at(0));
-        let (traded, second) = memory.refresh(&first, "spa", at(1)).unwrap();
+        let first = memory.begin_refreshing(consent("spa"), &NOBODY, at(0));
+        let (traded, second) = memory.refresh(&first, "spa", &NOBODY, at(1)).unwrap();
         assert_eq!(traded, consent("spa"));
         assert_ne!(first, second);
-        let (_, third) = memory.refresh(&second, "spa", at(2)).unwrap();
-        assert_eq!(memory.refresh(&first, "spa", at(3)), None);
-        assert_eq!(memory.refresh(&third, "spa", at(3)), None);
+        let (_, third) = memory.refresh(&second, "spa", &NOBODY, at(2)).unwrap();
+        assert_eq!(memory.refresh(&first, "spa", &NOBODY, at(3)), None);
+        assert_eq!(memory.refresh(&third, "spa", &NOBODY, at(3)), None);
     }
 
     #[test]
     fn a_refresh_token_is_its_clients_alone_and_expires() {
         let mut memory = Memory::new();
-        let stolen = memory.begin_refreshing(consent("spa"), at(0));
-        assert_eq!(memory.refresh(&stolen, "other", at(1)), None);
-        let token = memory.begin_refreshing(consent("spa"), at(0));
+        let stolen = memory.begin_refreshing(consent("spa"), &NOBODY, at(0));
+        assert_eq!(memory.refresh(&stolen, "other", &NOBODY, at(1)), None);
+        let token = memory.begin_refreshing(consent("spa"), &NOBODY, at(0));
         let end = at(REFRESH_LIFETIME.as_secs());
-        assert_eq!(memory.refresh(&token, "spa", end), None);
+        assert_eq!(memory.refresh(&token, "spa", &NOBODY, end), None);
         for token in ["", ".", "no token", &token.replace('.', "")] {
-            assert_eq!(memory.refresh(token, "spa", at(1)), None, "{token}");
+            assert_eq!(
+                memory.refresh(token, "spa", &NOBODY, at(1)),
+                None,
+                "{token}"
+            );
         }
+    }
+
+    #[test]
+    fn a_refresh_token_is_traded_with_the_key_that_it_is_bound_to() {
+        let mut memory = Memory::new();
+        let with = |key: &str| Sender {
+            key: Some(key.to_owned()),
+        };
+        let bound = memory.begin_refreshing(consent("spa"), &with("a"), at(0));
+        for other in [&NOBODY, &with("b")] {
+            assert_eq!(memory.refresh(&bound, "spa", other, at(1)), None);
+        }
+        let (_, next) = memory.refresh(&bound, "spa", &with("a"), at(1)).unwrap();
+        assert_eq!(memory.refresh(&next, "spa", &NOBODY, at(1)), None);
+
+        let unbound = memory.begin_refreshing(consent("spa"), &NOBODY, at(0));
+        let (_, next) = memory.refresh(&unbound, "spa", &with("a"), at(1)).unwrap();
+        assert_eq!(memory.refresh(&next, "spa", &NOBODY, at(2)), None);
+        assert!(memory.refresh(&next, "spa", &with("a"), at(2)).is_some());
     }
 
     #[test]
     fn a_client_revokes_its_own_refresh_tokens() {
         let mut memory = Memory::new();
-        let token = memory.begin_refreshing(consent("spa"), at(0));
+        let token = memory.begin_refreshing(consent("spa"), &NOBODY, at(0));
         memory.revoke(&token, "other", at(1));
         memory.revoke("no token", "spa", at(1));
-        let (_, next) = memory.refresh(&token, "spa", at(1)).unwrap();
+        let (_, next) = memory.refresh(&token, "spa", &NOBODY, at(1)).unwrap();
         memory.revoke(&next, "spa", at(2));
-        assert_eq!(memory.refresh(&next, "spa", at(2)), None);
+        assert_eq!(memory.refresh(&next, "spa", &NOBODY, at(2)), None);
     }
 }

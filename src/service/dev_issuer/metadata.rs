@@ -3,6 +3,8 @@
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
+use crate::jose::Algorithm;
+
 use super::login::Strength;
 use super::people::IDENTITY_SCOPES;
 use super::refusal::Refusal;
@@ -24,6 +26,11 @@ pub(super) async fn show_keys(provider: web::Data<Provider>) -> Result<HttpRespo
 
 fn metadata(provider: &Provider) -> Value {
     let scopes: Vec<_> = IDENTITY_SCOPES.iter().chain(&clients::SCOPES).collect();
+    let proof_algorithms = Algorithm::ALL.into_iter();
+    let proof_algorithms = proof_algorithms.filter(|algorithm| !algorithm.is_symmetric());
+    let proof_algorithms: Vec<_> = proof_algorithms
+        .map(|algorithm| algorithm.to_string())
+        .collect();
     json!({
         "issuer": provider.url,
         "authorization_endpoint": provider.at(authorize::PATH),
@@ -43,6 +50,7 @@ fn metadata(provider: &Provider) -> Value {
         "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
+        "dpop_signing_alg_values_supported": proof_algorithms,
         "claims_supported": CLAIMS,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,

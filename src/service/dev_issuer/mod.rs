@@ -24,10 +24,12 @@ mod page;
 mod parameters;
 mod people;
 mod pkce;
+mod proofs;
 mod provider;
 mod refusal;
 mod remembered;
 mod revoke;
+mod sender;
 mod site;
 mod sockets;
 mod test_view;
@@ -46,6 +48,7 @@ use crate::access::table::Row;
 use crate::verify::clock::Clock;
 
 use self::keys::Keys;
+use self::proofs::Proofs;
 use self::provider::Provider;
 use self::test_view::TestedApi;
 
@@ -57,15 +60,17 @@ pub(crate) struct DevIssuer {
 }
 
 impl DevIssuer {
-    /// Binds `port` of `127.0.0.1` and, where there is IPv6, of `::1`; port 0 is any free one.
+    /// Binds `port` of `127.0.0.1` and, where there is IPv6, of `::1`; port 0 is any free one. With
+    /// `dpop_nonce` it wants a nonce of its own in every DPoP proof.
     ///
     /// Returns at once: the key is made on a thread of its own, and whoever needs it waits.
     ///
     /// # Errors
-    /// The port is taken on either address, or no thread can be had.
-    pub(crate) fn bind(port: u16, audience: String) -> io::Result<Self> {
+    /// The port is taken on either address, or no thread or random number can be had.
+    pub(crate) fn bind(port: u16, audience: String, dpop_nonce: bool) -> io::Result<Self> {
         let (port, listeners) = sockets::bind(port)?;
-        let provider = Provider::new(port, audience, Keys::generate()?, Clock::default());
+        let proofs = Proofs::new(dpop_nonce).map_err(io::Error::other)?;
+        let provider = Provider::new(port, audience, Keys::generate()?, Clock::default(), proofs);
         Ok(Self {
             listeners,
             provider,

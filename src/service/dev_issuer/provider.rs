@@ -11,6 +11,7 @@ use super::cookies;
 use super::destination::Destination;
 use super::keys::Keys;
 use super::memory::{Memory, Session};
+use super::proofs::Proofs;
 use super::test_view::TestedApi;
 
 /// The issuer without its sockets.
@@ -21,6 +22,7 @@ pub(super) struct Provider {
     pub(super) audience: String,
     pub(super) keys: Keys,
     pub(super) clock: Clock,
+    pub(super) proofs: Proofs,
     /// The API that the Test view calls.
     pub(super) api: Option<TestedApi>,
     /// Browsers send cookies to every port of a host, so they are told apart by name.
@@ -29,12 +31,19 @@ pub(super) struct Provider {
 }
 
 impl Provider {
-    pub(super) fn new(port: u16, audience: String, keys: Keys, clock: Clock) -> Self {
+    pub(super) fn new(
+        port: u16,
+        audience: String,
+        keys: Keys,
+        clock: Clock,
+        proofs: Proofs,
+    ) -> Self {
         Self {
             url: format!("http://localhost:{port}/"),
             audience,
             keys,
             clock,
+            proofs,
             api: None,
             port,
             memory: Mutex::new(Memory::new()),

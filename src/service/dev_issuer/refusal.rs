@@ -6,6 +6,8 @@ use actix_web::http::header::{ALLOW, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError};
 use serde_json::json;
 
+use crate::proof::ProofError;
+
 /// Why a request is refused; its `Display` is the `error_description`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
@@ -26,6 +28,8 @@ pub(super) enum Refusal {
     InvalidRefreshToken,
     #[error("expires_in is a number of seconds from 1 to 604800")]
     Lifetime,
+    #[error("dpop_jkt must be the base64url of a SHA-256")]
+    KeyThumbprint,
     #[error("login required")]
     LoginRequired,
     #[error("max_age is a number of seconds")]
@@ -39,14 +43,24 @@ pub(super) enum Refusal {
     NoGrantType,
     #[error("the signing key could not be made")]
     NoKey,
+    #[error("the proof must carry the nonce that the DPoP-Nonce header gives")]
+    NonceNeeded,
     #[error("there is nothing here")]
     NotFound,
     #[error("token is missing")]
     NoToken,
+    #[error(
+        "the code is bound to another key (dpop_jkt) than the one that made the proof, if any did"
+    )]
+    OtherKey,
     #[error("the development issuer answers to the names of this machine alone")]
     OtherHost,
     #[error("prompt none goes with no other")]
     Prompt,
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    #[error("the proof was used before")]
+    ProofReplayed,
     #[error("the query is longer than 8 KiB")]
     QueryTooLong,
     #[error("redirect_uri must be an http or https URL on loopback, without a fragment")]
@@ -61,6 +75,8 @@ pub(super) enum Refusal {
     ReturnTo,
     #[error("the client was not granted that scope")]
     Scope,
+    #[error("no more proofs can be remembered at the moment")]
+    TooManyProofs,
     #[error("send the client's secret in the header or in the body, not in both")]
     TwoCredentials,
     #[error("no API has that audience here")]
@@ -83,6 +99,7 @@ impl Refusal {
             | Self::Challenge
             | Self::Claims
             | Self::ForeignForm
+            | Self::KeyThumbprint
             | Self::Lifetime
             | Self::MaxAge
             | Self::NoClientId
@@ -97,11 +114,13 @@ impl Refusal {
             | Self::ReturnTo
             | Self::TwoCredentials
             | Self::UnknownPerson => "invalid_request",
-            Self::InvalidCode | Self::InvalidRefreshToken => "invalid_grant",
+            Self::InvalidCode | Self::InvalidRefreshToken | Self::OtherKey => "invalid_grant",
             Self::LoginRequired => "login_required",
             Self::MethodNotAllowed(_) => "method_not_allowed",
-            Self::NoKey => "temporarily_unavailable",
+            Self::NoKey | Self::TooManyProofs => "temporarily_unavailable",
+            Self::NonceNeeded => "use_dpop_nonce",
             Self::NotFound => "not_found",
+            Self::Proof(_) | Self::ProofReplayed => "invalid_dpop_proof",
             Self::ResponseType => "unsupported_response_type",
             Self::Scope | Self::UnknownAudience => "access_denied",
             Self::UnknownClient { .. } => "invalid_client",
@@ -120,13 +139,18 @@ impl ResponseError for Refusal {
             | Self::ForeignForm
             | Self::InvalidCode
             | Self::InvalidRefreshToken
+            | Self::KeyThumbprint
             | Self::Lifetime
             | Self::LoginRequired
             | Self::MaxAge
             | Self::NoClientId
             | Self::NoGrantType
             | Self::NoToken
+            | Self::NonceNeeded
+            | Self::OtherKey
             | Self::Prompt
+            | Self::Proof(_)
+            | Self::ProofReplayed
             | Self::RedirectUri
             | Self::Repeated
             | Self::ResponseMode
@@ -137,7 +161,7 @@ impl ResponseError for Refusal {
             | Self::UnsupportedGrantType => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::NoKey => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoKey | Self::TooManyProofs => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::OtherHost => StatusCode::MISDIRECTED_REQUEST,
             Self::QueryTooLong => StatusCode::URI_TOO_LONG,

@@ -3,9 +3,13 @@
 use actix_cors::Cors;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{CACHE_CONTROL, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::header::{
+    CACHE_CONTROL, REFERRER_POLICY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::middleware::{DefaultHeaders, Next, from_fn};
 use actix_web::{App, Error, FromRequest, Handler, Resource, Responder, ResponseError, web};
+
+use crate::proof::nonce::DPOP_NONCE;
 
 use super::refusal::Refusal;
 use super::{Provider, authorize, logout, metadata, origin, revoke, test_view, token, userinfo};
@@ -96,6 +100,7 @@ fn cors() -> Cors {
         .allowed_origin_fn(|origin, _| origin::is_loopback(origin))
         .allowed_methods(["GET", "HEAD", "POST"])
         .allow_any_header()
+        .expose_headers([DPOP_NONCE, WWW_AUTHENTICATE])
         .max_age(3600)
 }
 

@@ -183,7 +183,11 @@ const MTLS: [Known; 4] = [
     ("header", Some("x-ssl-client-cert")),
 ];
 
-const DEV_ISSUER: [Known; 2] = [("enabled", Some("true")), ("port", Some("3011"))];
+const DEV_ISSUER: [Known; 3] = [
+    ("enabled", Some("true")),
+    ("port", Some("3011")),
+    ("dpop_nonce", Some("false")),
+];
 
 const LOG: [Known; 1] = [("format", Some("text"))];
 

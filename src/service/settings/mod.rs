@@ -207,7 +207,7 @@ mod tests {
             (
                 "APP__DEV_ISSUER__PROT",
                 "dev_issuer.prot",
-                "is not a known key; did you mean port? known here: enabled, port",
+                "is not a known key; did you mean port? known here: enabled, port, dpop_nonce",
             ),
             (
                 "APP__SEVER__PORT",

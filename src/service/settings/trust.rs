@@ -14,6 +14,8 @@ pub(crate) enum Trust {
     #[cfg(feature = "dev-issuer")]
     DevIssuer {
         port: u16,
+        /// Whether it wants a nonce of its own in every DPoP proof.
+        dpop_nonce: bool,
         /// How to trust it. Its base URL is not said; its audience only if somebody named one.
         issuer: Box<IssuerBuilder>,
     },
@@ -37,6 +39,7 @@ impl Trust {
                 trial.build().map_err(|error| auth.own.explain(&error))?;
                 Ok(Self::DevIssuer {
                     port,
+                    dpop_nonce: dev_issuer.dpop_nonce,
                     issuer: Box::new(issuer),
                 })
             }
@@ -79,13 +82,20 @@ pub(super) struct DevIssuer {
     said: bool,
     /// `None` when it is switched off.
     port: Option<u16>,
+    #[cfg_attr(
+        not(feature = "dev-issuer"),
+        expect(dead_code, reason = "checked in every build")
+    )]
+    dpop_nonce: bool,
 }
 
 impl DevIssuer {
     pub(super) fn read(dev_issuer: &mut Section) -> Result<Self, SettingsError> {
-        let (enabled, port) = (dev_issuer.take("enabled"), dev_issuer.take("port"));
-        let said = enabled.is_some() || port.is_some();
+        let [enabled, port, dpop_nonce] =
+            ["enabled", "port", "dpop_nonce"].map(|key| dev_issuer.take(key));
+        let said = enabled.is_some() || port.is_some() || dpop_nonce.is_some();
         let enabled = enabled.map(|said| said.flag()).transpose()?.unwrap_or(true);
+        let dpop_nonce = dpop_nonce.map(|said| said.flag()).transpose()?;
         let port = port
             .map(|said| said.number(0..=u16::MAX))
             .transpose()?
@@ -93,6 +103,7 @@ impl DevIssuer {
         Ok(Self {
             said,
             port: enabled.then_some(port),
+            dpop_nonce: dpop_nonce.unwrap_or(false),
         })
     }
 
@@ -247,10 +258,11 @@ mod tests {
         let cases = [
             ("enabled = 1", "enabled", "must be true or false"),
             ("port = 'x'", "port", "must be a number from 0 to 65535"),
+            ("dpop_nonce = 1", "dpop_nonce", "must be true or false"),
             (
                 "prot = 1",
                 "prot",
-                "is not a known key; did you mean port? known here: enabled, port",
+                "is not a known key; did you mean port? known here: enabled, port, dpop_nonce",
             ),
         ];
         for (text, key, message) in cases {
@@ -290,7 +302,7 @@ mod tests {
             variables: &[(&str, &str)],
         ) -> Result<(u16, IssuerBuilder), String> {
             match parsed(text, variables)?.trust {
-                Trust::DevIssuer { port, issuer } => Ok((port, *issuer)),
+                Trust::DevIssuer { port, issuer, .. } => Ok((port, *issuer)),
                 Trust::Issuers(_) => Err("no development issuer".to_owned()),
             }
         }

@@ -47,6 +47,11 @@ async fn every_answer_is_for_loopback_origins_alone() {
                 allowed,
                 "{path} {origin}"
             );
+            let exposed = seen.header("access-control-expose-headers");
+            let mut exposed: Vec<_> = exposed.unwrap().split(", ").collect();
+            exposed.sort_unstable();
+            let expected = ["dpop-nonce", "www-authenticate"];
+            assert_eq!(exposed, expected, "{path} {origin}");
         }
     }
 }
@@ -60,7 +65,7 @@ async fn a_preflight_is_answered() {
         .insert_header(("Access-Control-Request-Method", "POST"))
         .insert_header((
             "Access-Control-Request-Headers",
-            "authorization,content-type",
+            "authorization,content-type,dpop",
         ));
     let seen = send(request).await;
     assert_eq!(seen.status, StatusCode::OK);
@@ -68,7 +73,9 @@ async fn a_preflight_is_answered() {
     assert_eq!(origin, Some("http://127.0.0.1:3000"));
     let headers = seen.header("access-control-allow-headers").unwrap();
     assert!(
-        headers.contains("authorization") && headers.contains("content-type"),
+        headers.contains("authorization")
+            && headers.contains("content-type")
+            && headers.contains("dpop"),
         "{headers}"
     );
 }

@@ -1,6 +1,7 @@
 //! The issuer as its clients and browsers see it: every answer over the whole application.
 
 mod browsers;
+mod dpop;
 mod pages;
 mod renewal;
 mod sign_in;
@@ -21,6 +22,7 @@ use crate::jose::Algorithm;
 use crate::test_kit::{TestClock, shared};
 use crate::verify::clock::Clock;
 
+use super::proofs::Proofs;
 use super::provider::Provider;
 use super::site::app;
 
@@ -42,11 +44,17 @@ struct Seen {
 
 impl Issuer {
     fn new() -> Self {
+        Self::with_nonces(false)
+    }
+
+    /// One that wants nonces in proofs, or not.
+    fn with_nonces(with_nonces: bool) -> Self {
         let clock = TestClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000));
         let shown = clock.clone();
         let keys = shared(Algorithm::Rs256).into();
         let clock_of_provider = Clock::new(move || shown.now());
-        let provider = Provider::new(3011, AUDIENCE.to_owned(), keys, clock_of_provider);
+        let proofs = Proofs::new(with_nonces).unwrap();
+        let provider = Provider::new(3011, AUDIENCE.to_owned(), keys, clock_of_provider, proofs);
         Self {
             provider: Data::new(provider),
             clock,
@@ -116,7 +124,8 @@ async fn send(request: TestRequest) -> Seen {
 /// A provider for rules that need one and nothing of it.
 pub(super) fn provider() -> Provider {
     let keys = shared(Algorithm::Es256).into();
-    Provider::new(3011, AUDIENCE.to_owned(), keys, Clock::default())
+    let proofs = Proofs::new(false).unwrap();
+    Provider::new(3011, AUDIENCE.to_owned(), keys, Clock::default(), proofs)
 }
 
 /// The claims of a token of this type whose signature is checked.

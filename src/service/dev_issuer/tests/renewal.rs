@@ -131,7 +131,7 @@ async fn an_access_token_says_who_signed_in() {
     assert_eq!(
         expired.header("www-authenticate"),
         Some(
-            r#"Bearer realm="api", error="invalid_token", error_description="The token has expired.""#
+            r#"Bearer realm="api", error="invalid_token", error_description="The token has expired.", DPoP algs="RS256 RS384 RS512 ES256 ES384 ES512 PS256 PS384 PS512 EdDSA""#
         )
     );
 }
@@ -143,7 +143,9 @@ async fn only_a_token_with_openid_says_who_signed_in() {
     assert_eq!(without.status, StatusCode::UNAUTHORIZED);
     assert_eq!(
         without.header("www-authenticate"),
-        Some(r#"Bearer realm="api""#)
+        Some(
+            r#"Bearer realm="api", DPoP algs="RS256 RS384 RS512 ES256 ES384 ES512 PS256 PS384 PS512 EdDSA""#
+        )
     );
     let answer = Browser::new(&issuer)
         .tokens("manager", "scope=openid+read:messages")

@@ -111,7 +111,7 @@ pub(super) fn authorize(more: &str) -> String {
     )
 }
 
-fn trade(code: &str) -> String {
+pub(super) fn trade(code: &str) -> String {
     format!(
         "grant_type=authorization_code&client_id=spa&code={code}\
          &redirect_uri={CALLBACK}&code_verifier={VERIFIER}"

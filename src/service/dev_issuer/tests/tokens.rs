@@ -48,6 +48,10 @@ async fn both_discovery_paths_say_where_things_are() {
             ["none", "client_secret_basic", "client_secret_post"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
+        "dpop_signing_alg_values_supported": [
+            "RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512",
+            "EdDSA",
+        ],
         "claims_supported": [
             "acr", "amr", "aud", "auth_time", "email", "email_verified", "exp", "iat", "iss", "name",
             "nickname", "nonce", "sub",
@@ -214,7 +218,7 @@ fn fetch(address: SocketAddr, path: &str) -> Value {
 
 #[actix_web::test]
 async fn it_serves_on_every_loopback_address_until_its_handle_stops_it() {
-    let issuer = DevIssuer::bind(0, AUDIENCE.to_owned()).unwrap();
+    let issuer = DevIssuer::bind(0, AUDIENCE.to_owned(), false).unwrap();
     let url = issuer.url().to_owned();
     let address = |listener: &TcpListener| listener.local_addr().unwrap();
     let addresses: Vec<_> = issuer.listeners.iter().map(address).collect();

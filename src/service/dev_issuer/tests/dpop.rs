@@ -1,0 +1,282 @@
+//! Tokens that are bound to a key of the client (RFC 9449 §5, §8, §10).
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::test::TestRequest;
+use serde_json::{Value, json};
+
+use crate::jose::Algorithm;
+use crate::test_kit::{ProofBuilder, SigningKey, shared};
+
+use super::sign_in::{Browser, authorize, trade};
+use super::{Issuer, Seen, claims, decode};
+
+const ENDPOINT: &str = "http://localhost:3011/oauth/token";
+const CREDENTIALS: &str = "grant_type=client_credentials&client_id=demo-read&client_secret=x";
+
+fn key() -> SigningKey {
+    shared(Algorithm::Es256)
+}
+
+fn thumbprint(key: &SigningKey) -> String {
+    key.thumbprint().unwrap()
+}
+
+impl Issuer {
+    /// A good proof for the token endpoint.
+    fn proof(&self, key: &SigningKey) -> ProofBuilder {
+        ProofBuilder::new(key, "POST", ENDPOINT).issued_at(self.clock.now())
+    }
+
+    async fn ask(&self, form: &str, proofs: &[String]) -> Seen {
+        let mut request = TestRequest::post()
+            .uri("/oauth/token")
+            .insert_header(("Content-Type", "application/x-www-form-urlencoded"));
+        for proof in proofs {
+            request = request.append_header(("DPoP", proof.as_str()));
+        }
+        self.send(request.set_payload(form.to_owned())).await
+    }
+
+    /// Asks with a good proof by `key`.
+    async fn ask_with(&self, form: &str, key: &SigningKey) -> Seen {
+        self.ask(form, &[self.proof(key).build()]).await
+    }
+}
+
+#[track_caller]
+fn assert_refused(seen: &Seen, code: &str, description: &str) {
+    let expected = json!({"error": code, "error_description": description});
+    assert_eq!((seen.status.as_u16(), seen.json()), (400, expected));
+}
+
+fn confirmation(answer: &Value) -> Value {
+    claims(answer["access_token"].as_str().unwrap(), "at+jwt")["cnf"].clone()
+}
+
+#[actix_web::test]
+async fn a_proof_binds_the_token_to_its_key() {
+    for algorithm in [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256] {
+        let key = shared(algorithm);
+        let seen = Issuer::new().ask_with(CREDENTIALS, &key).await;
+        assert_eq!(seen.status, StatusCode::OK, "{}", seen.text());
+        let answer = seen.json();
+        assert_eq!(answer["token_type"], "DPoP");
+        assert_eq!(confirmation(&answer), json!({"jkt": thumbprint(&key)}));
+        assert_eq!(seen.header("dpop-nonce"), None);
+    }
+}
+
+#[actix_web::test]
+async fn nobody_asks_for_a_confirmation_beside_the_own_key() {
+    let asked = format!("{CREDENTIALS}&claims={{\"cnf\":{{\"jkt\":\"another\"}}}}");
+    let answer = Issuer::new().ask_with(&asked, &key()).await.json();
+    assert_eq!(confirmation(&answer), json!({"jkt": thumbprint(&key())}));
+}
+
+#[actix_web::test]
+async fn a_proof_that_does_not_hold_is_told_why() {
+    let issuer = Issuer::new();
+    let good = || issuer.proof(&key());
+    let ago = |seconds| issuer.clock.now() - Duration::from_secs(seconds);
+    let cases = [
+        (
+            good().claim("htm", "GET"),
+            "the proof is for another method",
+        ),
+        (
+            good().claim("htu", "http://localhost:3011/userinfo"),
+            "the proof is for another URL",
+        ),
+        (
+            good().claim("htu", "http://localhost:3010/oauth/token"),
+            "the proof is for another URL",
+        ),
+        (good().issued_at(ago(301)), "the proof is too old"),
+        (
+            good().raw_signature([0; 64]),
+            "the proof's signature does not hold",
+        ),
+        (
+            good().without_claim("jti"),
+            "the proof's claim jti is missing",
+        ),
+        (good().header("typ", "JWT"), "the proof is of another type"),
+    ];
+    for (proof, description) in cases {
+        let seen = issuer.ask(CREDENTIALS, &[proof.build()]).await;
+        assert_refused(&seen, "invalid_dpop_proof", description);
+    }
+    let two = [good().build(), good().build()];
+    let seen = issuer.ask(CREDENTIALS, &two).await;
+    assert_refused(&seen, "invalid_dpop_proof", "more than one proof was sent");
+}
+
+#[actix_web::test]
+async fn a_proof_names_the_endpoint_as_the_metadata_does() {
+    let issuer = Issuer::new();
+    let called = "http://127.0.0.1:3011/oauth/token";
+    for (url, status) in [(ENDPOINT, 200), (called, 400)] {
+        let proof = issuer.proof(&key()).claim("htu", url).build();
+        let request = TestRequest::post()
+            .uri("/oauth/token")
+            .insert_header(("DPoP", proof))
+            .set_payload(CREDENTIALS);
+        let seen = issuer.send_to("127.0.0.1:3011", request).await;
+        assert_eq!(seen.status.as_u16(), status, "{url}");
+    }
+}
+
+#[actix_web::test]
+async fn each_proof_is_taken_once() {
+    let issuer = Issuer::new();
+    let proof = [issuer.proof(&key()).build()];
+    assert_eq!(issuer.ask(CREDENTIALS, &proof).await.status, StatusCode::OK);
+    let again = issuer.ask(CREDENTIALS, &proof).await;
+    assert_refused(&again, "invalid_dpop_proof", "the proof was used before");
+}
+
+#[actix_web::test]
+async fn nonces_are_given_with_each_answer_to_a_proof_and_wanted_in_the_next() {
+    const WANTED: &str = "the proof must carry the nonce that the DPoP-Nonce header gives";
+    let issuer = Issuer::with_nonces(true);
+    let bearer = issuer.ask(CREDENTIALS, &[]).await;
+    assert_eq!(
+        (bearer.status, bearer.header("dpop-nonce")),
+        (StatusCode::OK, None)
+    );
+    let refused = issuer.ask_with(CREDENTIALS, &key()).await;
+    assert_refused(&refused, "use_dpop_nonce", WANTED);
+    let nonce = refused.header("dpop-nonce").unwrap();
+    let with = |nonce: &str| [issuer.proof(&key()).nonce(nonce).build()];
+    let good = issuer.ask(CREDENTIALS, &with(nonce)).await;
+    assert_eq!(good.status, StatusCode::OK, "{}", good.text());
+    assert_eq!(good.json()["token_type"], "DPoP");
+    assert_eq!(good.header("dpop-nonce"), Some(nonce));
+    let made_up = issuer.ask(CREDENTIALS, &with("made up")).await;
+    assert_refused(&made_up, "use_dpop_nonce", WANTED);
+
+    issuer.pass(300);
+    let stale = issuer.ask(CREDENTIALS, &with(nonce)).await;
+    assert_refused(&stale, "use_dpop_nonce", WANTED);
+    assert_ne!(stale.header("dpop-nonce"), Some(nonce));
+}
+
+#[actix_web::test]
+async fn a_request_that_lacks_a_nonce_uses_nothing_up() {
+    let issuer = Issuer::with_nonces(true);
+    let mut browser = Browser::new(&issuer);
+    let code = browser.sign_in("manager", "scope=openid").await;
+    let form = trade(&code.told("code").unwrap());
+    let refused = issuer.ask_with(&form, &key()).await;
+    assert_eq!(refused.json()["error"], "use_dpop_nonce");
+    let nonce = refused.header("dpop-nonce").unwrap();
+    let proof = issuer.proof(&key()).nonce(nonce);
+    let answer = issuer.ask(&form, &[proof.build()]).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+}
+
+#[actix_web::test]
+async fn a_code_is_bound_to_the_key_that_the_client_named() {
+    const OTHER: &str =
+        "the code is bound to another key (dpop_jkt) than the one that made the proof, if any did";
+    let issuer = Issuer::new();
+    let mut browser = Browser::new(&issuer);
+    let asked = format!("scope=openid&prompt=login&dpop_jkt={}", thumbprint(&key()));
+    let other = shared(Algorithm::EdDsa);
+    for (key, is_bound) in [(Some(key()), true), (Some(other), false), (None, false)] {
+        let seen = browser.sign_in("manager", &asked).await;
+        let form = trade(&seen.told("code").unwrap());
+        let proof = key.iter().map(|key| issuer.proof(key).build());
+        let seen = issuer.ask(&form, &proof.collect::<Vec<_>>()).await;
+        if is_bound {
+            assert_eq!(seen.status, StatusCode::OK, "{}", seen.text());
+        } else {
+            assert_refused(&seen, "invalid_grant", OTHER);
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_malformed_thumbprint_is_told_to_the_client() {
+    let issuer = Issuer::new();
+    let path = authorize("dpop_jkt=abc");
+    let seen = Browser::new(&issuer).get(&path).await;
+    assert_eq!(seen.told("error").as_deref(), Some("invalid_request"));
+    assert_eq!(
+        seen.told("error_description").as_deref(),
+        Some("dpop_jkt must be the base64url of a SHA-256")
+    );
+}
+
+#[actix_web::test]
+async fn a_refresh_token_is_bound_to_the_key_of_the_one_who_got_it() {
+    let issuer = Issuer::new();
+    let mut browser = Browser::new(&issuer);
+    let code = browser
+        .sign_in("manager", "scope=openid+offline_access")
+        .await;
+    let code = code.told("code").unwrap();
+    let answer = issuer.ask_with(&trade(&code), &key()).await.json();
+    // The ID token is for the client itself and bound to nothing.
+    let id_token = answer["id_token"].as_str().unwrap();
+    assert_eq!(decode(id_token.split('.').nth(1).unwrap()).get("cnf"), None);
+    let token = answer["refresh_token"].as_str().unwrap();
+    let form = format!("grant_type=refresh_token&client_id=spa&refresh_token={token}");
+    for seen in [
+        issuer.ask(&form, &[]).await,
+        issuer.ask_with(&form, &shared(Algorithm::EdDsa)).await,
+    ] {
+        assert_refused(&seen, "invalid_grant", "unknown or invalid refresh token");
+    }
+    let seen = issuer.ask_with(&form, &key()).await;
+    assert_eq!(seen.status, StatusCode::OK, "{}", seen.text());
+    let answer = seen.json();
+    assert_eq!(answer["token_type"], "DPoP");
+    assert_eq!(confirmation(&answer), json!({"jkt": thumbprint(&key())}));
+}
+
+#[actix_web::test]
+async fn userinfo_takes_a_bound_token_with_its_proof_alone_and_each_proof_once() {
+    const USERINFO: &str = "http://localhost:3011/userinfo";
+    let issuer = Issuer::new();
+    let code = Browser::new(&issuer)
+        .sign_in("manager", "scope=openid")
+        .await;
+    let form = trade(&code.told("code").unwrap());
+    let answer = issuer.ask_with(&form, &key()).await.json();
+    let token = answer["access_token"].as_str().unwrap();
+    let ask = async |scheme: &str, proof: Option<&str>| {
+        let mut request = TestRequest::get().uri("/userinfo");
+        if let Some(proof) = proof {
+            request = request.insert_header(("DPoP", proof));
+        }
+        let credentials = format!("{scheme} {token}");
+        let request = request.insert_header(("Authorization", credentials));
+        let seen = issuer.send_to("127.0.0.1:3011", request).await;
+        let challenge = seen.header("www-authenticate").unwrap_or_default();
+        let (_, error) = challenge.split_once("error=\"").unwrap_or_default();
+        let (error, _) = error.split_once('"').unwrap_or_default();
+        (seen.status.as_u16(), error.to_owned())
+    };
+    let good = |key: &SigningKey, url: &str| {
+        let proof = ProofBuilder::new(key, "GET", url).token(token);
+        proof.issued_at(issuer.clock.now()).build()
+    };
+    let once = good(&key(), USERINFO);
+    let elsewhere = good(&key(), "http://localhost:3010/userinfo");
+    let other_key = good(&shared(Algorithm::EdDsa), USERINFO);
+    let cases = [
+        ("DPoP", Some(&once), 200, ""),
+        ("DPoP", Some(&once), 401, "invalid_dpop_proof"),
+        ("DPoP", Some(&elsewhere), 401, "invalid_dpop_proof"),
+        ("DPoP", Some(&other_key), 401, "invalid_token"),
+        ("DPoP", None, 400, "invalid_request"),
+        ("Bearer", None, 401, "invalid_token"),
+    ];
+    for (scheme, proof, status, error) in cases {
+        let seen = ask(scheme, proof.map(String::as_str)).await;
+        assert_eq!(seen, (status, error.to_owned()), "{scheme} {proof:?}");
+    }
+}
