@@ -5,21 +5,20 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use actix_cors::Cors;
-use actix_web::dev::Server;
 use actix_web::http::header::{
     AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, web};
 
+use super::companion::{Trusted, trusted};
 use super::failure::Failure;
 use super::listener::{Http, Listener, Serving, Tls, http};
 use super::metrics::Metrics;
-use super::settings::{self, Mtls, Settings, Trust};
+use super::settings::{self, Mtls, Settings};
 use super::shutdown::{Draining, Signals};
 use super::{probes, reload, request_log, routes, senders, startup};
 use crate::Verifier;
-use crate::issuer::Issuer;
 use crate::rejection::problem;
 
 /// Serves the API, and the development issuer where there is one, until told to stop.
@@ -39,7 +38,7 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
         issuers,
         companion,
         any_loopback_origin,
-    } = trusted(settings.trust)?;
+    } = trusted(settings.trust, settings.mtls.as_ref())?;
     let verifier = verifier.start(issuers)?;
     let cors = CorsRule {
         settings: settings.cors,
@@ -48,9 +47,8 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     let listener = Listener::bind(&server.host, server.port).map_err(unheard(server))?;
     let companion = companion
-        .map(|start| start(&listener, server))
+        .map(|companion| companion(&listener, server, tls.as_ref()))
         .transpose()?;
-    let companion = companion.map(|server| (server.handle(), actix_web::rt::spawn(server)));
     tokio::select! {
         keys = startup::await_keys(&verifier, settings.startup) => keys?,
         () = signals.before_serving() => return Ok(()),
@@ -63,8 +61,8 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
     announce(&addresses, server, settings.mtls.as_ref());
     signals.drained(draining, server.drain_delay).await;
     end(serving, server.shutdown_timeout).await;
-    if let Some((handle, _)) = companion {
-        handle.stop(false).await;
+    if let Some(companion) = companion {
+        companion.end().await;
     }
     log::info!("stopped");
     Ok(())
@@ -84,75 +82,6 @@ fn announce(addresses: &[SocketAddr], server: &settings::Server, mtls: Option<&M
     for row in routes::api().rows().chain(probes::api().rows()) {
         log::info!("{} {}: {}", row.method, row.path, row.requirement);
     }
-}
-
-/// Whose tokens are accepted, and the server that issues them where it is our own.
-struct Trusted {
-    issuers: Vec<Issuer>,
-    companion: Option<Companion>,
-    any_loopback_origin: bool,
-}
-
-/// Starts the issuer once it is known where the API listens, which its Test view calls.
-type Companion = Box<dyn FnOnce(&Listener, &settings::Server) -> io::Result<Server>>;
-
-#[cfg(feature = "dev-issuer")]
-fn trusted(trust: Trust) -> Result<Trusted, Failure> {
-    use super::dev_issuer::DevIssuer;
-    use super::settings::DEV_AUDIENCE;
-
-    match trust {
-        Trust::Issuers(issuers) => Ok(Trusted {
-            issuers,
-            companion: None,
-            any_loopback_origin: false,
-        }),
-        Trust::DevIssuer {
-            port,
-            dpop_nonce,
-            issuer,
-        } => {
-            let issuer = issuer.default_audience(DEV_AUDIENCE);
-            let audience = issuer.first_audience().to_owned();
-            let bound = DevIssuer::bind(port, audience.clone(), dpop_nonce);
-            let companion = bound.map_err(|error| Failure::BindDevIssuer { port, error })?;
-            log::warn!(
-                "FOR DEVELOPMENT ONLY: tokens are issued to anybody at {url} for the audience {audience}",
-                url = companion.url()
-            );
-            let issuer = issuer.base_url(companion.url());
-            let issuer = issuer.build()?;
-            Ok(Trusted {
-                issuers: vec![issuer],
-                companion: Some(Box::new(|listener, server| {
-                    let address = listener.addresses().next();
-                    let origin = address.map(|address| origin(server.scheme(), address));
-                    let origin = origin.unwrap_or_default();
-                    companion.with_api(origin, routes::api().rows()).run()
-                })),
-                any_loopback_origin: true,
-            })
-        }
-    }
-}
-
-/// The API as browsers on this machine call it; their content policies name no IPv6 address.
-#[cfg(feature = "dev-issuer")]
-fn origin(scheme: &str, address: SocketAddr) -> String {
-    match address.ip() {
-        std::net::IpAddr::V4(ip) if !ip.is_unspecified() => format!("{scheme}://{address}"),
-        _ => format!("{scheme}://localhost:{}", address.port()),
-    }
-}
-
-#[cfg(not(feature = "dev-issuer"))]
-fn trusted(trust: Trust) -> Result<Trusted, Failure> {
-    let Trust::Issuers(issuers) = trust;
-    Ok(Trusted {
-        issuers,
-        companion: None,
-        any_loopback_origin: false,
-    })
 }
 
 /// The TLS of the service where it has its own, its files read now and at every `SIGHUP`.

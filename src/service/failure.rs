@@ -20,9 +20,14 @@ pub(crate) enum Failure {
     },
     #[cfg(feature = "dev-issuer")]
     #[error(
-        "port {port} cannot be listened on by the development issuer (dev_issuer.port, variable APP__DEV_ISSUER__PORT): {error}"
+        "port {port} cannot be listened on by the development issuer (dev_issuer.{key}, variable APP__DEV_ISSUER__{name}): {error}",
+        name = key.to_uppercase()
     )]
-    BindDevIssuer { port: u16, error: io::Error },
+    BindDevIssuer {
+        key: &'static str,
+        port: u16,
+        error: io::Error,
+    },
     #[error("the token cannot be read from standard input: {0}")]
     Input(io::Error),
     #[cfg(feature = "dev-issuer")]

@@ -2,6 +2,7 @@
 
 mod app;
 mod commands;
+mod companion;
 #[cfg(feature = "dev-issuer")]
 mod dev_issuer;
 mod failure;

@@ -55,7 +55,8 @@ impl Launch {
 
     /// Starts the service on free ports and waits until it listens.
     pub(crate) fn serve(mut self) -> TestApp {
-        for name in ["PORT", "APP__DEV_ISSUER__PORT"] {
+        let dev_issuer = ["APP__DEV_ISSUER__PORT", "APP__DEV_ISSUER__TLS_PORT"];
+        for name in dev_issuer.into_iter().chain(["PORT"]) {
             if self.command.get_envs().all(|(known, _)| known != name) {
                 self.command.env(name, "0");
             }

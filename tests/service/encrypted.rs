@@ -5,18 +5,19 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
 };
 
-use crate::certificates::Authority;
+use crate::certificates::{Authority, Signed};
 use crate::wire::{Answer, Request, connect};
 
 /// Whom a client believes, and what it offers.
 pub(crate) struct Client {
     roots: RootCertStore,
+    certificate: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
     versions: Vec<&'static SupportedProtocolVersion>,
     protocols: Vec<Vec<u8>>,
 }
@@ -27,9 +28,17 @@ impl Client {
         roots.add(authority.der.clone()).unwrap();
         Self {
             roots,
+            certificate: None,
             versions: vec![&TLS12, &TLS13],
             protocols: Vec::new(),
         }
+    }
+
+    /// Shows this certificate where it is asked for one.
+    pub(crate) fn certificate(mut self, signed: &Signed) -> Self {
+        let key = PrivateKeyDer::try_from(signed.key.serialize_der()).unwrap();
+        self.certificate = Some((signed.der.clone(), key));
+        self
     }
 
     pub(crate) fn version(mut self, version: &'static SupportedProtocolVersion) -> Self {
@@ -48,7 +57,12 @@ impl Client {
         let config = ClientConfig::builder_with_provider(provider);
         let config = config.with_protocol_versions(&self.versions).unwrap();
         let config = config.with_root_certificates(self.roots.clone());
-        let mut config = config.with_no_client_auth();
+        let mut config = match &self.certificate {
+            Some((certificate, key)) => config
+                .with_client_auth_cert(vec![certificate.clone()], key.clone_key())
+                .unwrap(),
+            None => config.with_no_client_auth(),
+        };
         config.alpn_protocols.clone_from(&self.protocols);
         Arc::new(config)
     }

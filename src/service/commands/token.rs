@@ -75,7 +75,7 @@ struct Answer {
 }
 
 pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<(), Failure> {
-    let Trust::DevIssuer { port, .. } = settings.trust else {
+    let Trust::DevIssuer { own, .. } = &settings.trust else {
         return Err(TokenError::NoDevIssuer.into());
     };
     let bound = arguments.dpop.as_ref().map(|call| {
@@ -83,7 +83,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<(), Fail
         (call, key)
     });
     let key = bound.as_ref().map(|(_, key)| key);
-    let answer = actix_web::rt::System::new().block_on(ask(port, arguments, key))?;
+    let answer = actix_web::rt::System::new().block_on(ask(own.port, arguments, key))?;
     let token = answer.access_token.ok_or_else(|| {
         let reason = answer.error_description.unwrap_or_default();
         TokenError::Refused(reason)

@@ -19,7 +19,7 @@ impl Trusted {
         use crate::service::settings::DEV_AUDIENCE;
 
         let (port, issuer) = match trust {
-            Trust::DevIssuer { port, issuer, .. } => (port, issuer),
+            Trust::DevIssuer { own, issuer } => (own.port, issuer),
             Trust::Issuers(issuers) => return Ok(Self::configured(issuers)),
         };
         let mut issuers = Vec::new();

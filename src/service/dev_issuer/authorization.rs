@@ -143,7 +143,10 @@ fn sender(parameters: &Parameters) -> Result<Sender, Refusal> {
     };
     match key {
         Some(key) if !is_hash(&key) => Err(Refusal::KeyThumbprint),
-        key => Ok(Sender { key }),
+        key => Ok(Sender {
+            key,
+            certificate: None,
+        }),
     }
 }
 

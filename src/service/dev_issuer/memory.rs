@@ -148,7 +148,10 @@ mod tests {
     }
 
     /// Has shown nothing.
-    const NOBODY: Sender = Sender { key: None };
+    const NOBODY: Sender = Sender {
+        key: None,
+        certificate: None,
+    };
 
     fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
@@ -188,6 +191,7 @@ mod tests {
         let mut memory = Memory::new();
         let with = |key: &str| Sender {
             key: Some(key.to_owned()),
+            ..NOBODY
         };
         let bound = memory.begin_refreshing(consent("spa"), &with("a"), at(0));
         for other in [&NOBODY, &with("b")] {

@@ -7,6 +7,7 @@ use crate::jose::Algorithm;
 
 use super::login::Strength;
 use super::people::IDENTITY_SCOPES;
+use super::provider::below;
 use super::refusal::Refusal;
 use super::{Provider, authorize, clients, logout, revoke, token, userinfo};
 
@@ -16,7 +17,11 @@ pub(super) const JWKS: &str = "/.well-known/jwks.json";
 
 /// Answers at once: where things are does not depend on the key.
 pub(super) async fn show(provider: web::Data<Provider>) -> HttpResponse {
-    HttpResponse::Ok().json(metadata(&provider))
+    let mut metadata = metadata(&provider);
+    if let Some(url) = &provider.tls_url {
+        tell_of_certificates(&mut metadata, url);
+    }
+    HttpResponse::Ok().json(metadata)
 }
 
 pub(super) async fn show_keys(provider: web::Data<Provider>) -> Result<HttpResponse, Refusal> {
@@ -55,6 +60,16 @@ fn metadata(provider: &Provider) -> Value {
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
     })
+}
+
+/// Where clients show the certificates that their tokens are bound to (RFC 8705 §3.3, §5).
+fn tell_of_certificates(metadata: &mut Value, url: &str) {
+    metadata["tls_client_certificate_bound_access_tokens"] = true.into();
+    metadata["mtls_endpoint_aliases"] = json!({
+        "token_endpoint": below(url, token::PATH),
+        "revocation_endpoint": below(url, revoke::PATH),
+        "userinfo_endpoint": below(url, userinfo::PATH),
+    });
 }
 
 const AUTH_METHODS: [&str; 3] = ["none", "client_secret_basic", "client_secret_post"];

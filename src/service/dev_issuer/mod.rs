@@ -40,11 +40,14 @@ mod userinfo;
 
 use std::io;
 use std::net::TcpListener;
+use std::num::NonZeroUsize;
 
-use actix_web::dev::Server;
 use actix_web::{HttpServer, web};
 
 use crate::access::table::Row;
+use crate::service::companion::Running;
+use crate::service::listener::{Listener, Tls, http};
+use crate::service::settings;
 use crate::verify::clock::Clock;
 
 use self::keys::Keys;
@@ -56,6 +59,7 @@ use self::test_view::TestedApi;
 #[derive(Debug)]
 pub(crate) struct DevIssuer {
     listeners: Vec<TcpListener>,
+    encrypted: Option<Listener>,
     provider: Provider,
 }
 
@@ -73,8 +77,22 @@ impl DevIssuer {
         let provider = Provider::new(port, audience, Keys::generate()?, Clock::default(), proofs);
         Ok(Self {
             listeners,
+            encrypted: None,
             provider,
         })
+    }
+
+    /// Binds `port` for clients that show a certificate, which their tokens are bound to (RFC 8705).
+    ///
+    /// # Errors
+    /// The port is taken.
+    pub(crate) fn with_tls(mut self, port: u16) -> io::Result<Self> {
+        let listener = Listener::bind("localhost", port)?;
+        let address = listener.addresses().next();
+        let port = address.map_or(port, |address| address.port());
+        self.provider.tls_url = Some(format!("https://localhost:{port}/"));
+        self.encrypted = Some(listener);
+        Ok(self)
     }
 
     /// Lets the Test view call the routes of an API, which browsers reach at `origin`, such as
@@ -94,19 +112,40 @@ impl DevIssuer {
         &self.provider.url
     }
 
-    /// The server, on a worker of its own; it ends when its handle stops it, signals are left to
-    /// the caller.
+    /// Where clients show certificates, if they are asked for any.
+    pub(crate) fn tls_url(&self) -> Option<&str> {
+        self.provider.tls_url.as_deref()
+    }
+
+    /// Answers, on a worker of its own for each way in; over TLS as patiently as the API.
+    /// Signals are left to the caller.
     ///
     /// # Errors
-    /// A socket cannot be taken over.
-    pub(crate) fn run(self) -> io::Result<Server> {
+    /// A socket cannot be taken over, or the system gives no thread or event queue.
+    pub(crate) fn run(self, tls: Option<(&settings::Server, &Tls)>) -> io::Result<Running> {
         let provider = web::Data::new(self.provider);
-        let mut server = HttpServer::new(move || site::app(provider.clone()))
+        let encrypted = self.encrypted.zip(tls).map(|(listener, (server, tls))| {
+            let provider = provider.clone();
+            let site = http(move || site::app(provider.clone()));
+            let server = settings::Server {
+                workers: Some(NonZeroUsize::MIN),
+                ..server.clone()
+            };
+            listener.serve(&site, &server, Some(tls))
+        });
+        let encrypted = encrypted.transpose()?;
+        let mut plain = HttpServer::new(move || site::app(provider.clone()))
             .workers(1)
             .disable_signals();
         for listener in self.listeners {
-            server = server.listen(listener)?;
+            plain = plain.listen(listener)?;
         }
-        Ok(server.run())
+        let plain = plain.run();
+        let handle = plain.handle();
+        actix_web::rt::spawn(plain);
+        Ok(Running {
+            plain: handle,
+            encrypted,
+        })
     }
 }

@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use actix_web::HttpRequest;
 
+use crate::proof::OverTls;
 use crate::verify::clock::Clock;
 
 use super::authorization::Authorization;
@@ -19,6 +20,8 @@ use super::test_view::TestedApi;
 pub(super) struct Provider {
     /// The value of `iss`, which ends in a slash.
     pub(super) url: String,
+    /// What it calls itself where clients show certificates; ends in a slash, too.
+    pub(super) tls_url: Option<String>,
     pub(super) audience: String,
     pub(super) keys: Keys,
     pub(super) clock: Clock,
@@ -40,6 +43,7 @@ impl Provider {
     ) -> Self {
         Self {
             url: format!("http://localhost:{port}/"),
+            tls_url: None,
             audience,
             keys,
             clock,
@@ -52,7 +56,14 @@ impl Provider {
 
     /// The URL of one of its paths.
     pub(super) fn at(&self, path: &str) -> String {
-        format!("{}{path}", self.url.trim_end_matches('/'))
+        below(&self.url, path)
+    }
+
+    /// What it calls itself where this request reached it.
+    pub(super) fn url_for(&self, request: &HttpRequest) -> &str {
+        let tls_url = self.tls_url.as_deref();
+        let tls_url = tls_url.filter(|_| request.conn_data::<OverTls>().is_some());
+        tls_url.unwrap_or(&self.url)
     }
 
     pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -101,4 +112,9 @@ impl Provider {
     fn session_cookie(&self) -> String {
         format!("dev_issuer_session_{}", self.port)
     }
+}
+
+/// The URL of a path below one that ends in a slash.
+pub(super) fn below(url: &str, path: &str) -> String {
+    format!("{}{path}", url.trim_end_matches('/'))
 }

@@ -12,6 +12,7 @@ use super::grant::{self, Grant, TokenAnswer};
 use super::memory::Code;
 use super::parameters::Parameters;
 use super::people::OFFLINE_ACCESS;
+use super::provider::below;
 use super::refusal::Refusal;
 use super::sender::Sender;
 
@@ -77,11 +78,10 @@ async fn answer(
 
 /// What the client proves to have.
 async fn sender(request: &HttpRequest, provider: &Provider) -> Result<Sender, Refusal> {
-    let url = provider.at(PATH);
+    let url = below(provider.url_for(request), PATH);
     let now = provider.clock.now();
-    Ok(Sender {
-        key: provider.proofs.key_of(request, &url, now).await?,
-    })
+    let key = provider.proofs.key_of(request, &url, now).await?;
+    Ok(Sender::of(request, key))
 }
 
 impl Asked<'_> {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::access::Scoped;
 use crate::access::granting::Granting;
-use crate::proof::{Origin, ProofError};
+use crate::proof::{CertificateSource, ClientCertificates, Origin, ProofError};
 use crate::rejection::{Cause, Rejection};
 use crate::{Issuer, Verifier};
 
@@ -22,7 +22,8 @@ pub(super) async fn show(
     request: HttpRequest,
     provider: web::Data<Provider>,
 ) -> Result<HttpResponse, Error> {
-    let verifier = verifier(&provider, &provider.keys.public().await?)?;
+    let url = provider.url_for(&request);
+    let verifier = verifier(&provider, url, &provider.keys.public().await?)?;
     let caller = Granting::<Scoped<OpenId>>::verified_by(&verifier, &request).await?;
     Ok(HttpResponse::Ok().json(claims(&caller)?))
 }
@@ -35,16 +36,19 @@ fn claims(caller: &Scoped<OpenId>) -> Result<Value, Rejection> {
     Ok(person.claims(caller.scopes().iter()).into())
 }
 
-/// Trusts what this issuer signs for its API, and takes each proof once.
-fn verifier(provider: &Provider, key: &Value) -> Result<Verifier, Refusal> {
+/// Trusts what this issuer signs for its API, and takes each proof for `url` once.
+fn verifier(provider: &Provider, url: &str, key: &Value) -> Result<Verifier, Refusal> {
     let issuer = Issuer::with_public_key(&provider.url, &key.to_string());
     let issuer = issuer.audience(&provider.audience).build();
     let issuer = issuer.map_err(|_| Refusal::NoKey)?;
-    let origin = Origin::public_url(&provider.url);
+    let origin = Origin::public_url(url);
     let clock = provider.clock.clone();
     Verifier::builder()
         .clock(clock)
         .token_memory(0)
+        .client_certificates(ClientCertificates::from_source(
+            CertificateSource::Connection,
+        ))
         .dpop(provider.proofs.of_resources())
         .origin(origin.map_err(ProofError::MalformedTarget)?)
         .start([issuer])

@@ -183,9 +183,10 @@ const MTLS: [Known; 4] = [
     ("header", Some("x-ssl-client-cert")),
 ];
 
-const DEV_ISSUER: [Known; 3] = [
+const DEV_ISSUER: [Known; 4] = [
     ("enabled", Some("true")),
     ("port", Some("3011")),
+    ("tls_port", Some("3012")),
     ("dpop_nonce", Some("false")),
 ];
 

@@ -5,6 +5,7 @@
 
 mod auth;
 mod cors;
+mod dev_issuer;
 mod dpop;
 mod effective;
 mod error;
@@ -26,6 +27,8 @@ use std::path::Path;
 
 use self::auth::Auth;
 pub(crate) use self::cors::Cors;
+#[cfg(feature = "dev-issuer")]
+pub(crate) use self::dev_issuer::DevIssuer;
 pub(crate) use self::dpop::{Dpop, NonceRule, ReplayStore};
 pub(crate) use self::effective::Effective;
 pub(crate) use self::error::SettingsError;
@@ -39,7 +42,6 @@ pub(crate) use self::startup::{Startup, StartupMode};
 pub(crate) use self::tls::Tls;
 #[cfg(feature = "dev-issuer")]
 pub(crate) use self::trust::DEV_AUDIENCE;
-use self::trust::DevIssuer;
 pub(crate) use self::trust::Trust;
 use crate::proof::CertificateSource;
 
@@ -90,7 +92,7 @@ impl Settings {
             let server = root.section("server", Server::read)?;
             let cors = root.section("cors", Cors::read)?;
             let auth = root.section("auth", Auth::read)?;
-            let dev_issuer = root.section("dev_issuer", DevIssuer::read)?;
+            let dev_issuer = root.section("dev_issuer", dev_issuer::Said::read)?;
             Ok((
                 server,
                 cors,
@@ -207,7 +209,7 @@ mod tests {
             (
                 "APP__DEV_ISSUER__PROT",
                 "dev_issuer.prot",
-                "is not a known key; did you mean port? known here: enabled, port, dpop_nonce",
+                "is not a known key; did you mean port? known here: enabled, port, tls_port, dpop_nonce",
             ),
             (
                 "APP__SEVER__PORT",

@@ -1,8 +1,10 @@
 //! Decides whom the service trusts: the issuers that are configured, or the development issuer.
 
 use super::auth::{Auth, Said};
+use super::dev_issuer;
+#[cfg(feature = "dev-issuer")]
+use super::dev_issuer::DevIssuer;
 use super::error::{Place, SettingsError};
-use super::section::Section;
 use crate::issuer::Issuer;
 #[cfg(feature = "dev-issuer")]
 use crate::issuer::IssuerBuilder;
@@ -13,9 +15,7 @@ pub(crate) enum Trust {
     /// The development issuer's, which is started too.
     #[cfg(feature = "dev-issuer")]
     DevIssuer {
-        port: u16,
-        /// Whether it wants a nonce of its own in every DPoP proof.
-        dpop_nonce: bool,
+        own: DevIssuer,
         /// How to trust it. Its base URL is not said; its audience only if somebody named one.
         issuer: Box<IssuerBuilder>,
     },
@@ -24,22 +24,24 @@ pub(crate) enum Trust {
 }
 
 impl Trust {
-    pub(super) fn resolve(auth: Auth, dev_issuer: &DevIssuer) -> Result<Self, SettingsError> {
+    pub(super) fn resolve(
+        auth: Auth,
+        dev_issuer: &dev_issuer::Said,
+    ) -> Result<Self, SettingsError> {
         if let Some((place, entries)) = auth.several {
             return several(&auth.own, &place, entries).map(Self::Issuers);
         }
         if auth.own.names_an_issuer().is_some() {
             return Ok(Self::Issuers(vec![auth.own.build()?]));
         }
-        match dev_issuer.port {
+        match dev_issuer.enabled {
             #[cfg(feature = "dev-issuer")]
-            Some(port) => {
+            Some(own) => {
                 let issuer = auth.own.builder()?;
                 let trial = issuer.clone().base_url("http://localhost/").audience("any");
                 trial.build().map_err(|error| auth.own.explain(&error))?;
                 Ok(Self::DevIssuer {
-                    port,
-                    dpop_nonce: dev_issuer.dpop_nonce,
+                    own,
                     issuer: Box::new(issuer),
                 })
             }
@@ -77,48 +79,9 @@ fn same(one: &Issuer, other: &Issuer) -> bool {
     one.label().trim_end_matches('/') == other.label().trim_end_matches('/')
 }
 
-/// `[dev_issuer]`: accepted by every build, so that one file serves them all.
-pub(super) struct DevIssuer {
-    said: bool,
-    /// `None` when it is switched off.
-    port: Option<u16>,
-    #[cfg_attr(
-        not(feature = "dev-issuer"),
-        expect(dead_code, reason = "checked in every build")
-    )]
-    dpop_nonce: bool,
-}
-
-impl DevIssuer {
-    pub(super) fn read(dev_issuer: &mut Section) -> Result<Self, SettingsError> {
-        let [enabled, port, dpop_nonce] =
-            ["enabled", "port", "dpop_nonce"].map(|key| dev_issuer.take(key));
-        let said = enabled.is_some() || port.is_some() || dpop_nonce.is_some();
-        let enabled = enabled.map(|said| said.flag()).transpose()?.unwrap_or(true);
-        let dpop_nonce = dpop_nonce.map(|said| said.flag()).transpose()?;
-        let port = port
-            .map(|said| said.number(0..=u16::MAX))
-            .transpose()?
-            .unwrap_or(DEFAULT_PORT);
-        Ok(Self {
-            said,
-            port: enabled.then_some(port),
-            dpop_nonce: dpop_nonce.unwrap_or(false),
-        })
-    }
-
-    /// What to log when this build has no such issuer.
-    pub(super) fn note(&self) -> Option<String> {
-        let ignored = self.said && !cfg!(feature = "dev-issuer");
-        ignored.then(|| "[dev_issuer] is ignored: this build has no development issuer".to_owned())
-    }
-}
-
 /// The one API that the development issuer issues tokens for, unless an audience is configured.
 #[cfg(feature = "dev-issuer")]
 pub(crate) const DEV_AUDIENCE: &str = "https://quickstarts/api";
-
-const DEFAULT_PORT: u16 = 3011;
 
 const ISSUER_NEEDED: &str =
     "name the issuer to trust, for example ISSUER_BASE_URL=https://tenant.eu.auth0.com/";
@@ -253,44 +216,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_section_of_the_development_issuer_is_checked_in_every_build() {
-        let cases = [
-            ("enabled = 1", "enabled", "must be true or false"),
-            ("port = 'x'", "port", "must be a number from 0 to 65535"),
-            ("dpop_nonce = 1", "dpop_nonce", "must be true or false"),
-            (
-                "prot = 1",
-                "prot",
-                "is not a known key; did you mean port? known here: enabled, port, dpop_nonce",
-            ),
-        ];
-        for (text, key, message) in cases {
-            let message = format!("dev_issuer.{key} (file Settings.toml): {message}");
-            assert_eq!(
-                parsed(&format!("[dev_issuer]\n{text}"), &[]).map(drop),
-                Err(message)
-            );
-        }
-    }
-
-    #[test]
-    fn a_build_without_the_development_issuer_says_that_its_section_is_ignored() {
-        let said = [
-            ("ISSUER_BASE_URL", "https://a.example/"),
-            ("AUDIENCE", "api"),
-        ];
-        let notes = |text| parsed(text, &said).map(|settings| settings.notes);
-        let ignored = ["[dev_issuer] is ignored: this build has no development issuer".to_owned()];
-        let expected = if cfg!(feature = "dev-issuer") {
-            &[]
-        } else {
-            &ignored[..]
-        };
-        assert_eq!(notes("[dev_issuer]\nport = 1").as_deref(), Ok(expected));
-        assert_eq!(notes("").as_deref(), Ok(&[][..]));
-    }
-
     #[cfg(feature = "dev-issuer")]
     mod development {
         use super::super::Trust;
@@ -302,7 +227,7 @@ mod tests {
             variables: &[(&str, &str)],
         ) -> Result<(u16, IssuerBuilder), String> {
             match parsed(text, variables)?.trust {
-                Trust::DevIssuer { port, issuer, .. } => Ok((port, *issuer)),
+                Trust::DevIssuer { own, issuer } => Ok((own.port, *issuer)),
                 Trust::Issuers(_) => Err("no development issuer".to_owned()),
             }
         }

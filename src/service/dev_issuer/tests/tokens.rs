@@ -222,9 +222,7 @@ async fn it_serves_on_every_loopback_address_until_its_handle_stops_it() {
     let url = issuer.url().to_owned();
     let address = |listener: &TcpListener| listener.local_addr().unwrap();
     let addresses: Vec<_> = issuer.listeners.iter().map(address).collect();
-    let server = issuer.run().unwrap();
-    let handle = server.handle();
-    let running = actix_web::rt::spawn(server);
+    let running = issuer.run(None).unwrap();
     for address in addresses {
         let (document, jwks) = (metadata::OPENID, metadata::JWKS);
         let document = block(move || fetch(address, document)).await.unwrap();
@@ -232,6 +230,5 @@ async fn it_serves_on_every_loopback_address_until_its_handle_stops_it() {
         let jwks = block(move || fetch(address, jwks)).await.unwrap();
         assert_eq!(jwks["keys"][0]["alg"], "RS256");
     }
-    handle.stop(false).await;
-    running.await.unwrap().unwrap();
+    running.end().await;
 }
