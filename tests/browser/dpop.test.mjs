@@ -96,6 +96,16 @@ test("the API takes a bound token with a proof, and not from whoever bears it", 
   assert.match(stolen.headers.get("WWW-Authenticate"), /error="invalid_token"/);
 });
 
+test("the Test view repeats the nonces that are asked for", async () => {
+  const page = await freshPage(browser);
+  await page.goto(service.issuer);
+  await page.getByRole("checkbox", { name: "Bind it to a key" }).check();
+  await page.getByRole("button", { name: "Get a token" }).click();
+  await page.getByRole("row", { name: /^cnf/ }).waitFor();
+  await page.getByRole("button", { name: "GET /api/private", exact: true }).click();
+  await page.getByText("200 OK").waitFor();
+});
+
 test("the issuer says who signed in to the one who proves to have the key", async () => {
   const page = await freshPage(browser);
   await signIn(page);

@@ -78,6 +78,28 @@ test("a person is chosen, a token got, and each route called, by keys", async ()
   assert.deepEqual(refusals, []);
 });
 
+test("a token that is bound to the page's key is of use with its proofs alone", async () => {
+  const { page, refusals } = await openView({ permissions: ["clipboard-read", "clipboard-write"] });
+  await page.getByRole("checkbox", { name: "Bind it to a key" }).check();
+  await page.getByRole("button", { name: "Get a token" }).click();
+  await page.getByRole("row", { name: /^cnf {"jkt":"[\w-]{43}"}/ }).waitFor();
+  await page.getByText("bound to this page's key").waitFor();
+  assert.match(await answerOf(page, "/api/private-scoped"), /^200 OK/);
+  await page.getByLabel("Send").selectOption("stolen");
+  assert.match(await answerOf(page, "/api/private"), /^401 Unauthorized The token is bound to its sender/);
+  await page.getByLabel("Send").selectOption("token");
+  await route(page, "/api/private").getByRole("button", { name: "Copy curl" }).click();
+  await page.getByText("Copied").waitFor();
+  const line = await page.evaluate(() => navigator.clipboard.readText());
+  const [, Authorization, DPoP, url] = line.match(/^curl -i -H 'Authorization: (DPoP [^']+)' -H 'DPoP: ([^']+)' '([^']+)'$/);
+  const statuses = [];
+  for (let sent = 0; sent < 2; sent += 1) {
+    statuses.push((await fetch(url, { headers: { Authorization, DPoP } })).status);
+  }
+  assert.deepEqual(statuses, [200, 401], "a proof serves once");
+  assert.deepEqual(refusals, []);
+});
+
 test("the curl line is copied whole", async () => {
   const { page } = await openView({ permissions: ["clipboard-read", "clipboard-write"] });
   await page.getByRole("button", { name: "Get a token" }).click();

@@ -45,6 +45,10 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(readable("/", test_view::show))
         .service(readable(test_view::DATA, test_view::show_data))
         .service(readable(test_view::SCRIPT, test_view::show_script))
+        .service(readable(
+            test_view::PROOF_SCRIPT,
+            test_view::show_proof_script,
+        ))
         .service(readable(test_view::STYLE, test_view::show_style))
         .service(readable(
             test_view::MESSAGE_SCRIPT,

@@ -10,12 +10,13 @@ use serde_json::json;
 
 use crate::access::table::Row;
 
-use super::Provider;
 use super::page::{escape, html};
 use super::people::PEOPLE;
+use super::{Provider, token};
 
 pub(super) const DATA: &str = "/test_view.json";
 pub(super) const MESSAGE_SCRIPT: &str = "/assets/message.js";
+pub(super) const PROOF_SCRIPT: &str = "/assets/proof.js";
 pub(super) const SCRIPT: &str = "/assets/test_view.js";
 pub(super) const STYLE: &str = "/assets/style.css";
 
@@ -75,12 +76,17 @@ pub(super) async fn show_data(provider: web::Data<Provider>) -> HttpResponse {
         .collect();
     HttpResponse::Ok().json(json!({
         "people": people,
+        "token_endpoint": provider.at(token::PATH),
         "api": provider.api,
     }))
 }
 
 pub(super) async fn show_script() -> HttpResponse {
     script(include_str!("assets/test_view.js"))
+}
+
+pub(super) async fn show_proof_script() -> HttpResponse {
+    script(include_str!("assets/proof.js"))
 }
 
 pub(super) async fn show_message_script() -> HttpResponse {

@@ -11,16 +11,18 @@ function element(tag, properties = {}, ...children) {
 }
 
 let token = null;
+/** Whether the token is bound to this page's key, and sent with proofs. */
+let isBound = false;
 
 start();
 
 async function start() {
-  const { people, api } = await (await fetch("/test_view.json")).json();
+  const { people, api, token_endpoint: endpoint } = await (await fetch("/test_view.json")).json();
   showPeople(people);
   showRoutes(api);
   byId("wish").addEventListener("submit", (event) => {
     event.preventDefault();
-    getToken(people);
+    getToken(people, endpoint);
   });
   byId("copy-token").addEventListener("click", (event) => copy(token, event.target));
   byId("forget-token").addEventListener("click", () => {
@@ -59,7 +61,7 @@ function chosen(people) {
   return people[new FormData(byId("wish")).get("person")];
 }
 
-async function getToken(people) {
+async function getToken(people, endpoint) {
   const scopes = new FormData(byId("wish")).getAll("scope");
   const wish = {
     grant_type: "client_credentials",
@@ -70,7 +72,11 @@ async function getToken(people) {
     expires_in: byId("lifetime").value,
   };
   try {
-    const answer = await (await fetch("/oauth/token", { method: "POST", body: new URLSearchParams(wish) })).json();
+    const options = { method: "POST", body: new URLSearchParams(wish) };
+    const path = "/oauth/token";
+    const response = await (byId("bind").checked ? fetchWithProof(path, endpoint, options) : fetch(path, options));
+    const answer = await response.json();
+    isBound = answer.token_type === "DPoP";
     showToken(answer.access_token ?? null, answer.error_description ?? "");
   } catch {
     showToken(null, "The development issuer does not answer. Is the service still running?");
@@ -89,7 +95,8 @@ function showToken(text, remark) {
   const claims = decode(parts[1]);
   const { alg, kid, typ } = decode(parts[0]);
   byId("claims").replaceChildren(...Object.entries(claims).map(claimRow));
-  byId("token-state").textContent = `Signed with ${alg} by key ${kid.slice(0, 8)}… as ${typ}; it says:`;
+  const use = isBound ? "bound to this page's key, of no use to anybody else" : "of use to whoever bears it";
+  byId("token-state").textContent = `Signed with ${alg} by key ${kid.slice(0, 8)}… as ${typ}, ${use}; it says:`;
 }
 
 function decode(part) {
@@ -99,7 +106,8 @@ function decode(part) {
 
 function claimRow([name, value]) {
   const meaning = name === "iat" || name === "exp" ? new Date(value * 1000).toLocaleString() : MEANINGS[name];
-  const cell = element("td", {}, String(value), element("span", { className: "quiet" }, meaning ?? ""));
+  const shown = typeof value === "object" ? JSON.stringify(value) : String(value);
+  const cell = element("td", {}, shown, element("span", { className: "quiet" }, meaning ?? ""));
   return element("tr", {}, element("th", { scope: "row" }, name), cell);
 }
 
@@ -107,6 +115,7 @@ const MEANINGS = {
   aud: "the API that it is for",
   azp: "the client that got it",
   client_id: "the client that got it",
+  cnf: "the key of the one who may use it",
   gty: "how it was granted",
   iss: "who issued it",
   jti: "its own name",
@@ -132,7 +141,11 @@ function routeItem(origin, { method, path, requirement }) {
   copyCurl.setAttribute("aria-describedby", call.id);
   const answer = element("div", { className: "answer", role: "status" });
   call.addEventListener("click", async () => answer.replaceChildren(...(await ask(method, url, requirement))));
-  copyCurl.addEventListener("click", () => copy(curlLine(method, url), copyCurl));
+  copyCurl.addEventListener("click", async () => {
+    const sent = tokenToSend();
+    const proof = sent && isProven() ? await proofFor(method, url, sent) : null;
+    copy(curlLine(method, url, proof), copyCurl);
+  });
   return element(
     "li",
     { className: "route" },
@@ -148,11 +161,18 @@ function showCurlLines() {
   }
 }
 
-function curlLine(method, url) {
+/** A proof serves one call, so the line has one only when it is copied. */
+function curlLine(method, url, proof = "…") {
   const sent = tokenToSend();
   const verb = method === "GET" ? "" : ` -X ${method}`;
-  return `curl -i${verb}${sent ? ` -H 'Authorization: Bearer ${sent}'` : ""} '${url}'`;
+  const credentials = sent ? ` -H 'Authorization: ${scheme()} ${sent}'` : "";
+  const proven = sent && isProven() ? ` -H 'DPoP: ${proof}'` : "";
+  return `curl -i${verb}${credentials}${proven} '${url}'`;
 }
+
+/** Whether the token is sent as the one sends it who may. */
+const isProven = () => isBound && byId("sending").value !== "stolen";
+const scheme = () => (isProven() ? "DPoP" : "Bearer");
 
 function tokenToSend() {
   const sending = byId("sending").value;
@@ -169,9 +189,10 @@ function spoiled(text) {
 /** Calls the API and shows what it answers. */
 async function ask(method, url, requirement) {
   const sent = tokenToSend();
-  const headers = sent ? { Authorization: `Bearer ${sent}` } : {};
+  const headers = sent ? { Authorization: `${scheme()} ${sent}` } : {};
+  const options = { method, headers, cache: "no-store" };
   try {
-    const response = await fetch(url, { method, headers, cache: "no-store" });
+    const response = await (sent && isProven() ? fetchWithProof(url, url, options, sent) : fetch(url, options));
     const challenge = response.headers.get("WWW-Authenticate");
     const shown = [verdict(response, challenge ?? "", sent, requirement)];
     if (challenge) shown.push(labelled("WWW-Authenticate", challenge));

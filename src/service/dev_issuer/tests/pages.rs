@@ -52,6 +52,7 @@ async fn the_test_view_is_told_whom_and_what_it_may_call() {
                 "subject": "auth0|administrator", "scopes": ["read:messages", "write:messages"],
             },
         ],
+        "token_endpoint": "http://localhost:3011/oauth/token",
         "api": {
             "origin": "http://127.0.0.1:3010",
             "routes": [
