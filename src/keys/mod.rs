@@ -120,11 +120,13 @@ impl IssuerKeys {
 
     /// Whether `iss` selects this issuer: to the letter once its name is known, before that up to a trailing slash.
     pub(crate) fn is_named(&self, iss: &str) -> bool {
-        match (&self.issuer.name, &*self.current(), &self.issuer.discovery) {
-            (Name::Fixed(name), _, _) => iss == name,
-            (Name::Discovered, Some(set), _) => iss == set.issuer(),
-            (Name::Discovered, None, Some(base)) => discovery::names(iss, base),
-            (Name::Discovered, None, None) => false,
+        if let Name::Fixed(name) = &self.issuer.name {
+            return iss == name;
+        }
+        match (&*self.current(), &self.issuer.discovery) {
+            (Some(set), _) => iss == set.issuer(),
+            (None, Some(base)) => discovery::names(iss, base),
+            (None, None) => false,
         }
     }
 
