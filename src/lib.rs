@@ -66,6 +66,11 @@ pub mod service;
 #[doc = include_str!("../docs/providers.md")]
 pub mod providers {}
 
+/// What a request costs, where that goes, and how it grows.
+///
+#[doc = include_str!("../docs/performance.md")]
+pub mod performance {}
+
 /// Testing your handlers.
 #[cfg(feature = "test-kit")]
 #[doc = include_str!("../docs/testing.md")]
