@@ -89,7 +89,8 @@ fn store(dpop: &mut Section) -> Result<ReplayStore, SettingsError> {
     })?;
     let redis = said(dpop, "replay_store", redis)?.flatten();
     let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok());
-    Ok(redis.unwrap_or(ReplayStore::Memory(bytes.unwrap_or(Replay::BYTES))))
+    let in_memory = || ReplayStore::Memory(bytes.unwrap_or(Replay::BYTES));
+    Ok(redis.unwrap_or_else(in_memory))
 }
 
 /// `None` for the memory of this process.
