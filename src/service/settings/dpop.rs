@@ -81,6 +81,13 @@ impl Dpop {
             nonces,
         }))
     }
+
+    /// What to log where replicas would not take each other's nonces.
+    pub(super) fn note(&self) -> Option<String> {
+        let shares_proofs = !matches!(self.store, ReplayStore::Memory(_));
+        let keeps_nonces = matches!(&self.nonces, Some(rule) if rule.secret.is_none());
+        (shares_proofs && keeps_nonces).then(|| NONCES_OF_ITS_OWN.to_owned())
+    }
 }
 
 fn store(dpop: &mut Section) -> Result<ReplayStore, SettingsError> {
@@ -145,6 +152,9 @@ fn nonces(dpop: &mut Section) -> Result<Option<NonceRule>, SettingsError> {
     }))
 }
 
+const NONCES_OF_ITS_OWN: &str = "auth.dpop.nonce_secret is not set: replicas that share a \
+                                 Redis would refuse each other's nonces";
+
 const STORES: &str = "must be memory, or a URL such as redis://127.0.0.1:6379";
 
 /// Below that, no proof would find room.
@@ -207,6 +217,19 @@ mod tests {
         }
         let memory = dpop("replay_store = 'memory'").unwrap().unwrap();
         assert_eq!(memory.store, ReplayStore::Memory(Replay::BYTES));
+    }
+
+    #[cfg(feature = "redis")]
+    #[test]
+    fn it_is_said_where_replicas_do_not_share_nonces() {
+        let note = |text: &str| dpop(text).map(|dpop| dpop.unwrap().note());
+        let redis = "replay_store = 'redis://a.example'\nnonce";
+        let secret = "nonce_secret = '0123456789abcdef0123456789abcdef'";
+        let said = Some(NONCES_OF_ITS_OWN.to_owned());
+        assert_eq!(note(&format!("{redis} = true")), Ok(said));
+        assert_eq!(note(&format!("{redis} = true\n{secret}")), Ok(None));
+        assert_eq!(note(&format!("{redis} = false")), Ok(None));
+        assert_eq!(note("nonce = true"), Ok(None));
     }
 
     #[test]

@@ -108,6 +108,7 @@ impl Settings {
         }
         let trust = Trust::resolve(auth, &dev_issuer)?;
         let notes = dev_issuer.note().into_iter();
+        let notes = notes.chain(dpop.as_ref().and_then(Dpop::note));
         let notes = notes.chain(mtls.as_ref().and_then(Mtls::note)).collect();
         Ok(Self {
             server,
