@@ -71,6 +71,10 @@ pub mod providers {}
 #[doc = include_str!("../docs/performance.md")]
 pub mod performance {}
 
+/// Proxies and replicas.
+#[doc = include_str!("../docs/proxies.md")]
+pub mod proxies {}
+
 /// Testing your handlers.
 #[cfg(feature = "test-kit")]
 #[doc = include_str!("../docs/testing.md")]

@@ -1,0 +1,30 @@
+//! What the service promises together with programs of other people: nginx, Envoy, Redis and curl.
+//!
+//! `tests/real/run` installs them and runs these tests.
+
+#[path = "../service/app.rs"]
+#[expect(dead_code, reason = "the service's own tests need more of it")]
+mod app;
+#[path = "../service/certificates.rs"]
+mod certificates;
+#[path = "../service/process.rs"]
+#[expect(dead_code, reason = "the service's own tests need more of it")]
+mod process;
+#[path = "../service/transcript.rs"]
+mod transcript;
+#[path = "../service/wire.rs"]
+#[expect(dead_code, reason = "the service's own tests need more of it")]
+mod wire;
+
+mod curl;
+mod documented;
+mod proxy;
+mod redis;
+mod sender;
+mod site;
+
+mod nonces;
+mod outages;
+mod proxies;
+mod replays;
+mod tls;

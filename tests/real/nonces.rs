@@ -1,0 +1,51 @@
+//! Nonces of one replica at the other.
+
+use actix_resource_server::test_kit::{Algorithm, TestIssuer};
+
+use crate::proxy::Kind;
+use crate::sender::{Sender, error};
+use crate::site::{Site, replicas};
+use crate::wire::Answer;
+
+#[test]
+#[ignore = "needs what tests/real/run installs"]
+fn replicas_that_share_a_secret_take_each_others_nonces() {
+    for kind in Kind::ALL {
+        let secret = ("APP__AUTH__DPOP__NONCE_SECRET", SECRET);
+        let site = Site::start(kind, &[("APP__AUTH__DPOP__NONCE", "true"), secret]);
+        let sender = Sender::of(&site.issuer);
+        let first = sender.curl(&site, &sender.proof().build()).answer();
+        let nonce = told(&first);
+        let second = sender
+            .curl(&site, &sender.proof().nonce(&nonce).build())
+            .answer();
+        assert_eq!(second.status, 200, "{kind:?}: {second:?}");
+        let mut counts = site.counts("invalid_dpop_proof");
+        counts.sort_unstable();
+        assert_eq!(counts, [(0, 1), (1, 0)], "{kind:?}");
+        assert!(second.header("dpop-nonce").is_some());
+    }
+}
+
+#[test]
+#[ignore = "needs what tests/real/run installs"]
+fn without_one_a_replica_tells_a_nonce_of_its_own() {
+    let issuer = TestIssuer::start_with(Algorithm::Es256);
+    let sender = Sender::of(&issuer);
+    let [one, other] = replicas(&issuer, &[("APP__AUTH__DPOP__NONCE", "true")]);
+    let nonce = told(&one.send(&sender.request(&sender.proof().build())));
+    let with = |nonce: &str| sender.request(&sender.proof().nonce(nonce).build());
+    let own = told(&other.send(&with(&nonce)));
+    assert_ne!(own, nonce);
+    assert_eq!(other.send(&with(&own)).status, 200);
+    assert_eq!(one.send(&with(&nonce)).status, 200);
+}
+
+/// The nonce that comes with the refusal of a proof for the lack of one.
+fn told(refusal: &Answer) -> String {
+    assert_eq!(refusal.status, 401, "{refusal:?}");
+    assert_eq!(error(refusal), Some("use_dpop_nonce"), "{refusal:?}");
+    refusal.header("dpop-nonce").unwrap().to_owned()
+}
+
+const SECRET: &str = "at least 32 bytes that the replicas share";

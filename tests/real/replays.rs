@@ -1,0 +1,134 @@
+//! One proof at two replicas: one of them takes it, once.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::Instant;
+
+use actix_resource_server::test_kit::{Algorithm, TestIssuer};
+
+use crate::proxy::Kind;
+use crate::redis::Redis;
+use crate::sender::{HOST, PATH, Sender, error};
+use crate::site::{Site, replicas};
+use crate::wire::connect;
+
+#[test]
+#[ignore = "needs what tests/real/run installs"]
+fn a_proof_that_is_sent_twice_through_a_proxy_is_taken_once() {
+    let redis = Redis::start();
+    for kind in Kind::ALL {
+        let site = Site::sharing(&redis, kind);
+        let sender = Sender::of(&site.issuer);
+        let proof = sender.proof().build();
+        let answers = [(); 3].map(|()| sender.curl(&site, &proof).answer());
+        assert_eq!(
+            answers.each_ref().map(|answer| answer.status),
+            [200, 401, 401],
+            "{kind:?}"
+        );
+        assert_eq!(error(&answers[1]), Some("invalid_dpop_proof"));
+        // The second attempt came to the other replica.
+        let mut counts = site.counts("invalid_dpop_proof");
+        counts.sort_unstable();
+        assert_eq!(counts, [(0, 1), (1, 1)], "{kind:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs what tests/real/run installs"]
+fn of_ten_thousand_proofs_at_both_replicas_at_once_each_is_taken_once() {
+    let redis = Redis::start();
+    let issuer = TestIssuer::start_with(Algorithm::Es256);
+    let url = redis.url();
+    let both = replicas(&issuer, &[("APP__AUTH__DPOP__REPLAY_STORE", &url)]);
+    let addresses = both.each_ref().map(|replica| replica.address);
+    let begun = Instant::now();
+    let counted = thread::scope(|scope| {
+        let threads = [(); THREADS].map(|()| scope.spawn(|| race(&issuer, addresses)));
+        threads.map(|thread| thread.join().unwrap())
+    });
+    let mut taken = [0; 3];
+    for counts in counted {
+        for (sum, count) in taken.iter_mut().zip(counts) {
+            *sum += count;
+        }
+    }
+    let [never, once, twice] = taken;
+    println!(
+        "{PROOFS} proofs at two replicas in {:?}: {once} taken once, {twice} twice, {never} never",
+        begun.elapsed()
+    );
+    assert_eq!(taken, [0, PROOFS, 0]);
+    let granted = both
+        .each_ref()
+        .map(|replica| replica.metric("access_granted_total"));
+    println!(
+        "taken by the one replica: {}, by the other: {}",
+        granted[0], granted[1]
+    );
+    // Neither is always the first: they do race.
+    assert!(granted.iter().all(|&count| count > 0), "{granted:?}");
+}
+
+/// How many proofs were taken by none, by one and by both.
+fn race(issuer: &TestIssuer, addresses: [SocketAddr; 2]) -> [usize; 3] {
+    let sender = Sender::of(issuer);
+    let mut connections = addresses.map(Connection::open);
+    let mut taken = [0; 3];
+    for round in 0..PROOFS / THREADS {
+        let request = request(&sender);
+        connections.rotate_left(round % 2);
+        for connection in &mut connections {
+            connection.send(&request);
+        }
+        let statuses = connections.each_mut().map(Connection::status);
+        assert!(
+            statuses.iter().all(|status| [200, 401].contains(status)),
+            "{statuses:?}"
+        );
+        taken[statuses.iter().filter(|&&status| status == 200).count()] += 1;
+    }
+    taken
+}
+
+fn request(sender: &Sender) -> String {
+    format!(
+        "GET {PATH} HTTP/1.1\r\nHost: {HOST}\r\nX-Forwarded-Proto: https\r\n\
+         Authorization: DPoP {}\r\nDPoP: {}\r\n\r\n",
+        sender.token,
+        sender.proof().build()
+    )
+}
+
+/// A connection that is used over and over.
+struct Connection(BufReader<TcpStream>);
+
+impl Connection {
+    fn open(address: SocketAddr) -> Self {
+        let stream = connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    fn send(&mut self, request: &str) {
+        self.0.get_mut().write_all(request.as_bytes()).unwrap();
+    }
+
+    /// The status of the next answer, which is read to its end.
+    fn status(&mut self) -> u16 {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(self.0.read_line(&mut head).unwrap() > 0, "{head}");
+        }
+        let head = head.to_ascii_lowercase();
+        let (_, length) = head.split_once("content-length: ").unwrap();
+        let length = length.lines().next().unwrap().parse().unwrap();
+        self.0.read_exact(&mut vec![0; length]).unwrap();
+        head.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+}
+
+const PROOFS: usize = 10_000;
+
+const THREADS: usize = 4;

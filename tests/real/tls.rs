@@ -1,0 +1,121 @@
+//! curl and the service's own TLS: certificates of clients, and a new one of the service.
+
+use std::time::Instant;
+
+use actix_resource_server::test_kit::{Algorithm, TestIssuer};
+
+use crate::app::{Launch, TestApp};
+use crate::certificates::{Authority, Files};
+use crate::curl::{Curl, pem};
+use crate::sender::{PATH, bound_to, error};
+use crate::transcript::PATIENCE;
+
+const HOST: &str = "localhost";
+
+/// A service that speaks TLS and asks for certificates.
+struct Stage {
+    issuer: TestIssuer,
+    authority: Authority,
+    files: Files,
+    app: TestApp,
+}
+
+impl Stage {
+    fn new(settle: impl FnOnce(Launch) -> Launch) -> Self {
+        let issuer = TestIssuer::start_with(Algorithm::Es256);
+        let authority = Authority::new();
+        let files = Files::of(&authority.sign(HOST));
+        let launch = Launch::trusting(&issuer).variable("APP__AUTH__MTLS__ENABLED", "true");
+        let app = settle(files.launch(launch)).serve();
+        Self {
+            issuer,
+            authority,
+            files,
+            app,
+        }
+    }
+
+    fn curl(&self, path: &str) -> Curl {
+        self.curl_trusting(&self.authority, path)
+    }
+
+    fn curl_trusting(&self, authority: &Authority, path: &str) -> Curl {
+        Curl::https(HOST, self.app.address.port(), path).trusting(authority)
+    }
+
+    fn wait_until_ready(&self) {
+        let begun = Instant::now();
+        while self.curl("/readyz").answer().status != 200 {
+            assert!(begun.elapsed() < PATIENCE, "{}", self.app.log().text());
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs what tests/real/run installs"]
+fn a_token_goes_with_its_certificate_alone() {
+    let stage = Stage::new(|launch| launch);
+    stage.wait_until_ready();
+    let clients = Authority::new();
+    let client = clients.sign("client-1");
+    let token = bound_to(&client, &stage.issuer);
+    let curl = || stage.curl(PATH).bearer(&token);
+    assert_eq!(curl().certificate(&client).answer().status, 200);
+    let refusals = [curl(), curl().certificate(&clients.sign("client-2"))];
+    for refused in refusals.map(Curl::answer) {
+        assert_eq!(
+            (refused.status, error(&refused)),
+            (401, Some("invalid_token"))
+        );
+    }
+    let unbound = stage.issuer.token().build();
+    assert_eq!(stage.curl(PATH).bearer(&unbound).answer().status, 200);
+}
+
+#[test]
+#[ignore = "needs what tests/real/run installs"]
+fn where_an_authority_is_named_others_certificates_end_the_handshake() {
+    let clients = Authority::new();
+    let file = pem(&clients.der);
+    let stage = Stage::new(|launch| {
+        let launch = launch.file("client-ca.pem", file);
+        launch.variable("APP__SERVER__TLS__CLIENT_CA", "client-ca.pem")
+    });
+    stage.wait_until_ready();
+    let known = clients.sign("client-1");
+    let curl = stage.curl(PATH).bearer(&bound_to(&known, &stage.issuer));
+    assert_eq!(curl.certificate(&known).answer().status, 200);
+    let stranger = Authority::new().sign("client-1");
+    let curl = stage.curl(PATH).bearer(&bound_to(&stranger, &stage.issuer));
+    let failure = curl.certificate(&stranger).failure();
+    assert!(HANDSHAKE_FAILED.contains(&failure), "{failure:?}");
+    assert_eq!(stage.curl("/api/public").answer().status, 200);
+}
+
+#[test]
+#[ignore = "needs what tests/real/run installs"]
+fn curl_sees_a_new_certificate_after_a_hangup() {
+    let stage = Stage::new(|launch| launch);
+    let renewed = Authority::new();
+    assert_eq!(stage.curl("/api/public").answer().status, 200);
+    assert_eq!(
+        stage.curl_trusting(&renewed, "/api/public").failure(),
+        UNKNOWN_AUTHORITY
+    );
+    stage.files.replace(&renewed.sign(HOST));
+    stage.app.signal("HUP");
+    stage
+        .app
+        .wait_for_log("SIGHUP: the files of server.tls are read anew");
+    assert_eq!(
+        stage.curl_trusting(&renewed, "/api/public").answer().status,
+        200
+    );
+    assert_eq!(stage.curl("/api/public").failure(), UNKNOWN_AUTHORITY);
+}
+
+/// curl's own name for it is `CURLE_PEER_FAILED_VERIFICATION`.
+const UNKNOWN_AUTHORITY: Option<i32> = Some(60);
+
+/// With TLS 1.3 the server's alert comes when curl already reads (or writes) the request.
+const HANDSHAKE_FAILED: [Option<i32>; 3] = [Some(35), Some(55), Some(56)];
