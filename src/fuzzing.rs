@@ -11,6 +11,7 @@ use crate::claims::Claims;
 use crate::credentials::{Credentials, Schemes};
 use crate::jose::compact::Compact;
 use crate::keys::{discovery, document};
+use crate::proof::{Proof, Target};
 
 /// An accepted header carries a token of `b64token`'s characters.
 pub fn authorization(bytes: &[u8]) {
@@ -43,6 +44,27 @@ pub fn compact(bytes: &[u8]) {
             .and_then(|rest| rest.strip_suffix('.'));
         assert_eq!(signed.map(str::as_bytes), Some(token.signing_input));
         assert!(text.contains(&BASE64URL_NOPAD.encode(&token.payload)));
+    }
+}
+
+/// What is well-formed says to every other reader what it says here; its URL, once normalised, stays as it is.
+pub fn proof(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let Ok(proof) = Proof::parse(text) else {
+        return;
+    };
+    let payload = text.split('.').nth(1).unwrap_or_default();
+    let payload = BASE64URL_NOPAD.decode(payload.as_bytes());
+    let value: Value = serde_json::from_slice(&payload.unwrap_or_default()).unwrap_or_default();
+    let said = |name: &str| value.get(name).and_then(Value::as_str);
+    for name in ["jti", "htm", "htu", "ath"] {
+        assert!(said(name).is_some());
+    }
+    assert_eq!(proof.nonce(), said("nonce"));
+    if let Some(Ok(target)) = said("htu").map(Target::parse) {
+        assert_eq!(Target::parse(target.as_str()), Ok(target));
     }
 }
 

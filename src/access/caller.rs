@@ -49,10 +49,6 @@ impl Caller {
         self.sender.is_proven()
     }
 
-    pub(super) fn sender(&self) -> Sender {
-        self.sender
-    }
-
     /// The scheme by which the token came.
     pub(super) fn scheme(&self) -> AuthScheme {
         self.scheme

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use actix_web::{HttpRequest, web};
 
+use super::renewing::FreshNonce;
 use super::walk::{self, Look, Walk};
 use super::{Access, Caller};
 use crate::rejection::{Cause, Rejection};
@@ -38,12 +39,12 @@ impl<A: Access> Granting<A> {
     /// The same with this verifier.
     pub(crate) fn verified_by(verifier: &Verifier, request: &HttpRequest) -> Self {
         Self(match walk::look(verifier, request) {
-            Look::Done(caller) => Step::Decided(Some(decide(verifier, caller))),
+            Look::Done(caller) => Step::Decided(Some(decide(request, verifier, caller))),
             Look::Waiting(wait) => {
                 let walk = Walk::new(verifier.clone(), request.clone());
                 Step::Waiting(Box::pin(async move {
                     let caller = walk.go_on(wait).await;
-                    decide(&walk.verifier, caller)
+                    decide(&walk.request, &walk.verifier, caller)
                 }))
             }
         })
@@ -60,12 +61,13 @@ fn verifier(request: &HttpRequest) -> Option<&Verifier> {
 }
 
 fn decide<A: Access>(
+    request: &HttpRequest,
     verifier: &Verifier,
     caller: Result<Option<Caller>, Rejection>,
 ) -> Result<A, Rejection> {
     let granted = caller.and_then(|caller| {
         let scheme = caller.as_ref().map(Caller::scheme);
-        A::grant(caller).map_err(|rejection| rejection.after(scheme))
+        A::grant(caller).map_err(|rejection| FreshNonce::give(request, rejection.after(scheme)))
     });
     let rejection = match granted {
         Ok(access) => {

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use actix_web::{HttpMessage, HttpRequest};
+use tokio::sync::Mutex;
 
 use super::Caller;
 use super::renewing::FreshNonce;
 use crate::credentials::{AuthScheme, Credentials};
-use crate::proof::{ClientCertificate, Judged, OverTls, Pending, Sender, SenderError, Sent};
+use crate::proof::{
+    Claimed, ClientCertificate, Judged, OverTls, Pending, Sender, SenderError, Sent, Verdict,
+};
 use crate::rejection::Rejection;
 use crate::verify::{Verified, Verifier};
 
@@ -22,7 +25,7 @@ pub(super) struct Checked {
 pub(super) enum Proving {
     Done(Caller),
     /// Whether the proof was used before is being asked for.
-    Pending(Credentials, Caller, Pending),
+    Pending(Caller, Claim),
     Refused(Rejection),
 }
 
@@ -38,55 +41,81 @@ pub(super) fn prove(
         let caller = Caller::new(verified, scheme, Sender::default(), now);
         return Proving::Done(caller);
     }
-    if let Some(sender) = ProvenBefore::find(verifier, request, credentials) {
-        return Proving::Done(Caller::new(verified, scheme, sender, now));
+    if let Some((sender, claim)) = ProvenBefore::find(verifier, request, credentials) {
+        return proven(Caller::new(verified, scheme, sender, now), claim);
     }
     let token = credentials.as_str().unwrap_or_default();
     let moment = since_epoch(now);
     let sent = sent(request, scheme, token, moment);
-    let (sender, pending) = match senders.judge(&sent, verified.confirmation()) {
+    let (sender, claim) = match senders.judge(&sent, verified.confirmation()) {
         Ok(Judged::Known(sender)) => (sender, None),
-        Ok(Judged::Pending(sender, pending)) => (sender, Some(pending)),
+        Ok(Judged::Pending(sender, pending)) => (sender, Some(Claim::from(pending))),
         Err(error) => return Proving::Refused(unproven(verifier, scheme, error)),
     };
-    if let Some(nonce) = senders.nonce(moment).filter(|_| sender.by_key) {
-        request.extensions_mut().insert(FreshNonce(nonce));
+    let nonce = senders.nonce(moment).filter(|_| sender.by_key);
+    let mut extensions = request.extensions_mut();
+    if let Some(nonce) = nonce {
+        extensions.insert(FreshNonce(nonce));
     }
-    let caller = Caller::new(verified, scheme, sender, now);
-    match pending {
-        Some(pending) => Proving::Pending(credentials.clone(), caller, pending),
-        None => {
-            ProvenBefore::remember(verifier, request, credentials, &caller);
-            Proving::Done(caller)
-        }
+    extensions.insert(ProvenBefore {
+        verifier: verifier.clone(),
+        credentials: credentials.clone(),
+        sender,
+        claim: claim.clone(),
+    });
+    proven(Caller::new(verified, scheme, sender, now), claim)
+}
+
+fn proven(caller: Caller, claim: Option<Claim>) -> Proving {
+    match claim {
+        Some(claim) => Proving::Pending(caller, claim),
+        None => Proving::Done(caller),
     }
 }
 
 /// Lets the caller in unless the proof was used before.
 pub(super) async fn settle(
     verifier: &Verifier,
-    request: &HttpRequest,
-    credentials: &Credentials,
     caller: Caller,
-    pending: Pending,
+    claim: Claim,
 ) -> Result<Caller, Rejection> {
-    let verdict = pending.await;
-    match verifier.senders().settle(verdict) {
-        Ok(()) => {
-            ProvenBefore::remember(verifier, request, credentials, &caller);
-            Ok(caller)
-        }
+    match verifier.senders().settle(claim.verdict().await) {
+        Ok(()) => Ok(caller),
         Err(error) => Err(unproven(verifier, caller.scheme(), error)),
     }
 }
 
-/// What the sender of a request has proven already: a handler may have several arguments that ask, and a
+/// Whether a request's proof was used before, asked once for all arguments that await it together.
+#[derive(Clone)]
+pub(super) struct Claim(Arc<Mutex<Claimed>>);
+
+impl From<Pending> for Claim {
+    fn from(pending: Pending) -> Self {
+        Self(Arc::new(Mutex::new(Claimed::Pending(pending))))
+    }
+}
+
+impl Claim {
+    async fn verdict(&self) -> Verdict {
+        let mut claimed = self.0.lock().await;
+        let verdict = match &mut *claimed {
+            Claimed::Decided(verdict) => return *verdict,
+            Claimed::Pending(pending) => pending.await,
+        };
+        *claimed = Claimed::Decided(verdict);
+        verdict
+    }
+}
+
+/// What the sender of a request has shown already: a handler may have several arguments that ask, and a
 /// proof is taken once.
 struct ProvenBefore {
     /// Another verifier may demand more.
     verifier: Verifier,
     credentials: Credentials,
     sender: Sender,
+    /// Where that is being asked for, or was.
+    claim: Option<Claim>,
 }
 
 impl ProvenBefore {
@@ -94,24 +123,11 @@ impl ProvenBefore {
         verifier: &Verifier,
         request: &HttpRequest,
         credentials: &Credentials,
-    ) -> Option<Sender> {
+    ) -> Option<(Sender, Option<Claim>)> {
         let extensions = request.extensions();
         let before = extensions.get::<Self>()?;
         let is_same = before.verifier.is(verifier) && before.credentials == *credentials;
-        is_same.then_some(before.sender)
-    }
-
-    fn remember(
-        verifier: &Verifier,
-        request: &HttpRequest,
-        credentials: &Credentials,
-        caller: &Caller,
-    ) {
-        request.extensions_mut().insert(Self {
-            verifier: verifier.clone(),
-            credentials: credentials.clone(),
-            sender: caller.sender(),
-        });
+        is_same.then(|| (before.sender, before.claim.clone()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! A handler's answer, with a nonce for the caller's next proof ([RFC 9449 §8.2]).
+//! An answer to a good proof, with a nonce for the caller's next one ([RFC 9449 §8.2]).
 //!
 //! [RFC 9449 §8.2]: https://www.rfc-editor.org/rfc/rfc9449#section-8.2
 
@@ -7,13 +7,24 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, Responder};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, Responder};
 use pin_project_lite::pin_project;
 
 use crate::proof::nonce::{DPOP_NONCE, NO_STORE};
+use crate::rejection::Rejection;
 
 /// Left with a request by its access argument, for the answer.
 pub(super) struct FreshNonce(pub(super) HeaderValue);
+
+impl FreshNonce {
+    /// Gives it to a caller who is known, and turned away for what the token grants.
+    pub(super) fn give(request: &HttpRequest, rejection: Rejection) -> Rejection {
+        match request.extensions().get() {
+            Some(Self(nonce)) => rejection.with_nonce(nonce.clone()),
+            None => rejection,
+        }
+    }
+}
 
 pin_project! {
     /// The future of a protected handler.

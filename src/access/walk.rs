@@ -5,10 +5,9 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 
 use super::Caller;
-use super::proving::{self, Checked, Proving};
+use super::proving::{self, Checked, Claim, Proving};
 use crate::credentials::{Credentials, CredentialsError};
 use crate::keys::{Fetch, Wish};
-use crate::proof::Pending;
 use crate::rejection::{Cause, Rejection};
 use crate::verify::{Missing, Verifier, VerifyError};
 
@@ -23,7 +22,7 @@ pub(super) enum Wait {
     /// For the key of its token.
     Keys(Credentials, Missing, Fetch),
     /// For whoever remembers proofs, before this caller is let in.
-    Proof(Credentials, Caller, Pending),
+    Proof(Caller, Claim),
 }
 
 impl From<Proving> for Look {
@@ -31,9 +30,7 @@ impl From<Proving> for Look {
         match proving {
             Proving::Done(caller) => Self::Done(Ok(Some(caller))),
             Proving::Refused(rejection) => Self::Done(Err(rejection)),
-            Proving::Pending(credentials, caller, pending) => {
-                Self::Waiting(Wait::Proof(credentials, caller, pending))
-            }
+            Proving::Pending(caller, claim) => Self::Waiting(Wait::Proof(caller, claim)),
         }
     }
 }
@@ -97,7 +94,7 @@ fn check(verifier: &Verifier, credentials: &Credentials) -> Result<Checked, Refu
 /// A request that has to wait, and what it takes to look at it again.
 pub(super) struct Walk {
     pub(super) verifier: Verifier,
-    request: HttpRequest,
+    pub(super) request: HttpRequest,
 }
 
 impl Walk {
@@ -121,9 +118,7 @@ impl Walk {
                 arrival(keys).await?;
                 self.last_look(&credentials, missing).await
             }
-            Look::Waiting(Wait::Proof(credentials, caller, pending)) => {
-                self.settle(&credentials, caller, pending).await
-            }
+            Look::Waiting(Wait::Proof(caller, claim)) => self.settle(caller, claim).await,
         }
     }
 
@@ -145,20 +140,12 @@ impl Walk {
         match proving::prove(&self.verifier, &self.request, credentials, checked) {
             Proving::Done(caller) => Ok(Some(caller)),
             Proving::Refused(rejection) => Err(rejection),
-            Proving::Pending(credentials, caller, pending) => {
-                self.settle(&credentials, caller, pending).await
-            }
+            Proving::Pending(caller, claim) => self.settle(caller, claim).await,
         }
     }
 
-    async fn settle(
-        &self,
-        credentials: &Credentials,
-        caller: Caller,
-        pending: Pending,
-    ) -> Result<Option<Caller>, Rejection> {
-        let (verifier, request) = (&self.verifier, &self.request);
-        let settled = proving::settle(verifier, request, credentials, caller, pending);
+    async fn settle(&self, caller: Caller, claim: Claim) -> Result<Option<Caller>, Rejection> {
+        let settled = proving::settle(&self.verifier, caller, claim);
         settled.await.map(Some)
     }
 }

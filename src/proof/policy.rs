@@ -90,6 +90,10 @@ impl Dpop {
 
     /// Asks for a nonce of this server in every proof ([RFC 9449 §9]).
     ///
+    /// A client has its first one from a 401, and a new one with each answer of a route of an
+    /// [`Api`](crate::Api) or of [`protected`](crate::protected) handlers; others that take an access type as an
+    /// extractor ask for nonces and renew none, so that a client has the next one from the next 401.
+    ///
     /// [RFC 9449 §9]: https://www.rfc-editor.org/rfc/rfc9449#section-9
     #[must_use]
     pub fn nonces(mut self, nonces: Nonces) -> Self {

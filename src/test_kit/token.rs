@@ -105,13 +105,27 @@ impl TokenBuilder {
     /// A secret has no thumbprint and binds to nobody: `jkt` is empty.
     ///
     /// [RFC 9449 §6.1]: https://www.rfc-editor.org/rfc/rfc9449#section-6.1
-    pub fn bound_to_key(mut self, key: &SigningKey) -> Self {
+    pub fn bound_to_key(self, key: &SigningKey) -> Self {
         let thumbprint = key.thumbprint().unwrap_or_default();
+        self.confirmed_by("jkt", &thumbprint)
+    }
+
+    /// Binds the token to the sender who has the certificate of this thumbprint: `cnf.x5t#S256`
+    /// ([RFC 8705 §3.1]), beside other methods of `cnf`.
+    ///
+    /// [`ClientCertificate::thumbprint`](crate::proof::ClientCertificate::thumbprint) tells a certificate's.
+    ///
+    /// [RFC 8705 §3.1]: https://www.rfc-editor.org/rfc/rfc8705#section-3.1
+    pub fn bound_to_certificate(self, thumbprint: &str) -> Self {
+        self.confirmed_by("x5t#S256", thumbprint)
+    }
+
+    fn confirmed_by(mut self, method: &str, value: &str) -> Self {
         let mut methods = match self.claims.remove("cnf") {
             Some(Value::Object(methods)) => methods,
             _ => Map::new(),
         };
-        methods.insert("jkt".to_owned(), thumbprint.into());
+        methods.insert(method.to_owned(), value.into());
         self.claim("cnf", methods)
     }
 

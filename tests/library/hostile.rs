@@ -48,7 +48,7 @@ fn is_accepted(token: &str) -> bool {
 }
 
 /// Any JSON, nested a little, with numbers of every size.
-fn any_json() -> impl Strategy<Value = Value> {
+pub(crate) fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -69,7 +69,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-fn config(cases: u32) -> ProptestConfig {
+pub(crate) fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,
         failure_persistence: None,

@@ -4,11 +4,13 @@
 
 mod access_first;
 mod app;
+mod bound;
 mod claim;
 mod composition;
 mod differential;
 mod discovery;
 mod hostile;
+mod hostile_proofs;
 mod issuers;
 mod keys;
 mod maybe_user;

@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use data_encoding::BASE64;
-
 use crate::certificates::{Authority, Signed};
 use crate::process::Directory;
 use crate::wire::Answer;
@@ -32,7 +30,7 @@ impl Curl {
 
     /// Believes in servers that this authority has signed.
     pub(crate) fn trusting(mut self, authority: &Authority) -> Self {
-        let file = self.file("ca.pem", &pem(&authority.der));
+        let file = self.file("ca.pem", &authority.pem);
         self.command.arg("--cacert").arg(file);
         self
     }
@@ -76,12 +74,4 @@ impl Curl {
         std::fs::write(&path, text).unwrap();
         path
     }
-}
-
-/// A certificate in lines that every reader of PEM takes.
-pub(crate) fn pem(der: &[u8]) -> String {
-    let text = BASE64.encode(der);
-    let lines = text.as_bytes().chunks(64).map(String::from_utf8_lossy);
-    let lines = lines.collect::<Vec<_>>().join("\n");
-    format!("-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n")
 }

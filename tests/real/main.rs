@@ -5,6 +5,7 @@
 #[path = "../service/app.rs"]
 #[expect(dead_code, reason = "the service's own tests need more of it")]
 mod app;
+#[expect(dead_code, reason = "the other tests use the rest")]
 #[path = "../service/certificates.rs"]
 mod certificates;
 #[path = "../service/process.rs"]

@@ -1,8 +1,6 @@
 //! Somebody who has a token and the key that it is bound to, and asks for `https://api.example/api/private`.
 
 use actix_resource_server::test_kit::{Algorithm, ProofBuilder, SigningKey, TestIssuer};
-use aws_lc_rs::digest::{SHA256, digest};
-use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
 use crate::certificates::Signed;
@@ -65,8 +63,7 @@ pub(crate) fn bound_to(certificate: &Signed, issuer: &TestIssuer) -> String {
 }
 
 fn confirmation(certificate: &Signed) -> Value {
-    let hash = digest(&SHA256, &certificate.der);
-    json!({"x5t#S256": BASE64URL_NOPAD.encode(hash.as_ref())})
+    json!({"x5t#S256": certificate.thumbprint()})
 }
 
 /// The error on the challenge of the scheme that was used.

@@ -6,7 +6,7 @@ use actix_resource_server::test_kit::{Algorithm, TestIssuer};
 
 use crate::app::{Launch, TestApp};
 use crate::certificates::{Authority, Files};
-use crate::curl::{Curl, pem};
+use crate::curl::Curl;
 use crate::sender::{PATH, bound_to, error};
 use crate::transcript::PATIENCE;
 
@@ -76,7 +76,7 @@ fn a_token_goes_with_its_certificate_alone() {
 #[ignore = "needs what tests/real/run installs"]
 fn where_an_authority_is_named_others_certificates_end_the_handshake() {
     let clients = Authority::new();
-    let file = pem(&clients.der);
+    let file = &clients.pem;
     let stage = Stage::new(|launch| {
         let launch = launch.file("client-ca.pem", file);
         launch.variable("APP__SERVER__TLS__CLIENT_CA", "client-ca.pem")

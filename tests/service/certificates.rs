@@ -1,7 +1,6 @@
 //! Certificates, made anew for each test, and the files that they are in.
 
-use std::path::PathBuf;
-
+use actix_resource_server::proof::ClientCertificate;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::CertificateDer;
 
@@ -12,6 +11,7 @@ use crate::process::Directory;
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pub(crate) der: CertificateDer<'static>,
+    pub(crate) pem: String,
 }
 
 impl Authority {
@@ -25,6 +25,7 @@ impl Authority {
         Self {
             issuer: Issuer::new(params, key),
             der: certificate.der().clone(),
+            pem: certificate.pem(),
         }
     }
 
@@ -48,6 +49,14 @@ pub(crate) struct Signed {
     pub(crate) key: KeyPair,
 }
 
+impl Signed {
+    /// What tokens name it by (RFC 8705 §3.1).
+    pub(crate) fn thumbprint(&self) -> String {
+        let certificate = ClientCertificate::from_der(&self.der).unwrap();
+        certificate.thumbprint().to_string()
+    }
+}
+
 /// What `[server.tls]` names, in a directory that goes with the test.
 pub(crate) struct Files(Directory);
 
@@ -67,16 +76,19 @@ impl Files {
         std::fs::write(self.path(name), text).unwrap();
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+    pub(crate) fn path(&self, name: &str) -> String {
+        let path = self.0.path().join(name);
+        path.to_str().unwrap().to_owned()
     }
 
     /// As the setting of the file, by its variable.
     pub(crate) fn launch(&self, launch: Launch) -> Launch {
-        let path = |name| self.path(name).to_str().unwrap().to_owned();
         launch.variables(&[
-            ("APP__SERVER__TLS__CERTIFICATE", &path("certificate.pem")),
-            ("APP__SERVER__TLS__KEY", &path("key.pem")),
+            (
+                "APP__SERVER__TLS__CERTIFICATE",
+                &self.path("certificate.pem"),
+            ),
+            ("APP__SERVER__TLS__KEY", &self.path("key.pem")),
         ])
     }
 }

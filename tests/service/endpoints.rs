@@ -4,7 +4,7 @@ use actix_resource_server::test_kit::TestIssuer;
 
 use crate::app::TestApp;
 use crate::expected::{
-    Expected, NO_CREDENTIALS, PRIVATE, PUBLIC, SCOPED, assert_answer, assert_head,
+    Expected, NO_CREDENTIALS, Offer, PRIVATE, PUBLIC, SCOPED, assert_answer, assert_head,
 };
 use crate::wire::Request;
 
@@ -60,7 +60,7 @@ fn head_is_answered_as_get_without_the_body() {
     ];
     for (path, expected) in paths {
         let head = app.send(&Request::new("HEAD", path).bearer(&token));
-        assert_head(&head, expected, path);
+        assert_head(&head, expected, Offer::ByBearer, path);
         assert_eq!(head.body, "", "{path}");
         let get = app.send(&Request::get(path).bearer(&token));
         assert_eq!(
@@ -70,7 +70,12 @@ fn head_is_answered_as_get_without_the_body() {
         );
     }
     let head = app.send(&Request::new("HEAD", "/api/private"));
-    assert_head(&head, NO_CREDENTIALS, "HEAD without a token");
+    assert_head(
+        &head,
+        NO_CREDENTIALS,
+        Offer::ByBearer,
+        "HEAD without a token",
+    );
     assert_eq!(head.body, "");
 }
 
@@ -140,7 +145,7 @@ fn another_path_is_a_404_whoever_asks() {
         for method in ["GET", "POST", "HEAD"] {
             let request = Request::new(method, path).bearer(&token);
             let answer = app.send(&request);
-            assert_head(&answer, Expected::NotFound, path);
+            assert_head(&answer, Expected::NotFound, Offer::ByBearer, path);
         }
         assert_answer(&app.get(path), Expected::NotFound, path);
     }

@@ -11,14 +11,19 @@ pub(crate) enum Expected {
     Unauthenticated(&'static str),
     InvalidRequest(&'static str),
     InvalidToken(&'static str),
+    InvalidProof(&'static str),
+    /// With a nonce to use in `DPoP-Nonce`.
+    UseNonce,
     InsufficientScope,
+    /// Whoever remembers proofs cannot be asked.
+    ReplayUnknown,
     KeysUnavailable,
     NotFound,
     /// `Allow` is always the same: everything here is read.
     MethodNotAllowed,
 }
 
-use Expected::{InvalidRequest, InvalidToken, Message, Unauthenticated};
+use Expected::{InvalidProof, InvalidRequest, InvalidToken, Message, Unauthenticated};
 
 pub(crate) const PUBLIC: Expected =
     Message("Anybody may read this: no access token was asked for.");
@@ -69,6 +74,65 @@ pub(crate) const LOGOUT_TOKEN: Expected =
 pub(crate) const BOUND: Expected =
     InvalidToken("The token is bound to its sender and is no bearer token.");
 
+pub(crate) const PROOF_ALONE: Expected =
+    InvalidRequest("A DPoP proof was sent without an access token.");
+pub(crate) const PROOF_MISSING: Expected =
+    InvalidRequest("The scheme DPoP needs a proof in the DPoP header.");
+pub(crate) const PROOF_FOR_BEARER: Expected =
+    InvalidRequest("A DPoP proof needs the scheme DPoP and a token bound to its key.");
+pub(crate) const UNKNOWN_TARGET: Expected =
+    InvalidRequest("The URL that was called cannot be told.");
+pub(crate) const MALFORMED_CERTIFICATE: Expected =
+    InvalidRequest("The client certificate that came is malformed.");
+
+pub(crate) const NO_KEY_BOUND: Expected = InvalidToken("The token is not bound to a key.");
+pub(crate) const MALFORMED_CONFIRMATION: Expected =
+    InvalidToken("The token's confirmation is malformed.");
+pub(crate) const OTHER_KEY: Expected =
+    InvalidToken("The token is bound to another key than the proof's.");
+pub(crate) const NO_CERTIFICATE_BOUND: Expected =
+    InvalidToken("The token is not bound to a certificate.");
+pub(crate) const NO_CERTIFICATE: Expected =
+    InvalidToken("The token is bound to a certificate, and none came.");
+pub(crate) const OTHER_CERTIFICATE: Expected =
+    InvalidToken("The token is bound to another certificate.");
+
+pub(crate) const PROOF_FORM: Expected = InvalidProof("The DPoP header is not one signed JWT.");
+pub(crate) const SEVERAL_PROOFS: Expected = InvalidProof("More than one proof was sent.");
+pub(crate) const PROOF_TYPE: Expected = InvalidProof("The proof is not of the type dpop+jwt.");
+pub(crate) const PROOF_ALGORITHM: Expected =
+    InvalidProof("The proof's algorithm is not accepted here.");
+pub(crate) const PROOF_CRITICAL: Expected =
+    InvalidProof("The proof's header demands extensions that are not supported.");
+pub(crate) const PROOF_NO_KEY: Expected = InvalidProof("The proof's header has no key.");
+pub(crate) const PROOF_KEY: Expected = InvalidProof("The proof's key cannot be used.");
+pub(crate) const PROOF_SIGNATURE: Expected = InvalidProof("The proof's signature does not hold.");
+pub(crate) const PROOF_PAYLOAD: Expected = InvalidProof("The proof's payload is malformed.");
+pub(crate) const PROOF_CLAIM_MISSING: Expected =
+    InvalidProof("A claim that is needed is missing from the proof.");
+pub(crate) const PROOF_CLAIM: Expected = InvalidProof("A claim of the proof is malformed.");
+pub(crate) const PROOF_METHOD: Expected = InvalidProof("The proof is for another method.");
+pub(crate) const PROOF_URL: Expected = InvalidProof("The proof is for another URL.");
+pub(crate) const PROOF_NO_URL: Expected =
+    InvalidProof("The proof's htu is no URL that could have been called.");
+pub(crate) const PROOF_TOKEN: Expected = InvalidProof("The proof is for another access token.");
+pub(crate) const PROOF_OLD: Expected = InvalidProof("The proof is too old.");
+pub(crate) const PROOF_AHEAD: Expected = InvalidProof("The proof was made in the future.");
+pub(crate) const REPLAYED: Expected = InvalidProof("The proof was used before.");
+
+/// Which schemes the service takes, and by which one the caller came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// Bearer and nothing else.
+    BearerAlone,
+    /// Both; the caller came by Bearer, or by nothing.
+    ByBearer,
+    /// Both; the caller came by DPoP.
+    ByDpop,
+    /// DPoP and nothing else.
+    DpopAlone,
+}
+
 const TOO_LITTLE_SCOPE: &str = "The token does not grant the scope that this route needs.";
 
 impl Expected {
@@ -76,32 +140,61 @@ impl Expected {
         match self {
             Self::Message(_) => 200,
             Self::InvalidRequest(_) => 400,
-            Self::InvalidToken(_) | Self::Unauthenticated(_) => 401,
+            Self::InvalidProof(_)
+            | Self::InvalidToken(_)
+            | Self::Unauthenticated(_)
+            | Self::UseNonce => 401,
             Self::InsufficientScope => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
-            Self::KeysUnavailable => 503,
+            Self::KeysUnavailable | Self::ReplayUnknown => 503,
         }
     }
 
-    fn challenges(self) -> Vec<String> {
-        let error = |code: &str, description: &str| {
-            format!(r#"Bearer realm="api", error="{code}", error_description="{description}""#)
-        };
-        let challenge = match self {
-            Self::Unauthenticated(_) => Some(format!(r#"Bearer realm="api", {DPOP}"#)),
-            Self::InvalidRequest(description) => Some(error("invalid_request", description)),
-            Self::InvalidToken(description) => {
-                let challenge = error("invalid_token", description);
-                Some(format!("{challenge}, {DPOP}"))
-            }
-            Self::InsufficientScope => {
-                let challenge = error("insufficient_scope", TOO_LITTLE_SCOPE);
-                Some(format!(r#"{challenge}, scope="read:messages""#))
-            }
+    /// The parameters of the error, where there is one.
+    fn error(self) -> Option<String> {
+        let error =
+            |code: &str, text: &str| Some(format!(r#"error="{code}", error_description="{text}""#));
+        match self {
+            InvalidRequest(text) => error("invalid_request", text),
+            InvalidToken(text) => error("invalid_token", text),
+            InvalidProof(text) => error("invalid_dpop_proof", text),
+            Self::UseNonce => error("use_dpop_nonce", USE_NONCE),
+            Self::InsufficientScope => error("insufficient_scope", TOO_LITTLE_SCOPE)
+                .map(|error| format!(r#"{error}, scope="read:messages""#)),
             _ => None,
+        }
+    }
+
+    /// Each scheme at a 401, otherwise the one that was used; the error is on that one.
+    fn challenges(self, offer: Offer) -> Vec<String> {
+        let error = self.error();
+        if self.status() != 401 && error.is_none() {
+            return Vec::new();
+        }
+        let is_used = |scheme: &str| match offer {
+            Offer::BearerAlone | Offer::ByBearer => scheme == "Bearer",
+            Offer::ByDpop | Offer::DpopAlone => scheme == "DPoP",
         };
-        challenge.into_iter().collect()
+        let is_offered = |scheme: &str| match offer {
+            Offer::ByBearer | Offer::ByDpop => self.status() == 401 || is_used(scheme),
+            Offer::BearerAlone | Offer::DpopAlone => is_used(scheme),
+        };
+        let challenge = |scheme: &str| {
+            let error = error.clone().filter(|_| is_used(scheme));
+            let parameters = match scheme {
+                "Bearer" => [Some(REALM.to_owned()), error],
+                _ => [error, Some(ALGS.to_owned())],
+            };
+            let parameters: Vec<_> = parameters.into_iter().flatten().collect();
+            format!("{scheme} {}", parameters.join(", "))
+        };
+        let schemes = ["Bearer", "DPoP"].into_iter();
+        let challenges: Vec<_> = schemes
+            .filter(|scheme| is_offered(scheme))
+            .map(challenge)
+            .collect();
+        vec![challenges.join(", ")]
     }
 
     fn body(self) -> Value {
@@ -109,9 +202,10 @@ impl Expected {
         match self {
             Self::Message(message) => json!({ "message": message }),
             Self::InvalidRequest(detail) => problem("Bad Request", detail),
-            Self::Unauthenticated(detail) | Self::InvalidToken(detail) => {
+            Unauthenticated(detail) | InvalidToken(detail) | InvalidProof(detail) => {
                 problem("Unauthorized", detail)
             }
+            Self::UseNonce => problem("Unauthorized", USE_NONCE),
             Self::InsufficientScope => {
                 let mut body = problem("Forbidden", TOO_LITTLE_SCOPE);
                 body["required_scopes"] = json!(["read:messages"]);
@@ -121,6 +215,10 @@ impl Expected {
             Self::MethodNotAllowed => problem(
                 "Method Not Allowed",
                 "This path does not have this method; Allow lists those that it has.",
+            ),
+            Self::ReplayUnknown => problem(
+                "Service Unavailable",
+                "Whether the proof was used before cannot be found out at the moment.",
             ),
             Self::KeysUnavailable => problem(
                 "Service Unavailable",
@@ -137,29 +235,37 @@ impl Expected {
     }
 }
 
-/// The challenge that follows the one of Bearer wherever the caller is unknown.
-pub(crate) const DPOP: &str =
-    r#"DPoP algs="RS256 RS384 RS512 ES256 ES384 ES512 PS256 PS384 PS512 EdDSA""#;
+const USE_NONCE: &str = "The proof must carry the nonce that the DPoP-Nonce header gives.";
+
+const REALM: &str = r#"realm="api""#;
+
+const ALGS: &str = r#"algs="RS256 RS384 RS512 ES256 ES384 ES512 PS256 PS384 PS512 EdDSA""#;
 
 /// Compares everything that the API says: status, challenge, `Allow`, `Retry-After`, type and body.
 #[track_caller]
 pub(crate) fn assert_answer(answer: &Answer, expected: Expected, case: &str) {
-    assert_head(answer, expected, case);
+    assert_offer(answer, expected, Offer::ByBearer, case);
+}
+
+/// The same where the caller did not come by Bearer, or not both schemes are taken.
+#[track_caller]
+pub(crate) fn assert_offer(answer: &Answer, expected: Expected, offer: Offer, case: &str) {
+    assert_head(answer, expected, offer, case);
     assert_eq!(answer.json(), expected.body(), "{case}");
 }
 
 /// The same for an answer to `HEAD`, which has no body.
 #[track_caller]
-pub(crate) fn assert_head(answer: &Answer, expected: Expected, case: &str) {
+pub(crate) fn assert_head(answer: &Answer, expected: Expected, offer: Offer, case: &str) {
     assert_eq!(answer.status, expected.status(), "{case}: {answer:?}");
-    let challenges = expected.challenges();
+    let challenges = expected.challenges(offer);
     assert_eq!(answer.all("www-authenticate"), challenges, "{case}");
     let content_type = Some(expected.content_type());
     assert_eq!(answer.header("content-type"), content_type, "{case}");
     let allow = (expected == Expected::MethodNotAllowed).then_some("GET, HEAD");
     assert_eq!(answer.header("allow"), allow, "{case}");
     let retry_after = answer.header("retry-after").map(str::parse::<u64>);
-    if expected == Expected::KeysUnavailable {
+    if expected.status() == 503 {
         let soon = retry_after.is_some_and(|seconds| (1..=5).contains(&seconds.unwrap()));
         assert!(soon, "{case}: {answer:?}");
     } else {

@@ -5,6 +5,7 @@ mod certificates;
 mod encrypted;
 mod expected;
 mod process;
+mod sender;
 mod transcript;
 mod wire;
 
@@ -21,6 +22,20 @@ mod token_kind;
 mod token_times;
 
 mod scopes;
+
+mod dpop;
+mod dpop_header;
+mod dpop_key;
+mod dpop_modes;
+mod dpop_nonce;
+mod dpop_proof;
+mod dpop_proxies;
+mod dpop_replay;
+mod dpop_secrecy;
+mod dpop_token;
+mod dpop_url;
+mod mtls;
+mod mtls_proxies;
 
 mod algorithms;
 mod issuers;

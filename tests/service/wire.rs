@@ -52,6 +52,12 @@ impl Request {
         self.header("Authorization", format!("Bearer {token}"))
     }
 
+    /// Adds a token that is bound to a key, and a proof of that key.
+    pub(crate) fn dpop(self, token: &str, proof: &str) -> Self {
+        self.header("Authorization", format!("DPoP {token}"))
+            .header("DPoP", proof)
+    }
+
     /// Adds a body and its length.
     pub(crate) fn body(self, content_type: &str, body: &str) -> Self {
         let mut request = self
@@ -135,6 +141,26 @@ impl Answer {
         let parsed = serde_json::from_str(&self.body);
         parsed.unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
+}
+
+/// Sends several requests over one connection without waiting in between; the statuses, in their order.
+pub(crate) fn pipeline(address: SocketAddr, requests: &[Request]) -> Vec<u16> {
+    let mut bytes = Vec::new();
+    for request in requests {
+        bytes.extend(request.bytes(address));
+    }
+    let text = String::from_utf8(bytes).unwrap();
+    let last = requests.len() - 1;
+    let text = text.replacen("Connection: close", "Connection: keep-alive", last);
+    let mut stream = connect(address).unwrap();
+    stream.write_all(text.as_bytes()).unwrap();
+    let mut answers = Vec::new();
+    stream.read_to_end(&mut answers).unwrap();
+    let answers = String::from_utf8(answers).unwrap();
+    let statuses = answers.split("HTTP/1.1 ").skip(1);
+    statuses
+        .map(|answer| answer[..3].parse().unwrap())
+        .collect()
 }
 
 /// Writes `bytes` and reads the answer that comes.

@@ -81,7 +81,7 @@ pub struct Expected<'a> {
 pub struct Proven {
     /// Which proof it was, to be accepted once.
     pub id: ProofId,
-    /// The last moment since 1970 at which the proof would be accepted again.
+    /// The moment since 1970 until which the proof would be accepted again.
     pub acceptable_until: Duration,
 }
 

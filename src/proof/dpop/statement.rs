@@ -51,7 +51,7 @@ impl Statement {
         })
     }
 
-    /// Whether the proof is good now; the last moment at which it will be.
+    /// Whether the proof is good now; the moment from which it is too old.
     pub(super) fn check_times(&self, window: &Window) -> Result<Duration, ProofError> {
         let &Window {
             now,
@@ -62,8 +62,8 @@ impl Statement {
         if self.issued_at > latest {
             return Err(ProofError::IssuedAhead);
         }
-        let until = self.issued_at.saturating_add(iat_offset);
-        if until < now {
+        let until = self.good_until(iat_offset);
+        if until <= now {
             return Err(ProofError::TooOld);
         }
         if self.not_before.is_some_and(|at| at > latest) {
@@ -74,6 +74,12 @@ impl Statement {
             Some(ago) => Err(ProofError::Expired { ago }),
             None => Ok(until),
         }
+    }
+
+    /// A maker says the whole second and leaves out what has passed of it, so that second is the proof's own.
+    fn good_until(&self, iat_offset: Duration) -> Duration {
+        let oldest = self.issued_at.saturating_add(iat_offset);
+        Duration::from_secs(oldest.as_secs().saturating_add(1))
     }
 }
 

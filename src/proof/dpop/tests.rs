@@ -97,7 +97,7 @@ fn the_example_of_rfc_9449_holds_for_its_request_and_its_time() {
     };
     let proof = Proof::parse(RFC_PROOF).expect("a proof");
     let proven = proof.check(&expected).expect("it holds");
-    let until = Duration::from_secs(made + 300);
+    let until = Duration::from_secs(made + 301);
     assert_eq!(proven.acceptable_until, until);
     assert_eq!(
         proven.id,
@@ -105,10 +105,15 @@ fn the_example_of_rfc_9449_holds_for_its_request_and_its_time() {
     );
     assert_eq!(proof.nonce(), None);
     let later = Expected {
-        now: until + Duration::from_secs(1),
+        now: until,
         ..expected
     };
     assert_eq!(proof.check(&later), Err(ProofError::TooOld));
+    let last = Expected {
+        now: until - Duration::from_nanos(1),
+        ..expected
+    };
+    assert_eq!(proof.check(&last), Ok(proven));
 }
 
 #[test]
@@ -129,7 +134,7 @@ fn the_example_of_a_token_request_says_whose_it_is_and_is_none_for_a_resource() 
         holder.proven,
         Proven {
             id: ProofId::new(thumbprint, &target, "-BwC3ESc6acc2lTc"),
-            acceptable_until: Duration::from_secs(made + 300),
+            acceptable_until: Duration::from_secs(made + 301),
         }
     );
     let resource = Expected {
@@ -535,7 +540,7 @@ fn the_proof_is_neither_too_old_nor_ahead_nor_out_of_its_own_times() {
     let proven = judge(&good().issued_at(at(NOW - 100)).build(), &sender());
     assert_eq!(
         proven.map(|proven| proven.acceptable_until),
-        Ok(Duration::from_secs(NOW + 200))
+        Ok(Duration::from_secs(NOW + 201))
     );
 }
 

@@ -1,0 +1,208 @@
+//! Whatever a stranger sends as a proof: no panic, and nothing accepted that its sender did not sign for this request.
+
+use std::sync::OnceLock;
+
+use actix_resource_server::rejection::Cause;
+use actix_resource_server::test_kit::{ProofBuilder, SigningKey, TokenBuilder, shared};
+use actix_resource_server::{Algorithm, AuthenticatedUser, Issuer, NoClaims, Verifier};
+use actix_web::FromRequest;
+use actix_web::http::header::{HOST, HeaderName, HeaderValue};
+use actix_web::test::TestRequest;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use serde_json::{Value, json};
+
+use crate::app::poll_once;
+use crate::hostile::{any_json, config};
+
+const ISSUER: &str = "https://issuer.example/";
+
+const URL: &str = "http://api.test/messages";
+
+fn verifier() -> &'static Verifier {
+    static VERIFIER: OnceLock<Verifier> = OnceLock::new();
+    VERIFIER.get_or_init(|| {
+        let jwk = shared(Algorithm::EdDsa).public_jwk().expect("a public key");
+        let issuer = Issuer::with_public_key(ISSUER, &jwk.to_string()).audience("api");
+        let verifier = Verifier::start([issuer.build().expect("an issuer")]);
+        verifier.expect("a verifier")
+    })
+}
+
+/// One that is remembered, as that of a client is.
+fn token() -> &'static str {
+    static TOKEN: OnceLock<String> = OnceLock::new();
+    TOKEN.get_or_init(|| {
+        let token = TokenBuilder::new(ISSUER, "api", &shared(Algorithm::EdDsa));
+        token.bound_to_key(&sender()).build()
+    })
+}
+
+fn sender() -> SigningKey {
+    shared(Algorithm::Es256)
+}
+
+fn proof() -> ProofBuilder {
+    ProofBuilder::new(&sender(), "GET", URL).token(token())
+}
+
+/// Whether a request with this proof is let in; if not, it must be for the proof.
+fn is_accepted(proof: &str) -> bool {
+    let Ok(value) = HeaderValue::from_str(proof) else {
+        return false;
+    };
+    let request = TestRequest::with_uri("/messages")
+        .app_data(verifier().clone())
+        .insert_header((HOST, "api.test"))
+        .insert_header(("Authorization", format!("DPoP {}", token())))
+        .insert_header((HeaderName::from_static("dpop"), value))
+        .to_http_request();
+    let mut extraction = Box::pin(AuthenticatedUser::<NoClaims>::extract(&request));
+    let judged = poll_once(extraction.as_mut());
+    match judged {
+        std::task::Poll::Ready(Ok(_)) => true,
+        std::task::Poll::Ready(Err(rejection)) => {
+            let cause = rejection.into_cause();
+            let other_key = "The token is bound to another key than the proof's.";
+            let is_for_the_proof =
+                matches!(cause, Cause::InvalidProof(_)) || cause == Cause::InvalidToken(other_key);
+            assert!(is_for_the_proof, "{cause:?}");
+            false
+        }
+        std::task::Poll::Pending => panic!("a configured key is always there"),
+    }
+}
+
+proptest! {
+    #![proptest_config(config(2000))]
+
+    #[test]
+    fn no_text_is_a_proof(text in "\\PC{0,200}") {
+        prop_assert!(!is_accepted(&text));
+    }
+
+    #[test]
+    fn nothing_of_three_segments_is_a_proof_without_its_signature(text in "[A-Za-z0-9_-]{0,90}\\.[A-Za-z0-9_-]{0,90}\\.[A-Za-z0-9_-]{0,90}") {
+        prop_assert!(!is_accepted(&text));
+    }
+
+    #[test]
+    fn no_header_and_no_claims_of_any_kind_are_a_proof(header in any_json(), claims in any_json()) {
+        let proof = proof().raw_header(header.to_string()).raw_payload(claims.to_string());
+        prop_assert!(!is_accepted(&proof.build()));
+    }
+}
+
+proptest! {
+    #![proptest_config(config(400))]
+
+    #[test]
+    fn a_proof_with_a_byte_put_in_taken_out_or_changed_is_refused(at: Index, byte in 0_u8..128, how in 0..3) {
+        let good = proof().build();
+        let mut bytes = good.clone().into_bytes();
+        let at = at.index(bytes.len());
+        match how {
+            0 => bytes.insert(at, byte),
+            1 => drop(bytes.remove(at)),
+            _ => bytes[at] = byte,
+        }
+        let altered = String::from_utf8(bytes).expect("ASCII");
+        prop_assert_eq!(is_accepted(&altered), altered == good);
+    }
+
+    #[test]
+    fn a_proof_cut_short_or_doubled_is_refused(at: Index) {
+        let good = proof().build();
+        let at = at.index(good.len());
+        let doubled = [good.as_str(), &good[at..]].concat();
+        prop_assert!(!is_accepted(&good[..at]));
+        prop_assert!(!is_accepted(&doubled));
+        prop_assert!(is_accepted(&good));
+        prop_assert!(!is_accepted(&good));
+    }
+
+    #[test]
+    fn a_signed_claim_of_any_type_is_judged_and_never_a_panic(
+        name in prop::sample::select(vec!["htm", "htu", "iat", "ath", "nonce", "exp", "nbf", "x"]),
+        value in any_json(),
+    ) {
+        let accepted = is_accepted(&proof().claim(name, value.clone()).build());
+        let number = value.as_f64().filter(|at| (0.0..YEAR_10000).contains(at));
+        let right = match name {
+            "htm" | "htu" | "ath" => false,
+            "nonce" => value.is_string(),
+            "iat" => number.is_some_and(|at| (now() - 300.0..now() + 30.0).contains(&at)),
+            "exp" => number.is_some_and(|at| at > now() - 30.0),
+            "nbf" => number.is_some_and(|at| at <= now() + 30.0),
+            _ => true,
+        };
+        prop_assert_eq!(accepted, right, "{}: {}", name, value);
+    }
+
+    #[test]
+    fn a_name_of_any_type_is_judged_and_never_a_panic(value in any_json()) {
+        let named = || proof().claim("jti", value.clone()).build();
+        let is_name = value.as_str().is_some_and(|jti| !jti.is_empty());
+        // Another case may have used it.
+        prop_assert!(!is_accepted(&named()) || is_name, "{}", value);
+        prop_assert!(!is_accepted(&named()), "{}", value);
+    }
+
+    #[test]
+    fn a_signed_header_of_any_kind_is_judged_and_never_a_panic(
+        name in prop::sample::select(vec!["alg", "typ", "jwk", "kid", "crit", "b64", "jku", "x5c", "zip"]),
+        value in any_json(),
+    ) {
+        let accepted = is_accepted(&proof().header(name, value.clone()).build());
+        let right = !["alg", "typ", "jwk", "crit", "b64"].contains(&name);
+        prop_assert_eq!(accepted, right, "{}: {}", name, value);
+    }
+
+    #[test]
+    fn a_member_of_the_key_of_any_kind_is_judged_and_never_a_panic(
+        name in prop::sample::select(vec!["kty", "crv", "x", "y", "d", "k", "use", "key_ops", "alg", "n", "e", "ext"]),
+        value in any_json(),
+    ) {
+        let mut jwk = sender().public_jwk().expect("a public key");
+        jwk[name] = value.clone();
+        let accepted = is_accepted(&proof().raw_jwk(jwk).build());
+        // What an EC key has no use for is not looked at, unless it is private.
+        let right = match name {
+            "n" | "e" | "ext" => true,
+            "key_ops" => value == json!(["verify"]),
+            _ => false,
+        };
+        prop_assert_eq!(accepted, right, "{}: {}", name, value);
+    }
+
+    #[test]
+    fn a_url_of_any_kind_is_judged_and_never_a_panic(
+        scheme in "(http|https|HTTP|ftp|)(:|://|)",
+        host in "(api.test|API.test:80|[a-z:@%\\[\\]]{0,9})",
+        path in "(/messages|/%6Dessages|/x/../messages|[/a-z.%0-9]{0,9})(\\?[a-z]{0,3})?(#[a-z]{0,3})?",
+    ) {
+        let url = format!("{scheme}{host}{path}");
+        let accepted = is_accepted(&proof().claim("htu", url.clone()).build());
+        let plain = path.split(['?', '#']).next();
+        let is_right = scheme.eq_ignore_ascii_case("http://")
+            && ["api.test", "API.test:80"].contains(&host.as_str())
+            && ["/messages", "/%6Dessages", "/x/../messages"].map(Some).contains(&plain);
+        prop_assert!(accepted || !is_right, "{}", url);
+        if accepted {
+            prop_assert!(url.to_ascii_lowercase().starts_with("http://api.test"), "{}", url);
+        }
+    }
+}
+
+fn now() -> f64 {
+    let now = std::time::UNIX_EPOCH.elapsed();
+    now.expect("after 1970").as_secs_f64()
+}
+
+const YEAR_10000: f64 = 253_402_300_800.0;
+
+#[test]
+fn what_is_strange_but_signed_is_a_proof() {
+    let value: Value = json!({"deep": [[[[{"a": null}]]]]});
+    assert!(is_accepted(&proof().claim("x", value).build()));
+}
