@@ -103,8 +103,9 @@ fn remember(verifier: &Verifier, sizes: Sizes) -> Vec<String> {
             token
         })
         .collect();
-    let is_remembered = |token| Arc::ptr_eq(&verify(token), &verify(token));
-    assert!(tokens.iter().all(is_remembered));
+    let is_forgotten = |token: &&String| !Arc::ptr_eq(&verify(token), &verify(token));
+    let forgotten = tokens.iter().filter(is_forgotten).count();
+    assert!(forgotten * 10_000 <= tokens.len(), "{forgotten}");
     tokens
 }
 
