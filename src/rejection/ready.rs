@@ -51,8 +51,8 @@ thread_local! {
     static GIVEN: RefCell<Vec<(Rejection, Answer)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// More than there are texts of ours; an application's own come on top.
-const MOST_KEPT: usize = 64;
+/// More than there are texts of ours under either scheme; an application's own come on top.
+const MOST_KEPT: usize = 128;
 
 #[cfg(test)]
 mod tests {
