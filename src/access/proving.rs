@@ -13,6 +13,7 @@ use crate::proof::{
     Claimed, ClientCertificate, Judged, OverTls, Pending, Sender, SenderError, Sent, Verdict,
 };
 use crate::rejection::Rejection;
+use crate::verify::clock::since_epoch;
 use crate::verify::{Verified, Verifier};
 
 /// A token that is good, and the moment of which that is said.
@@ -52,9 +53,10 @@ pub(super) fn prove(
         Ok(Judged::Pending(sender, pending)) => (sender, Some(Claim::from(pending))),
         Err(error) => return Proving::Refused(unproven(verifier, scheme, error)),
     };
-    let nonce = senders.nonce(moment).filter(|_| sender.by_key);
     let mut extensions = request.extensions_mut();
-    if let Some(nonce) = nonce {
+    if sender.by_key
+        && let Some(nonce) = senders.nonce(moment)
+    {
         extensions.insert(FreshNonce(nonce));
     }
     extensions.insert(ProvenBefore {
@@ -154,17 +156,12 @@ fn sent<'r>(
 fn unproven(verifier: &Verifier, scheme: AuthScheme, error: SenderError) -> Rejection {
     log::debug!("a sender is refused: {error}");
     let rejection = Rejection::from(error).after(Some(scheme));
-    let now = since_epoch(verifier.now());
-    let nonce = verifier.senders().nonce(now);
-    match nonce.filter(|_| error == SenderError::Nonce) {
-        Some(nonce) => rejection.with_nonce(nonce),
-        None => rejection,
+    if error == SenderError::Nonce
+        && let Some(nonce) = verifier.senders().nonce(since_epoch(verifier.now()))
+    {
+        return rejection.with_nonce(nonce);
     }
-}
-
-fn since_epoch(now: SystemTime) -> Duration {
-    now.duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
+    rejection
 }
 
 #[cfg(all(test, feature = "test-kit"))]

@@ -10,6 +10,7 @@ mod error;
 pub mod nonce;
 pub mod origin;
 mod policy;
+mod proxies;
 pub mod replay;
 mod sender;
 pub mod target;

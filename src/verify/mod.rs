@@ -22,7 +22,7 @@ use crate::proof::Senders;
 #[cfg(feature = "service")]
 pub(crate) use builder::DEFAULT_TOKEN_MEMORY;
 pub use builder::VerifierBuilder;
-use clock::Clock;
+use clock::{Clock, since_epoch};
 pub use error::{Missing, VerifyError};
 use seen::Seen;
 use unverified::{Unread, Unverified};
@@ -278,11 +278,6 @@ fn accepts(issuer: &Issuer, algorithm: Algorithm) -> bool {
     let symmetric = matches!(issuer.keys, KeySource::Secret(_));
     algorithm.is_symmetric() == symmetric
         && (issuer.algorithms.is_empty() || issuer.algorithms.contains(&algorithm))
-}
-
-fn since_epoch(now: SystemTime) -> Duration {
-    now.duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
 }
 
 /// Beyond so many issuers, asking each for a key costs more than reading whose token it is.

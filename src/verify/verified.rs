@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::clock::since_epoch;
 use super::rules::Admitted;
 use super::unverified::Authentic;
 use crate::claims::login::LoginDemand;
@@ -148,9 +149,7 @@ impl Verified {
     /// Whether the login behind the token is as `demand` wants it at `now`, the tolerance of the issuer's clock included.
     #[must_use]
     pub fn login_meets(&self, demand: &LoginDemand, now: SystemTime) -> bool {
-        let now = now.duration_since(SystemTime::UNIX_EPOCH);
-        let now = now.unwrap_or_default();
-        demand.is_met_by(|claim| self.claim(claim), now, self.tolerance)
+        demand.is_met_by(|claim| self.claim(claim), since_epoch(now), self.tolerance)
     }
 
     /// Whether the key that verified the token is still among its issuer's.

@@ -20,6 +20,7 @@ use ipnet::IpNet;
 use rustls_pki_types::CertificateDer;
 use webpki::EndEntityCert;
 
+use super::proxies::is_trusted;
 use crate::jose::digest::sha256;
 
 /// The SHA-256 of a certificate's DER in base64url without padding, as `cnf` names it in
@@ -153,15 +154,10 @@ impl CertificateSource {
             Self::Header {
                 form,
                 trusted_proxies,
-            } => {
-                // An IPv6 socket shows IPv4 peers as ::ffff:10.0.0.1.
-                let peer = peer.map(|peer| peer.to_canonical());
-                let is_peer = |network: &IpNet| peer.is_some_and(|peer| network.contains(&peer));
-                match trusted_proxies.iter().any(is_peer) {
-                    true => form.find(headers),
-                    false => Ok(None),
-                }
-            }
+            } => match is_trusted(trusted_proxies, peer) {
+                true => form.find(headers),
+                false => Ok(None),
+            },
         }
     }
 }

@@ -8,6 +8,7 @@ use actix_web::http::Uri;
 use actix_web::http::header::{HOST, HeaderMap};
 use ipnet::IpNet;
 
+use super::proxies::is_trusted;
 use super::target::{Base, Scheme, Target, TargetError};
 
 /// How the URL is known that a client called, which proofs must name.
@@ -74,13 +75,9 @@ impl Origin {
         };
         let scheme = if secure { Scheme::Https } else { Scheme::Http };
         let host = host(headers, uri, scheme)?;
-        let is_trusted = |peer: IpAddr| {
-            let peer = peer.to_canonical();
-            trusted.iter().any(|network| network.contains(&peer))
-        };
-        let base = match peer.filter(|peer| is_trusted(*peer)) {
-            Some(_) => forwarded::base(headers, scheme, host)?,
-            None => Base::new(scheme, host)?,
+        let base = match is_trusted(trusted, peer) {
+            true => forwarded::base(headers, scheme, host)?,
+            false => Base::new(scheme, host)?,
         };
         base.target(uri.path())
     }

@@ -4,6 +4,8 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value, json};
 
+use crate::verify::clock::since_epoch;
+
 /// What a person did to sign in; the more, the greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Strength {
@@ -51,11 +53,10 @@ pub(super) struct Login {
 impl Login {
     /// The claims `acr`, `amr` and `auth_time`.
     pub(super) fn claims(&self) -> Map<String, Value> {
-        let since = self.since.duration_since(SystemTime::UNIX_EPOCH);
         let claims = [
             ("acr", json!(self.class)),
             ("amr", json!(self.strength.methods())),
-            ("auth_time", json!(since.unwrap_or_default().as_secs())),
+            ("auth_time", json!(since_epoch(self.since).as_secs())),
         ];
         claims
             .map(|(name, value)| (name.to_owned(), value))

@@ -12,6 +12,7 @@ use crate::proof::{
 };
 
 use super::refusal::Refusal;
+use crate::verify::clock::since_epoch;
 
 /// How proofs are judged, and which were used.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl Proofs {
         let Some(proof) = Proof::find(request.headers())? else {
             return Ok(None);
         };
-        let now = since_1970(now);
+        let now = since_epoch(now);
         let holder = proof.holder(&TokenRequest {
             target: &Target::parse(url).map_err(ProofError::MalformedTarget)?,
             now,
@@ -62,7 +63,7 @@ impl Proofs {
     /// A nonce for the client to use from now on, where proofs need one.
     pub(super) fn nonce(&self, now: SystemTime) -> Option<HeaderValue> {
         let nonces = self.nonces.as_ref()?;
-        Some(nonces.issue(since_1970(now)))
+        Some(nonces.issue(since_epoch(now)))
     }
 
     /// The same for requests with a token, of which no nonce is wanted.
@@ -90,11 +91,6 @@ impl Proofs {
             Verdict::Full | Verdict::Unavailable => Err(Refusal::TooManyProofs),
         }
     }
-}
-
-fn since_1970(time: SystemTime) -> Duration {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH);
-    since.unwrap_or_default()
 }
 
 /// Thousands of proofs, which is more than a developer's machine makes in five minutes.

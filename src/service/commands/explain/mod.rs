@@ -15,7 +15,6 @@ mod verdict;
 mod words;
 
 use std::io::{self, Read};
-use std::time::SystemTime;
 
 use self::case::Case;
 use self::contents::Contents;
@@ -29,6 +28,7 @@ use crate::Verifier;
 use crate::service::failure::Failure;
 use crate::service::senders;
 use crate::service::settings::Settings;
+use crate::verify::clock::since_epoch;
 
 /// Which token is explained, and for which route.
 #[derive(Debug, clap::Args)]
@@ -85,13 +85,12 @@ async fn explain(
 ) -> Report {
     let requirement = route.map(|route| &route.requirement);
     let verdict = Verdict::of(&given.token, verifier, requirement).await;
-    let now = verifier.now().duration_since(SystemTime::UNIX_EPOCH);
     let case = Case {
         contents: Contents::read(&given.token),
         issuers: &trusted.issuers,
         development: trusted.development,
         unready: verifier.unready(),
-        now: now.unwrap_or_default(),
+        now: since_epoch(verifier.now()),
     };
     let schemes = verifier.senders().schemes();
     Report::new(&verdict, schemes, case, given, route, routes)
