@@ -13,8 +13,8 @@ use actix_web::{App, web};
 
 use super::companion::{Trusted, trusted};
 use super::failure::Failure;
-use super::listener::{Http, Listener, Serving, Tls, http};
 use super::metrics::Metrics;
+use super::server::{Http, Listener, Serving, Tls, http};
 use super::settings::{self, Mtls, Settings};
 use super::shutdown::{Draining, Signals};
 use super::{probes, reload, request_log, routes, senders, startup};

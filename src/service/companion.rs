@@ -8,7 +8,7 @@ use actix_web::dev::ServerHandle;
 #[cfg(feature = "dev-issuer")]
 use super::dev_issuer::DevIssuer;
 use super::failure::Failure;
-use super::listener::{Listener, Serving, Tls};
+use super::server::{Listener, Serving, Tls};
 use super::settings::{self, Mtls, Trust};
 use crate::issuer::Issuer;
 

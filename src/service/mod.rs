@@ -6,13 +6,13 @@ mod companion;
 #[cfg(feature = "dev-issuer")]
 mod dev_issuer;
 mod failure;
-mod listener;
 mod metrics;
 mod probes;
 mod reload;
 mod request_log;
 mod routes;
 mod senders;
+mod server;
 mod settings;
 mod shutdown;
 mod startup;

@@ -5,7 +5,7 @@ use std::io;
 use actix_web::rt::{spawn, task::spawn_blocking};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::listener::Tls;
+use super::server::Tls;
 use super::settings;
 
 /// From now on `SIGHUP` has the files of `[server.tls]` read again; what they hold serves those

@@ -12,7 +12,7 @@ use super::variables;
 use crate::Verifier;
 use crate::issuer::{Issuer, KeySource};
 use crate::service::failure::Failure;
-use crate::service::listener::Tls;
+use crate::service::server::Tls;
 use crate::service::settings::{Effective, Settings};
 
 /// How the check is reported.

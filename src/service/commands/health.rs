@@ -9,7 +9,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use crate::service::failure::Failure;
-use crate::service::listener::Possession;
+use crate::service::server::AcceptAnyCertificate;
 use crate::service::settings::{Server, Settings};
 
 pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
@@ -50,7 +50,7 @@ fn encrypted(
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Possession::default()))
+        .with_custom_certificate_verifier(Arc::new(AcceptAnyCertificate::default()))
         .with_no_client_auth();
     let session = ClientConnection::new(Arc::new(config), address.ip().into());
     let session = session.map_err(io::Error::other)?;

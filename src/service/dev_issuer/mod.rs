@@ -46,7 +46,7 @@ use actix_web::{HttpServer, web};
 
 use crate::access::table::Row;
 use crate::service::companion::Running;
-use crate::service::listener::{Listener, Tls, http};
+use crate::service::server::{Listener, Tls, http};
 use crate::service::settings;
 use crate::verify::clock::Clock;
 

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 /// What the clients of one worker may take.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(super) struct ConnectionTimeouts {
     /// To send a request, and to take an answer.
     pub(super) request: Duration,
     /// Between an answer and the next request, while the service is not to end.
@@ -16,7 +16,7 @@ pub(super) struct Patience {
     over: Notify,
 }
 
-impl Patience {
+impl ConnectionTimeouts {
     pub(super) fn new(request: Duration, idle: Duration) -> Self {
         Self {
             request,
@@ -29,7 +29,7 @@ impl Patience {
     /// How long a client may send nothing at all.
     pub(super) fn idle(&self) -> Duration {
         if self.is_over() {
-            self.idle.min(LAST_CALL)
+            self.idle.min(DRAIN_IDLE_TIMEOUT)
         } else {
             self.idle
         }
@@ -60,4 +60,4 @@ impl Patience {
 }
 
 /// Longer than a request is on its way: who sends one just then is answered, and told to close.
-pub(super) const LAST_CALL: Duration = Duration::from_secs(1);
+pub(super) const DRAIN_IDLE_TIMEOUT: Duration = Duration::from_secs(1);

@@ -16,8 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use super::patience::Patience;
-use super::timed::Timed;
+use super::deadline_stream::DeadlineStream;
+use super::timeouts::ConnectionTimeouts;
 use super::tls::{self, Tls};
 use crate::proof::OverTls;
 
@@ -25,7 +25,7 @@ use crate::proof::OverTls;
 #[derive(Clone)]
 pub(crate) struct Http(Arc<Make>);
 
-type Make = dyn Fn(Rc<Patience>, Option<Tls>) -> Boxed<io::Result<Serve>> + Send + Sync;
+type Make = dyn Fn(Rc<ConnectionTimeouts>, Option<Tls>) -> Boxed<io::Result<Serve>> + Send + Sync;
 
 /// Serves one connection to its end.
 pub(super) type Serve = Box<dyn Fn(TcpStream, SocketAddr) -> Boxed<()>>;
@@ -37,8 +37,12 @@ impl Http {
     ///
     /// # Errors
     /// The app cannot be made.
-    pub(super) async fn make(&self, patience: Rc<Patience>, tls: Option<Tls>) -> io::Result<Serve> {
-        (self.0)(patience, tls).await
+    pub(super) async fn make(
+        &self,
+        timeouts: Rc<ConnectionTimeouts>,
+        tls: Option<Tls>,
+    ) -> io::Result<Serve> {
+        (self.0)(timeouts, tls).await
     }
 }
 
@@ -61,57 +65,57 @@ where
     <S::Service as Service<Request>>::Future: 'static,
     B: MessageBody + 'static,
 {
-    Http(Arc::new(move |patience, tls| {
+    Http(Arc::new(move |timeouts, tls| {
         let app = app().into_factory();
         Box::pin(async move {
             Ok(match tls {
                 Some(tls) => encrypted(
-                    service(app, &patience, Some(remember)).await?,
-                    patience,
+                    service(app, &timeouts, Some(remember)).await?,
+                    timeouts,
                     tls,
                 ),
-                None => plain(service(app, &patience, None).await?, patience),
+                None => plain(service(app, &timeouts, None).await?, timeouts),
             })
         })
     }))
 }
 
 /// What is served, the HTTP that it speaks, and its client's address.
-type Client<Io> = (Timed<Io>, Protocol, Option<SocketAddr>);
+type Client<Io> = (DeadlineStream<Io>, Protocol, Option<SocketAddr>);
 
-fn plain<H>(service: H, patience: Rc<Patience>) -> Serve
+fn plain<H>(service: H, timeouts: Rc<ConnectionTimeouts>) -> Serve
 where
     H: Service<Client<TcpStream>, Future: 'static> + 'static,
 {
     Box::new(move |stream, peer| {
-        let client = Timed::new(stream, Rc::clone(&patience));
+        let client = DeadlineStream::new(stream, Rc::clone(&timeouts));
         let served = service.call((client, Protocol::Http1, Some(peer)));
         // What goes wrong with a connection is its client's affair, and nothing of it is logged.
         Box::pin(async move { drop(served.await) })
     })
 }
 
-fn encrypted<H>(service: H, patience: Rc<Patience>, tls: Tls) -> Serve
+fn encrypted<H>(service: H, timeouts: Rc<ConnectionTimeouts>, tls: Tls) -> Serve
 where
     H: Service<Client<TlsStream<TcpStream>>, Future: 'static> + 'static,
 {
     let service = Rc::new(service);
     Box::new(move |stream, peer| {
-        let (service, patience) = (Rc::clone(&service), Rc::clone(&patience));
+        let (service, timeouts) = (Rc::clone(&service), Rc::clone(&timeouts));
         let tls = tls.clone();
         Box::pin(async move {
             // Nor is anything logged of a handshake that fails.
-            let Ok(stream) = tls.accept(stream, &patience).await else {
+            let Ok(stream) = tls.accept(stream, &timeouts).await else {
                 return;
             };
-            let client = Timed::new(stream, patience);
+            let client = DeadlineStream::new(stream, timeouts);
             drop(service.call((client, Protocol::Http1, Some(peer))).await);
         })
     })
 }
 
 /// Keeps what a handshake has proven of a connection and its client.
-fn remember(client: &Timed<TlsStream<TcpStream>>, connection: &mut Extensions) {
+fn remember(client: &DeadlineStream<TlsStream<TcpStream>>, connection: &mut Extensions) {
     connection.insert(OverTls);
     if let Some(certificate) = tls::certificate(client.io()) {
         connection.insert(certificate);
@@ -121,8 +125,8 @@ fn remember(client: &Timed<TlsStream<TcpStream>>, connection: &mut Extensions) {
 /// Serves the connections of one worker, whatever they are made of.
 async fn service<Io, S, B>(
     app: S,
-    patience: &Rc<Patience>,
-    remember: Option<fn(&Timed<Io>, &mut Extensions)>,
+    timeouts: &Rc<ConnectionTimeouts>,
+    remember: Option<fn(&DeadlineStream<Io>, &mut Extensions)>,
 ) -> io::Result<impl Service<Client<Io>, Future: 'static> + 'static>
 where
     Io: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -134,7 +138,7 @@ where
     <S::Service as Service<Request>>::Future: 'static,
     B: MessageBody + 'static,
 {
-    let leaving = Rc::clone(patience);
+    let leaving = Rc::clone(timeouts);
     let app = app
         .map_err(|error| error.into().error_response())
         .map(move |response| {
@@ -147,7 +151,7 @@ where
         });
     let mut builder = HttpService::build()
         .keep_alive(KeepAlive::Os)
-        .client_request_timeout(patience.request)
+        .client_request_timeout(timeouts.request)
         .client_disconnect_timeout(LINGER);
     if let Some(remember) = remember {
         builder = builder.on_connect_ext(remember);

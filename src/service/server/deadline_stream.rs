@@ -16,13 +16,13 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::patience::Patience;
+use super::timeouts::ConnectionTimeouts;
 
 /// `Io`, with a deadline for whatever its client has to do.
 #[derive(Debug)]
-pub(super) struct Timed<Io> {
+pub(super) struct DeadlineStream<Io> {
     io: Io,
-    patience: Rc<Patience>,
+    timeouts: Rc<ConnectionTimeouts>,
     client: Client,
     /// Since when the client takes no byte of what is to be written.
     stalled: Option<Instant>,
@@ -39,13 +39,13 @@ enum Client {
     Sending(Instant),
 }
 
-impl<Io> Timed<Io> {
-    pub(super) fn new(io: Io, patience: Rc<Patience>) -> Self {
+impl<Io> DeadlineStream<Io> {
+    pub(super) fn new(io: Io, timeouts: Rc<ConnectionTimeouts>) -> Self {
         let now = Instant::now();
-        let alarm = sleep_until(now + patience.shortest());
+        let alarm = sleep_until(now + timeouts.shortest());
         Self {
             io,
-            patience,
+            timeouts,
             client: Client::Idle(now),
             stalled: None,
             alarm: Box::pin(alarm),
@@ -64,22 +64,22 @@ impl<Io> Timed<Io> {
                 self.client = Client::Sending(now);
                 true
             }
-            Client::Sending(since) => now < since + self.patience.request,
+            Client::Sending(since) => now < since + self.timeouts.request,
         }
     }
 
     /// When the client will have sent nothing, or not all, for too long.
     fn deadline(&self) -> Instant {
         match self.client {
-            Client::Idle(since) => since + self.patience.idle(),
-            Client::Sending(since) => since + self.patience.request,
+            Client::Idle(since) => since + self.timeouts.idle(),
+            Client::Sending(since) => since + self.timeouts.request,
         }
     }
 
     /// Ready once the client has taken nothing for too long.
     fn poll_stalled(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<io::Error> {
         let since = *self.stalled.get_or_insert(now);
-        let deadline = since + self.patience.request;
+        let deadline = since + self.timeouts.request;
         self.poll_overdue(cx, deadline)
             .map(|()| io::ErrorKind::TimedOut.into())
     }
@@ -95,13 +95,13 @@ impl<Io> Timed<Io> {
             if now >= deadline {
                 return Poll::Ready(());
             }
-            let next = deadline.min(now + self.patience.shortest());
+            let next = deadline.min(now + self.timeouts.shortest());
             self.alarm.as_mut().reset(next);
         }
     }
 }
 
-impl<Io: AsyncRead + Unpin> AsyncRead for Timed<Io> {
+impl<Io: AsyncRead + Unpin> AsyncRead for DeadlineStream<Io> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -120,7 +120,7 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Timed<Io> {
     }
 }
 
-impl<Io: AsyncWrite + Unpin> AsyncWrite for Timed<Io> {
+impl<Io: AsyncWrite + Unpin> AsyncWrite for DeadlineStream<Io> {
     /// An error of the kind `TimedOut` once the client has taken nothing for too long.
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -168,19 +168,19 @@ mod tests {
     /// A client, and the server's end of its connection.
     struct Pair {
         client: DuplexStream,
-        server: Timed<DuplexStream>,
-        patience: Rc<Patience>,
+        server: DeadlineStream<DuplexStream>,
+        timeouts: Rc<ConnectionTimeouts>,
         opened: Instant,
     }
 
     impl Pair {
         fn new(request: Duration, idle: Duration) -> Self {
             let (client, server) = duplex(64);
-            let patience = Rc::new(Patience::new(request, idle));
+            let timeouts = Rc::new(ConnectionTimeouts::new(request, idle));
             Self {
                 client,
-                server: Timed::new(server, Rc::clone(&patience)),
-                patience,
+                server: DeadlineStream::new(server, Rc::clone(&timeouts)),
+                timeouts,
                 opened: Instant::now(),
             }
         }
@@ -283,8 +283,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nor_is_it_waited_for_where_the_answer_lies_in_a_buffer() {
         let (_client, server) = duplex(64);
-        let patience = Rc::new(Patience::new(REQUEST, IDLE));
-        let mut server = Timed::new(BufWriter::new(server), patience);
+        let timeouts = Rc::new(ConnectionTimeouts::new(REQUEST, IDLE));
+        let mut server = DeadlineStream::new(BufWriter::new(server), timeouts);
         let opened = Instant::now();
         server.write_all(&[b'x'; 65]).await.unwrap();
         let flushed = timeout(2 * REQUEST, server.flush()).await.unwrap();
@@ -314,7 +314,7 @@ mod tests {
         let mut pair = Pair::new(REQUEST, IDLE);
         pair.exchange().await;
         assert!(timeout(MOMENT, pair.read()).await.is_err());
-        pair.patience.end();
+        pair.timeouts.end();
         pair.assert_ends_at(Duration::from_secs(1)).await;
         assert_eq!(pair.read().await, "", "nor does it come back");
     }
@@ -324,7 +324,7 @@ mod tests {
         let mut pair = Pair::new(REQUEST, IDLE);
         pair.exchange().await;
         advance(Duration::from_secs(10)).await;
-        pair.patience.end();
+        pair.timeouts.end();
         pair.client.write_all(b"req").await.unwrap();
         assert_eq!(pair.read().await, "req");
         pair.assert_ends_at(Duration::from_secs(10) + REQUEST).await;
@@ -332,13 +332,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn whoever_waits_for_the_end_of_patience_is_told_then_and_later() {
-        let patience = Patience::new(REQUEST, IDLE);
-        assert!(timeout(MOMENT, patience.over()).await.is_err());
-        let waiting = patience.over();
+        let timeouts = ConnectionTimeouts::new(REQUEST, IDLE);
+        assert!(timeout(MOMENT, timeouts.over()).await.is_err());
+        let waiting = timeouts.over();
         tokio::pin!(waiting);
         assert!(timeout(MOMENT, &mut waiting).await.is_err());
-        patience.end();
+        timeouts.end();
         assert_eq!(timeout(MOMENT, waiting).await, Ok(()));
-        assert_eq!(timeout(MOMENT, patience.over()).await, Ok(()));
+        assert_eq!(timeout(MOMENT, timeouts.over()).await, Ok(()));
     }
 }

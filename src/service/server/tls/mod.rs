@@ -1,7 +1,7 @@
 //! A socket's stream → one that is encrypted, by certificates that can be read anew.
 
+mod any_certificate;
 mod files;
-mod possession;
 #[cfg(test)]
 mod tests;
 
@@ -16,11 +16,11 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::patience::{LAST_CALL, Patience};
+use super::timeouts::{ConnectionTimeouts, DRAIN_IDLE_TIMEOUT};
 use crate::proof::ClientCertificate;
 use crate::service::settings::{self, SettingsError};
 
-pub(crate) use self::possession::Possession;
+pub(crate) use self::any_certificate::AcceptAnyCertificate;
 
 /// How connections are encrypted; clones share what is [read anew](Self::reload).
 #[derive(Clone)]
@@ -53,17 +53,17 @@ impl Tls {
     pub(super) async fn accept(
         &self,
         stream: TcpStream,
-        patience: &Patience,
+        timeouts: &ConnectionTimeouts,
     ) -> io::Result<TlsStream<TcpStream>> {
         // A handshake is many small writes, and each would wait for the answer to the one before.
         stream.set_nodelay(true)?;
         let acceptor = TlsAcceptor::from(self.0.load_full());
-        let handshake = timeout(patience.request, acceptor.accept(stream));
+        let handshake = timeout(timeouts.request, acceptor.accept(stream));
         tokio::pin!(handshake);
         tokio::select! {
             biased;
             shaken = &mut handshake => shaken?,
-            () = patience.over() => timeout(LAST_CALL, handshake).await??,
+            () = timeouts.over() => timeout(DRAIN_IDLE_TIMEOUT, handshake).await??,
         }
     }
 }

@@ -4,13 +4,13 @@
 //! stop, and the requests that idle connections are just sending. Here the sockets are closed
 //! first, their backlogs taken to the end; only then are clients asked to leave.
 
-mod door;
+mod acceptor;
+mod deadline_stream;
+mod file_limit;
 mod http;
-mod limit;
-mod patience;
 #[cfg(test)]
 mod tests;
-mod timed;
+mod timeouts;
 mod tls;
 mod worker;
 
@@ -24,12 +24,12 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use self::door::Door;
+use self::acceptor::Acceptor;
 use self::worker::Workers;
 use super::settings::Server;
 
 pub(crate) use self::http::{Http, http};
-pub(crate) use self::tls::{Possession, Tls};
+pub(crate) use self::tls::{AcceptAnyCertificate, Tls};
 
 /// Sockets that are bound; whoever connects is turned away until they are [served](Self::serve).
 #[derive(Debug)]
@@ -76,19 +76,19 @@ impl Listener {
         tls: Option<&Tls>,
     ) -> io::Result<Serving> {
         let (phase, reached) = watch::channel(Phase::Open);
-        let most = limit::connections(server.max_connections.into());
+        let most = file_limit::connections(server.max_connections.into());
         let seats = Arc::new(Semaphore::new(most));
         let workers = Arc::new(Workers::start(http, server, tls, &reached)?);
-        let doors = self.sockets.into_iter().map(|socket| {
-            let door = Door {
+        let acceptors = self.sockets.into_iter().map(|socket| {
+            let acceptor = Acceptor {
                 socket: socket.listen(BACKLOG)?,
                 seats: Arc::clone(&seats),
                 workers: Arc::clone(&workers),
             };
-            Ok(actix_web::rt::spawn(door.keep(reached.clone())))
+            Ok(actix_web::rt::spawn(acceptor.keep(reached.clone())))
         });
         Ok(Serving {
-            doors: doors.collect::<io::Result<_>>()?,
+            acceptors: acceptors.collect::<io::Result<_>>()?,
             most,
             seats,
             phase,
@@ -100,7 +100,7 @@ impl Listener {
 /// Connections that are accepted and answered.
 #[derive(Debug)]
 pub(crate) struct Serving {
-    doors: Vec<JoinHandle<()>>,
+    acceptors: Vec<JoinHandle<()>>,
     most: usize,
     /// One of them is taken by each open connection.
     seats: Arc<Semaphore>,
@@ -112,8 +112,8 @@ impl Serving {
     /// Accepts nobody any more, answers who was accepted, and says how many were not done in time.
     pub(crate) async fn end(self, shutdown_timeout: Duration) -> usize {
         self.phase.send_replace(Phase::Closed);
-        for door in self.doors {
-            if let Err(error) = door.await {
+        for acceptor in self.acceptors {
+            if let Err(error) = acceptor.await {
                 log::error!("a socket was closed by a defect: {error}");
             }
         }

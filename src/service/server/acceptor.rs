@@ -14,14 +14,14 @@ use super::worker::{Connection, Workers};
 
 /// A socket and what is behind it.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct Acceptor {
     pub(super) socket: TcpListener,
     /// Clients without a seat wait in the backlog.
     pub(super) seats: Arc<Semaphore>,
     pub(super) workers: Arc<Workers>,
 }
 
-impl Door {
+impl Acceptor {
     /// Lets clients in until the phase is no longer open, then those who wait already, and closes.
     pub(super) async fn keep(self, mut phase: watch::Receiver<Phase>) {
         tokio::select! {

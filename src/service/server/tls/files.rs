@@ -11,7 +11,7 @@ use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use rustls::{Error, RootCertStore, ServerConfig};
 use zeroize::Zeroize;
 
-use super::possession::Possession;
+use super::any_certificate::AcceptAnyCertificate;
 use crate::service::settings::{NamedFile, SettingsError, Tls};
 
 /// Reads the files that the settings name, and checks that they fit.
@@ -49,7 +49,7 @@ fn provider() -> Arc<CryptoProvider> {
 /// [RFC 8705 §2.2]: https://www.rfc-editor.org/rfc/rfc8705#section-2.2
 fn clients(settings: &Tls) -> Result<Arc<dyn ClientCertVerifier>, SettingsError> {
     let Some(file) = &settings.client_ca else {
-        return Ok(Arc::new(Possession::default()));
+        return Ok(Arc::new(AcceptAnyCertificate::default()));
     };
     let mut roots = RootCertStore::empty();
     for certificate in certificates(file)? {

@@ -9,15 +9,15 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 /// The signature over the handshake must hold; who signed the certificate, whom it names and when
 /// it was valid are nobody's business here.
 #[derive(Debug)]
-pub(crate) struct Possession(WebPkiSupportedAlgorithms);
+pub(crate) struct AcceptAnyCertificate(WebPkiSupportedAlgorithms);
 
-impl Default for Possession {
+impl Default for AcceptAnyCertificate {
     fn default() -> Self {
         Self(aws_lc_rs::default_provider().signature_verification_algorithms)
     }
 }
 
-impl ServerCertVerifier for Possession {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _end_entity: &CertificateDer<'_>,
@@ -53,7 +53,7 @@ impl ServerCertVerifier for Possession {
 }
 
 /// A client that has no certificate is served, too: whether it needs one, its token says.
-impl ClientCertVerifier for Possession {
+impl ClientCertVerifier for AcceptAnyCertificate {
     fn client_auth_mandatory(&self) -> bool {
         false
     }

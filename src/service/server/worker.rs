@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::Phase;
 use super::http::{Boxed, Http, Serve};
-use super::patience::Patience;
+use super::timeouts::ConnectionTimeouts;
 use super::tls::Tls;
 use crate::service::settings::Server;
 
@@ -58,7 +58,7 @@ impl Workers {
             let work = Work {
                 http: http.clone(),
                 tls: tls.cloned(),
-                patience: Patience::new(server.client_timeout, server.keep_alive),
+                timeouts: ConnectionTimeouts::new(server.client_timeout, server.keep_alive),
                 phase: phase.clone(),
                 connections,
             };
@@ -90,7 +90,7 @@ impl Workers {
 struct Work {
     http: Http,
     tls: Option<Tls>,
-    patience: Patience,
+    timeouts: ConnectionTimeouts,
     phase: watch::Receiver<Phase>,
     connections: UnboundedReceiver<(Connection, Arc<()>)>,
 }
@@ -100,11 +100,11 @@ impl Work {
     fn run(self, started: &mpsc::Sender<io::Result<()>>) {
         let outcome = Runtime::new().and_then(|runtime| {
             runtime.block_on(async {
-                let patience = Rc::new(self.patience);
-                let serve = self.http.make(Rc::clone(&patience), self.tls).await?;
-                spawn(announce(self.phase, Rc::clone(&patience)));
+                let timeouts = Rc::new(self.timeouts);
+                let serve = self.http.make(Rc::clone(&timeouts), self.tls).await?;
+                spawn(announce(self.phase, Rc::clone(&timeouts)));
                 drop(started.send(Ok(())));
-                serve_all(self.connections, &serve, &patience).await;
+                serve_all(self.connections, &serve, &timeouts).await;
                 Ok(())
             })
         });
@@ -117,7 +117,7 @@ impl Work {
 async fn serve_all(
     mut connections: UnboundedReceiver<(Connection, Arc<()>)>,
     serve: &Serve,
-    patience: &Rc<Patience>,
+    timeouts: &Rc<ConnectionTimeouts>,
 ) {
     while let Some((connection, load)) = connections.recv().await {
         let Connection { stream, peer, seat } = connection;
@@ -125,28 +125,28 @@ async fn serve_all(
             continue;
         };
         let served = serve(stream, peer);
-        let patience = Rc::clone(patience);
+        let timeouts = Rc::clone(timeouts);
         spawn(async move {
-            attend(served, &patience).await;
+            attend(served, &timeouts).await;
             drop((seat, load));
         });
     }
 }
 
 /// Serves a connection, and has it notice when its client is to be asked to leave.
-async fn attend(mut served: Boxed<()>, patience: &Patience) {
+async fn attend(mut served: Boxed<()>, timeouts: &ConnectionTimeouts) {
     tokio::select! {
         biased;
         () = &mut served => {}
-        () = patience.over() => served.await,
+        () = timeouts.over() => served.await,
     }
 }
 
-/// Ends the patience of a worker once the clients are to be asked to leave.
-async fn announce(mut phase: watch::Receiver<Phase>, patience: Rc<Patience>) {
+/// Ends the timeouts of a worker once the clients are to be asked to leave.
+async fn announce(mut phase: watch::Receiver<Phase>, timeouts: Rc<ConnectionTimeouts>) {
     // A sender that is gone means an end, too.
     drop(phase.wait_for(|phase| *phase == Phase::Leaving).await);
-    patience.end();
+    timeouts.end();
 }
 
 /// As actix's own server, where the number of cores cannot be had.
