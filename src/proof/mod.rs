@@ -23,6 +23,8 @@ pub use self::error::ProofError;
 pub use self::nonce::{Nonce, NonceError, Nonces};
 pub use self::origin::Origin;
 pub use self::policy::{ClientCertificates, Dpop};
+#[cfg(feature = "service")]
+pub(crate) use self::proxies::is_trusted;
 #[cfg(feature = "redis")]
 pub use self::replay::RedisError;
 pub use self::replay::{Claimed, Pending, ProofId, Replay, Verdict};

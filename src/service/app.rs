@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use actix_cors::Cors;
@@ -13,8 +14,8 @@ use actix_web::{App, web};
 
 use super::companion::{Trusted, trusted};
 use super::failure::Failure;
-use super::metrics::Metrics;
-use super::server::{Http, Listener, Serving, Tls, http};
+use super::probes::Probes;
+use super::server::{Http, Listener, Options, Serving, Tls, http};
 use super::settings::{self, Mtls, Settings};
 use super::shutdown::{Draining, Signals};
 use super::{probes, reload, request_log, routes, senders, startup};
@@ -45,30 +46,72 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
         any_loopback_origin,
     };
     let mut signals = Signals::listen()?;
-    let listener = Listener::bind(&server.host, server.port).map_err(unheard(server))?;
+    let listener = bind("server", &server.host, server.port)?;
+    let operations = settings.operations.as_ref();
+    let operations_listener = operations
+        .map(|operations| bind("operations", &operations.host, operations.port))
+        .transpose()?;
     let companion = companion
         .map(|companion| companion(&listener, server, tls.as_ref()))
+        .transpose()?;
+    let draining = Draining::default();
+    let probes = Probes::new(verifier.clone(), draining.clone());
+    // Probes are answered while the first keys are awaited.
+    let operations_serving = operations_listener
+        .map(|listener| serve_operations(listener, probes.clone()))
         .transpose()?;
     tokio::select! {
         keys = startup::await_keys(&verifier, settings.startup) => keys?,
         () = signals.before_serving() => return Ok(()),
     }
-    let draining = Draining::default();
-    let api = app(cors, verifier, draining.clone());
+    let public_probes = operations_serving.is_none().then_some(probes);
+    let api = app(cors, verifier, public_probes);
     let addresses: Vec<_> = listener.addresses().collect();
-    let serving = listener.serve(&api, server, tls.as_ref());
-    let serving = serving.map_err(unheard(server))?;
+    let serving = listener.serve(&api, &server.options(), tls.as_ref());
+    let serving = serving.map_err(cannot_listen("server", &server.host, server.port))?;
     announce(&addresses, server, settings.mtls.as_ref());
     signals.drained(draining, server.drain_delay).await;
     end(serving, server.shutdown_timeout).await;
     if let Some(companion) = companion {
         companion.end().await;
     }
+    if let Some(operations) = operations_serving {
+        operations.end(Duration::ZERO).await;
+    }
     log::info!("stopped");
     Ok(())
 }
 
-/// Where the API listens, and who is let in where.
+fn bind(section: &'static str, host: &str, port: u16) -> Result<Listener, Failure> {
+    Listener::bind(host, port).map_err(cannot_listen(section, host, port))
+}
+
+/// Serves probes and metrics on a listener of their own.
+fn serve_operations(listener: Listener, probes: Probes) -> Result<Serving, Failure> {
+    for address in listener.addresses() {
+        log::info!("probes and metrics are served on http://{address}");
+    }
+    let app = http(move || {
+        App::new()
+            .configure(|app| probes.configure(app))
+            .default_service(web::to(|| std::future::ready(problem::not_found())))
+    });
+    listener
+        .serve(&app, &OPERATIONS, None)
+        .map_err(Failure::System)
+}
+
+/// Enough for orchestrators and scrapers, each of which has a few connections.
+const OPERATIONS: Options = Options {
+    workers: Some(NonZeroUsize::MIN),
+    max_connections: 64,
+    max_connections_per_address: None,
+    trusted_proxies: Vec::new(),
+    client_timeout: Duration::from_secs(5),
+    keep_alive: Duration::from_secs(75),
+};
+
+/// Logs where the API listens, and what each route requires.
 fn announce(addresses: &[SocketAddr], server: &settings::Server, mtls: Option<&Mtls>) {
     for address in addresses {
         log::info!(
@@ -91,12 +134,13 @@ fn tls(server: &settings::Server) -> Result<Option<Tls>, Failure> {
     Ok(tls)
 }
 
-/// What to say when the sockets cannot be had, be it that they are bound or listened on.
-fn unheard(server: &settings::Server) -> impl Fn(io::Error) -> Failure {
-    let (host, port) = (server.host.clone(), server.port);
+/// Why a socket cannot be bound or listened on.
+fn cannot_listen(section: &'static str, host: &str, port: u16) -> impl Fn(io::Error) -> Failure {
+    let host = host.to_owned();
     move |error| match error.kind() {
         io::ErrorKind::OutOfMemory | io::ErrorKind::WouldBlock => Failure::System(error),
         _ => Failure::Bind {
+            section,
             host: host.clone(),
             port,
             error,
@@ -104,17 +148,17 @@ fn unheard(server: &settings::Server) -> impl Fn(io::Error) -> Failure {
     }
 }
 
-fn app(cors: CorsRule, verifier: Verifier, draining: Draining) -> Http {
-    let metrics = web::Data::new(Metrics::of(verifier.clone()));
-    let draining = web::Data::new(draining);
+/// The API, with the probes where they have no listener of their own.
+fn app(cors: CorsRule, verifier: Verifier, probes: Option<Probes>) -> Http {
     let bare = move || {
-        App::new()
+        let api = App::new()
             .app_data(web::Data::new(verifier.clone()))
-            .app_data(metrics.clone())
-            .app_data(draining.clone())
             .service(routes::api().verified_by(verifier.clone()))
-            .service(probes::api().verified_by(verifier.clone()))
-            .default_service(web::to(|| std::future::ready(problem::not_found())))
+            .default_service(web::to(|| std::future::ready(problem::not_found())));
+        match &probes {
+            Some(probes) => api.configure(|app| probes.configure(app)),
+            None => api,
+        }
     };
     // A wrapping costs each request something even where it is turned off.
     if !cors.allows_any_origin() && !request_log::is_on() {

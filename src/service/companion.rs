@@ -3,8 +3,6 @@
 use std::io;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
-
 #[cfg(feature = "dev-issuer")]
 use super::dev_issuer::DevIssuer;
 use super::failure::Failure;
@@ -25,14 +23,14 @@ pub(super) type Companion =
 
 /// The servers of an issuer of our own.
 pub(super) struct Running {
-    pub(super) plain: ServerHandle,
+    pub(super) plain: Serving,
     pub(super) encrypted: Option<Serving>,
 }
 
 impl Running {
     /// Ends them, whoever waits for an answer.
     pub(super) async fn end(self) {
-        self.plain.stop(false).await;
+        self.plain.end(Duration::ZERO).await;
         if let Some(encrypted) = self.encrypted {
             encrypted.end(Duration::ZERO).await;
         }
@@ -74,7 +72,7 @@ pub(super) fn trusted(trust: Trust, mtls: Option<&Mtls>) -> Result<Trusted, Fail
             let origin = origin.unwrap_or_default();
             companion
                 .with_api(origin, routes::api().rows())
-                .run(tls.map(|tls| (server, tls)))
+                .run(&server.options(), tls)
         })),
         any_loopback_origin: true,
     })

@@ -11,9 +11,11 @@ use crate::keys::fetch::FetchError;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(
-        "{host}:{port} cannot be listened on (server.host and server.port, variables HOST and PORT): {error}"
+        "{host}:{port} cannot be listened on ({section}.host and {section}.port, variables {variables}): {error}",
+        variables = if *section == "server" { "HOST and PORT" } else { "APP__OPERATIONS__HOST and APP__OPERATIONS__PORT" }
     )]
     Bind {
+        section: &'static str,
         host: String,
         port: u16,
         error: io::Error,

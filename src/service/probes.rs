@@ -8,6 +8,32 @@ use super::metrics::Metrics;
 use super::shutdown::Draining;
 use crate::{Api, Public, Verifier, get};
 
+/// What probes and metrics are answered from.
+#[derive(Clone, Debug)]
+pub(crate) struct Probes {
+    verifier: Verifier,
+    metrics: web::Data<Metrics>,
+    draining: web::Data<Draining>,
+}
+
+impl Probes {
+    pub(crate) fn new(verifier: Verifier, draining: Draining) -> Self {
+        Self {
+            metrics: web::Data::new(Metrics::of(verifier.clone())),
+            draining: web::Data::new(draining),
+            verifier,
+        }
+    }
+
+    /// Adds the routes to an app.
+    pub(crate) fn configure(&self, app: &mut web::ServiceConfig) {
+        app.app_data(web::Data::new(self.verifier.clone()))
+            .app_data(self.metrics.clone())
+            .app_data(self.draining.clone())
+            .service(api().verified_by(self.verifier.clone()));
+    }
+}
+
 /// The routes that orchestrators and scrapers ask.
 pub(crate) fn api() -> Api {
     Api::new("")

@@ -10,23 +10,31 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use crate::service::failure::Failure;
 use crate::service::server::AcceptAnyCertificate;
-use crate::service::settings::{Server, Settings};
+use crate::service::settings::Settings;
 
 pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
-    match is_alive(&settings.server) {
+    let alive = match &settings.operations {
+        Some(operations) => is_alive(&operations.host, operations.port, false),
+        None => {
+            let server = &settings.server;
+            is_alive(&server.host, server.port, server.tls.is_some())
+        }
+    };
+    match alive {
         Ok(true) => Ok(()),
         Ok(false) | Err(_) => Err(Failure::Unhealthy),
     }
 }
 
-fn is_alive(server: &Server) -> io::Result<bool> {
-    let address = address(server)?;
+fn is_alive(host: &str, port: u16, has_tls: bool) -> io::Result<bool> {
+    let address = address(host, port)?;
     let connection = TcpStream::connect_timeout(&address, LIMIT)?;
     connection.set_read_timeout(Some(LIMIT))?;
     connection.set_write_timeout(Some(LIMIT))?;
-    let answer = match server.tls {
-        Some(_) => ask(encrypted(connection, address)?),
-        None => ask(connection),
+    let answer = if has_tls {
+        ask(encrypted(connection, address)?)
+    } else {
+        ask(connection)
     };
     Ok(answer?.starts_with(ALIVE))
 }
@@ -58,13 +66,13 @@ fn encrypted(
 }
 
 /// Where the service answers on this machine: an address that stands for all of them is asked on loopback.
-fn address(server: &Server) -> io::Result<SocketAddr> {
-    let host = match server.host.as_str() {
+fn address(host: &str, port: u16) -> io::Result<SocketAddr> {
+    let host = match host {
         "0.0.0.0" => "127.0.0.1",
         "::" => "::1",
         host => host,
     };
-    let mut addresses = (host, server.port).to_socket_addrs()?;
+    let mut addresses = (host, port).to_socket_addrs()?;
     addresses
         .next()
         .ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())

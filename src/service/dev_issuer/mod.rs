@@ -31,7 +31,6 @@ mod remembered;
 mod revoke;
 mod sender;
 mod site;
-mod sockets;
 mod test_view;
 #[cfg(test)]
 mod tests;
@@ -39,15 +38,13 @@ mod token;
 mod userinfo;
 
 use std::io;
-use std::net::TcpListener;
 use std::num::NonZeroUsize;
 
-use actix_web::{HttpServer, web};
+use actix_web::web;
 
 use crate::access::table::Row;
 use crate::service::companion::Running;
-use crate::service::server::{Listener, Tls, http};
-use crate::service::settings;
+use crate::service::server::{Listener, Options, Tls, http};
 use crate::verify::clock::Clock;
 
 use self::keys::Keys;
@@ -58,7 +55,7 @@ use self::test_view::TestedApi;
 /// An issuer whose sockets are bound; it answers once it [runs](Self::run).
 #[derive(Debug)]
 pub(crate) struct DevIssuer {
-    listeners: Vec<TcpListener>,
+    listener: Listener,
     encrypted: Option<Listener>,
     provider: Provider,
 }
@@ -72,11 +69,15 @@ impl DevIssuer {
     /// # Errors
     /// The port is taken on either address, or no thread or random number can be had.
     pub(crate) fn bind(port: u16, audience: String, dpop_nonce: bool) -> io::Result<Self> {
-        let (port, listeners) = sockets::bind(port)?;
+        let listener = Listener::bind_loopback(port)?;
+        let port = listener
+            .addresses()
+            .next()
+            .map_or(port, |address| address.port());
         let proofs = Proofs::new(dpop_nonce).map_err(io::Error::other)?;
         let provider = Provider::new(port, audience, Keys::generate()?, Clock::default(), proofs);
         Ok(Self {
-            listeners,
+            listener,
             encrypted: None,
             provider,
         })
@@ -117,35 +118,23 @@ impl DevIssuer {
         self.provider.tls_url.as_deref()
     }
 
-    /// Answers, on a worker of its own for each way in; over TLS as patiently as the API.
-    /// Signals are left to the caller.
+    /// Answers, on a worker of its own for each way in; with the API's timeouts. Signals are left to
+    /// the caller.
     ///
     /// # Errors
-    /// A socket cannot be taken over, or the system gives no thread or event queue.
-    pub(crate) fn run(self, tls: Option<(&settings::Server, &Tls)>) -> io::Result<Running> {
+    /// A socket cannot be listened on, or the system gives no thread or event queue.
+    pub(crate) fn run(self, options: &Options, tls: Option<&Tls>) -> io::Result<Running> {
         let provider = web::Data::new(self.provider);
-        let encrypted = self.encrypted.zip(tls).map(|(listener, (server, tls))| {
-            let provider = provider.clone();
-            let site = http(move || site::app(provider.clone()));
-            let server = settings::Server {
-                workers: Some(NonZeroUsize::MIN),
-                ..server.clone()
-            };
-            listener.serve(&site, &server, Some(tls))
-        });
-        let encrypted = encrypted.transpose()?;
-        let mut plain = HttpServer::new(move || site::app(provider.clone()))
-            .workers(1)
-            .disable_signals();
-        for listener in self.listeners {
-            plain = plain.listen(listener)?;
-        }
-        let plain = plain.run();
-        let handle = plain.handle();
-        actix_web::rt::spawn(plain);
+        let site = http(move || site::app(provider.clone()));
+        let options = Options {
+            workers: Some(NonZeroUsize::MIN),
+            ..options.clone()
+        };
+        let encrypted = self.encrypted.zip(tls);
+        let encrypted = encrypted.map(|(listener, tls)| listener.serve(&site, &options, Some(tls)));
         Ok(Running {
-            plain: handle,
-            encrypted,
+            plain: self.listener.serve(&site, &options, None)?,
+            encrypted: encrypted.transpose()?,
         })
     }
 }

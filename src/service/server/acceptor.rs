@@ -1,50 +1,77 @@
-//! One socket: whoever connects is handed to a worker, as long as there are seats.
+//! One listening socket: accepts clients and dispatches them to the workers.
 
 use std::convert::Infallible;
 use std::io;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::sleep;
 
 use super::Phase;
-use super::worker::{Connection, Workers};
+use super::admission::Admission;
+use super::worker::Workers;
 
-/// A socket and what is behind it.
+/// As actix's own server: long enough for files to be closed where too many are open.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(500);
+
+/// A listening socket, and what its clients are handed to.
 #[derive(Debug)]
 pub(super) struct Acceptor {
-    pub(super) socket: TcpListener,
-    /// Clients without a seat wait in the backlog.
-    pub(super) seats: Arc<Semaphore>,
+    socket: TcpListener,
+    dispatcher: Dispatcher,
+    /// A client that was accepted and waits for a permit; kept here so that a shutdown does not lose it.
+    waiting: Option<Client>,
+}
+
+/// Hands clients to the workers, within the limits of admission.
+#[derive(Clone, Debug)]
+pub(super) struct Dispatcher {
+    pub(super) admission: Arc<Admission>,
     pub(super) workers: Arc<Workers>,
 }
 
+type Client = (TcpStream, SocketAddr);
+
 impl Acceptor {
-    /// Lets clients in until the phase is no longer open, then those who wait already, and closes.
-    pub(super) async fn keep(self, mut phase: watch::Receiver<Phase>) {
+    pub(super) fn new(socket: TcpListener, dispatcher: Dispatcher) -> Self {
+        Self {
+            socket,
+            dispatcher,
+            waiting: None,
+        }
+    }
+
+    /// Accepts clients until shutdown begins, then those in the backlog, and closes the socket.
+    pub(super) async fn run(mut self, mut phase: watch::Receiver<Phase>) {
         tokio::select! {
             biased;
             _ = phase.wait_for(|phase| *phase != Phase::Open) => {}
-            never = self.let_in() => match never {},
+            never = self.accept_all() => match never {},
         }
-        self.let_in_who_waits();
+        self.drain_backlog();
     }
 
-    async fn let_in(&self) -> Infallible {
+    async fn accept_all(&mut self) -> Infallible {
+        loop {
+            if self.waiting.is_none() {
+                self.waiting = Some(self.accept().await);
+            }
+            let permit = self.dispatcher.admission.permit().await;
+            if let Some(client) = self.waiting.take() {
+                self.dispatcher.dispatch(client, permit);
+            }
+        }
+    }
+
+    async fn accept(&self) -> Client {
         let mut is_failing = false;
         loop {
-            // A semaphore that nobody closes gives a permit in the end.
-            let Ok(seat) = Arc::clone(&self.seats).acquire_owned().await else {
-                return std::future::pending().await;
-            };
             let accepted = self.socket.accept().await;
             match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
-                Ok((stream, peer)) => {
-                    is_failing = false;
-                    self.workers.hand(Connection { stream, peer, seat });
-                }
+                Ok(client) => return client,
                 Err(error) if is_of_one_client(&error) => {}
                 Err(error) => {
                     if !is_failing {
@@ -57,26 +84,39 @@ impl Acceptor {
         }
     }
 
-    /// Whoever has connected so far; a socket that is closed resets those who wait.
-    fn let_in_who_waits(self) {
+    /// Serves the clients in the backlog: closing the socket would reset their connections.
+    fn drain_backlog(self) {
         let Ok(socket) = self.socket.into_std() else {
             return;
         };
-        while let Ok(seat) = Arc::clone(&self.seats).try_acquire_owned() {
-            match socket.accept() {
-                Ok((stream, peer)) if stream.set_nonblocking(true).is_ok() => {
-                    self.workers.hand(Connection { stream, peer, seat });
+        let mut waiting = self.waiting;
+        while let Some(permit) = self.dispatcher.admission.try_permit() {
+            match waiting.take().map_or_else(|| socket.accept(), Ok) {
+                Ok(client) if client.0.set_nonblocking(true).is_ok() => {
+                    self.dispatcher.dispatch(client, permit);
                 }
                 Ok(_) => {}
                 Err(error) if is_of_one_client(&error) => {}
-                // Nobody waits any more, or the system gives no more files.
+                // The backlog is empty, or no more files can be opened.
                 Err(_) => break,
             }
         }
     }
 }
 
-/// Whether the next client may fare better.
+impl Dispatcher {
+    /// Hands a client to a worker; where its address has too many connections, it is closed.
+    fn dispatch(&self, (stream, peer): Client, permit: OwnedSemaphorePermit) {
+        if let Some(slot) = self.admission.admit(permit, peer.ip()) {
+            let activity = self.admission.activity();
+            if let Some(open) = self.workers.dispatch(stream, peer, slot, activity) {
+                self.admission.track(open);
+            }
+        }
+    }
+}
+
+/// Whether accepting the next client may succeed.
 fn is_of_one_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -85,6 +125,3 @@ fn is_of_one_client(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
     )
 }
-
-/// As actix's own server: long enough for files to be closed where there are too many.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(500);

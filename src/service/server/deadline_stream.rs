@@ -1,33 +1,55 @@
-//! A connection whose client may not be slow: to actix, a client that is late has hung up.
+//! A connection's stream, with a deadline for its client and no more bytes than can be served.
 //!
-//! actix's own limits are for the first head of a connection and for the pause between requests;
-//! a later head and any body may take for ever. Here, a client that has been waited for long enough
-//! seems to have closed its side: actix gives up what is half a request, but still answers what is
-//! whole, so that a handler may take its time (the connection is closed after such a late answer).
+//! **Deadlines.** actix's own limits are for the first head of a connection and for the pause between
+//! requests; a later head and any body may take for ever. Here, a client that is too late seems to
+//! have closed its side: actix gives up what is half a request, but still answers what is whole. While
+//! a request is in progress and its body complete, the client has nothing to do and the clock stands
+//! still. A request costs two looks at the clock. The one timer of a connection is not set for each
+//! of them: it fires before or at every deadline, looks what there is to wait for, and sleeps on.
 //!
-//! A request costs two looks at the clock. The one timer of a connection is not set for each of
-//! them: it fires before or at every deadline, looks what there is to wait for, and sleeps on.
+//! **Back-pressure.** actix reads up to 128 KiB and decodes all requests in them before it serves
+//! the first, each to a hundred times its size. So the stream hands over [`READ_SIZE`] bytes
+//! at most each time its task runs, and none while a request is in progress, except those that its
+//! handler [waits for](Connection::wants_bytes). It never looks at what it hands over: where a request ends is
+//! for actix alone to tell, or the two could disagree.
 
+use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::connection::{Activity, Connection};
 use super::timeouts::ConnectionTimeouts;
+
+/// How much is handed over at once: a usual request with its token fits, and decoded to a hundred
+/// times its size it is still below the 256 KiB that a connection may take.
+pub(super) const READ_SIZE: usize = 2048;
+
+/// What actix-http writes before it calls the service.
+const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// `Io`, with a deadline for whatever its client has to do.
 #[derive(Debug)]
 pub(super) struct DeadlineStream<Io> {
     io: Io,
     timeouts: Rc<ConnectionTimeouts>,
+    connection: Rc<Connection>,
     client: Client,
+    /// Since when the client has had nothing to do.
+    paused: Option<Instant>,
     /// Since when the client takes no byte of what is to be written.
     stalled: Option<Instant>,
     /// Fires before or at every deadline.
     alarm: Pin<Box<Sleep>>,
+    /// What was read and is not wanted yet.
+    held: Vec<u8>,
+    /// Whether bytes were handed over since the task last ran.
+    has_handed_over: bool,
 }
 
 /// What the client does, and since when.
@@ -40,15 +62,19 @@ enum Client {
 }
 
 impl<Io> DeadlineStream<Io> {
-    pub(super) fn new(io: Io, timeouts: Rc<ConnectionTimeouts>) -> Self {
+    pub(super) fn new(io: Io, timeouts: Rc<ConnectionTimeouts>, activity: Arc<Activity>) -> Self {
         let now = Instant::now();
         let alarm = sleep_until(now + timeouts.shortest());
         Self {
             io,
             timeouts,
+            connection: Rc::new(Connection::new(activity)),
             client: Client::Idle(now),
+            paused: None,
             stalled: None,
             alarm: Box::pin(alarm),
+            held: Vec::new(),
+            has_handed_over: false,
         }
     }
 
@@ -56,15 +82,36 @@ impl<Io> DeadlineStream<Io> {
         &self.io
     }
 
-    /// Notes that bytes came; false if they came too late.
-    fn receive(&mut self) -> bool {
+    pub(super) fn connection(&self) -> &Rc<Connection> {
+        &self.connection
+    }
+
+    /// Hands `bytes` over; none of them if they came too late, as if the client had closed its side.
+    fn receive(&mut self, bytes: &[u8], buffer: &mut ReadBuf<'_>) {
         let now = Instant::now();
-        match self.client {
+        self.resume(now);
+        let in_time = match self.client {
             Client::Idle(_) => {
                 self.client = Client::Sending(now);
                 true
             }
             Client::Sending(since) => now < since + self.timeouts.request,
+        };
+        if in_time {
+            buffer.put_slice(bytes);
+            self.connection.received(bytes.len());
+            self.has_handed_over = true;
+        }
+    }
+
+    /// Sets the clock on by the time in which the client had nothing to do.
+    fn resume(&mut self, now: Instant) {
+        let Some(paused) = self.paused.take() else {
+            return;
+        };
+        let pause = now.saturating_duration_since(paused);
+        match &mut self.client {
+            Client::Idle(since) | Client::Sending(since) => *since += pause,
         }
     }
 
@@ -76,8 +123,23 @@ impl<Io> DeadlineStream<Io> {
         }
     }
 
+    /// Ready once the client has sent nothing for too long; never while it has nothing to do.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.has_handed_over = false;
+        if !self.connection.waits_for_client() {
+            self.paused.get_or_insert_with(Instant::now);
+            return Poll::Pending;
+        }
+        if self.paused.is_some() {
+            self.resume(Instant::now());
+        }
+        let deadline = self.deadline();
+        self.poll_overdue(cx, deadline)
+    }
+
     /// Ready once the client has taken nothing for too long.
     fn poll_stalled(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<io::Error> {
+        self.connection.blocked();
         let since = *self.stalled.get_or_insert(now);
         let deadline = since + self.timeouts.request;
         self.poll_overdue(cx, deadline)
@@ -86,6 +148,7 @@ impl<Io> DeadlineStream<Io> {
 
     /// Ready once `deadline` has passed; until then the alarm is set.
     fn poll_overdue(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        // An alarm that is too early is set on when it fires; only one that is too late is set back.
         if deadline < self.alarm.deadline() {
             self.alarm.as_mut().reset(deadline);
         }
@@ -101,22 +164,73 @@ impl<Io> DeadlineStream<Io> {
     }
 }
 
+thread_local! {
+    /// Where each worker reads what its connections hand over.
+    static SCRATCH: RefCell<[u8; READ_SIZE]> = const { RefCell::new([0; READ_SIZE]) };
+}
+
+impl<Io: AsyncRead + Unpin> DeadlineStream<Io> {
+    /// Reads once and hands over what is wanted at once; the rest is held.
+    fn poll_receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let size = buffer.remaining().min(READ_SIZE);
+            let mut bytes = ReadBuf::new(scratch.get_mut(..size).unwrap_or_default());
+            let read = Pin::new(&mut self.io).poll_read(cx, &mut bytes);
+            if read.is_ready() && !bytes.filled().is_empty() {
+                if self.has_handed_over || !self.connection.wants_bytes() {
+                    self.held.extend_from_slice(bytes.filled());
+                } else {
+                    self.receive(bytes.filled(), buffer);
+                }
+            }
+            read
+        })
+    }
+
+    /// Hands over what was held, if it is wanted by now.
+    fn poll_held(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.has_handed_over {
+            // First what was handed over is to be served.
+            self.has_handed_over = false;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if !self.connection.wants_bytes() {
+            self.connection.hold(cx);
+            return self.poll_late(cx).map(Ok);
+        }
+        let held = std::mem::take(&mut self.held);
+        let (now, later) = held.split_at(held.len().min(buffer.remaining()));
+        self.held.extend_from_slice(later);
+        self.receive(now, buffer);
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<Io: AsyncRead + Unpin> AsyncRead for DeadlineStream<Io> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.io).poll_read(cx, buffer);
-        if read.is_pending() {
-            let deadline = self.deadline();
-            return self.poll_overdue(cx, deadline).map(Ok);
+        if self.held.is_empty() {
+            let read = self.poll_receive(cx, buffer);
+            if read.is_pending() {
+                return self.poll_late(cx).map(Ok);
+            }
+            if self.held.is_empty() {
+                return read;
+            }
         }
-        if buffer.filled().len() > before && !self.receive() {
-            buffer.set_filled(before);
-        }
-        read
+        self.poll_held(cx, buffer)
     }
 }
 
@@ -127,23 +241,29 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for DeadlineStream<Io> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.connection.omits_interim() && bytes.starts_with(INTERIM) {
+            return Poll::Ready(Ok(INTERIM.len()));
+        }
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
         let now = Instant::now();
         if written.is_pending() {
             return self.poll_stalled(cx, now).map(Err);
         }
         self.stalled = None;
+        self.paused = None;
         self.client = Client::Idle(now);
+        self.connection.written(now);
         written
     }
 
-    /// As [`Self::poll_write`]: a stream that encrypts still holds what it said was written.
+    /// As [`Self::poll_write`]: a stream that encrypts still holds what it has accepted.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
         if flushed.is_pending() {
             return self.poll_stalled(cx, Instant::now()).map(Err);
         }
         self.stalled = None;
+        self.connection.flushed();
         flushed
     }
 
@@ -165,6 +285,10 @@ mod tests {
     const IDLE: Duration = Duration::from_secs(75);
     const MOMENT: Duration = Duration::from_millis(10);
 
+    fn activity() -> Arc<Activity> {
+        Arc::new(Activity::new(Instant::now()))
+    }
+
     /// A client, and the server's end of its connection.
     struct Pair {
         client: DuplexStream,
@@ -179,7 +303,7 @@ mod tests {
             let timeouts = Rc::new(ConnectionTimeouts::new(request, idle));
             Self {
                 client,
-                server: DeadlineStream::new(server, Rc::clone(&timeouts)),
+                server: DeadlineStream::new(server, Rc::clone(&timeouts), activity()),
                 timeouts,
                 opened: Instant::now(),
             }
@@ -284,7 +408,7 @@ mod tests {
     async fn nor_is_it_waited_for_where_the_answer_lies_in_a_buffer() {
         let (_client, server) = duplex(64);
         let timeouts = Rc::new(ConnectionTimeouts::new(REQUEST, IDLE));
-        let mut server = DeadlineStream::new(BufWriter::new(server), timeouts);
+        let mut server = DeadlineStream::new(BufWriter::new(server), timeouts, activity());
         let opened = Instant::now();
         server.write_all(&[b'x'; 65]).await.unwrap();
         let flushed = timeout(2 * REQUEST, server.flush()).await.unwrap();

@@ -6,16 +6,21 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_http::{ConnectionType, HttpService, KeepAlive, Protocol, Request, Response};
-use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
-use actix_web::body::MessageBody;
+use actix_service::{
+    IntoServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_service, map_config,
+};
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{AppConfig, Extensions, Service, ServiceFactory};
+use actix_web::web::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use super::connection::{Activity, Connection, InProgress};
 use super::deadline_stream::DeadlineStream;
 use super::timeouts::ConnectionTimeouts;
 use super::tls::{self, Tls};
@@ -25,12 +30,21 @@ use crate::proof::OverTls;
 #[derive(Clone)]
 pub(crate) struct Http(Arc<Make>);
 
-type Make = dyn Fn(Rc<ConnectionTimeouts>, Option<Tls>) -> Boxed<io::Result<Serve>> + Send + Sync;
+type Make =
+    dyn Fn(Rc<ConnectionTimeouts>, Option<Tls>) -> Boxed<io::Result<ServeConnection>> + Send + Sync;
 
 /// Serves one connection to its end.
-pub(super) type Serve = Box<dyn Fn(TcpStream, SocketAddr) -> Boxed<()>>;
+pub(super) type ServeConnection = Box<dyn Fn(Accepted) -> Boxed<()>>;
 
 pub(super) type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// A connection as its worker gets it.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) stream: TcpStream,
+    pub(super) peer: SocketAddr,
+    pub(super) activity: Arc<Activity>,
+}
 
 impl Http {
     /// Makes what serves the connections of one worker, on its thread.
@@ -41,7 +55,7 @@ impl Http {
         &self,
         timeouts: Rc<ConnectionTimeouts>,
         tls: Option<Tls>,
-    ) -> io::Result<Serve> {
+    ) -> io::Result<ServeConnection> {
         (self.0)(timeouts, tls).await
     }
 }
@@ -69,12 +83,8 @@ where
         let app = app().into_factory();
         Box::pin(async move {
             Ok(match tls {
-                Some(tls) => encrypted(
-                    service(app, &timeouts, Some(remember)).await?,
-                    timeouts,
-                    tls,
-                ),
-                None => plain(service(app, &timeouts, None).await?, timeouts),
+                Some(tls) => encrypted(service(app, &timeouts, remember).await?, timeouts, tls),
+                None => plain(service(app, &timeouts, |_, _| ()).await?, timeouts),
             })
         })
     }))
@@ -83,33 +93,37 @@ where
 /// What is served, the HTTP that it speaks, and its client's address.
 type Client<Io> = (DeadlineStream<Io>, Protocol, Option<SocketAddr>);
 
-fn plain<H>(service: H, timeouts: Rc<ConnectionTimeouts>) -> Serve
+fn plain<H>(service: H, timeouts: Rc<ConnectionTimeouts>) -> ServeConnection
 where
     H: Service<Client<TcpStream>, Future: 'static> + 'static,
 {
-    Box::new(move |stream, peer| {
-        let client = DeadlineStream::new(stream, Rc::clone(&timeouts));
-        let served = service.call((client, Protocol::Http1, Some(peer)));
-        // What goes wrong with a connection is its client's affair, and nothing of it is logged.
+    Box::new(move |accepted| {
+        let client = DeadlineStream::new(accepted.stream, Rc::clone(&timeouts), accepted.activity);
+        let served = service.call((client, Protocol::Http1, Some(accepted.peer)));
+        // Errors of a connection are caused by its client, and are not logged.
         Box::pin(async move { drop(served.await) })
     })
 }
 
-fn encrypted<H>(service: H, timeouts: Rc<ConnectionTimeouts>, tls: Tls) -> Serve
+fn encrypted<H>(service: H, timeouts: Rc<ConnectionTimeouts>, tls: Tls) -> ServeConnection
 where
     H: Service<Client<TlsStream<TcpStream>>, Future: 'static> + 'static,
 {
     let service = Rc::new(service);
-    Box::new(move |stream, peer| {
+    Box::new(move |accepted| {
         let (service, timeouts) = (Rc::clone(&service), Rc::clone(&timeouts));
         let tls = tls.clone();
         Box::pin(async move {
             // Nor is anything logged of a handshake that fails.
-            let Ok(stream) = tls.accept(stream, &timeouts).await else {
+            let Ok(stream) = tls.accept(accepted.stream, &timeouts).await else {
                 return;
             };
-            let client = DeadlineStream::new(stream, timeouts);
-            drop(service.call((client, Protocol::Http1, Some(peer))).await);
+            let client = DeadlineStream::new(stream, timeouts, accepted.activity);
+            drop(
+                service
+                    .call((client, Protocol::Http1, Some(accepted.peer)))
+                    .await,
+            );
         })
     })
 }
@@ -122,11 +136,11 @@ fn remember(client: &DeadlineStream<TlsStream<TcpStream>>, connection: &mut Exte
     }
 }
 
-/// Serves the connections of one worker, whatever they are made of.
+/// Serves the connections of one worker, over TLS or in plain text.
 async fn service<Io, S, B>(
     app: S,
     timeouts: &Rc<ConnectionTimeouts>,
-    remember: Option<fn(&DeadlineStream<Io>, &mut Extensions)>,
+    remember: fn(&DeadlineStream<Io>, &mut Extensions),
 ) -> io::Result<impl Service<Client<Io>, Future: 'static> + 'static>
 where
     Io: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -139,28 +153,79 @@ where
     B: MessageBody + 'static,
 {
     let leaving = Rc::clone(timeouts);
-    let app = app
-        .map_err(|error| error.into().error_response())
-        .map(move |response| {
-            let mut response: Response<B> = response.into();
-            if leaving.is_over() {
-                let head = response.head_mut();
-                head.set_connection_type(ConnectionType::Close);
-            }
-            response
-        });
-    let mut builder = HttpService::build()
+    let app = app.map_err(|error| error.into().error_response());
+    let app = apply_fn_factory(app, move |mut request: Request, app: &_| {
+        let leaving = Rc::clone(&leaving);
+        let connection = request.conn_data::<Rc<Connection>>().cloned();
+        let request_in_progress =
+            connection.map(|connection| InProgress::begin(&connection, &mut request));
+        let response = Service::call(app, request);
+        async move {
+            let response = match &request_in_progress {
+                Some(request_in_progress) => request_in_progress.respond(response).await,
+                None => response.await,
+            };
+            response.map(|response| {
+                let response: Response<B> = response.into();
+                response.map_body(|head, body| {
+                    if leaving.is_over() {
+                        head.set_connection_type(ConnectionType::Close);
+                    }
+                    TrackedBody {
+                        body,
+                        _request_in_progress: request_in_progress,
+                    }
+                })
+            })
+        }
+    });
+    HttpService::build()
         .keep_alive(KeepAlive::Os)
-        .client_request_timeout(timeouts.request)
-        .client_disconnect_timeout(LINGER);
-    if let Some(remember) = remember {
-        builder = builder.on_connect_ext(remember);
-    }
-    builder
+        .client_request_timeout(timeouts.first_head())
+        .client_disconnect_timeout(LINGER)
+        .expect(fn_service(expect))
+        .on_connect_ext(move |client, data| {
+            data.insert(Rc::clone(DeadlineStream::connection(client)));
+            remember(client, data);
+        })
         .finish(map_config(app, |()| AppConfig::default()))
         .new_service(())
         .await
         .map_err(|()| io::Error::other("the app cannot be made"))
+}
+
+/// Lets the service judge a request with `Expect: 100-continue`. actix-http writes the interim
+/// response before it calls the service; the stream leaves it out again where the final response is
+/// ready at once ([RFC 9110 §10.1.1](https://www.rfc-editor.org/rfc/rfc9110#section-10.1.1)).
+async fn expect(request: Request) -> Result<Request, actix_web::Error> {
+    if let Some(connection) = request.conn_data::<Rc<Connection>>().cloned() {
+        connection.before_interim().await;
+    }
+    Ok(request)
+}
+
+pin_project_lite::pin_project! {
+    /// A response's body; its request is in progress until the body is complete.
+    struct TrackedBody<B> {
+        #[pin]
+        body: B,
+        _request_in_progress: Option<InProgress>,
+    }
+}
+
+impl<B: MessageBody> MessageBody for TrackedBody<B> {
+    type Error = B::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        self.project().body.poll_next(cx)
+    }
 }
 
 /// As actix's own server: how long a client may take to read an answer that came before it had

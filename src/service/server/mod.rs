@@ -2,9 +2,11 @@
 //!
 //! A worker of actix's own server drops what it was handed but had not begun when it is told to
 //! stop, and the requests that idle connections are just sending. Here the sockets are closed
-//! first, their backlogs taken to the end; only then are clients asked to leave.
+//! first, their backlogs taken to the end; only then are clients asked to close their connections.
 
 mod acceptor;
+mod admission;
+mod connection;
 mod deadline_stream;
 mod file_limit;
 mod http;
@@ -15,23 +17,61 @@ mod tls;
 mod worker;
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::num::{NonZeroU16, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tokio::net::TcpSocket;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
-use self::acceptor::Acceptor;
+use self::acceptor::{Acceptor, Dispatcher};
+use self::admission::Admission;
 use self::worker::Workers;
-use super::settings::Server;
 
 pub(crate) use self::http::{Http, http};
 pub(crate) use self::tls::{AcceptAnyCertificate, Tls};
 
-/// Sockets that are bound; whoever connects is turned away until they are [served](Self::serve).
+/// As many as Linux lets wait by default (`net.core.somaxconn`).
+const BACKLOG: u32 = 4096;
+
+/// A free port of one address is taken on the other once in a few thousand times.
+const ATTEMPTS: u8 = 8;
+
+/// How connections are served.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    /// Threads; `None` where the number of cores is unknown.
+    pub(crate) workers: Option<NonZeroUsize>,
+    /// Connections that are open at once, over all workers.
+    pub(crate) max_connections: usize,
+    /// Connections of one client address; trusted proxies are exempt.
+    pub(crate) max_connections_per_address: Option<NonZeroU16>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    /// What a client may take to send a request, head and body, or to take in a response.
+    pub(crate) client_timeout: Duration,
+    /// How long a connection may be idle between two requests.
+    pub(crate) keep_alive: Duration,
+}
+
+#[cfg(test)]
+impl Options {
+    /// One worker, and timeouts that no test reaches.
+    pub(crate) fn for_tests() -> Self {
+        Self {
+            workers: Some(NonZeroUsize::MIN),
+            max_connections: 9,
+            max_connections_per_address: None,
+            trusted_proxies: Vec::new(),
+            client_timeout: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Sockets that are bound; connections are refused until they are [served](Self::serve).
 #[derive(Debug)]
 pub(crate) struct Listener {
     sockets: Vec<TcpSocket>,
@@ -58,41 +98,57 @@ impl Listener {
         Ok(Self { sockets })
     }
 
-    /// Where clients find it, with the real ports.
+    /// Binds `port` of every loopback address, since `localhost` may mean any of them; port 0 is any
+    /// that is free on all of them.
+    ///
+    /// # Errors
+    /// The port is taken on one of them: half a service would leave `localhost` to another program.
+    pub(crate) fn bind_loopback(port: u16) -> io::Result<Self> {
+        let mut attempts_left = if port == 0 { ATTEMPTS } else { 1 };
+        loop {
+            attempts_left -= 1;
+            match bind_loopback(port) {
+                Err(taken) if taken.kind() == io::ErrorKind::AddrInUse && attempts_left > 0 => {}
+                bound => return bound.map(|sockets| Self { sockets }),
+            }
+        }
+    }
+
+    /// The bound addresses, with the real ports.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         let addresses = self.sockets.iter().map(TcpSocket::local_addr);
         addresses.filter_map(Result::ok)
     }
 
-    /// Starts the workers, and hands them whoever connects, until [`Serving::end`]; over `tls`, or
-    /// in plain text.
+    /// Starts the workers, and serves clients until [`Serving::end`]; over `tls`, or in plain text.
     ///
     /// # Errors
     /// The system gives no thread or event queue, or the app cannot be made.
     pub(crate) fn serve(
         self,
         http: &Http,
-        server: &Server,
+        options: &Options,
         tls: Option<&Tls>,
     ) -> io::Result<Serving> {
         let (phase, reached) = watch::channel(Phase::Open);
-        let most = file_limit::connections(server.max_connections.into());
-        let seats = Arc::new(Semaphore::new(most));
-        let workers = Arc::new(Workers::start(http, server, tls, &reached)?);
+        let admission = Arc::new(Admission::new(
+            file_limit::connections(options.max_connections),
+            options.max_connections_per_address,
+            &options.trusted_proxies,
+        ));
+        let dispatcher = Dispatcher {
+            admission: Arc::clone(&admission),
+            workers: Arc::new(Workers::start(http, options, tls, &reached)?),
+        };
         let acceptors = self.sockets.into_iter().map(|socket| {
-            let acceptor = Acceptor {
-                socket: socket.listen(BACKLOG)?,
-                seats: Arc::clone(&seats),
-                workers: Arc::clone(&workers),
-            };
-            Ok(actix_web::rt::spawn(acceptor.keep(reached.clone())))
+            let acceptor = Acceptor::new(socket.listen(BACKLOG)?, dispatcher.clone());
+            Ok(actix_web::rt::spawn(acceptor.run(reached.clone())))
         });
         Ok(Serving {
             acceptors: acceptors.collect::<io::Result<_>>()?,
-            most,
-            seats,
+            admission,
             phase,
-            _workers: workers,
+            _workers: dispatcher.workers,
         })
     }
 }
@@ -101,15 +157,13 @@ impl Listener {
 #[derive(Debug)]
 pub(crate) struct Serving {
     acceptors: Vec<JoinHandle<()>>,
-    most: usize,
-    /// One of them is taken by each open connection.
-    seats: Arc<Semaphore>,
+    admission: Arc<Admission>,
     phase: watch::Sender<Phase>,
     _workers: Arc<Workers>,
 }
 
 impl Serving {
-    /// Accepts nobody any more, answers who was accepted, and says how many were not done in time.
+    /// Stops accepting, answers every accepted client, and returns how many were not done in time.
     pub(crate) async fn end(self, shutdown_timeout: Duration) -> usize {
         self.phase.send_replace(Phase::Closed);
         for acceptor in self.acceptors {
@@ -118,9 +172,7 @@ impl Serving {
             }
         }
         self.phase.send_replace(Phase::Leaving);
-        let all = u32::try_from(self.most).unwrap_or(u32::MAX);
-        drop(timeout(shutdown_timeout, self.seats.acquire_many(all)).await);
-        self.most.saturating_sub(self.seats.available_permits())
+        self.admission.drain(shutdown_timeout).await
     }
 }
 
@@ -135,6 +187,16 @@ enum Phase {
     Leaving,
 }
 
+fn bind_loopback(port: u16) -> io::Result<Vec<TcpSocket>> {
+    let v4 = bind((Ipv4Addr::LOCALHOST, port).into())?;
+    let port = v4.local_addr()?.port();
+    match bind((Ipv6Addr::LOCALHOST, port).into()) {
+        Ok(v6) => Ok(vec![v4, v6]),
+        Err(taken) if taken.kind() == io::ErrorKind::AddrInUse => Err(taken),
+        Err(_no_such_address) => Ok(vec![v4]),
+    }
+}
+
 fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
@@ -144,6 +206,3 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     socket.bind(address)?;
     Ok(socket)
 }
-
-/// As many as Linux lets wait by default (`net.core.somaxconn`).
-const BACKLOG: u32 = 4096;

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use actix_web::{App, web};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use super::*;
 
@@ -26,20 +27,12 @@ fn serve(go: &Arc<Semaphore>) -> (Serving, SocketAddr) {
     });
     let listener = Listener::bind("127.0.0.1", 0).unwrap();
     let address = listener.addresses().next().unwrap();
-    let server = Server {
-        host: String::new(),
-        port: 0,
+    let options = Options {
         workers: NonZeroUsize::new(2),
-        max_connections: 9,
         client_timeout: Duration::from_millis(200),
-        keep_alive: Duration::from_secs(60),
-        drain_delay: Duration::ZERO,
-        shutdown_timeout: Duration::ZERO,
-        public_url: None,
-        trusted_proxies: Vec::new(),
-        tls: None,
+        ..Options::for_tests()
     };
-    (listener.serve(&app, &server, None).unwrap(), address)
+    (listener.serve(&app, &options, None).unwrap(), address)
 }
 
 async fn ask(address: SocketAddr, request: &str) -> TcpStream {

@@ -1,11 +1,11 @@
-//! How long clients are waited for, and that it is less once the service is to end.
+//! How long a connection waits for its client, and that it waits less during shutdown.
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-/// What the clients of one worker may take.
+/// The timeouts of one worker's connections.
 #[derive(Debug)]
 pub(super) struct ConnectionTimeouts {
     /// To send a request, and to take an answer.
@@ -24,6 +24,12 @@ impl ConnectionTimeouts {
             is_over: Cell::new(false),
             over: Notify::new(),
         }
+    }
+
+    /// For the TLS handshake, and for the head of a connection's first request: a client that opens
+    /// a connection has something to send.
+    pub(super) fn first_head(&self) -> Duration {
+        self.request.min(FIRST_HEAD_TIMEOUT)
     }
 
     /// How long a client may send nothing at all.
@@ -59,5 +65,8 @@ impl ConnectionTimeouts {
     }
 }
 
-/// Longer than a request is on its way: who sends one just then is answered, and told to close.
+/// No client of a working network needs longer.
+const FIRST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longer than a request is on its way: one that is sent just then is answered, and its connection closed.
 pub(super) const DRAIN_IDLE_TIMEOUT: Duration = Duration::from_secs(1);

@@ -1,31 +1,22 @@
 //! One thread and the connections that it serves.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
-use std::thread::{self, available_parallelism};
+use std::thread;
 
 use actix_web::rt::{Runtime, spawn};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{oneshot, watch};
 
-use super::Phase;
-use super::http::{Boxed, Http, Serve};
+use super::admission::{Open, Slot};
+use super::connection::Activity;
+use super::http::{Accepted, Boxed, Http, ServeConnection};
 use super::timeouts::ConnectionTimeouts;
 use super::tls::Tls;
-use crate::service::settings::Server;
-
-/// A client that was let in.
-#[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) stream: std::net::TcpStream,
-    pub(super) peer: SocketAddr,
-    /// Given back as the connection ends.
-    pub(super) seat: OwnedSemaphorePermit,
-}
+use super::{Options, Phase};
 
 /// All threads that serve; each ends once this is dropped.
 #[derive(Debug)]
@@ -33,9 +24,37 @@ pub(super) struct Workers(Vec<Worker>);
 
 #[derive(Debug)]
 struct Worker {
-    inbox: UnboundedSender<(Connection, Arc<()>)>,
+    inbox: Inbox,
     /// Cloned for each of its connections, and so counts them.
     load: Arc<()>,
+}
+
+/// Where a worker receives what it has to do.
+#[derive(Clone, Debug)]
+pub(super) struct Inbox(UnboundedSender<Message>);
+
+#[derive(Debug)]
+enum Message {
+    Serve(Box<Client>),
+    /// Closes a connection unless it has a request in progress, and answers whether it does.
+    Close(Arc<Activity>, oneshot::Sender<bool>),
+}
+
+/// A client whose connection was admitted.
+#[derive(Debug)]
+struct Client {
+    stream: TcpStream,
+    peer: SocketAddr,
+    activity: Arc<Activity>,
+    /// Dropped as the connection ends.
+    slot: (Slot, Arc<()>),
+}
+
+impl Inbox {
+    pub(super) fn close(&self, activity: Arc<Activity>, closed: oneshot::Sender<bool>) {
+        // A worker that has ended has closed its connections; the receiver learns it from the dropped sender.
+        drop(self.0.send(Message::Close(activity, closed)));
+    }
 }
 
 impl Workers {
@@ -45,44 +64,64 @@ impl Workers {
     /// The system gives no thread or event queue, or the app cannot be made.
     pub(super) fn start(
         http: &Http,
-        server: &Server,
+        options: &Options,
         tls: Option<&Tls>,
         phase: &watch::Receiver<Phase>,
     ) -> io::Result<Self> {
-        let count = server.workers.or_else(|| available_parallelism().ok());
-        let count = count.map_or(DEFAULT_WORKERS, NonZeroUsize::get);
+        let count = options.workers.map_or(DEFAULT_WORKERS, NonZeroUsize::get);
         let (started, starts) = mpsc::channel();
         let mut workers = Vec::with_capacity(count);
         for number in 0..count {
-            let (inbox, connections) = unbounded_channel();
+            let (inbox, messages) = unbounded_channel();
             let work = Work {
                 http: http.clone(),
                 tls: tls.cloned(),
-                timeouts: ConnectionTimeouts::new(server.client_timeout, server.keep_alive),
+                timeouts: ConnectionTimeouts::new(options.client_timeout, options.keep_alive),
                 phase: phase.clone(),
-                connections,
+                messages,
             };
             let started = started.clone();
             thread::Builder::new()
                 .name(format!("worker {number}"))
                 .spawn(move || work.run(&started))?;
-            let load = Arc::new(());
-            workers.push(Worker { inbox, load });
+            workers.push(Worker {
+                inbox: Inbox(inbox),
+                load: Arc::new(()),
+            });
         }
         starts.iter().take(count).collect::<io::Result<()>>()?;
         Ok(Self(workers))
     }
 
     /// Gives a connection to the worker that has the fewest.
-    pub(super) fn hand(&self, connection: Connection) {
+    pub(super) fn dispatch(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        slot: Slot,
+        activity: Arc<Activity>,
+    ) -> Option<Open> {
         let load = |worker: &&Worker| Arc::strong_count(&worker.load);
-        let Some(worker) = self.0.iter().min_by_key(load) else {
-            return;
+        let worker = self.0.iter().min_by_key(load)?;
+        let open = Open {
+            activity: Arc::downgrade(&activity),
+            worker: worker.inbox.clone(),
         };
-        let load = Arc::clone(&worker.load);
-        if worker.inbox.send((connection, load)).is_err() {
+        let client = Client {
+            stream,
+            peer,
+            activity,
+            slot: (slot, Arc::clone(&worker.load)),
+        };
+        if worker
+            .inbox
+            .0
+            .send(Message::Serve(Box::new(client)))
+            .is_err()
+        {
             log::error!("a connection is dropped: its worker has ended");
         }
+        Some(open)
     }
 }
 
@@ -92,19 +131,19 @@ struct Work {
     tls: Option<Tls>,
     timeouts: ConnectionTimeouts,
     phase: watch::Receiver<Phase>,
-    connections: UnboundedReceiver<(Connection, Arc<()>)>,
+    messages: UnboundedReceiver<Message>,
 }
 
 impl Work {
-    /// Serves until nobody can hand it a connection any more, and cuts those that are left.
+    /// Serves until no connection can be dispatched to it any more, and closes those that are left.
     fn run(self, started: &mpsc::Sender<io::Result<()>>) {
         let outcome = Runtime::new().and_then(|runtime| {
             runtime.block_on(async {
                 let timeouts = Rc::new(self.timeouts);
                 let serve = self.http.make(Rc::clone(&timeouts), self.tls).await?;
-                spawn(announce(self.phase, Rc::clone(&timeouts)));
+                spawn(watch_shutdown(self.phase, Rc::clone(&timeouts)));
                 drop(started.send(Ok(())));
-                serve_all(self.connections, &serve, &timeouts).await;
+                serve_all(self.messages, &serve, &timeouts).await;
                 Ok(())
             })
         });
@@ -115,26 +154,38 @@ impl Work {
 }
 
 async fn serve_all(
-    mut connections: UnboundedReceiver<(Connection, Arc<()>)>,
-    serve: &Serve,
+    mut messages: UnboundedReceiver<Message>,
+    serve: &ServeConnection,
     timeouts: &Rc<ConnectionTimeouts>,
 ) {
-    while let Some((connection, load)) = connections.recv().await {
-        let Connection { stream, peer, seat } = connection;
-        let Ok(stream) = TcpStream::from_std(stream) else {
-            continue;
-        };
-        let served = serve(stream, peer);
-        let timeouts = Rc::clone(timeouts);
-        spawn(async move {
-            attend(served, &timeouts).await;
-            drop((seat, load));
-        });
+    while let Some(message) = messages.recv().await {
+        match message {
+            Message::Serve(client) => serve_client(*client, serve, Rc::clone(timeouts)),
+            // The acceptor may have stopped waiting for the answer.
+            Message::Close(activity, closed) => drop(closed.send(activity.close())),
+        }
     }
 }
 
-/// Serves a connection, and has it notice when its client is to be asked to leave.
-async fn attend(mut served: Boxed<()>, timeouts: &ConnectionTimeouts) {
+fn serve_client(client: Client, serve: &ServeConnection, timeouts: Rc<ConnectionTimeouts>) {
+    let Ok(stream) = tokio::net::TcpStream::from_std(client.stream) else {
+        return;
+    };
+    let activity = client.activity;
+    let served = serve(Accepted {
+        stream,
+        peer: client.peer,
+        activity: Arc::clone(&activity),
+    });
+    let task = spawn(async move {
+        serve_connection(served, &timeouts).await;
+        drop(client.slot);
+    });
+    activity.serve_by(task.abort_handle());
+}
+
+/// Serves a connection, and has it notice when its client is to be asked to close it.
+async fn serve_connection(mut served: Boxed<()>, timeouts: &ConnectionTimeouts) {
     tokio::select! {
         biased;
         () = &mut served => {}
@@ -142,12 +193,12 @@ async fn attend(mut served: Boxed<()>, timeouts: &ConnectionTimeouts) {
     }
 }
 
-/// Ends the timeouts of a worker once the clients are to be asked to leave.
-async fn announce(mut phase: watch::Receiver<Phase>, timeouts: Rc<ConnectionTimeouts>) {
-    // A sender that is gone means an end, too.
+/// Shortens the timeouts of a worker once clients are to be asked to close their connections.
+async fn watch_shutdown(mut phase: watch::Receiver<Phase>, timeouts: Rc<ConnectionTimeouts>) {
+    // A sender that is gone means shutdown, too.
     drop(phase.wait_for(|phase| *phase == Phase::Leaving).await);
     timeouts.end();
 }
 
-/// As actix's own server, where the number of cores cannot be had.
+/// As actix's own server, where the number of cores is unknown.
 const DEFAULT_WORKERS: usize = 2;

@@ -32,6 +32,7 @@ pub(super) fn list(tree: &Map<String, Value>) -> Vec<Effective> {
     };
     let mut all = section("server", &SERVER);
     all.extend(section("server.tls", &TLS));
+    all.extend(section("operations", &OPERATIONS));
     all.extend(section("cors", &CORS));
     all.extend(section("auth", &ISSUER));
     all.extend(section("auth", &AUTH));
@@ -122,11 +123,12 @@ const SECRET: [&str; 4] = ["key", "nonce_secret", "public_key", "secret"];
 /// A query may hold a key to an API.
 const URLS: [&str; 3] = ["issuer_base_url", "jwks_uri", "public_url"];
 
-const SERVER: [Known; 10] = [
+const SERVER: [Known; 11] = [
     ("host", Some("127.0.0.1")),
     ("port", Some("3010")),
     ("workers", None),
     ("max_connections", Some("25000")),
+    ("max_connections_per_address", Some("0")),
     ("client_timeout", Some("30s")),
     ("keep_alive", Some("75s")),
     ("drain_delay", Some("0s")),
@@ -136,6 +138,8 @@ const SERVER: [Known; 10] = [
 ];
 
 const TLS: [Known; 3] = [("certificate", None), ("key", None), ("client_ca", None)];
+
+const OPERATIONS: [Known; 2] = [("host", Some("127.0.0.1")), ("port", None)];
 
 const CORS: [Known; 2] = [("allowed_origins", None), ("max_age", Some("10m"))];
 

@@ -14,6 +14,7 @@ mod file;
 mod layers;
 mod log;
 mod mtls;
+mod operations;
 mod public_key;
 mod section;
 mod server;
@@ -36,6 +37,7 @@ pub(crate) use self::file::NamedFile;
 use self::layers::NamedText;
 pub(crate) use self::log::{Log, LogFormat};
 pub(crate) use self::mtls::Mtls;
+pub(crate) use self::operations::Operations;
 use self::section::Section;
 pub(crate) use self::server::Server;
 pub(crate) use self::startup::{Startup, StartupMode};
@@ -49,6 +51,8 @@ use crate::proof::CertificateSource;
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) server: Server,
+    /// Where probes and metrics are served, if not by the API's listener.
+    pub(crate) operations: Option<Operations>,
     pub(crate) cors: Cors,
     pub(crate) trust: Trust,
     /// How DPoP proofs are judged, where they are.
@@ -88,19 +92,22 @@ impl Settings {
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, SettingsError> {
         let tree = layers::merge(file, variables)?;
-        let (mut server, cors, auth, dev_issuer, log) = Section::read_root(tree, |root| {
-            let server = root.section("server", Server::read)?;
-            let cors = root.section("cors", Cors::read)?;
-            let auth = root.section("auth", Auth::read)?;
-            let dev_issuer = root.section("dev_issuer", dev_issuer::Said::read)?;
-            Ok((
-                server,
-                cors,
-                auth,
-                dev_issuer,
-                root.section("log", Log::read)?,
-            ))
-        })?;
+        let (mut server, operations, cors, auth, dev_issuer, log) =
+            Section::read_root(tree, |root| {
+                let server = root.section("server", Server::read)?;
+                let operations = root.section("operations", Operations::read)?;
+                let cors = root.section("cors", Cors::read)?;
+                let auth = root.section("auth", Auth::read)?;
+                let dev_issuer = root.section("dev_issuer", dev_issuer::Said::read)?;
+                Ok((
+                    server,
+                    operations,
+                    cors,
+                    auth,
+                    dev_issuer,
+                    root.section("log", Log::read)?,
+                ))
+            })?;
         let (startup, token_memory, dpop) = (auth.startup, auth.token_memory, auth.dpop.clone());
         let mtls = auth.mtls.resolve(&server)?;
         if let (Some(tls), Some(mtls)) = (&mut server.tls, &mtls) {
@@ -112,6 +119,7 @@ impl Settings {
         let notes = notes.chain(mtls.as_ref().and_then(Mtls::note)).collect();
         Ok(Self {
             server,
+            operations,
             cors,
             trust,
             dpop,

@@ -1,7 +1,8 @@
 //! Reads `[server]`: where the service listens, and how it is reached.
 
 use std::net::IpAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU16, NonZeroUsize};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -10,6 +11,7 @@ use url::{Host, Url};
 use super::error::SettingsError;
 use super::section::{Section, Setting, said};
 use super::tls::{self, Tls};
+use crate::service::server::Options;
 
 /// `[server]`: where the service listens, and how it is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub(crate) struct Server {
     pub(crate) workers: Option<NonZeroUsize>,
     /// In all, however many workers there are.
     pub(crate) max_connections: u16,
+    /// How many of them one client address may have; trusted proxies are exempt.
+    pub(crate) max_connections_per_address: Option<NonZeroU16>,
     /// What a client may take to send a request, head and body, or to take in an answer.
     pub(crate) client_timeout: Duration,
     /// How long a connection may be idle between two requests.
@@ -45,9 +49,24 @@ impl Server {
         }
     }
 
+    /// How the API's connections are served.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            workers: self.workers.or_else(|| available_parallelism().ok()),
+            max_connections: self.max_connections.into(),
+            max_connections_per_address: self.max_connections_per_address,
+            trusted_proxies: self.trusted_proxies.clone(),
+            client_timeout: self.client_timeout,
+            keep_alive: self.keep_alive,
+        }
+    }
+
     pub(super) fn read(server: &mut Section) -> Result<Self, SettingsError> {
         let workers = said(server, "workers", |said| said.number(1..=MOST_WORKERS))?;
         let max_connections = said(server, "max_connections", |said| said.number(1..=u16::MAX))?;
+        let per_address = said(server, "max_connections_per_address", |said| {
+            said.number(0..=u16::MAX)
+        })?;
         let client_timeout = said(server, "client_timeout", Setting::duration_above_zero)?;
         let keep_alive = said(server, "keep_alive", Setting::duration_above_zero)?;
         let drain_delay = said(server, "drain_delay", Setting::duration)?;
@@ -57,6 +76,7 @@ impl Server {
             port: said(server, "port", |said| said.number(0..=u16::MAX))?.unwrap_or(DEFAULT_PORT),
             workers: workers.and_then(|count| NonZeroUsize::new(count.into())),
             max_connections: max_connections.unwrap_or(DEFAULT_MAX_CONNECTIONS),
+            max_connections_per_address: per_address.and_then(NonZeroU16::new),
             client_timeout: client_timeout.unwrap_or(DEFAULT_CLIENT_TIMEOUT),
             keep_alive: keep_alive.unwrap_or(DEFAULT_KEEP_ALIVE),
             drain_delay: drain_delay.unwrap_or(DEFAULT_DRAIN_DELAY),
@@ -68,7 +88,7 @@ impl Server {
     }
 }
 
-fn host(said: &Setting) -> Result<String, SettingsError> {
+pub(super) fn host(said: &Setting) -> Result<String, SettingsError> {
     let text = said.text()?;
     let bare = text
         .strip_prefix('[')
@@ -148,6 +168,7 @@ mod tests {
             port: 3010,
             workers: None,
             max_connections: 25_000,
+            max_connections_per_address: None,
             client_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),
             drain_delay: Duration::ZERO,
@@ -162,7 +183,7 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let text = "host = '0.0.0.0'\nport = 0\nworkers = 4\nmax_connections = 9\n\
-                    client_timeout = '1s'\nkeep_alive = '2s'\ndrain_delay = '3s'\n\
+                    max_connections_per_address = 3\nclient_timeout = '1s'\nkeep_alive = '2s'\ndrain_delay = '3s'\n\
                     shutdown_timeout = '5s'\n\
                     public_url = 'https://api.example/v1'\ntrusted_proxies = '10.0.0.0/8'";
         let server = Server {
@@ -170,6 +191,7 @@ mod tests {
             port: 0,
             workers: NonZeroUsize::new(4),
             max_connections: 9,
+            max_connections_per_address: NonZeroU16::new(3),
             client_timeout: Duration::from_secs(1),
             keep_alive: Duration::from_secs(2),
             drain_delay: Duration::from_secs(3),
@@ -224,6 +246,11 @@ mod tests {
             ("workers", "0", workers),
             ("workers", "1025", workers),
             ("max_connections", "0", "must be a number from 1 to 65535"),
+            (
+                "max_connections_per_address",
+                "-1",
+                "must be a number from 0 to 65535",
+            ),
             ("client_timeout", "0", "must be longer than 0s"),
             ("keep_alive", "'0s'", "must be longer than 0s"),
             ("drain_delay", "-1", duration),

@@ -1,7 +1,7 @@
 //! Discovery, and tokens for clients that act for themselves.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::AUTHORIZATION;
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::jose::Algorithm;
 use crate::service::dev_issuer::{DevIssuer, metadata};
+use crate::service::server::Options;
 use crate::test_kit::shared;
 
 use super::{AUDIENCE, Issuer, Seen, URL, claims, send};
@@ -220,9 +221,8 @@ fn fetch(address: SocketAddr, path: &str) -> Value {
 async fn it_serves_on_every_loopback_address_until_its_handle_stops_it() {
     let issuer = DevIssuer::bind(0, AUDIENCE.to_owned(), false).unwrap();
     let url = issuer.url().to_owned();
-    let address = |listener: &TcpListener| listener.local_addr().unwrap();
-    let addresses: Vec<_> = issuer.listeners.iter().map(address).collect();
-    let running = issuer.run(None).unwrap();
+    let addresses: Vec<_> = issuer.listener.addresses().collect();
+    let running = issuer.run(&Options::for_tests(), None).unwrap();
     for address in addresses {
         let (document, jwks) = (metadata::OPENID, metadata::JWKS);
         let document = block(move || fetch(address, document)).await.unwrap();

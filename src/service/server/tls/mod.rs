@@ -46,7 +46,7 @@ impl Tls {
         Ok(())
     }
 
-    /// Shakes hands, for as long as a client may take to send a request.
+    /// Performs the handshake, within the time that a client has for it.
     ///
     /// # Errors
     /// The client is too slow, speaks something else, or is not satisfied.
@@ -58,7 +58,7 @@ impl Tls {
         // A handshake is many small writes, and each would wait for the answer to the one before.
         stream.set_nodelay(true)?;
         let acceptor = TlsAcceptor::from(self.0.load_full());
-        let handshake = timeout(timeouts.request, acceptor.accept(stream));
+        let handshake = timeout(timeouts.first_head(), acceptor.accept(stream));
         tokio::pin!(handshake);
         tokio::select! {
             biased;

@@ -1,10 +1,8 @@
 //! Real handshakes with clients that have a certificate, none, or somebody else's.
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use actix_web::{App, HttpRequest, web};
 use data_encoding::BASE64URL_NOPAD;
@@ -17,7 +15,7 @@ use rustls::{ClientConfig, HandshakeKind, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 
-use super::super::{Listener, Serving, http};
+use super::super::{Listener, Options, Serving, http};
 use super::*;
 use crate::jose::digest::sha256;
 use crate::service::settings::Settings;
@@ -119,21 +117,8 @@ impl Stage {
         let app = http(|| App::new().default_service(web::to(answer)));
         let listener = Listener::bind("127.0.0.1", 0).unwrap();
         let address = listener.addresses().next().unwrap();
-        let server = settings::Server {
-            host: String::new(),
-            port: 0,
-            workers: NonZeroUsize::new(1),
-            max_connections: 9,
-            client_timeout: Duration::from_secs(10),
-            keep_alive: Duration::from_secs(10),
-            drain_delay: Duration::ZERO,
-            shutdown_timeout: Duration::ZERO,
-            public_url: None,
-            trusted_proxies: Vec::new(),
-            tls: Some(settings),
-        };
         Self {
-            _serving: listener.serve(&app, &server, Some(&tls)).unwrap(),
+            _serving: listener.serve(&app, &Options::for_tests(), Some(&tls)).unwrap(),
             address,
             tls,
             directory,

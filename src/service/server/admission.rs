@@ -1,0 +1,260 @@
+//! How many connections may be open, in all and for one address, and which is closed for a new one.
+//!
+//! A server that is full must not be silent: whoever holds all connections without asking anything
+//! would keep every other client out. So a new client takes the place of the connection that is
+//! needed least: one without a complete request first, then the one that has been idle longest. A
+//! connection with a request in progress is never closed.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU16;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::{Instant, timeout};
+
+use super::connection::{Activity, Stage};
+use super::worker::Inbox;
+use crate::proof::is_trusted;
+
+/// A connection that is told to close gives its permit back within moments.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// How long a client waits before the connections are looked at again, where each has a request in progress.
+const ALL_BUSY: Duration = Duration::from_millis(50);
+
+/// Of how many connections the ones to close are found in one pass: of a hundredth of them, so that
+/// a flood of clients costs each of them little.
+const PASS: usize = 100;
+
+/// The limits, and the connections that are open.
+#[derive(Debug)]
+pub(super) struct Admission {
+    permits: Arc<Semaphore>,
+    limit: usize,
+    addresses: Option<Arc<AddressLimit>>,
+    started: Instant,
+    open: Mutex<OpenConnections>,
+}
+
+/// A place among the open connections, free again once it is dropped.
+#[derive(Debug)]
+pub(super) struct Slot {
+    _permit: OwnedSemaphorePermit,
+    _address: Option<AddressSlot>,
+}
+
+/// An open connection, and the worker that serves it.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) activity: Weak<Activity>,
+    pub(super) worker: Inbox,
+}
+
+impl Admission {
+    pub(super) fn new(limit: usize, per_address: Option<NonZeroU16>, exempt: &[IpNet]) -> Self {
+        let addresses = per_address.map(|limit| AddressLimit {
+            limit,
+            exempt: exempt.to_vec(),
+            counts: Mutex::default(),
+        });
+        Self {
+            permits: Arc::new(Semaphore::new(limit)),
+            limit,
+            addresses: addresses.map(Arc::new),
+            started: Instant::now(),
+            open: Mutex::default(),
+        }
+    }
+
+    /// A permit for one more connection. Where none is left, another connection is closed for it.
+    pub(super) async fn permit(&self) -> OwnedSemaphorePermit {
+        loop {
+            if let Some(permit) = self.try_permit() {
+                return permit;
+            }
+            let is_closing = self.close_one().await;
+            let wait = if is_closing { CLOSING } else { ALL_BUSY };
+            let freed = timeout(wait, Arc::clone(&self.permits).acquire_owned()).await;
+            if let Ok(Ok(permit)) = freed {
+                return permit;
+            }
+        }
+    }
+
+    pub(super) fn try_permit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.permits).try_acquire_owned().ok()
+    }
+
+    /// A place for a client; `None` if its address has as many connections as it may.
+    pub(super) fn admit(&self, permit: OwnedSemaphorePermit, peer: IpAddr) -> Option<Slot> {
+        let address = match &self.addresses {
+            Some(addresses) if !is_trusted(&addresses.exempt, Some(peer)) => {
+                Some(AddressLimit::take(addresses, peer)?)
+            }
+            _ => None,
+        };
+        Some(Slot {
+            _permit: permit,
+            _address: address,
+        })
+    }
+
+    /// What is known of a connection that is opened now.
+    pub(super) fn activity(&self) -> Arc<Activity> {
+        Arc::new(Activity::new(self.started))
+    }
+
+    /// Takes note of a connection, so that it can be closed for another one.
+    pub(super) fn track(&self, connection: Open) {
+        let mut open = lock(&self.open);
+        // Those that have ended are forgotten once they are as many as may be open.
+        if open.connections.len() >= self.limit.saturating_mul(2) {
+            open.connections
+                .retain(|connection| connection.activity.strong_count() > 0);
+        }
+        open.connections.push(connection);
+    }
+
+    /// Closes the connection that is needed least; false if each has a request in progress.
+    async fn close_one(&self) -> bool {
+        loop {
+            let candidate = lock(&self.open).next_candidate();
+            let Some(candidate) = candidate else {
+                return false;
+            };
+            if candidate.close().await {
+                return true;
+            }
+        }
+    }
+
+    /// Waits until no connection is open, but no longer than `limit`; how many are left.
+    pub(super) async fn drain(&self, limit: Duration) -> usize {
+        let all = u32::try_from(self.limit).unwrap_or(u32::MAX);
+        drop(timeout(limit, self.permits.acquire_many(all)).await);
+        self.limit.saturating_sub(self.permits.available_permits())
+    }
+}
+
+#[derive(Debug, Default)]
+struct OpenConnections {
+    connections: Vec<Open>,
+    /// The next ones to close, the first at the end; found in one pass over all of them.
+    candidates: Vec<Candidate>,
+}
+
+impl OpenConnections {
+    fn next_candidate(&mut self) -> Option<Candidate> {
+        if self.candidates.is_empty() {
+            self.find_candidates();
+        }
+        self.candidates.pop()
+    }
+
+    fn find_candidates(&mut self) {
+        self.connections
+            .retain(|connection| connection.activity.strong_count() > 0);
+        let mut candidates: Vec<_> = self.connections.iter().filter_map(Candidate::of).collect();
+        let count = (candidates.len() / PASS).max(1);
+        if count < candidates.len() {
+            candidates.select_nth_unstable_by_key(count, Candidate::order);
+            candidates.truncate(count);
+        }
+        candidates.sort_unstable_by_key(|candidate| std::cmp::Reverse(candidate.order()));
+        self.candidates = candidates;
+    }
+}
+
+/// A connection that may be closed for another one.
+#[derive(Debug)]
+struct Candidate {
+    activity: Arc<Activity>,
+    worker: Inbox,
+    stage: Stage,
+    since: u64,
+}
+
+impl Candidate {
+    fn of(open: &Open) -> Option<Self> {
+        let activity = open.activity.upgrade()?;
+        let (stage, since) = (activity.stage(), activity.since());
+        (stage != Stage::Busy).then(|| Self {
+            activity,
+            worker: open.worker.clone(),
+            stage,
+            since,
+        })
+    }
+
+    fn order(&self) -> (Stage, u64) {
+        (self.stage, self.since)
+    }
+
+    /// Has its worker close it; false if it has been used or closed since it was found.
+    async fn close(self) -> bool {
+        if (self.activity.stage(), self.activity.since()) != self.order() {
+            return false;
+        }
+        let (closed, is_closed) = oneshot::channel();
+        self.worker.close(self.activity, closed);
+        is_closed.await.unwrap_or(false)
+    }
+}
+
+/// How many connections each client address may have.
+#[derive(Debug)]
+struct AddressLimit {
+    limit: NonZeroU16,
+    exempt: Vec<IpNet>,
+    counts: Mutex<HashMap<IpAddr, u16>>,
+}
+
+/// One connection of an address.
+#[derive(Debug)]
+struct AddressSlot {
+    limit: Arc<AddressLimit>,
+    address: IpAddr,
+}
+
+impl AddressLimit {
+    fn take(limit: &Arc<Self>, peer: IpAddr) -> Option<AddressSlot> {
+        let address = client_of(peer);
+        let mut counts = lock(&limit.counts);
+        let count = counts.entry(address).or_default();
+        if *count >= limit.limit.get() {
+            return None;
+        }
+        *count += 1;
+        Some(AddressSlot {
+            limit: Arc::clone(limit),
+            address,
+        })
+    }
+}
+
+impl Drop for AddressSlot {
+    fn drop(&mut self) {
+        let mut counts = lock(&self.limit.counts);
+        if let Some(count) = counts.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// One client: an IPv4 address, or the /64 network that a host has of IPv6.
+fn client_of(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(peer) => IpAddr::V6(Ipv6Addr::from_bits(peer.to_bits() & !u128::from(u64::MAX))),
+        peer => peer,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
