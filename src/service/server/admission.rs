@@ -251,7 +251,7 @@ impl Drop for AddressSlot {
 fn client_of(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(peer) => IpAddr::V6(Ipv6Addr::from_bits(peer.to_bits() & !u128::from(u64::MAX))),
-        peer => peer,
+        peer @ IpAddr::V4(_) => peer,
     }
 }
 

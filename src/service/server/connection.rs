@@ -2,14 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 
 use actix_http::error::PayloadError;
-use actix_http::{Payload, Request};
+use actix_http::{Payload, Request, Response};
 use actix_web::web::Bytes;
 use futures_core::Stream;
 use tokio::task::AbortHandle;
@@ -126,7 +126,7 @@ enum Interim {
     Flushed,
     /// It is in the buffer, and the handler has not been polled since.
     Buffered,
-    /// The final response follows at once, so it is left out.
+    /// A rejection follows at once, so it is left out: the client need not send the body.
     Omitted,
 }
 
@@ -220,11 +220,11 @@ impl Connection {
         is_omitted
     }
 
-    /// Notes whether the final response was ready when the handler was first polled.
-    fn first_polled(&self, is_ready: bool) {
+    /// Notes whether the request was rejected when the handler was first polled.
+    fn first_polled(&self, is_rejected: bool) {
         let mut interim = self.interim.borrow_mut();
         if matches!(*interim, Interim::Buffered) {
-            *interim = if is_ready {
+            *interim = if is_rejected {
                 Interim::Omitted
             } else {
                 Interim::None
@@ -262,20 +262,31 @@ impl InProgress {
         Self(Rc::clone(connection))
     }
 
-    /// Awaits the response; if it is ready at once, no `100 Continue` is sent before it.
-    pub(super) async fn respond<T>(&self, response: impl Future<Output = T>) -> T {
-        let mut response = std::pin::pin!(response);
+    /// Awaits the response. If the request is rejected at once, no `100 Continue` is sent before.
+    pub(super) async fn respond<B, E>(
+        &self,
+        response: impl Future<Output = Result<Response<B>, E>>,
+    ) -> Result<Response<B>, E> {
+        let mut response = pin!(response);
         let mut is_first = true;
         poll_fn(|cx| {
             let polled = response.as_mut().poll(cx);
             if is_first {
                 is_first = false;
-                self.0.first_polled(polled.is_ready());
+                self.0
+                    .first_polled(matches!(&polled, Poll::Ready(ready) if is_rejection(ready)));
             }
             polled
         })
         .await
     }
+}
+
+/// Any other response may still have the body read, even while it is sent.
+fn is_rejection<B, E>(response: &Result<Response<B>, E>) -> bool {
+    response.as_ref().map_or(true, |response| {
+        response.status().is_client_error() || response.status().is_server_error()
+    })
 }
 
 impl Drop for InProgress {

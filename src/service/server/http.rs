@@ -161,12 +161,12 @@ where
             connection.map(|connection| InProgress::begin(&connection, &mut request));
         let response = Service::call(app, request);
         async move {
-            let response = match &request_in_progress {
+            let response = async { response.await.map(Into::into) };
+            let response: Result<Response<B>, _> = match &request_in_progress {
                 Some(request_in_progress) => request_in_progress.respond(response).await,
                 None => response.await,
             };
             response.map(|response| {
-                let response: Response<B> = response.into();
                 response.map_body(|head, body| {
                     if leaving.is_over() {
                         head.set_connection_type(ConnectionType::Close);

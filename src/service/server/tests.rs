@@ -1,11 +1,16 @@
 //! Real sockets before an app whose handlers take their time.
 
+use std::future::poll_fn;
 use std::num::NonZeroUsize;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use actix_web::{App, web};
+use actix_web::{App, HttpResponse, web};
+use futures_core::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::*;
 
@@ -112,6 +117,310 @@ async fn an_address_that_is_taken_cannot_be_bound_again() {
     let port = taken.local_addr().unwrap().port();
     let error = Listener::bind("127.0.0.1", port).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+}
+
+/// Serves `app` with `options`, on a port of loopback.
+fn serve_with(app: &Http, options: Options) -> (Serving, SocketAddr) {
+    let listener = Listener::bind("127.0.0.1", 0).unwrap();
+    let address = listener.addresses().next().unwrap();
+    (listener.serve(app, &options, None).unwrap(), address)
+}
+
+/// An app that sends bodies back as they come, counts the requests to `/slow`, and answers each of
+/// them and `/later`, once it has read the body, for a permit of `go`.
+fn echo(go: &Arc<Semaphore>, called: &Arc<AtomicUsize>) -> Http {
+    let (go, called) = (Arc::clone(go), Arc::clone(called));
+    http(move || {
+        let (go, called) = (Arc::clone(&go), Arc::clone(&called));
+        let later_go = Arc::clone(&go);
+        let slow = move || {
+            called.fetch_add(1, Ordering::Relaxed);
+            let go = Arc::clone(&go);
+            async move {
+                go.acquire().await.unwrap().forget();
+                "done"
+            }
+        };
+        let later = move |mut payload: web::Payload| {
+            let go = Arc::clone(&later_go);
+            async move {
+                go.acquire().await.unwrap().forget();
+                let mut length = 0;
+                while let Some(chunk) = poll_fn(|cx| Pin::new(&mut payload).poll_next(cx)).await {
+                    length += chunk.unwrap().len();
+                }
+                length.to_string()
+            }
+        };
+        App::new()
+            .route("/quick", web::to(|| async { "quick" }))
+            .route("/slow", web::to(slow))
+            .route("/later", web::to(later))
+            .route(
+                "/none",
+                web::to(|| async { HttpResponse::NotFound().finish() }),
+            )
+            .route(
+                "/echo",
+                web::to(|body: web::Payload| async { HttpResponse::Ok().streaming(body) }),
+            )
+    })
+}
+
+struct Stage {
+    serving: Serving,
+    address: SocketAddr,
+    go: Arc<Semaphore>,
+    called: Arc<AtomicUsize>,
+}
+
+impl Stage {
+    fn new(options: Options) -> Self {
+        let (go, called) = (Arc::new(Semaphore::new(0)), Arc::default());
+        let (serving, address) = serve_with(&echo(&go, &called), options);
+        Self {
+            serving,
+            address,
+            go,
+            called,
+        }
+    }
+}
+
+const QUICK: &str = "GET /quick HTTP/1.1\r\nHost: a\r\n\r\n";
+const LAST: &str = "GET /quick HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+/// All that comes until the connection is closed.
+async fn all(mut client: TcpStream) -> String {
+    let mut text = String::new();
+    timeout(HANG, client.read_to_string(&mut text))
+        .await
+        .unwrap()
+        .unwrap();
+    text
+}
+
+#[actix_web::test]
+async fn pipelined_requests_are_all_answered_in_order() {
+    let stage = Stage::new(Options::for_tests());
+    let client = ask(stage.address, &format!("{}{LAST}", QUICK.repeat(5_000))).await;
+    assert_eq!(all(client).await.matches("quick").count(), 5_001);
+    assert_eq!(stage.serving.end(HANG).await, 0);
+}
+
+#[actix_web::test]
+async fn while_a_request_is_in_progress_the_next_ones_wait_in_the_socket() {
+    let stage = Stage::new(Options::for_tests());
+    let slow = "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n";
+    let client = ask(stage.address, &format!("{}{LAST}", slow.repeat(200))).await;
+    // A second client is answered while the first one's request is in progress.
+    assert!(all(ask(stage.address, LAST).await).await.ends_with("quick"));
+    assert_eq!(stage.called.load(Ordering::Relaxed), 1);
+    stage.go.add_permits(200);
+    let answers = all(client).await;
+    assert_eq!(answers.matches("done").count(), 200);
+    assert!(answers.ends_with("quick"));
+    assert_eq!(stage.serving.end(HANG).await, 0);
+}
+
+#[actix_web::test]
+async fn a_body_goes_both_ways_at_once_however_large_it_is() {
+    let stage = Stage::new(Options::for_tests());
+    let client = TcpStream::connect(stage.address).await.unwrap();
+    let (mut incoming, mut outgoing) = client.into_split();
+    let chunk = "~".repeat(100_000);
+    let send = async {
+        let head = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+        outgoing.write_all(head.as_bytes()).await.unwrap();
+        for _ in 0..20 {
+            outgoing
+                .write_all(format!("{:x}\r\n{chunk}\r\n", chunk.len()).as_bytes())
+                .await
+                .unwrap();
+        }
+        outgoing
+            .write_all(format!("0\r\n\r\n{LAST}").as_bytes())
+            .await
+            .unwrap();
+    };
+    let receive = async {
+        let mut text = String::new();
+        incoming.read_to_string(&mut text).await.unwrap();
+        text
+    };
+    let ((), text) = timeout(HANG, async { tokio::join!(send, receive) })
+        .await
+        .unwrap();
+    assert_eq!(text.matches('~').count(), 2_000_000);
+    assert!(text.ends_with("quick"));
+    assert_eq!(stage.serving.end(HANG).await, 0);
+}
+
+#[actix_web::test]
+async fn a_body_that_is_read_late_is_there_with_all_that_follows_it() {
+    let stage = Stage::new(Options {
+        client_timeout: Duration::from_secs(1),
+        ..Options::for_tests()
+    });
+    let body = "y".repeat(50_000);
+    let mut clients = Vec::new();
+    for (framing, body) in [
+        ("Content-Length: 50000", body.clone()),
+        (
+            "Transfer-Encoding: chunked",
+            format!("c350\r\n{body}\r\n0\r\n\r\n"),
+        ),
+    ] {
+        let request = format!("POST /later HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n{body}{LAST}");
+        clients.push(ask(stage.address, &request).await);
+    }
+    // Longer than the clients have: while a handler is busy, its client's clock stands still.
+    let late = answer(ask(stage.address, HALF_HEAD).await).await;
+    assert_eq!(late, "HTTP/1.1 408 Request Timeout");
+    stage.go.add_permits(clients.len());
+    for client in clients {
+        let answers = all(client).await;
+        assert!(answers.contains("\r\n\r\n50000"), "{answers}");
+        assert!(answers.ends_with("quick"), "{answers}");
+    }
+    assert_eq!(stage.serving.end(HANG).await, 0);
+}
+
+#[actix_web::test]
+async fn an_interim_response_is_sent_where_the_body_is_waited_for_alone() {
+    let stage = Stage::new(Options::for_tests());
+    stage.go.add_permits(1);
+    let head = |path: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+        )
+    };
+    // Behind another response, and behind one whose body looks like an interim one.
+    let likeness = "HTTP/1.1 100 Continue\r\n\r\n";
+    let before = format!(
+        "{QUICK}POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{likeness}",
+        likeness.len()
+    );
+    for (path, before, interims) in [
+        ("/none", "", 0),
+        ("/none", before.as_str(), 1),
+        ("/echo", "", 1),
+        ("/echo", before.as_str(), 2),
+    ] {
+        let mut client = ask(stage.address, &format!("{before}{}", head(path))).await;
+        let mut answers = String::new();
+        if path == "/echo" {
+            while answers.matches(likeness).count() < interims {
+                let mut bytes = [0; 1024];
+                let length = timeout(HANG, client.read(&mut bytes))
+                    .await
+                    .unwrap()
+                    .unwrap();
+                assert_ne!(length, 0, "{answers}");
+                answers.push_str(std::str::from_utf8(&bytes[..length]).unwrap());
+            }
+            client
+                .write_all(format!("ok{LAST}").as_bytes())
+                .await
+                .unwrap();
+        }
+        answers.push_str(&all(client).await);
+        assert_eq!(
+            answers.matches(likeness).count(),
+            interims,
+            "{path} {answers}"
+        );
+        assert_eq!(
+            answers.contains("\r\n2\r\nok"),
+            path == "/echo",
+            "{answers}"
+        );
+    }
+    assert_eq!(stage.serving.end(HANG).await, 0);
+}
+
+#[actix_web::test]
+async fn a_full_server_closes_what_has_not_asked_before_what_is_idle_and_never_a_request() {
+    let stage = Stage::new(Options {
+        max_connections: 3,
+        ..Options::for_tests()
+    });
+    let busy = ask(stage.address, SLOW).await;
+    let mut idle = ask(stage.address, QUICK).await;
+    idle.read_exact(&mut [0; 20]).await.unwrap();
+    let silent = ask(stage.address, HALF_HEAD).await;
+    while stage.called.load(Ordering::Relaxed) == 0 {
+        tokio::task::yield_now().await;
+    }
+    // The first takes the place of the silent one and the second, once it has been answered, that of the idle one.
+    let mut first = ask(stage.address, QUICK).await;
+    timeout(HANG, first.read_exact(&mut [0; 20]))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(answer(silent).await, "");
+    let second = ask(stage.address, LAST).await;
+    assert!(all(second).await.ends_with("quick"));
+    let mut rest = String::new();
+    idle.read_to_string(&mut rest).await.ok();
+    assert!(rest.ends_with("quick"), "{rest}");
+    stage.go.add_permits(1);
+    assert_eq!(answer(busy).await, "HTTP/1.1 200 OK");
+    first.write_all(LAST.as_bytes()).await.unwrap();
+    assert!(all(first).await.ends_with("quick"));
+    assert_eq!(stage.serving.end(HANG).await, 0);
+}
+
+#[actix_web::test]
+async fn a_client_waits_while_every_connection_has_a_request_in_progress() {
+    let stage = Stage::new(Options {
+        max_connections: 1,
+        ..Options::for_tests()
+    });
+    let busy = ask(stage.address, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    while stage.called.load(Ordering::Relaxed) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let mut waiting = ask(stage.address, LAST).await;
+    let silence = timeout(Duration::from_millis(200), waiting.read(&mut [0; 1])).await;
+    assert!(silence.is_err());
+    stage.go.add_permits(1);
+    // It stays open, idle, and so gives way.
+    assert!(all(waiting).await.ends_with("quick"));
+    assert_eq!(answer(busy).await, "HTTP/1.1 200 OK");
+    assert_eq!(stage.serving.end(HANG).await, 0);
+}
+
+#[actix_web::test]
+async fn one_address_has_no_more_connections_than_it_may_unless_it_is_a_proxy() {
+    for (exempt, third) in [
+        (Vec::new(), false),
+        (vec!["127.0.0.0/8".parse().unwrap()], true),
+    ] {
+        let stage = Stage::new(Options {
+            max_connections_per_address: NonZeroU16::new(2),
+            trusted_proxies: exempt,
+            ..Options::for_tests()
+        });
+        let mut clients = Vec::new();
+        for _ in 0..2 {
+            let mut client = ask(stage.address, QUICK).await;
+            client.read_exact(&mut [0; 20]).await.unwrap();
+            clients.push(client);
+        }
+        assert_eq!(
+            answer(ask(stage.address, LAST).await).await,
+            if third { "HTTP/1.1 200 OK" } else { "" }
+        );
+        // A place that is given back is free again.
+        let mut gone = clients.pop().unwrap();
+        gone.write_all(LAST.as_bytes()).await.unwrap();
+        all(gone).await;
+        let again = async { while answer(ask(stage.address, LAST).await).await.is_empty() {} };
+        timeout(HANG, again).await.unwrap();
+        drop(clients);
+        assert_eq!(stage.serving.end(HANG).await, 0);
+    }
 }
 
 /// A test that waits this long will wait for ever.
