@@ -240,3 +240,55 @@ fn every_command_has_help() {
         assert!(text.contains(words), "{text}");
     }
 }
+
+#[test]
+fn check_refuses_what_the_service_refuses_in_the_same_words() {
+    let trust = [
+        ("ISSUER_BASE_URL", "https://tenant.test/"),
+        ("AUDIENCE", "api"),
+    ];
+    let with = |more: &[(&'static str, &'static str)]| [&trust[..], more].concat();
+    let tls = [
+        ("APP__SERVER__TLS__CERTIFICATE", "nowhere.pem"),
+        ("APP__SERVER__TLS__KEY", "nowhere.pem"),
+    ];
+    for variables in [
+        vec![("HOST", "0.0.0.0")],
+        vec![
+            ("HOST", "0.0.0.0"),
+            ("ISSUER_BASEURL", "https://tenant.test/"),
+        ],
+        vec![
+            ("ISSUER_BASE_URL", "https://tenant.test/"),
+            ("AUDIENCES", "api"),
+        ],
+        with(&[("PORT", "x")]),
+        with(&[("APP__SERVER__PUBLIC_URL", "https://api.test/#a")]),
+        with(&[
+            ("APP__AUTH__DPOP__NONCE", "true"),
+            ("APP__AUTH__DPOP__NONCE_SECRET", "short"),
+        ]),
+        with(&tls),
+        with(&tls[..1]),
+    ] {
+        let [served, checked] = ["serve", "check"].map(|command| run(&[command], &variables, ""));
+        assert_eq!(served.status.code(), Some(2), "{served:?}");
+        assert_eq!(checked.status.code(), Some(2), "{checked:?}");
+        assert_eq!(error(&checked), error(&served));
+    }
+}
+
+#[test]
+fn a_variable_that_looks_like_a_misspelt_one_is_reported() {
+    let issuer = issuer();
+    let warning = "variable JWKS_URL: is not read; did you mean JWKS_URI?";
+    let variables = [&trusting(&issuer)[..], &[("JWKS_URL", "hush")]].concat();
+    let checked = run(&["check"], &variables, "");
+    let text = String::from_utf8(checked.stdout).unwrap();
+    assert!(text.ends_with(&format!("warning: {warning}\n")), "{text}");
+    assert!(!text.contains("hush"), "{text}");
+    assert_eq!(
+        json(&run(&["check", "--json"], &variables, ""))["warnings"][0],
+        warning
+    );
+}

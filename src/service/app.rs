@@ -33,6 +33,9 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
     for note in notes.chain(senders::note(&settings)) {
         log::info!("{note}");
     }
+    for warning in &settings.warnings {
+        log::warn!("{warning}");
+    }
     let verifier = Verifier::builder().token_memory(settings.token_memory);
     let verifier = senders::judged(verifier, &settings)?;
     let Trusted {

@@ -70,6 +70,11 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
+            Self::Nonces(crate::proof::NonceError::SecretTooShort { .. }) | Self::PublicUrl(_) => {
+                ExitCode::from(2)
+            }
+            #[cfg(feature = "dev-issuer")]
+            Self::Issuer(_) => ExitCode::from(2),
             Self::Input(_) | Self::NoPort | Self::NoSuchRoute(_) | Self::Settings(_) => {
                 ExitCode::from(2)
             }

@@ -12,6 +12,7 @@ use super::variables;
 use crate::Verifier;
 use crate::issuer::{Issuer, KeySource};
 use crate::service::failure::Failure;
+use crate::service::senders;
 use crate::service::server::Tls;
 use crate::service::settings::{Effective, Settings};
 
@@ -32,6 +33,7 @@ struct Report {
     development_issuer: bool,
     issuers: Vec<Reached>,
     notes: Vec<String>,
+    warnings: Vec<String>,
     settings: Vec<Effective>,
 }
 
@@ -58,6 +60,9 @@ pub(super) fn run(arguments: &Arguments, file: Option<&Path>) -> Result<(), Fail
     if let Some(files) = &settings.server.tls {
         Tls::load(files)?;
     }
+    // The service judges the same settings by making the same.
+    drop(senders::judged(Verifier::builder(), &settings)?);
+    let note = senders::note(&settings).map(str::to_owned);
     let effective = Settings::effective(file, variables())?;
     let trusted = Trusted::of(settings.trust)?;
     let issuers = actix_web::rt::System::new().block_on(reach(&trusted))?;
@@ -66,7 +71,8 @@ pub(super) fn run(arguments: &Arguments, file: Option<&Path>) -> Result<(), Fail
         ok: reached || trusted.development,
         development_issuer: trusted.development,
         issuers,
-        notes: settings.notes,
+        notes: settings.notes.into_iter().chain(note).collect(),
+        warnings: settings.warnings,
         settings: effective,
     };
     match arguments.json {
@@ -142,6 +148,8 @@ impl Report {
             text.push_str(DEVELOPMENT);
         }
         text.extend(self.notes.iter().map(|note| format!("note: {note}\n")));
+        let warnings = self.warnings.iter();
+        text.extend(warnings.map(|warning| format!("warning: {warning}\n")));
         text
     }
 }

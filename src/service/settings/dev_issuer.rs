@@ -16,6 +16,8 @@ pub(crate) struct DevIssuer {
 /// What is said, be it of use or not.
 pub(super) struct Said {
     is_said: bool,
+    /// Whether it is switched on in so many words.
+    pub(super) is_explicit: bool,
     /// `None` when it is switched off.
     pub(super) enabled: Option<DevIssuer>,
 }
@@ -34,6 +36,7 @@ impl Said {
         };
         let is_said = enabled.is_some() || dpop_nonce.is_some();
         Ok(Self {
+            is_explicit: enabled == Some(true),
             is_said: is_said || plain.is_some() || encrypted.is_some(),
             enabled: enabled.unwrap_or(true).then_some(own),
         })

@@ -44,6 +44,11 @@ pub(super) fn list(tree: &Map<String, Value>) -> Vec<Effective> {
     all
 }
 
+/// The keys of every known setting, such as `server.port`.
+pub(super) fn keys() -> impl Iterator<Item = String> {
+    list(&Map::new()).into_iter().map(|setting| setting.key)
+}
+
 /// What each of `[[auth.issuers]]` says, over what `[auth]` says for all of them.
 fn entries(auth: Option<&Map<String, Value>>) -> Vec<Effective> {
     let issuers = auth.and_then(|auth| auth.get("issuers"));

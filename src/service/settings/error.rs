@@ -47,6 +47,12 @@ pub(crate) enum SettingsError {
     /// The file cannot be read, or is not there.
     #[error("file {}: cannot be read: {}", file.escape_debug(), cause.escape_debug())]
     FileUnreadable { file: String, cause: String },
+    /// Another error, and variables that are not read: one of them may be what is missing.
+    #[error("{error} ({})", warnings.join("; "))]
+    Misspelt {
+        error: Box<Self>,
+        warnings: Vec<String>,
+    },
     /// A setting is needed that no layer says.
     #[error("{key} is missing: {remedy}")]
     Missing {
@@ -79,6 +85,15 @@ impl SettingsError {
             known: known.to_vec(),
         }
     }
+
+    /// The same error, with what may have led to it.
+    pub(super) fn beside(self, warnings: Vec<String>) -> Self {
+        if warnings.is_empty() {
+            return self;
+        }
+        let error = Box::new(self);
+        Self::Misspelt { error, warnings }
+    }
 }
 
 fn hint(nearest: Option<&str>) -> String {
@@ -95,7 +110,8 @@ fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
     (slips <= FORGIVEN_SLIPS && slips < candidate.len()).then_some(candidate)
 }
 
-fn squeezed(name: &str) -> String {
+/// The letters of a name, without the marks between its words.
+pub(super) fn squeezed(name: &str) -> String {
     let letters = name.chars().filter(|letter| !matches!(letter, '_' | '-'));
     letters.map(|letter| letter.to_ascii_lowercase()).collect()
 }

@@ -47,6 +47,21 @@ pub(super) fn layer_of(value: &Value) -> Option<&str> {
     })
 }
 
+/// Where the value of `key` in `section` comes from, if any layer says it.
+pub(super) fn place_of(
+    tree: &Map<String, Value>,
+    section: &'static str,
+    key: &'static str,
+) -> Option<Place> {
+    let ValueKind::Table(values) = &tree.get(section)?.kind else {
+        return None;
+    };
+    Some(Place {
+        key: format!("{section}.{key}"),
+        layer: layer_of(values.get(key)?)?.to_owned(),
+    })
+}
+
 #[derive(Clone)]
 struct FileLayer {
     layer: String,
@@ -127,11 +142,16 @@ fn read_variables(
 }
 
 /// `APP__SERVER__PORT` is `server.port`, in any case.
-fn key_of(name: &str) -> Option<String> {
+pub(super) fn key_of(name: &str) -> Option<String> {
     let lower = name.to_lowercase();
     lower
         .strip_prefix(PREFIX)
         .map(|key| key.replace(SEPARATOR, "."))
+}
+
+/// The variables that are read beside those that begin with `APP__`.
+pub(super) fn plain_names() -> impl Iterator<Item = &'static str> {
+    PLAIN.iter().map(|(name, _)| *name)
 }
 
 impl VariableLayer {

@@ -13,6 +13,7 @@ mod explain;
 mod file;
 mod layers;
 mod log;
+mod misspelt;
 mod mtls;
 mod operations;
 mod public_key;
@@ -25,6 +26,8 @@ mod trust;
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
+
+use ::config::{Map, Value};
 
 use self::auth::Auth;
 pub(crate) use self::cors::Cors;
@@ -65,6 +68,8 @@ pub(crate) struct Settings {
     pub(crate) log: Log,
     /// Lines for the log, about settings that have no effect.
     pub(crate) notes: Vec<String>,
+    /// Lines for the log, about variables that look like misspelt ones of ours.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Settings {
@@ -91,7 +96,19 @@ impl Settings {
         file: Option<NamedText<'_>>,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, SettingsError> {
-        let tree = layers::merge(file, variables)?;
+        let variables: Vec<_> = variables.into_iter().collect();
+        let warnings = misspelt::warnings(&variables);
+        match Self::parse_tree(layers::merge(file, variables)?) {
+            Ok(settings) => Ok(Self {
+                warnings,
+                ..settings
+            }),
+            Err(error) => Err(error.beside(warnings)),
+        }
+    }
+
+    fn parse_tree(tree: Map<String, Value>) -> Result<Self, SettingsError> {
+        let host = layers::place_of(&tree, "server", "host");
         let (mut server, operations, cors, auth, dev_issuer, log) =
             Section::read_root(tree, |root| {
                 let server = root.section("server", Server::read)?;
@@ -113,7 +130,8 @@ impl Settings {
         if let (Some(tls), Some(mtls)) = (&mut server.tls, &mtls) {
             tls.asks_clients = mtls.source == CertificateSource::Connection;
         }
-        let trust = Trust::resolve(auth, &dev_issuer)?;
+        let beyond_loopback = host.filter(|_| !server.is_on_loopback());
+        let trust = Trust::resolve(auth, &dev_issuer, beyond_loopback.as_ref())?;
         let notes = dev_issuer.note().into_iter();
         let notes = notes.chain(dpop.as_ref().and_then(Dpop::note));
         let notes = notes.chain(mtls.as_ref().and_then(Mtls::note)).collect();
@@ -128,6 +146,7 @@ impl Settings {
             token_memory,
             log,
             notes,
+            warnings: Vec::new(),
         })
     }
 }

@@ -11,6 +11,7 @@ use url::{Host, Url};
 use super::error::SettingsError;
 use super::section::{Section, Setting, said};
 use super::tls::{self, Tls};
+use crate::proof::Origin;
 use crate::service::server::Options;
 
 /// `[server]`: where the service listens, and how it is reached.
@@ -61,6 +62,14 @@ impl Server {
         }
     }
 
+    /// Whether only programs on this machine can connect.
+    pub(crate) fn is_on_loopback(&self) -> bool {
+        match self.host.parse::<IpAddr>() {
+            Ok(address) => address.to_canonical().is_loopback(),
+            Err(_) => self.host.eq_ignore_ascii_case("localhost"),
+        }
+    }
+
     pub(super) fn read(server: &mut Section) -> Result<Self, SettingsError> {
         let workers = said(server, "workers", |said| said.number(1..=MOST_WORKERS))?;
         let max_connections = said(server, "max_connections", |said| said.number(1..=u16::MAX))?;
@@ -105,7 +114,11 @@ pub(super) fn host(said: &Setting) -> Result<String, SettingsError> {
 
 fn public_url(said: &Setting) -> Result<Url, SettingsError> {
     let url = Url::parse(said.text()?).ok();
-    let url = url.filter(|url| matches!(url.scheme(), "https" | "http") && is_plain(url));
+    let url = url.filter(|url| {
+        matches!(url.scheme(), "https" | "http")
+            && is_plain(url)
+            && Origin::public_url(url.as_str()).is_ok()
+    });
     url.ok_or_else(|| {
         let remedy =
             "must be an absolute URL such as https://api.example, without more than a path";

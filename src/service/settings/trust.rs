@@ -24,9 +24,11 @@ pub(crate) enum Trust {
 }
 
 impl Trust {
+    /// `beyond_loopback` is the setting that makes other machines reach the API, if one does.
     pub(super) fn resolve(
         auth: Auth,
         dev_issuer: &dev_issuer::Said,
+        beyond_loopback: Option<&Place>,
     ) -> Result<Self, SettingsError> {
         if let Some((place, entries)) = auth.several {
             return several(&auth.own, &place, entries).map(Self::Issuers);
@@ -37,8 +39,12 @@ impl Trust {
         match dev_issuer.enabled {
             #[cfg(feature = "dev-issuer")]
             Some(own) => {
+                if let Some(host) = beyond_loopback.filter(|_| !dev_issuer.is_explicit) {
+                    return Err(host.refuse(NOT_UNASKED));
+                }
                 let issuer = auth.own.builder()?;
-                let trial = issuer.clone().base_url("http://localhost/").audience("any");
+                let trial = issuer.clone().base_url("http://localhost/");
+                let trial = trial.default_audience(DEV_AUDIENCE);
                 trial.build().map_err(|error| auth.own.explain(&error))?;
                 Ok(Self::DevIssuer {
                     own,
@@ -83,6 +89,11 @@ fn same(one: &Issuer, other: &Issuer) -> bool {
 #[cfg(feature = "dev-issuer")]
 pub(crate) const DEV_AUDIENCE: &str = "https://quickstarts/api";
 
+#[cfg(feature = "dev-issuer")]
+const NOT_UNASKED: &str = "lets other machines call the API, and no issuer is configured: \
+    name the issuer to trust, for example ISSUER_BASE_URL=https://tenant.eu.auth0.com/, or set dev_issuer.enabled = true \
+    (APP__DEV_ISSUER__ENABLED=true) to accept the tokens that the development issuer gives to everyone";
+
 const ISSUER_NEEDED: &str =
     "name the issuer to trust, for example ISSUER_BASE_URL=https://tenant.eu.auth0.com/";
 
@@ -117,6 +128,60 @@ mod tests {
             let issuers = issuers("[dev_issuer]\nenabled = true", &variables);
             assert_eq!(issuers.map(|issuers| issuers.len()), Ok(1), "{variables:?}");
         }
+    }
+
+    #[test]
+    #[cfg(feature = "dev-issuer")]
+    fn beyond_loopback_the_development_issuer_starts_only_when_it_is_enabled_explicitly() {
+        let outcome = |text: &str, variables: &[(&str, &str)]| parsed(text, variables).map(drop);
+        let refused = |source: &str| Err(format!("server.host ({source}): {}", super::NOT_UNASKED));
+        for host in ["0.0.0.0", "::", "192.0.2.1", "api.example", "[::]"] {
+            let unasked = outcome("", &[("HOST", host)]);
+            assert_eq!(unasked, refused("variable HOST"), "{host}");
+            let asked = outcome("[dev_issuer]\nenabled = true", &[("HOST", host)]);
+            assert_eq!(asked, Ok(()), "{host}");
+        }
+        for host in [
+            "127.0.0.1",
+            "127.1.2.3",
+            "::1",
+            "[::1]",
+            "::ffff:127.0.0.1",
+            "localhost",
+            "LocalHost",
+        ] {
+            assert_eq!(outcome("", &[("HOST", host)]), Ok(()), "{host}");
+        }
+        let file = "[server]\nhost = '0.0.0.0'\n[dev_issuer]\nport = 1";
+        assert_eq!(outcome(file, &[]), refused("file Settings.toml"));
+        let shipped = include_str!("../../../Settings.toml");
+        assert_eq!(
+            outcome(shipped, &[("HOST", "0.0.0.0")]),
+            refused("variable HOST")
+        );
+        let configured = [
+            ("HOST", "0.0.0.0"),
+            ("ISSUER_BASE_URL", "https://a.example/"),
+            ("AUDIENCE", "api"),
+        ];
+        assert_eq!(outcome("", &configured), Ok(()));
+    }
+
+    #[test]
+    #[cfg(feature = "dev-issuer")]
+    fn a_misspelt_variable_stands_beside_the_error_that_it_leads_to() {
+        let variables = [("HOST", "0.0.0.0"), ("ISSUER_BASEURL", "hush")];
+        let warning = "variable ISSUER_BASEURL: is not read; did you mean ISSUER_BASE_URL?";
+        let message = format!(
+            "server.host (variable HOST): {} ({warning})",
+            super::NOT_UNASKED
+        );
+        assert_eq!(parsed("", &variables).map(drop), Err(message));
+        let settings = parsed("", &variables[1..]);
+        assert_eq!(
+            settings.map(|settings| settings.warnings),
+            Ok(vec![warning.to_owned()])
+        );
     }
 
     #[test]
