@@ -1,7 +1,9 @@
 //! What a token says: plain data, with no trust implied.
 
+pub(crate) mod footprint;
 pub mod login;
 pub mod scope;
+mod texts;
 
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +11,9 @@ use serde::de::MapAccess;
 use serde_json::Value;
 
 use crate::jose::json::{self, FromJson, Member, Members, Strict, Unique};
+use footprint::allocated;
 use scope::ScopeValue;
+use texts::Texts;
 
 /// The claims that this crate judges (RFC 7519 §4.1, RFC 9068 §2.2); all others are only checked for form.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +41,28 @@ impl Claims {
     /// The payload is no such object.
     pub(crate) fn parse(payload: &[u8]) -> Result<Self, serde_json::Error> {
         json::read_object(payload)
+    }
+
+    /// The bytes that the allocator has given for what the claims hold.
+    pub(crate) fn allocated(&self) -> usize {
+        let confirmation = &self.confirmation;
+        let texts = [
+            &self.issuer,
+            &self.subject,
+            &self.token_id,
+            &self.client_id,
+            &confirmation.key_thumbprint,
+            &confirmation.certificate_thumbprint,
+        ];
+        let texts = texts.into_iter().filter_map(Member::valid);
+        let texts = texts.map(|text| allocated(text.capacity()));
+        let scopes = [&self.scope, &self.scp].into_iter();
+        let scopes = scopes.filter_map(Member::valid).map(ScopeValue::allocated);
+        let audience = self.audience.valid().map(|audience| audience.0.allocated());
+        texts
+            .chain(scopes)
+            .chain(audience)
+            .fold(0, usize::saturating_add)
     }
 }
 
@@ -101,16 +127,22 @@ impl<'de> Members<'de> for Confirmation {
 
 /// The `aud` claim: a string, or an array of strings (RFC 7519 §4.1.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Audience(Vec<String>);
+pub(crate) struct Audience(Texts);
 
 impl Audience {
     /// Whether one of `accepted` is named, to the letter.
     pub(crate) fn names_one_of(&self, accepted: &[String]) -> bool {
-        self.0.iter().any(|named| accepted.contains(named))
+        self.0
+            .iter()
+            .any(|named| accepted.iter().any(|accepted| accepted == named))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+        self.0.iter()
     }
 }
 
@@ -141,12 +173,8 @@ impl NumericDate {
 impl FromJson for Audience {
     fn from_json(value: Value) -> Option<Self> {
         match value {
-            Value::String(one) => Some(Self(vec![one])),
-            Value::Array(many) => many
-                .into_iter()
-                .map(String::from_json)
-                .collect::<Option<_>>()
-                .map(Self),
+            Value::String(one) => Texts::of_one(one).map(Self),
+            Value::Array(many) => Texts::of_array(&many).map(Self),
             _ => None,
         }
     }

@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
+use super::footprint::allocated;
+use super::texts::Texts;
 use crate::jose::json::FromJson;
 
 /// One scope that a route may ask for; made by [`scope!`](crate::scope).
@@ -184,20 +186,34 @@ impl ScopeSet {
     pub(crate) fn add(&mut self, value: ScopeValue) {
         self.0.push(value);
     }
+
+    /// The bytes that the allocator has given for the scopes.
+    pub(crate) fn allocated(&self) -> usize {
+        let own = allocated(self.0.capacity().saturating_mul(size_of::<ScopeValue>()));
+        let values = self.0.iter().map(ScopeValue::allocated);
+        values.fold(own, usize::saturating_add)
+    }
 }
 
 /// A claim that grants scopes: a string of them, separated by U+0020, or an array of strings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ScopeValue {
-    List(Vec<String>),
+    List(Texts),
     Text(String),
 }
 
 impl ScopeValue {
     fn iter(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         match self {
-            Self::List(scopes) => Box::new(scopes.iter().map(String::as_str)),
+            Self::List(scopes) => Box::new(scopes.iter()),
             Self::Text(scopes) => Box::new(scopes.split(' ')),
+        }
+    }
+
+    pub(super) fn allocated(&self) -> usize {
+        match self {
+            Self::List(scopes) => scopes.allocated(),
+            Self::Text(scopes) => allocated(scopes.capacity()),
         }
     }
 }
@@ -206,11 +222,7 @@ impl FromJson for ScopeValue {
     fn from_json(value: Value) -> Option<Self> {
         match value {
             Value::String(text) => Some(Self::Text(text)),
-            Value::Array(list) => list
-                .into_iter()
-                .map(String::from_json)
-                .collect::<Option<_>>()
-                .map(Self::List),
+            Value::Array(list) => Texts::of_array(&list).map(Self::List),
             _ => None,
         }
     }

@@ -218,6 +218,12 @@ pub enum JwkError {
         /// The length of the modulus.
         bits: usize,
     },
+    /// The key's JSON is longer than 32 KiB.
+    #[error("the key is longer than 32 KiB")]
+    TooLong,
+    /// The set has a thousand keys before this one.
+    #[error("its set has 1,000 keys before it")]
+    TooMany,
 }
 
 /// RFC 7518 §6.2.2, §6.3.2, §6.4.1 and RFC 8037 §2.

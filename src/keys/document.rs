@@ -5,8 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::Value;
-
+use super::members;
 use crate::jose::Algorithm;
 use crate::jose::jwk::{Jwk, JwkError};
 use crate::jose::signature::VerificationKey;
@@ -173,15 +172,11 @@ fn index(keys: &[Arc<Key>]) -> HashMap<String, Vec<Arc<Key>>> {
 /// # Errors
 /// [`KeySetError`] when no usable key is in it.
 pub(crate) fn read(issuer: String, body: &[u8]) -> Result<(KeySet, Vec<JwkError>), KeySetError> {
-    let document: Value = serde_json::from_slice(body).map_err(|_| KeySetError::Malformed)?;
-    let members = document
-        .get("keys")
-        .and_then(Value::as_array)
-        .ok_or(KeySetError::Malformed)?;
+    let members = members::keys(body).ok_or(KeySetError::Malformed)?;
     let mut keys = Vec::new();
     let mut unusable = Vec::new();
     for member in members {
-        match Jwk::parse(member) {
+        match member {
             Ok(jwk) => keys.push(Arc::new(Key::from(jwk))),
             Err(error) => unusable.push(error),
         }
@@ -207,7 +202,7 @@ pub(crate) enum KeySetError {
 mod tests {
     use super::*;
     use crate::jose::sign::SigningKey;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn key(kid: &str) -> Value {
         let key = SigningKey::generate(Algorithm::Es256).with_kid(kid);

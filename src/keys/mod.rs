@@ -10,6 +10,7 @@ pub(crate) mod fetch;
 pub(crate) mod freshness;
 mod keeper;
 mod lifetime;
+mod members;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

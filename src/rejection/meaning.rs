@@ -124,6 +124,8 @@ impl From<VerifyError> for Cause {
             VerifyError::OtherAudience => "The token is for another audience.",
             VerifyError::OtherType => "The token is of a type that is not accepted here.",
             VerifyError::Signature => "The token's signature does not hold.",
+            VerifyError::TooManyAudiences => "The token has more than 1,000 audiences.",
+            VerifyError::TooManyScopes => "The token has more than 1,000 scopes.",
             VerifyError::TooOld => "The token is too old.",
             VerifyError::UnknownAlgorithm => "The token's algorithm is not known here.",
             VerifyError::UnknownIssuer => "The token is from an issuer that is not trusted here.",

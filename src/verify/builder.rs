@@ -47,6 +47,10 @@ impl VerifierBuilder {
     }
 
     /// How many bytes the memory of verified tokens may take, about; 32 MiB unless said otherwise, 0 for no memory.
+    ///
+    /// A token counts with all that is parsed of it, also later: [`Verified::claim`](super::Verified::claim) keeps the
+    /// payload as JSON, and [`Verified::own_claims`](super::Verified::own_claims) as a type of the application's own, which
+    /// counts as much as the JSON does, whatever it holds.
     pub fn token_memory(mut self, bytes: usize) -> Self {
         self.token_memory = bytes;
         self
@@ -111,5 +115,5 @@ impl VerifierBuilder {
     }
 }
 
-/// Room for more than ten thousand tokens of common size.
+/// Enough for more than twenty thousand tokens of common size, or ten thousand whose claims are read.
 pub(crate) const DEFAULT_TOKEN_MEMORY: usize = 32 * 1024 * 1024;

@@ -67,6 +67,12 @@ pub enum VerifyError {
     /// The signature does not hold.
     #[error("the signature does not hold")]
     Signature,
+    /// `aud` names more than 1,000 audiences.
+    #[error("the token has more than 1,000 audiences")]
+    TooManyAudiences,
+    /// The scope claims grant more than 1,000 scopes together.
+    #[error("the token has more than 1,000 scopes")]
+    TooManyScopes,
     /// The token is older than is accepted.
     #[error("the token is too old")]
     TooOld,

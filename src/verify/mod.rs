@@ -52,7 +52,7 @@ struct Shared {
     by_name: HashMap<String, usize>,
     counters: Arc<Counters>,
     clock: Clock,
-    seen: Option<Seen>,
+    seen: Option<Arc<Seen>>,
     senders: Senders,
     _keeper: Option<Keeper>,
 }
@@ -72,6 +72,8 @@ impl Verifier {
     }
 
     /// Verifies a bearer token as of `now`, with the keys that are known.
+    ///
+    /// A token that names more than 1,000 audiences, or grants more than 1,000 scopes, is rejected.
     ///
     /// A token that is bound to its sender is refused here, where nothing of a sender is known; access types hold
     /// it against what the request proves.

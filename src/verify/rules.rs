@@ -40,6 +40,7 @@ pub(crate) fn admit(
     let any_scope_claim =
         scopes.any_claim || claims.scope != Member::Absent || claims.scp != Member::Absent;
     check_kind(claims, any_scope_claim)?;
+    check_numbers(claims, &scopes.set)?;
     if issuer.strict {
         check_profile(token)?;
     }
@@ -111,6 +112,18 @@ fn check_kind(claims: &Claims, any_scope_claim: bool) -> Result<(), VerifyError>
     }
     if claims.has_events {
         return Err(VerifyError::LogoutToken);
+    }
+    Ok(())
+}
+
+/// Bounds what a request may have to search.
+fn check_numbers(claims: &Claims, scopes: &ScopeSet) -> Result<(), VerifyError> {
+    let audience = claims.audience.valid();
+    if audience.is_some_and(|audience| audience.len() > MOST_AUDIENCES) {
+        return Err(VerifyError::TooManyAudiences);
+    }
+    if scopes.iter().nth(MOST_SCOPES).is_some() {
+        return Err(VerifyError::TooManyScopes);
     }
     Ok(())
 }
@@ -187,6 +200,12 @@ impl GrantedScopes {
         }
     }
 }
+
+/// As many audiences as a token may name; providers that list every API of a user name some dozens.
+const MOST_AUDIENCES: usize = 1000;
+
+/// As many scopes as a token may grant, those of all its scope claims together; Auth0 lets an API have as many.
+const MOST_SCOPES: usize = 1000;
 
 #[cfg(test)]
 mod tests {
@@ -365,6 +384,38 @@ mod tests {
         let plain = token(TokenType::Jwt, &json!({}));
         let judged = admit(&issuer, &plain, Duration::from_secs(NOW)).map(drop);
         assert_eq!(judged, Err(VerifyError::OtherType));
+    }
+
+    #[test]
+    fn audiences_and_scopes_are_bounded_in_number() {
+        let list = |number: usize| {
+            let texts = (0..number).map(|number| number.to_string());
+            texts.chain(["api".to_owned()]).collect::<Vec<_>>()
+        };
+        let text = |number: usize| list(number).join(" ");
+        let issuer = issuer();
+        for (changes, expected) in [
+            (json!({ "aud": list(999) }), Ok(())),
+            (
+                json!({ "aud": list(1000) }),
+                Err(VerifyError::TooManyAudiences),
+            ),
+            (json!({ "scp": list(998) }), Ok(())),
+            (json!({ "scp": list(999) }), Err(VerifyError::TooManyScopes)),
+            (json!({ "scope": text(999) }), Ok(())),
+            (
+                json!({ "scope": text(1000) }),
+                Err(VerifyError::TooManyScopes),
+            ),
+            (json!({ "scope": text(499), "scp": list(499) }), Ok(())),
+            (
+                json!({ "scope": text(499), "scp": list(500) }),
+                Err(VerifyError::TooManyScopes),
+            ),
+            (json!({ "permissions": list(2000) }), Ok(())),
+        ] {
+            assert_eq!(outcome(&issuer, &changes), expected);
+        }
     }
 
     #[test]

@@ -2,13 +2,14 @@
 //!
 //! A signature is worth paying for once. What is remembered is keyed by the SHA-256 of the whole
 //! token, so that no usable credential lies in memory, and it is the [`Verified`] alone: nothing
-//! that only one request proves. A token is remembered when it is verified for the second time,
+//! that only one request proves. It is weighed with all that has been parsed of it. A token is remembered when it is verified for the second time,
 //! since storing tokens that never come again costs as much as verifying them; and only a token
 //! that was verified before is hashed, so that a stranger's rubbish is not.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use quick_cache::Weighter;
@@ -20,8 +21,38 @@ use crate::jose::digest::sha256;
 /// The memory of one verifier, for all workers.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    tokens: Cache<Fingerprint, Arc<Verified>, Bytes>,
+    tokens: Cache<Fingerprint, Entry, Bytes>,
     verified: VerifiedOnce,
+}
+
+/// A token, and what it took when it was weighed last.
+#[derive(Clone, Debug)]
+struct Entry {
+    verified: Arc<Verified>,
+    weight: u64,
+}
+
+impl Entry {
+    fn weigh(verified: Arc<Verified>) -> Self {
+        let weight = weight_of(&verified);
+        Self { verified, weight }
+    }
+}
+
+/// Where a token is remembered.
+#[derive(Debug)]
+pub(super) struct Place {
+    seen: Weak<Seen>,
+    token: Fingerprint,
+}
+
+impl Place {
+    /// Counts what has been parsed of the token since it was weighed; what no longer fits is forgotten.
+    pub(super) fn weigh_again(&self, verified: &Verified) {
+        if let Some(seen) = self.seen.upgrade() {
+            seen.weigh_again(self.token, verified);
+        }
+    }
 }
 
 /// Stands for a token; it cannot be turned back into one.
@@ -35,16 +66,18 @@ impl Fingerprint {
 }
 
 impl Seen {
-    /// A memory of about this many bytes; `None` for none.
-    pub(crate) fn new(bytes: usize) -> Option<Self> {
+    /// A memory of about this many bytes, all tables included; `None` for none.
+    pub(crate) fn new(bytes: usize) -> Option<Arc<Self>> {
         let tokens = bytes
             .checked_div(TYPICAL_WEIGHT)
             .filter(|tokens| *tokens > 0)?;
-        let weight = u64::try_from(bytes).unwrap_or(u64::MAX);
-        Some(Self {
+        let verified = VerifiedOnce::for_tokens(tokens);
+        let weight = bytes.saturating_sub(size_of_val(&*verified.sets));
+        let weight = u64::try_from(weight).unwrap_or(u64::MAX);
+        Some(Arc::new(Self {
             tokens: Cache::with_weighter(tokens.min(EXPECTED_TOKENS), weight, Bytes),
-            verified: VerifiedOnce::for_tokens(tokens),
-        })
+            verified,
+        }))
     }
 
     /// What was verified of this token, if it still holds at `now` since 1970: the times are checked
@@ -54,7 +87,7 @@ impl Seen {
             return None;
         }
         let token = Fingerprint::of(token);
-        let known = self.tokens.get(&token)?;
+        let known = self.tokens.get(&token)?.verified;
         if known.holds_at(now) && known.key_is_current() {
             return Some(known);
         }
@@ -63,25 +96,41 @@ impl Seen {
     }
 
     /// Remembers a token that has just been verified, if it has been before.
-    pub(crate) fn remember(&self, token: &[u8], verified: &Arc<Verified>) {
+    pub(crate) fn remember(self: &Arc<Self>, token: &[u8], verified: &Arc<Verified>) {
         if self.verified.add(token) {
+            let token = Fingerprint::of(token);
+            let seen = Arc::downgrade(self);
+            verified.set_place(Place { seen, token });
             self.tokens
-                .insert(Fingerprint::of(token), Arc::clone(verified));
+                .insert(token, Entry::weigh(Arc::clone(verified)));
+        }
+    }
+
+    fn weigh_again(&self, token: Fingerprint, verified: &Verified) {
+        // Two threads may have parsed two parts at once: the entry must end with the weight of both.
+        while let Some(entry) = self.tokens.peek(&token) {
+            let is_same = ptr::eq(&raw const *entry.verified, verified);
+            if !is_same || entry.weight == weight_of(verified) {
+                return;
+            }
+            self.tokens.insert(token, Entry::weigh(entry.verified));
         }
     }
 }
 
-/// Estimates what an entry occupies; from what never changes, as the cache demands.
+/// Answers what an entry was weighed as, since the cache demands a weight that never changes.
 #[derive(Clone, Debug)]
 struct Bytes;
 
-impl Weighter<Fingerprint, Arc<Verified>> for Bytes {
-    fn weight(&self, _: &Fingerprint, verified: &Arc<Verified>) -> u64 {
-        let payload = u64::try_from(verified.payload().len()).unwrap_or(u64::MAX);
-        payload
-            .saturating_mul(COPIES_OF_PAYLOAD)
-            .saturating_add(ENTRY_BYTES)
+impl Weighter<Fingerprint, Entry> for Bytes {
+    fn weight(&self, _: &Fingerprint, entry: &Entry) -> u64 {
+        entry.weight
     }
+}
+
+fn weight_of(verified: &Verified) -> u64 {
+    let bytes = verified.allocated().saturating_add(PLACE_IN_CACHE);
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 /// Which tokens have been verified: a few bits of each, the older ones overwritten.
@@ -148,8 +197,8 @@ const EMPTY: u32 = 0;
 /// One token falls to a set on average; of a hundred thousand, none finds its set full.
 const WAYS: usize = 8;
 
-/// 32 KiB of marks in all.
-const FEWEST_SETS: usize = 1024;
+/// 256 bytes of marks in all.
+const FEWEST_SETS: usize = 8;
 
 /// 32 MiB of marks in all.
 const MOST_SETS: usize = 1024 * 1024;
@@ -157,14 +206,11 @@ const MOST_SETS: usize = 1024 * 1024;
 /// Base64url characters of a signature, worth 96 bits.
 const SIGNATURE_END: usize = 16;
 
-/// The payload itself, the claims read from it, and what the application reads it as.
-const COPIES_OF_PAYLOAD: u64 = 3;
+/// What the cache's tables take for an entry, on average: they double when they are full.
+const PLACE_IN_CACHE: usize = 160;
 
-/// The entry without its payload.
-const ENTRY_BYTES: u64 = 1024;
-
-/// An entry of a payload of half a kibibyte.
-const TYPICAL_WEIGHT: usize = 2560;
+/// An entry of a payload of a few hundred bytes.
+const TYPICAL_WEIGHT: usize = 1024;
 
 /// The cache's tables are laid out for so many at first, and grow.
 const EXPECTED_TOKENS: usize = 1024;
@@ -254,7 +300,7 @@ mod tests {
             assert!(with.verify("a.b.c", clock.now()).is_err());
         }
         assert_eq!(remembered(&with), 0);
-        assert!(Seen::new(0).is_none());
+        assert!(Seen::new(0).is_none() && Seen::new(1).is_none());
     }
 
     #[test]
@@ -273,6 +319,36 @@ mod tests {
             "{}",
             seen.tokens.len()
         );
+    }
+
+    #[test]
+    fn what_is_parsed_later_counts_and_what_no_longer_fits_is_forgotten() {
+        let clock = TestClock::at(SystemTime::now());
+        let verifier = verifier(&clock, 64 * 1024);
+        let weight = || {
+            verifier
+                .0
+                .seen
+                .as_ref()
+                .map_or(0, |seen| seen.tokens.weight())
+        };
+        let verify = |token: &str| verifier.verify(token, clock.now()).expect("a good token");
+        let small = token().build();
+        let [_, verified] = [verify(&small), verify(&small)];
+        let bare = weight();
+        assert!(verified.claim("iss").is_some());
+        let read = weight();
+        assert!(bare > 0 && read > bare, "{bare} {read}");
+        assert!(verified.own_claims::<serde_json::Value>().is_ok());
+        assert!(weight() > read, "{read} {}", weight());
+
+        let objects = vec![serde_json::json!({ "a": 1 }); 1000];
+        let large = token().claim("x", objects).build();
+        let [_, verified] = [verify(&large), verify(&large)];
+        assert_eq!(remembered(&verifier), 2);
+        assert!(verified.claim("x").is_some());
+        assert_eq!(remembered(&verifier), 1);
+        assert!(weight() <= 64 * 1024);
     }
 
     #[test]

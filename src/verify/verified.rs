@@ -10,10 +10,13 @@ use serde_json::Value;
 
 use super::clock::since_epoch;
 use super::rules::Admitted;
+use super::seen::Place;
 use super::unverified::Authentic;
+use crate::claims::footprint::{self, allocated};
 use crate::claims::login::LoginDemand;
 use crate::claims::scope::{ScopeSet, find_claim};
 use crate::claims::{Audience, Claims, Confirmation, NumericDate};
+use crate::jose::json::Member;
 use crate::keys::document::Key;
 
 /// A token that is its issuer's word, meant for this API, today.
@@ -33,13 +36,28 @@ pub struct Verified {
     /// The payload as any JSON, parsed when it is first asked.
     document: OnceLock<Value>,
     /// The payload as the type that the application reads it as, parsed once.
-    own_claims: OnceLock<Arc<dyn Any + Send + Sync>>,
+    own_claims: OnceLock<OwnClaims>,
+    /// Where the token is remembered, if it is: what is parsed later counts there, too.
+    place: OnceLock<Place>,
+}
+
+/// The payload as a type of the application's own.
+struct OwnClaims {
+    claims: Arc<dyn Any + Send + Sync>,
+    /// About as many as they take.
+    bytes: usize,
 }
 
 impl Verified {
     pub(super) fn new(token: Authentic, admitted: Admitted, key: &Arc<Key>) -> Self {
+        // The scopes that count are those admitted; what they were made of is not kept.
+        let claims = Claims {
+            scope: Member::Absent,
+            scp: Member::Absent,
+            ..token.claims
+        };
         Self {
-            claims: token.claims,
+            claims,
             scopes: admitted.scopes,
             tolerance: admitted.tolerance,
             from: admitted.from,
@@ -48,7 +66,26 @@ impl Verified {
             key: Arc::downgrade(key),
             document: OnceLock::new(),
             own_claims: OnceLock::new(),
+            place: OnceLock::new(),
         }
+    }
+
+    /// The memory that holds this token from now on.
+    pub(super) fn set_place(&self, place: Place) {
+        drop(self.place.set(place));
+    }
+
+    /// The bytes of memory that the token takes, with all that has been parsed of it so far.
+    pub(super) fn allocated(&self) -> usize {
+        let parts = [
+            allocated(COUNTS_OF_ARC.saturating_add(size_of::<Self>())),
+            self.claims.allocated(),
+            self.scopes.allocated(),
+            allocated(self.payload.len()),
+            self.document.get().map_or(0, footprint::of_json),
+            self.own_claims.get().map_or(0, |own| own.bytes),
+        ];
+        parts.into_iter().fold(0, usize::saturating_add)
     }
 
     /// Whether the verdict still stands at `now` since 1970.
@@ -120,13 +157,27 @@ impl Verified {
 
     /// A claim by its name, or by a JSON pointer ([RFC 6901]) such as `/realm_access/roles`.
     ///
+    /// The payload is parsed once a token, and what it takes then counts in the memory of verified tokens.
+    ///
     /// [RFC 6901]: https://www.rfc-editor.org/rfc/rfc6901
     #[must_use]
     pub fn claim(&self, claim: &str) -> Option<&Value> {
-        let document = self
-            .document
-            .get_or_init(|| serde_json::from_slice(&self.payload).unwrap_or_default());
-        find_claim(document, claim)
+        if self.document.get().is_none() {
+            drop(self.document.set(self.parse()));
+            self.weigh_again();
+        }
+        find_claim(self.document.get()?, claim)
+    }
+
+    /// The payload as any JSON; it was found to be an object when the token was verified.
+    fn parse(&self) -> Value {
+        serde_json::from_slice(&self.payload).unwrap_or_default()
+    }
+
+    fn weigh_again(&self) {
+        if let Some(place) = self.place.get() {
+            place.weigh_again(self);
+        }
     }
 
     /// Whether a claim has this very value.
@@ -177,18 +228,40 @@ impl Verified {
     where
         C: DeserializeOwned + Send + Sync + 'static,
     {
-        let known = self.own_claims.get().map(Arc::clone);
+        let known = self.own_claims.get().map(|own| Arc::clone(&own.claims));
         if let Some(claims) = known.and_then(|known| known.downcast::<C>().ok()) {
             return Ok(claims);
         }
         let claims: Arc<C> =
             Arc::new(serde_json::from_slice(&self.payload).map_err(|_| UnfitClaims)?);
-        let held: Arc<dyn Any + Send + Sync> = claims.clone();
+        let held = OwnClaims {
+            claims: claims.clone(),
+            bytes: self.bytes_as::<C>(),
+        };
         // Another type may hold the one place already; then this one is parsed each time.
-        drop(self.own_claims.set(held));
+        if self.own_claims.set(held).is_ok() {
+            self.weigh_again();
+        }
         Ok(claims)
     }
+
+    /// About how many bytes the payload takes as `C`. What a type of the application's own holds on the heap is
+    /// not known here; it is counted as what the payload takes as JSON, which is hardly ever less.
+    fn bytes_as<C>(&self) -> usize {
+        let own = allocated(COUNTS_OF_ARC.saturating_add(size_of::<C>()));
+        if size_of::<C>() == 0 || self.place.get().is_none() {
+            return own;
+        }
+        let heap = match self.document.get() {
+            Some(document) => footprint::of_json(document),
+            None => footprint::of_json(&self.parse()),
+        };
+        own.saturating_add(heap)
+    }
 }
+
+/// The two counts that an `Arc` keeps beside its value.
+const COUNTS_OF_ARC: usize = 2 * size_of::<usize>();
 
 fn text(claim: Option<&String>) -> &str {
     claim.map(String::as_str).unwrap_or_default()

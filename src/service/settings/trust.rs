@@ -36,12 +36,13 @@ impl Trust {
         if auth.own.names_an_issuer().is_some() {
             return Ok(Self::Issuers(vec![auth.own.build()?]));
         }
+        let starts = cfg!(feature = "dev-issuer") && dev_issuer.enabled.is_some();
+        if let Some(host) = beyond_loopback.filter(|_| starts && !dev_issuer.is_explicit) {
+            return Err(host.refuse(NOT_UNASKED));
+        }
         match dev_issuer.enabled {
             #[cfg(feature = "dev-issuer")]
             Some(own) => {
-                if let Some(host) = beyond_loopback.filter(|_| !dev_issuer.is_explicit) {
-                    return Err(host.refuse(NOT_UNASKED));
-                }
                 let issuer = auth.own.builder()?;
                 let trial = issuer.clone().base_url("http://localhost/");
                 let trial = trial.default_audience(DEV_AUDIENCE);
@@ -89,7 +90,6 @@ fn same(one: &Issuer, other: &Issuer) -> bool {
 #[cfg(feature = "dev-issuer")]
 pub(crate) const DEV_AUDIENCE: &str = "https://quickstarts/api";
 
-#[cfg(feature = "dev-issuer")]
 const NOT_UNASKED: &str = "lets other machines call the API, and no issuer is configured: \
     name the issuer to trust, for example ISSUER_BASE_URL=https://tenant.eu.auth0.com/, or set dev_issuer.enabled = true \
     (APP__DEV_ISSUER__ENABLED=true) to accept the tokens that the development issuer gives to everyone";

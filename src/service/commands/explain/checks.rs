@@ -24,6 +24,7 @@ pub(super) enum Check {
     Age,
     Texts,
     Kind,
+    Numbers,
     Profile,
     Sender,
     Scope,
@@ -32,7 +33,7 @@ pub(super) enum Check {
 
 impl Check {
     /// Every check, in order.
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 22] = [
         Self::Credentials,
         Self::Form,
         Self::KnownAlgorithm,
@@ -50,6 +51,7 @@ impl Check {
         Self::Age,
         Self::Texts,
         Self::Kind,
+        Self::Numbers,
         Self::Profile,
         Self::Sender,
         Self::Scope,
@@ -76,6 +78,7 @@ impl Check {
             Self::Age => "iat is a time, and not too long ago where max_token_age is set",
             Self::Texts => "sub, client_id and jti are texts, where they are there",
             Self::Kind => "the token is an access token: no ID token, no logout token",
+            Self::Numbers => "the token has at most 1,000 audiences and 1,000 scopes",
             Self::Profile => "in strict mode: typ is at+jwt; iat, sub, client_id and jti are there",
             Self::Sender => "the token is bound to no sender (cnf)",
             Self::Scope => "the token grants what the route asks for",
@@ -117,6 +120,7 @@ impl Check {
             VerifyError::OtherType if case.has_plain_type() => Self::Profile,
             VerifyError::OtherType => Self::Type,
             VerifyError::Signature => Self::Signature,
+            VerifyError::TooManyAudiences | VerifyError::TooManyScopes => Self::Numbers,
             VerifyError::UnknownAlgorithm => Self::KnownAlgorithm,
             VerifyError::UnknownIssuer => Self::Issuer,
             VerifyError::UnknownKey(_) => Self::Key,

@@ -146,6 +146,14 @@ pub(super) fn too_old(case: &Case<'_>) -> Explanation {
     )
 }
 
+pub(super) fn too_many(what: &str) -> Explanation {
+    Explanation::new(
+        "too_many",
+        format!("The token has more than 1,000 {what}."),
+        "Let the issuer put fewer into the token: those that this API needs.",
+    )
+}
+
 pub(super) fn malformed(claim: &str, case: &Case<'_>) -> Explanation {
     let value = case.contents.claim(claim);
     let date = matches!(claim, "exp" | "nbf" | "iat");

@@ -62,6 +62,8 @@ fn refused(error: VerifyError, case: &Case<'_>) -> Explanation {
         VerifyError::OtherAudience => claims::other_audience(case),
         VerifyError::OtherType => claims::other_type(case),
         VerifyError::Signature => trust::signature(case),
+        VerifyError::TooManyAudiences => claims::too_many("audiences"),
+        VerifyError::TooManyScopes => claims::too_many("scopes"),
         VerifyError::TooOld => claims::too_old(case),
         VerifyError::UnknownAlgorithm => form::unknown_algorithm(case),
         VerifyError::UnknownIssuer => trust::unknown_issuer(case),
