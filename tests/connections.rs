@@ -88,17 +88,130 @@ fn two_thousand_connections_keep_nobody_out() {
 }
 
 #[test]
-fn clients_above_the_limit_wait_until_one_leaves() {
+fn idle_connections_keep_nobody_out_however_few_there_may_be() {
     let service = Service::start(&[("APP__SERVER__MAX_CONNECTIONS", "2")]);
-    let mut inside = [service.client(), service.client()];
-    for client in &mut inside {
+    let mut idle = [service.client(), service.client()];
+    for client in &mut idle {
         assert_eq!(client.get("/api/public").status, 200);
     }
-    let mut waiting = service.client();
-    waiting.ask("/api/public");
-    assert!(waiting.is_silent());
-    drop(inside);
-    assert_eq!(waiting.answer().unwrap().status, 200);
+    for _ in 0..10 {
+        assert_eq!(service.client().get("/livez").status, 200);
+    }
+    let [first, second] = &mut idle;
+    assert_eq!((first.rest(), second.rest()), Default::default());
+}
+
+#[test]
+fn silent_clients_and_half_heads_keep_nobody_out() {
+    let service = Service::start(&[("APP__SERVER__MAX_CONNECTIONS", "20")]);
+    let mut attackers: Vec<_> = (0..60).map(|_| service.client()).collect();
+    for client in attackers.iter_mut().step_by(2) {
+        // Those whose place was taken already cannot be written to.
+        let half = b"GET /api/public HTTP/1.1\r\nHost: a";
+        drop(client.0.get_mut().write_all(half));
+    }
+    let begun = Instant::now();
+    for _ in 0..20 {
+        assert_eq!(service.client().get("/livez").status, 200);
+    }
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_first_head_that_does_not_come_has_five_seconds_whatever_later_ones_have() {
+    let service = Service::start(&[("APP__SERVER__CLIENT_TIMEOUT", "1h")]);
+    let mut client = service.client();
+    client.send("GET /api/public HTTP/1.1\r\nHost: a");
+    let begun = Instant::now();
+    assert!(client.rest().starts_with("HTTP/1.1 408 Request Timeout"));
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_secs(4) && took < SOON, "{took:?}");
+}
+
+#[test]
+fn the_operations_listener_has_connections_of_its_own() {
+    let service = Service::start(&[
+        ("APP__OPERATIONS__PORT", "0"),
+        ("APP__SERVER__MAX_CONNECTIONS", "1"),
+        ("APP__SERVER__DRAIN_DELAY", "1h"),
+    ]);
+    let mut only = service.client();
+    only.send("POST /api/public HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n");
+    let operations = || Client::connect(service.operations.unwrap()).unwrap();
+    for path in ["/livez", "/metrics"] {
+        assert_eq!(operations().get(path).status, 200, "{path}");
+    }
+    let begun = Instant::now();
+    while operations().get("/readyz").status != 200 {
+        assert!(begun.elapsed() < SOON, "it does not become ready");
+    }
+    assert_eq!(operations().get("/api/public").status, 404);
+    for path in ["/livez", "/readyz", "/metrics"] {
+        assert_eq!(service.client().get(path).status, 404, "{path}");
+    }
+    service.signal("TERM");
+    let begun = Instant::now();
+    while operations().get("/readyz").status == 200 {
+        assert!(begun.elapsed() < SOON, "it is still ready");
+    }
+    service.signal("TERM");
+    assert_eq!(service.exit().0, Some(1));
+}
+
+/// Requests that a client may send without reading a single response: their memory stays in the
+/// client's socket, and nothing of the process waits for it by running.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_client_that_reads_nothing_takes_neither_memory_nor_time() {
+    let service = Service::start(&[("APP__SERVER__WORKERS", "1")]);
+    let tiny: String = ('a'..='z').map(|name| format!("{name}:\r\n")).collect();
+    let requests = [
+        "GET /api/private HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
+        "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
+        format!("GET /livez HTTP/1.1\r\nHost: a\r\n{tiny}{tiny}{tiny}\r\n"),
+    ];
+    let [private, metrics, tiny] = requests;
+    let document = "GET /.well-known/openid-configuration HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (address, request) in [
+        (service.address, private.as_str()),
+        (service.address, &metrics),
+        (service.address, &tiny),
+        (service.issuer.unwrap(), document),
+    ] {
+        let before = service.memory();
+        let stalled: Vec<_> = (0..STALLED)
+            .map(|_| Stalled::send(address, request, 100_000))
+            .collect();
+        service.wait_until_it_rests();
+        let growth = service.memory().saturating_sub(before) / STALLED;
+        assert!(
+            growth <= 256 * 1024,
+            "{growth} bytes a connection: {request}"
+        );
+        drop(stalled);
+    }
+}
+
+/// How many clients stall at once.
+#[cfg(target_os = "linux")]
+const STALLED: usize = 10;
+
+/// A client that sends and does not read.
+#[cfg(target_os = "linux")]
+struct Stalled(
+    #[expect(dead_code, reason = "the connection is open until it is dropped")] TcpStream,
+);
+
+#[cfg(target_os = "linux")]
+impl Stalled {
+    /// Sends as much of `length` bytes of `request` as the server takes.
+    fn send(address: SocketAddr, request: &str, length: usize) -> Self {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_write_timeout(Some(MOMENT)).unwrap();
+        // It ends early where the sockets between them hold no more.
+        drop(stream.write_all(request.repeat(length / request.len()).as_bytes()));
+        Self(stream)
+    }
 }
 
 #[test]
@@ -325,6 +438,7 @@ struct Service {
     child: Child,
     address: SocketAddr,
     issuer: Option<SocketAddr>,
+    operations: Option<SocketAddr>,
     log: Receiver<String>,
 }
 
@@ -354,6 +468,7 @@ impl Service {
             child,
             address: local_address(&start, LISTENING).unwrap(),
             issuer: local_address(&start, ISSUING),
+            operations: local_address(&start, OPERATIONS),
             log,
         }
     }
@@ -386,6 +501,52 @@ impl Service {
         let begun = Instant::now();
         while Client::connect(self.address).is_ok() {
             assert!(begun.elapsed() < SOON, "it still accepts");
+        }
+    }
+
+    /// The memory that the process holds, in bytes.
+    #[cfg(target_os = "linux")]
+    fn memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .unwrap();
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<usize>()
+            .unwrap()
+            * 1024
+    }
+
+    /// Ticks of processor time that the process has used, a hundredth of a second each.
+    #[cfg(target_os = "linux")]
+    fn ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<_> = stat
+            .rsplit_once(')')
+            .unwrap()
+            .1
+            .split_whitespace()
+            .collect();
+        fields[11..13]
+            .iter()
+            .map(|field| field.parse::<u64>().unwrap())
+            .sum()
+    }
+
+    /// Until the process uses less than 2 % of a core for a second.
+    #[cfg(target_os = "linux")]
+    fn wait_until_it_rests(&self) {
+        let begun = Instant::now();
+        loop {
+            let before = self.ticks();
+            thread::sleep(Duration::from_secs(1));
+            if self.ticks() - before <= 2 {
+                return;
+            }
+            assert!(begun.elapsed() < HANG, "it does not come to rest");
         }
     }
 
@@ -496,6 +657,8 @@ fn local_address(log: &[String], mark: &str) -> Option<SocketAddr> {
 }
 
 const ISSUING: &str = "anybody at http://localhost:";
+
+const OPERATIONS: &str = "probes and metrics are served on http://127.0.0.1:";
 
 const LISTENING: &str = "listening on http://127.0.0.1:";
 

@@ -144,7 +144,8 @@ const SERVER: [Known; 11] = [
 
 const TLS: [Known; 3] = [("certificate", None), ("key", None), ("client_ca", None)];
 
-const OPERATIONS: [Known; 2] = [("host", Some("127.0.0.1")), ("port", None)];
+/// The host has a default where a port is set.
+const OPERATIONS: [Known; 2] = [("host", None), ("port", None)];
 
 const CORS: [Known; 2] = [("allowed_origins", None), ("max_age", Some("10m"))];
 

@@ -243,7 +243,7 @@ mod tests {
                 "APP__SEVER__PORT",
                 "sever",
                 "is not a known key; did you mean server? \
-                 known here: server, cors, auth, dev_issuer, log",
+                 known here: server, operations, cors, auth, dev_issuer, log",
             ),
         ];
         for (variable, key, remedy) in cases {
