@@ -72,7 +72,7 @@ fn material(der: &[u8]) -> Option<Result<(KeyKind, Material), JwkError>> {
 #[non_exhaustive]
 pub enum PublicKeyError {
     /// A key in it verifies no access tokens.
-    #[error("{0}")]
+    #[error(transparent)]
     Key(#[from] JwkError),
     /// A PEM text, but no public key.
     #[error(

@@ -5,7 +5,8 @@
 use serde::Deserialize;
 use url::Url;
 
-use super::fetch::{Client, FetchError};
+use super::fetch::Client;
+use super::fetch_error::FetchError;
 use crate::issuer::is_loopback;
 
 /// What the issuer's own document says of it.
@@ -104,9 +105,9 @@ pub(crate) fn key_set_url(text: &str) -> Result<Url, DiscoveryError> {
 }
 
 /// Why the issuer's document did not help.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DiscoveryError {
-    #[error("its discovery document could not be fetched: {0}")]
+    #[error("its discovery document could not be fetched")]
     Fetch(#[from] FetchError),
     #[error("its discovery document is malformed")]
     Malformed,

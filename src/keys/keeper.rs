@@ -15,7 +15,8 @@ use url::Url;
 
 use super::discovery::{DiscoveryError, Metadata, discover, key_set_url};
 use super::document::{self, KeySet, KeySetError};
-use super::fetch::{Client, FetchError};
+use super::fetch::Client;
+use super::fetch_error::{Chain, FetchError};
 use super::{Ended, Flight, IssuerKeys, configured};
 use crate::counters::{Counters, Fetched};
 use crate::issuer::{KeySource, Name};
@@ -205,7 +206,7 @@ impl IssuerKeys {
         let mut state = self.state();
         let number = self.ended.borrow().number.saturating_add(1);
         state.flight = Flight::Grounded;
-        state.problem = fetched.as_ref().err().copied();
+        state.problem = fetched.as_ref().err().cloned();
         let brought_keys = fetched.is_ok();
         match fetched {
             Ok((set, lifetime)) => {
@@ -218,7 +219,7 @@ impl IssuerKeys {
             }
             Err(failure) => {
                 counters.count_fetched(Fetched::Nothing);
-                log::warn!("keys: {}: {failure}", self.issuer.label());
+                log::warn!("keys: {}: {}", self.issuer.label(), Chain(&failure));
                 state.freshness.failed(begun);
                 if !self.is_configured() && state.freshness.is_outlived(now) {
                     self.withdraw();
@@ -264,7 +265,7 @@ impl IssuerKeys {
 }
 
 /// Why a fetch brought no keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FetchFailure {
     #[error("its keys did not come within {0:?}")]
     Deadline(Duration),
@@ -272,8 +273,8 @@ pub(crate) enum FetchFailure {
     Discovery(#[from] DiscoveryError),
     #[error(transparent)]
     KeySet(#[from] KeySetError),
-    #[error("its key set could not be fetched: {0}")]
-    KeySetFetch(FetchError),
+    #[error("its key set could not be fetched")]
+    KeySetFetch(#[source] FetchError),
     #[error("its discovery document names no jwks_uri")]
     NoJwksUri,
 }

@@ -7,9 +7,11 @@ mod absent;
 pub(crate) mod discovery;
 pub(crate) mod document;
 pub(crate) mod fetch;
+pub(crate) mod fetch_error;
 pub(crate) mod freshness;
 mod keeper;
 mod lifetime;
+mod unready;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,6 +26,8 @@ use absent::Absent;
 use document::KeySet;
 use freshness::{Freshness, Refresh};
 pub(crate) use keeper::{FetchFailure, Keeper};
+pub(crate) use unready::Problem;
+pub use unready::UnreadyReason;
 
 /// The keys of one issuer, for all workers.
 #[derive(Debug)]
@@ -201,7 +205,8 @@ impl IssuerKeys {
         if self.current().is_some() || state.freshness.has_succeeded() {
             return None;
         }
-        Some(state.problem.map_or(Problem::Fetching, Problem::Failed))
+        let failed = state.problem.clone().map(Problem::Failed);
+        Some(failed.unwrap_or(Problem::Fetching))
     }
 
     /// Waits until keys have been had.
@@ -255,13 +260,4 @@ fn configured(issuer: &Issuer, name: String) -> Option<KeySet> {
         }
         KeySource::Discovered | KeySource::JwksUri(_) => None,
     }
-}
-
-/// Why an issuer's keys are not there yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Problem {
-    #[error("{0}")]
-    Failed(FetchFailure),
-    #[error("its keys are being fetched")]
-    Fetching,
 }

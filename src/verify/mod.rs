@@ -17,6 +17,7 @@ use crate::counters::Counters;
 use crate::issuer::{Issuer, KeySource};
 use crate::jose::Algorithm;
 use crate::keys::document::Key;
+pub use crate::keys::UnreadyReason;
 use crate::keys::{IssuerKeys, Keeper, Wish};
 use crate::proof::Senders;
 #[cfg(feature = "service")]
@@ -147,14 +148,19 @@ impl Verifier {
     /// The issuers whose keys have not been had yet, each with the reason; empty when all is ready.
     #[must_use]
     pub fn unready(&self) -> Vec<Unready> {
-        let unready = |issuer: &Arc<IssuerKeys>| {
-            let reason = issuer.problem()?.to_string();
+        self.readiness().flatten().collect()
+    }
+
+    /// For each issuer in the order of the configuration, why it is not ready; `None` where it is.
+    pub(crate) fn readiness(&self) -> impl Iterator<Item = Option<Unready>> {
+        self.0.issuers.iter().map(|keys| {
+            let problem = keys.problem()?;
             Some(Unready {
-                issuer: issuer.issuer.label().to_owned(),
-                reason,
+                issuer: keys.issuer.label().to_owned(),
+                reason: problem.reason(),
+                details: problem.details(),
             })
-        };
-        self.0.issuers.iter().filter_map(unready).collect()
+        })
     }
 
     /// Whether both are clones of one verifier.
@@ -288,11 +294,14 @@ const MOST_KEYS_TRIED: usize = 16;
 
 /// An issuer whose keys have not been had yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unready {
     /// The issuer as it is configured.
     pub issuer: String,
-    /// Why its keys are not there.
-    pub reason: String,
+    /// Why its keys are not there; fit for any client.
+    pub reason: UnreadyReason,
+    /// What failed and why, for operators: no text of the network's, but status codes and kinds of errors.
+    pub details: String,
 }
 
 #[cfg(all(test, feature = "test-kit"))]

@@ -70,9 +70,9 @@ async fn without_keys_it_is_503_and_no_challenge() {
         assert_eq!(unready.len(), 1, "{name}");
         assert_eq!(unready[0].issuer, issuer.url(), "{name}");
         assert!(
-            unready[0].reason.starts_with("its key set "),
+            unready[0].details.starts_with("its key set "),
             "{name}: {}",
-            unready[0].reason
+            unready[0].details
         );
     }
 }
@@ -146,7 +146,7 @@ async fn a_stuck_issuer_is_given_up_after_the_deadline() {
         "{refused:?}"
     );
     assert_eq!(
-        verifier.unready()[0].reason,
+        verifier.unready()[0].details,
         "its keys did not come within 50ms"
     );
 }

@@ -86,12 +86,9 @@ async fn reach(trusted: &Trusted) -> Result<Vec<Reached>, Failure> {
     };
     // Who is not ready by then is listed below.
     timeout(limit, verifier.ready()).await.ok();
-    let unready = verifier.unready();
-    let reached = trusted.issuers.iter().map(|issuer| {
-        let unready = unready
-            .iter()
-            .find(|unready| unready.issuer == issuer.label());
-        Reached::new(issuer, unready.map(|unready| unready.reason.clone()))
+    let issuers = trusted.issuers.iter().zip(verifier.readiness());
+    let reached = issuers.map(|(issuer, unready)| {
+        Reached::new(issuer, unready.map(|unready| unready.details))
     });
     Ok(reached.collect())
 }

@@ -166,7 +166,7 @@ pub(super) fn keys_unavailable(case: &Case<'_>) -> Explanation {
         .unready
         .iter()
         .find(|unready| Some(unready.issuer.as_str()) == label);
-    let reason = of_issuer.map_or("its keys cannot be had", |unready| unready.reason.as_str());
+    let reason = of_issuer.map_or("its keys cannot be had", |unready| unready.details.as_str());
     let remedy = match case.development {
         true => {
             "The development issuer starts with the service: start that first, with cargo run, and get a token from it."
