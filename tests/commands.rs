@@ -240,3 +240,34 @@ fn every_command_has_help() {
         assert!(text.contains(words), "{text}");
     }
 }
+
+#[test]
+fn a_check_tells_what_failed_on_the_way_to_the_keys() {
+    let issuer = issuer();
+    issuer.set_fault(Document::Discovery, Some(Fault::status(418)));
+    let plain = issuer.url().replace("http:", "https:");
+    let unresolved = format!("https://{}.invalid/", "a".repeat(64));
+    let cases = [
+        (
+            "https://127.0.0.1:1/",
+            "no connection could be made: connection refused",
+        ),
+        (&*unresolved, "its host name could not be resolved: "),
+        (
+            &*plain,
+            "no TLS connection could be made: the server does not speak TLS",
+        ),
+        (issuer.url(), "the answer had status 418"),
+    ];
+    for (url, cause) in cases {
+        let checked = run(
+            &["check"],
+            &[("ISSUER_BASE_URL", url), ("AUDIENCE", "api")],
+            "",
+        );
+        let text = String::from_utf8(checked.stdout).unwrap();
+        let expected = format!("its discovery document could not be fetched: {cause}");
+        assert!(text.contains(&expected), "{url}: {text}");
+        assert_eq!(text.matches(cause).count(), 1, "{text}");
+    }
+}

@@ -100,7 +100,8 @@ impl Client {
                     .get_or_try_init(async || loopback_client())
                     .await
             }
-            "https" => self.world.get_or_try_init(async || world_client()).await,
+            // Whether `http` is accepted from a host was decided where the URL was accepted.
+            "http" | "https" => self.world.get_or_try_init(async || world_client()).await,
             _ => Err(FetchError::NotHttps),
         }
     }
@@ -253,8 +254,8 @@ mod tests {
 
     #[tokio::test]
     async fn failures_tell_which_layer_failed_and_why() {
-        let unused = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-        let unused = unused.local_addr().expect("an address");
+        let unused = TcpListener::bind(("127.0.0.1", 0)).and_then(|socket| socket.local_addr());
+        let unused = unused.expect("a free port");
         let refused = failure(&format!("https://{unused}/")).await;
         assert_eq!(refused, "no connection could be made: connection refused");
 

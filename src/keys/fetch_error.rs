@@ -86,7 +86,9 @@ impl Cause {
             rustls::Error::InvalidCertificate(reason) => certificate(reason),
             rustls::Error::AlertReceived(_) => "the server refuses the handshake",
             rustls::Error::InvalidMessage(_) => "the server does not speak TLS",
-            rustls::Error::PeerIncompatible(_) => "the server has no TLS version or cipher in common",
+            rustls::Error::PeerIncompatible(_) => {
+                "the server has no TLS version or cipher in common"
+            }
             _ => "the handshake failed",
         })
     }
@@ -117,8 +119,12 @@ fn resolver_failure(error: &reqwest::Error) -> Option<String> {
     Some(failed.source()?.to_string())
 }
 
-fn sources<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    iter::successors(error.source(), |error: &&'e (dyn Error + 'static)| (*error).source())
+fn sources<'e>(
+    error: &'e (dyn Error + 'static),
+) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    iter::successors(error.source(), |error: &&'e (dyn Error + 'static)| {
+        (*error).source()
+    })
 }
 
 /// Shows an error and all that caused it, each once.

@@ -17,6 +17,7 @@ use super::discovery::{DiscoveryError, Metadata, discover, key_set_url};
 use super::document::{self, KeySet, KeySetError};
 use super::fetch::Client;
 use super::fetch_error::{Chain, FetchError};
+use super::freshness::Freshness;
 use super::{Ended, Flight, IssuerKeys, configured};
 use crate::counters::{Counters, Fetched};
 use crate::issuer::{KeySource, Name};
@@ -75,6 +76,9 @@ async fn keep(issuer: Arc<IssuerKeys>, client: Arc<Client>, counters: Arc<Counte
     }
 }
 
+/// The set, unless it has not changed, and for how long its server would have it kept.
+type FetchOutcome = Result<(Option<KeySet>, Option<Duration>), FetchFailure>;
+
 /// What a fetch brought.
 struct Brought {
     /// `None` when the published set has not changed.
@@ -121,13 +125,14 @@ async fn gather(
             published: None,
         });
     }
-    let jwks_uri = match &issuer.issuer.keys {
-        KeySource::JwksUri(uri) => uri.clone(),
-        _ => key_set_url(
-            &metadata
-                .and_then(|found| found.jwks_uri)
-                .ok_or(FetchFailure::NoJwksUri)?,
-        )?,
+    let jwks_uri = match (&issuer.issuer.keys, &issuer.issuer.discovery) {
+        (KeySource::JwksUri(uri), _) => uri.clone(),
+        (_, None) => return Err(FetchFailure::NoJwksUri),
+        (_, Some(base)) => {
+            let named = metadata.and_then(|found| found.jwks_uri);
+            let named = named.ok_or(FetchFailure::NoJwksUri)?;
+            key_set_url(&named, base, &issuer.issuer.http_hosts)?
+        }
     };
     download(issuer, client, name, jwks_uri, published, counters).await
 }
@@ -196,16 +201,12 @@ impl IssuerKeys {
     }
 
     /// Publishes what a fetch brought, wakes those who wait for it, and says when the next one is due.
-    fn end_fetch(
-        &self,
-        begun: Instant,
-        fetched: Result<(Option<KeySet>, Option<Duration>), FetchFailure>,
-        counters: &Counters,
-    ) -> Duration {
+    fn end_fetch(&self, begun: Instant, fetched: FetchOutcome, counters: &Counters) -> Duration {
         let now = Instant::now();
         let mut state = self.state();
         let number = self.ended.borrow().number.saturating_add(1);
         state.flight = Flight::Grounded;
+        let fetched = self.believe_empty(fetched, &mut state.freshness, now);
         state.problem = fetched.as_ref().err().cloned();
         let brought_keys = fetched.is_ok();
         match fetched {
@@ -231,6 +232,31 @@ impl IssuerKeys {
             brought_keys,
         });
         state.freshness.until_refresh(now).max(SHORTEST_INTERVAL)
+    }
+
+    /// Takes an empty set for the issuer's word, where it has come often enough, so that its keys are withdrawn.
+    fn believe_empty(
+        &self,
+        fetched: FetchOutcome,
+        freshness: &mut Freshness,
+        now: Instant,
+    ) -> FetchOutcome {
+        let current = self.current();
+        let (Err(FetchFailure::KeySet(KeySetError::Empty)), Some(set)) = (&fetched, &*current)
+        else {
+            return fetched;
+        };
+        if set.len() == 0 {
+            return Ok((None, None));
+        }
+        if !freshness.is_emptied(now) {
+            return fetched;
+        }
+        log::error!(
+            "keys: {}: its key set has been empty three refreshes in a row: its keys are withdrawn",
+            self.issuer.label()
+        );
+        Ok((Some(KeySet::empty(set.issuer().to_owned())), None))
     }
 
     fn publish(&self, set: KeySet, edition: u64) {
@@ -338,6 +364,41 @@ mod tests {
             let wish = keys.wanted(key, 0, &Counters::default(), Instant::now());
             assert!(!matches!(wish, Wish::Denied), "{wish:?}");
         }
+    }
+
+    #[test]
+    fn keys_are_withdrawn_when_the_set_stays_empty_for_three_refreshes() {
+        let at_once = Duration::ZERO;
+        for (refresh, withdrawn) in [(at_once, true), (Duration::from_secs(600), false)] {
+            let issuer = Issuer::with_jwks_uri("a", "https://a.example/keys");
+            let issuer = issuer.audience("api").cache_max_age(refresh);
+            let keys = IssuerKeys::new(issuer.build().expect("an issuer"));
+            let empty = || end(&keys, Err(FetchFailure::KeySet(KeySetError::Empty)));
+            let usable = || keys.current().as_ref().map_or(0, |set| set.len());
+            end(&keys, Ok(set()));
+            empty();
+            end(&keys, Err(FetchFailure::NoJwksUri));
+            empty();
+            assert_eq!(usable(), 1, "a failed fetch says nothing");
+            empty();
+            assert_eq!(usable(), usize::from(!withdrawn), "{refresh:?}");
+            if withdrawn {
+                empty();
+                assert_eq!((usable(), keys.problem()), (0, None));
+                end(&keys, Ok(set()));
+                empty();
+                assert_eq!(usable(), 1, "keys that come again count afresh");
+            }
+        }
+    }
+
+    #[test]
+    fn without_keys_an_empty_set_is_no_success() {
+        let keys = fetched();
+        for _ in 0..5 {
+            end(&keys, Err(FetchFailure::KeySet(KeySetError::Empty)));
+        }
+        assert!(keys.problem().is_some());
     }
 
     #[test]

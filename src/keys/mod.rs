@@ -11,6 +11,7 @@ pub(crate) mod fetch_error;
 pub(crate) mod freshness;
 mod keeper;
 mod lifetime;
+mod reused;
 mod unready;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +22,6 @@ use tokio::sync::{Notify, watch};
 
 use crate::counters::Counters;
 use crate::issuer::{Issuer, KeySource, Name};
-use crate::jose::public_key;
 use absent::Absent;
 use document::KeySet;
 use freshness::{Freshness, Refresh};
@@ -110,6 +110,7 @@ impl IssuerKeys {
             called: Notify::new(),
             issuer,
         };
+        keys.report_configuration();
         if let (Name::Fixed(name), None) = (&keys.issuer.name, &keys.issuer.discovery) {
             let set = configured(&keys.issuer, name.clone()).map(|set| set.succeeding(None, 1));
             keys.current.store(set.map(Arc::new));
@@ -220,11 +221,23 @@ impl IssuerKeys {
         self.state().freshness.age(now)
     }
 
+    fn report_configuration(&self) {
+        if let Some(warning) = self.issuer.warning() {
+            log::warn!("keys: {warning}");
+        }
+        if let KeySource::PublicKeys(keys) = &self.issuer.keys {
+            for error in &keys.skipped {
+                let label = self.issuer.label();
+                log::warn!("keys: {label}: a configured key is skipped: {error}");
+            }
+        }
+    }
+
     /// Whether the keys themselves are configured, so that no fetch can bring another.
     fn is_configured(&self) -> bool {
         matches!(
             self.issuer.keys,
-            KeySource::PublicKey(_) | KeySource::Secret(_)
+            KeySource::PublicKeys(_) | KeySource::Secret(_)
         )
     }
 
@@ -254,10 +267,7 @@ fn configured(issuer: &Issuer, name: String) -> Option<KeySet> {
             secret.as_bytes(),
             &issuer.algorithms,
         )),
-        KeySource::PublicKey(text) => {
-            let keys = public_key::read(text).unwrap_or_default();
-            Some(KeySet::of_public_keys(name, keys))
-        }
+        KeySource::PublicKeys(keys) => Some(KeySet::of_public_keys(name, &keys.usable)),
         KeySource::Discovered | KeySource::JwksUri(_) => None,
     }
 }

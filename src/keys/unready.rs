@@ -70,9 +70,11 @@ fn reason(failure: &FetchFailure) -> UnreadyReason {
         | FetchFailure::Discovery(DiscoveryError::Fetch(_))
         | FetchFailure::KeySetFetch(_) => UnreadyReason::NotReached,
         FetchFailure::Discovery(DiscoveryError::OtherIssuer) => UnreadyReason::OtherIssuer,
-        FetchFailure::KeySet(KeySetError::NoUsableKey { .. }) => UnreadyReason::NoUsableKey,
-        FetchFailure::Discovery(_) | FetchFailure::KeySet(_) | FetchFailure::NoJwksUri => {
-            UnreadyReason::UnusableAnswer
+        FetchFailure::KeySet(KeySetError::Empty | KeySetError::NoUsableKey { .. }) => {
+            UnreadyReason::NoUsableKey
         }
+        FetchFailure::Discovery(_)
+        | FetchFailure::KeySet(KeySetError::Malformed)
+        | FetchFailure::NoJwksUri => UnreadyReason::UnusableAnswer,
     }
 }

@@ -61,12 +61,13 @@ pub(super) fn run(arguments: &Arguments, file: Option<&Path>) -> Result<(), Fail
     let effective = Settings::effective(file, variables())?;
     let trusted = Trusted::of(settings.trust)?;
     let issuers = actix_web::rt::System::new().block_on(reach(&trusted))?;
+    let warnings: Vec<_> = trusted.issuers.iter().filter_map(Issuer::warning).collect();
     let reached = issuers.iter().all(|issuer| issuer.keys != Keys::NotReached);
     let report = Report {
         ok: reached || trusted.development,
         development_issuer: trusted.development,
         issuers,
-        notes: settings.notes,
+        notes: [settings.notes, warnings].concat(),
         settings: effective,
     };
     match arguments.json {
@@ -87,9 +88,8 @@ async fn reach(trusted: &Trusted) -> Result<Vec<Reached>, Failure> {
     // Who is not ready by then is listed below.
     timeout(limit, verifier.ready()).await.ok();
     let issuers = trusted.issuers.iter().zip(verifier.readiness());
-    let reached = issuers.map(|(issuer, unready)| {
-        Reached::new(issuer, unready.map(|unready| unready.details))
-    });
+    let reached = issuers
+        .map(|(issuer, unready)| Reached::new(issuer, unready.map(|unready| unready.details)));
     Ok(reached.collect())
 }
 

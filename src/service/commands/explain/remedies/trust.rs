@@ -144,6 +144,14 @@ pub(super) fn unknown_key(case: &Case<'_>) -> Explanation {
     Explanation::new("unknown_key", why, remedy)
 }
 
+pub(super) fn several_audiences() -> Explanation {
+    Explanation::new(
+        "several_audiences",
+        "The token is for audiences of several entries of [[auth.issuers]], each with rules of its own.",
+        "Get a token for one of these audiences alone, or put them into one entry.",
+    )
+}
+
 pub(super) fn signature(case: &Case<'_>) -> Explanation {
     let remedy = if is_symmetric(case) {
         "Use the same secret on both sides. SECRET is taken as the text that it is, never decoded from base64."
