@@ -10,7 +10,7 @@ pub(crate) struct HttpHosts(Vec<Host>);
 
 impl HttpHosts {
     /// Reads host names or addresses; `None` where one of them is none, such as a URL or a name with a port.
-    pub(super) fn parse<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Option<Self> {
+    pub(crate) fn parse<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Option<Self> {
         let hosts = names.into_iter().map(|name| host(name.as_ref()));
         hosts.collect::<Option<_>>().map(Self)
     }

@@ -162,17 +162,17 @@ mod tests {
     fn one_issuer_in_one_spelling_needs_audiences_of_its_own_in_each_entry() {
         let one = "https://a.example/";
         for issuers in [
-            || [discovered(one), discovered(one)],
-            || [named(one), named(one)],
-            || [discovered(one), named(one)],
-            || [named("a"), named("a")],
+            [discovered(one), discovered(one)],
+            [named(one), named(one)],
+            [discovered(one), named(one)],
+            [named("a"), named("a")],
         ] {
-            assert_eq!(checked(issuers(), ["a", "b"]), Ok(()));
+            assert_eq!(checked(issuers.clone(), ["a", "b"]), Ok(()));
             let shared = Err(IssuerError::SharedAudience {
                 first: 0,
                 second: 1,
             });
-            assert_eq!(checked(issuers(), ["a", "a"]), shared);
+            assert_eq!(checked(issuers, ["a", "a"]), shared);
         }
     }
 

@@ -142,8 +142,7 @@ mod tests {
     #[test]
     fn a_jwk_or_a_set_of_them_is_read() {
         let jwk = shared(Algorithm::Es256).public_jwk().expect("a public key");
-        let usable =
-            |text: &serde_json::Value| read(&text.to_string()).map(|keys| keys.usable.len());
+        let usable = |text: &Value| read(&text.to_string()).map(|keys| keys.usable.len());
         assert_eq!(usable(&jwk), Ok(1));
         assert_eq!(usable(&json!({ "keys": [jwk, jwk] })), Ok(2));
     }
