@@ -147,7 +147,7 @@ async fn download(
     counters: &Counters,
 ) -> Result<Brought, FetchFailure> {
     let known = published
-        .filter(|known| known.issuer == name && known.jwks_uri == jwks_uri && issuer.edition() > 0);
+        .filter(|known| known.issuer == name && known.jwks_uri == jwks_uri && issuer.has_keys());
     let etag = known.map(|known| known.etag.as_str());
     let answer = client.get(&jwks_uri, etag).await;
     let answer = answer.map_err(FetchFailure::KeySetFetch)?;
@@ -246,7 +246,7 @@ impl IssuerKeys {
         else {
             return fetched;
         };
-        if set.len() == 0 {
+        if !self.has_keys() {
             return Ok((None, None));
         }
         if !freshness.is_emptied(now) {
@@ -257,6 +257,12 @@ impl IssuerKeys {
             self.issuer.label()
         );
         Ok((Some(KeySet::empty(set.issuer().to_owned())), None))
+    }
+
+    /// Whether there is a set that an answer of "unchanged" may stand for. After an empty one, the set that the answer
+    /// compares with is an older one.
+    fn has_keys(&self) -> bool {
+        self.current().as_ref().is_some_and(|set| set.len() > 0)
     }
 
     fn publish(&self, set: KeySet, edition: u64) {
@@ -385,6 +391,7 @@ mod tests {
             if withdrawn {
                 empty();
                 assert_eq!((usable(), keys.problem()), (0, None));
+                assert!(!keys.has_keys());
                 end(&keys, Ok(set()));
                 empty();
                 assert_eq!(usable(), 1, "keys that come again count afresh");

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::freshness::Refresh;
 use super::{Fetch, Flight, IssuerKeys, Wish};
+use crate::counters::Counters;
 
 impl IssuerKeys {
     /// Whether the key set is so old that the issuer may have replaced a key in it under the same ID.
@@ -15,7 +16,7 @@ impl IssuerKeys {
     /// Asks for the set anew, since a signature does not hold under the key of its ID in the set of this edition.
     /// Draws on the same budget as unknown key IDs; without budget, and while fetches fail, the signature is what it
     /// is. The fetch makes the set fresh, so that a flood of such signatures draws one a minute at most.
-    pub(crate) fn wanted_anew(&self, edition: u64, now: Instant) -> Wish {
+    pub(crate) fn wanted_anew(&self, edition: u64, counters: &Counters, now: Instant) -> Wish {
         if !self.may_be_outdated(now) {
             return Wish::Denied;
         }
@@ -23,14 +24,18 @@ impl IssuerKeys {
         if self.edition() != edition {
             return Wish::Arrived;
         }
+        if !state.freshness.is_well() {
+            return Wish::Denied;
+        }
         let is_late = state.flight == Flight::UnderWay;
         if state.flight == Flight::Grounded {
-            if !state.freshness.is_well() || state.freshness.draw(now) != Refresh::Allowed {
+            if state.freshness.draw(now) != Refresh::Allowed {
                 return Wish::Denied;
             }
             state.flight = Flight::CalledFor;
             self.called.notify_one();
         }
+        counters.count_awaited_key();
         let ended = self.ended.subscribe();
         let number = ended.borrow().number.saturating_add(1);
         Wish::Fetching(Fetch {
@@ -148,12 +153,13 @@ mod tests {
         let issuer = Issuer::with_jwks_uri("a", "https://a.example/keys").audience("api");
         let keys = IssuerKeys::new(issuer.build().expect("an issuer"));
         let now = Instant::now();
+        let ask = |edition, now| keys.wanted_anew(edition, &Counters::default(), now);
         keys.state().flight = Flight::Grounded;
         keys.state().freshness.succeeded(now, None);
-        assert!(matches!(keys.wanted_anew(0, now), Wish::Denied));
+        assert!(matches!(ask(0, now), Wish::Denied));
         let later = now.checked_add(OLD).expect("a moment");
         for _ in 0..10 {
-            let wish = keys.wanted_anew(0, later);
+            let wish = ask(0, later);
             assert!(
                 matches!(
                     wish,
@@ -166,11 +172,13 @@ mod tests {
                 "{wish:?}"
             );
         }
-        assert!(matches!(keys.wanted_anew(1, later), Wish::Arrived));
+        assert!(matches!(ask(1, later), Wish::Arrived));
         keys.state().flight = Flight::Grounded;
-        assert!(matches!(keys.wanted_anew(0, later), Wish::Fetching(_)));
-        keys.state().flight = Flight::Grounded;
+        assert!(matches!(ask(0, later), Wish::Fetching(_)));
         keys.state().freshness.failed(later);
-        assert!(matches!(keys.wanted_anew(0, later), Wish::Denied));
+        for flight in [Flight::Grounded, Flight::UnderWay] {
+            keys.state().flight = flight;
+            assert!(matches!(ask(0, later), Wish::Denied), "{flight:?}");
+        }
     }
 }

@@ -223,7 +223,7 @@ impl Verifier {
     fn wish_anew(&self, outdated: Missing) -> Wish {
         let issuer = self.0.issuers.get(outdated.issuer);
         issuer.map_or(Wish::Denied, |issuer| {
-            issuer.wanted_anew(outdated.edition, Instant::now())
+            issuer.wanted_anew(outdated.edition, &self.0.counters, Instant::now())
         })
     }
 
