@@ -64,14 +64,14 @@ pub(crate) fn issuer_of(base: &Url) -> String {
 /// The name of an issuer in the normal form of a URL, without a trailing slash.
 fn identity(issuer: &Issuer) -> String {
     let name = match (&issuer.name, &issuer.discovery) {
-        (Name::Fixed(name), _) => match Url::parse(name) {
-            Ok(url) => url.to_string(),
-            Err(_) => name.clone(),
-        },
+        (Name::Fixed(name), _) => {
+            let url = Url::parse(name).map(String::from);
+            without_slash(url.as_ref().unwrap_or(name)).to_owned()
+        }
         (Name::Discovered, Some(base)) => issuer_of(base),
         (Name::Discovered, None) => String::new(),
     };
-    normal_percents(without_slash(&name))
+    normal_percents(&name)
 }
 
 fn without_slash(name: &str) -> &str {

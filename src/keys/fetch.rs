@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(refused, "no connection could be made: connection refused");
 
         // A label that is too long for any name server, so that none is asked.
-        let unresolved = failure(&format!("https://{}.invalid/", "a".repeat(64))).await;
+        let unresolved = failure(&format!("http://{}.invalid/", "a".repeat(64))).await;
         let expected = "its host name could not be resolved: ";
         assert!(
             unresolved.starts_with(expected) && unresolved.len() > expected.len(),
