@@ -2,8 +2,10 @@
 
 #![cfg(all(feature = "service", feature = "test-kit"))]
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
+use std::thread;
 
 use actix_resource_server::test_kit::{Algorithm, Document, Fault, TestIssuer};
 use serde_json::Value;
@@ -245,7 +247,15 @@ fn every_command_has_help() {
 fn a_check_tells_what_failed_on_the_way_to_the_keys() {
     let issuer = issuer();
     issuer.set_fault(Document::Discovery, Some(Fault::status(418)));
-    let plain = issuer.url().replace("http:", "https:");
+    let plain = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let plain_url = format!("https://{}/", plain.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in plain.incoming() {
+            let mut stream = stream.unwrap();
+            stream.read(&mut [0; 4096]).ok();
+            stream.write_all(b"HTTP/1.1 400 Secret\r\n\r\n").ok();
+        }
+    });
     // A label that is too long for any name server, so that none is asked.
     let unresolvable = format!("{}.invalid", "a".repeat(64));
     let unresolved = format!("http://{unresolvable}/");
@@ -256,7 +266,7 @@ fn a_check_tells_what_failed_on_the_way_to_the_keys() {
         ),
         (&*unresolved, "its host name could not be resolved: "),
         (
-            &*plain,
+            &*plain_url,
             "no TLS connection could be made: the server does not speak TLS",
         ),
         (issuer.url(), "the answer had status 418"),

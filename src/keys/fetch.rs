@@ -209,7 +209,7 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::{Read, Write};
     use std::net::TcpListener;
     use std::sync::Arc;
     use std::thread;
@@ -232,6 +232,12 @@ mod tests {
         let address = listener.local_addr().expect("an address");
         thread::spawn(move || serve(listener.accept().expect("a connection").0));
         format!("{scheme}://{address}/")
+    }
+
+    /// Answers whatever comes first; what is not read would reset the connection.
+    fn answer(mut stream: std::net::TcpStream, bytes: &[u8]) {
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(bytes);
     }
 
     /// A TLS server whose certificate nobody has signed.
@@ -271,16 +277,15 @@ mod tests {
             failure(&served("https", handshake)).await,
             "no TLS connection could be made: the server's certificate is signed by an unknown authority"
         );
-        let plain = served("https", |mut stream| {
-            let _ = stream.write_all(b"HTTP/1.1 400 Secret\r\n\r\n");
+        let plain = served("https", |stream| {
+            answer(stream, b"HTTP/1.1 400 Secret\r\n\r\n")
         });
         assert_eq!(
             failure(&plain).await,
             "no TLS connection could be made: the server does not speak TLS"
         );
-        let status = served("http", |mut stream| {
-            let _ = stream.write_all(b"HTTP/1.1 404 Secret\r\nContent-Length: 0\r\n\r\n");
-        });
+        let status = b"HTTP/1.1 404 Secret\r\nContent-Length: 0\r\n\r\n";
+        let status = served("http", |stream| answer(stream, status));
         assert_eq!(failure(&status).await, "the answer had status 404");
         let closed = served("http", drop);
         assert!(failure(&closed).await.starts_with("the connection broke"));

@@ -118,7 +118,9 @@ impl Stage {
         let listener = Listener::bind("127.0.0.1", 0).unwrap();
         let address = listener.addresses().next().unwrap();
         Self {
-            _serving: listener.serve(&app, &Options::for_tests(), Some(&tls)).unwrap(),
+            _serving: listener
+                .serve(&app, &Options::for_tests(), Some(&tls))
+                .unwrap(),
             address,
             tls,
             directory,
