@@ -2,8 +2,10 @@
 
 #![cfg(all(feature = "service", feature = "test-kit"))]
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
+use std::thread;
 
 use actix_resource_server::test_kit::{Algorithm, Document, Fault, TestIssuer};
 use serde_json::Value;
@@ -291,4 +293,46 @@ fn a_variable_that_looks_like_a_misspelt_one_is_reported() {
         json(&run(&["check", "--json"], &variables, ""))["warnings"][0],
         warning
     );
+}
+
+#[test]
+fn a_check_tells_what_failed_on_the_way_to_the_keys() {
+    let issuer = issuer();
+    issuer.set_fault(Document::Discovery, Some(Fault::status(418)));
+    let plain = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let plain_url = format!("https://{}/", plain.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in plain.incoming() {
+            let mut stream = stream.unwrap();
+            stream.read(&mut [0; 4096]).ok();
+            stream.write_all(b"HTTP/1.1 400 Secret\r\n\r\n").ok();
+        }
+    });
+    // A label that is too long for any name server, so that none is asked.
+    let unresolvable = format!("{}.invalid", "a".repeat(64));
+    let unresolved = format!("http://{unresolvable}/");
+    let cases = [
+        (
+            "https://127.0.0.1:1/",
+            "no connection could be made: connection refused",
+        ),
+        (&*unresolved, "its host name could not be resolved: "),
+        (
+            &*plain_url,
+            "no TLS connection could be made: the server does not speak TLS",
+        ),
+        (issuer.url(), "the answer had status 418"),
+    ];
+    for (url, cause) in cases {
+        let variables = [
+            ("ISSUER_BASE_URL", url),
+            ("AUDIENCE", "api"),
+            ("APP__AUTH__ALLOW_HTTP_HOSTS", &unresolvable),
+        ];
+        let checked = run(&["check"], &variables, "");
+        let text = String::from_utf8(checked.stdout).unwrap();
+        let expected = format!("its discovery document could not be fetched: {cause}");
+        assert!(text.contains(&expected), "{url}: {text}");
+        assert_eq!(text.matches(cause).count(), 1, "{text}");
+    }
 }

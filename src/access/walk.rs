@@ -9,7 +9,7 @@ use super::proving::{self, Checked, Claim, Proving};
 use crate::credentials::{Credentials, CredentialsError};
 use crate::keys::{Fetch, Wish};
 use crate::rejection::{Cause, Rejection};
-use crate::verify::{Missing, Verifier, VerifyError};
+use crate::verify::{Verifier, VerifyError};
 
 /// What one look at a request brings, with the keys that are there.
 pub(super) enum Look {
@@ -20,7 +20,7 @@ pub(super) enum Look {
 /// What a request has to wait for.
 pub(super) enum Wait {
     /// For the key of its token.
-    Keys(Credentials, Missing, Fetch),
+    Keys(Credentials, VerifyError, Fetch),
     /// For whoever remembers proofs, before this caller is let in.
     Proof(Caller, Claim),
 }
@@ -47,15 +47,15 @@ pub(super) fn look(verifier: &Verifier, request: &HttpRequest) -> Look {
 
 /// Checks the token, and wishes for its key if that is not there.
 fn seek(verifier: &Verifier, request: &HttpRequest, credentials: Credentials) -> Look {
-    let missing = match check(verifier, &credentials) {
-        Err(Refused::ForNow(missing)) => missing,
+    let error = match check(verifier, &credentials) {
+        Err(Refused::ForNow(error)) => error,
         Err(Refused::Finally(rejection)) => return Look::Done(Err(rejection)),
         Ok(checked) => return proving::prove(verifier, request, &credentials, checked).into(),
     };
-    let refusal = match verifier.wish_for(missing) {
+    let refusal = match verifier.wish_for(error) {
         Wish::Arrived => return seek(verifier, request, credentials),
-        Wish::Fetching(keys) => return Look::Waiting(Wait::Keys(credentials, missing, keys)),
-        Wish::Denied => refusal(VerifyError::UnknownKey(missing)),
+        Wish::Fetching(keys) => return Look::Waiting(Wait::Keys(credentials, error, keys)),
+        Wish::Denied => refusal(error),
         Wish::Failing(retry_after) => Cause::KeysUnavailable { retry_after }.into(),
     };
     Look::Done(Err(refusal.after(Some(credentials.scheme()))))
@@ -65,7 +65,7 @@ fn seek(verifier: &Verifier, request: &HttpRequest, credentials: Credentials) ->
 enum Refused {
     Finally(Rejection),
     /// A fetch may bring the key.
-    ForNow(Missing),
+    ForNow(VerifyError),
 }
 
 /// What the token is worth now, whoever sends it.
@@ -83,7 +83,9 @@ fn check(verifier: &Verifier, credentials: &Credentials) -> Result<Checked, Refu
         .map_err(|error| refused(error.into()))?;
     match verifier.verify_afresh(token, now) {
         Ok(verified) => Ok(Checked { verified, now }),
-        Err(VerifyError::UnknownKey(missing)) => Err(Refused::ForNow(missing)),
+        Err(error @ (VerifyError::UnknownKey(_) | VerifyError::OutdatedKey(_))) => {
+            Err(Refused::ForNow(error))
+        }
         Err(VerifyError::Form(_)) if !credentials.is_token() => {
             Err(refused(CredentialsError::NoToken.into()))
         }
@@ -106,17 +108,17 @@ impl Walk {
     /// for may have missed it: then the wish is made once more.
     pub(super) async fn go_on(&self, wait: Wait) -> Result<Option<Caller>, Rejection> {
         let look = match wait {
-            Wait::Keys(credentials, _, keys) if keys.is_late => {
-                arrival(keys).await?;
+            Wait::Keys(credentials, error, keys) if keys.is_late => {
+                arrival(keys, error, &credentials).await?;
                 seek(&self.verifier, &self.request, credentials)
             }
             wait => Look::Waiting(wait),
         };
         match look {
             Look::Done(caller) => caller,
-            Look::Waiting(Wait::Keys(credentials, missing, keys)) => {
-                arrival(keys).await?;
-                self.last_look(&credentials, missing).await
+            Look::Waiting(Wait::Keys(credentials, error, keys)) => {
+                arrival(keys, error, &credentials).await?;
+                self.last_look(&credentials, error).await
             }
             Look::Waiting(Wait::Proof(caller, claim)) => self.settle(caller, claim).await,
         }
@@ -126,14 +128,14 @@ impl Walk {
     async fn last_look(
         &self,
         credentials: &Credentials,
-        wished: Missing,
+        wished: VerifyError,
     ) -> Result<Option<Caller>, Rejection> {
         let checked = match check(&self.verifier, credentials) {
             Ok(checked) => checked,
             Err(Refused::Finally(rejection)) => return Err(rejection),
-            Err(Refused::ForNow(missing)) => {
+            Err(Refused::ForNow(error)) => {
                 self.verifier.still_missing(wished);
-                let refusal = refusal(VerifyError::UnknownKey(missing));
+                let refusal = refusal(error);
                 return Err(refusal.after(Some(credentials.scheme())));
             }
         };
@@ -150,14 +152,23 @@ impl Walk {
     }
 }
 
-async fn arrival(keys: Fetch) -> Result<(), Rejection> {
-    match keys.brought_keys().await {
-        true => Ok(()),
-        false => Err(Cause::KeysUnavailable {
-            retry_after: RETRY_AFTER,
-        }
-        .into()),
+/// Waits for a fetch that may mend `error`. Where it fails, a signature that does not hold under the key that is there
+/// is refused for that; whether there is a key that is not there stays open.
+async fn arrival(
+    keys: Fetch,
+    error: VerifyError,
+    credentials: &Credentials,
+) -> Result<(), Rejection> {
+    if keys.brought_keys().await {
+        return Ok(());
     }
+    if let VerifyError::OutdatedKey(_) = error {
+        return Err(refusal(error).after(Some(credentials.scheme())));
+    }
+    Err(Cause::KeysUnavailable {
+        retry_after: RETRY_AFTER,
+    }
+    .into())
 }
 
 fn refusal(error: VerifyError) -> Rejection {

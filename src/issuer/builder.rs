@@ -5,7 +5,7 @@ use std::time::Duration;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{Fetching, Issuer, IssuerError, KeySource, Name, Secret, UrlRole, is_loopback};
+use super::{Fetching, HttpHosts, Issuer, IssuerError, KeySource, Name, Secret, UrlRole};
 use crate::claims::scope::ScopeClaim;
 use crate::jose::{Algorithm, public_key};
 
@@ -25,6 +25,7 @@ pub struct IssuerBuilder {
     max_token_age: Option<Duration>,
     scope_claims: Vec<ScopeClaim>,
     fetching: Fetching,
+    allow_http_hosts: Vec<String>,
 }
 
 impl Default for IssuerBuilder {
@@ -47,6 +48,7 @@ impl Default for IssuerBuilder {
                 timeout: DEFAULT_TIMEOUT,
                 longest_outage: DEFAULT_LONGEST_OUTAGE,
             },
+            allow_http_hosts: Vec::new(),
         }
     }
 }
@@ -70,7 +72,7 @@ impl IssuerBuilder {
         self
     }
 
-    /// The public key, or keys: PEM, a JWK or a JWK set.
+    /// The public key, or keys: PEM, a JWK or a JWK set. Keys of a set that cannot be used are skipped, unless none is left.
     pub fn public_key(mut self, key: &str) -> Self {
         self.public_key = Some(key.to_owned());
         self
@@ -160,6 +162,13 @@ impl IssuerBuilder {
         self
     }
 
+    /// The hosts, such as `keycloak`, from which documents and keys may be fetched over plain `http`, as they may on
+    /// loopback. Whoever controls the network between can forge tokens: for container networks only.
+    pub fn allow_http_hosts<T: Into<String>>(mut self, hosts: impl IntoIterator<Item = T>) -> Self {
+        self.allow_http_hosts = hosts.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Checks what was said, each part and all of it together.
     ///
     /// # Errors
@@ -167,10 +176,17 @@ impl IssuerBuilder {
     pub fn build(self) -> Result<Issuer, IssuerError> {
         self.check_audience()?;
         self.check_algorithms()?;
-        let keys = self.key_source()?;
-        let discovery = self.base_url.as_deref().map(base_url).transpose()?;
+        let http_hosts =
+            HttpHosts::parse(&self.allow_http_hosts).ok_or(IssuerError::NotAHttpHost)?;
+        let keys = self.key_source(&http_hosts)?;
+        let discovery = self.base_url.as_deref();
+        let discovery = discovery
+            .map(|url| base_url(url, &http_hosts))
+            .transpose()?;
         let name = self.name_in_tokens()?;
+        let spelling = self.name.or(self.base_url).unwrap_or_default();
         Ok(Issuer {
+            spelling,
             name,
             discovery,
             keys,
@@ -181,6 +197,7 @@ impl IssuerBuilder {
             max_token_age: self.max_token_age,
             scope_claims: self.scope_claims,
             fetching: self.fetching,
+            http_hosts,
         })
     }
 
@@ -218,17 +235,16 @@ impl IssuerBuilder {
         }
     }
 
-    fn key_source(&self) -> Result<KeySource, IssuerError> {
+    fn key_source(&self, http_hosts: &HttpHosts) -> Result<KeySource, IssuerError> {
         match (&self.secret, &self.public_key, &self.jwks_uri) {
             (Some(_), None, Some(_)) => Err(IssuerError::SecretWithJwksUri),
             (Some(_), Some(_), _) => Err(IssuerError::SecretWithPublicKey),
             (None, Some(_), Some(_)) => Err(IssuerError::PublicKeyWithJwksUri),
             (Some(secret), None, None) => Ok(KeySource::Secret(secret.clone())),
-            (None, Some(key), None) => {
-                public_key::read(key)?;
-                Ok(KeySource::PublicKey(key.clone()))
+            (None, Some(key), None) => Ok(KeySource::PublicKeys(public_key::read(key)?)),
+            (None, None, Some(uri)) => {
+                fetchable(uri, UrlRole::JwksUri, http_hosts).map(KeySource::JwksUri)
             }
-            (None, None, Some(uri)) => Ok(KeySource::JwksUri(fetchable(uri, UrlRole::JwksUri)?)),
             (None, None, None) if self.base_url.is_some() => Ok(KeySource::Discovered),
             (None, None, None) => Err(IssuerError::NoKeys),
         }
@@ -244,8 +260,8 @@ impl IssuerBuilder {
     }
 }
 
-fn base_url(text: &str) -> Result<Url, IssuerError> {
-    let url = fetchable(text, UrlRole::BaseUrl)?;
+fn base_url(text: &str, http_hosts: &HttpHosts) -> Result<Url, IssuerError> {
+    let url = fetchable(text, UrlRole::BaseUrl, http_hosts)?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err(IssuerError::NotPlain {
             role: UrlRole::BaseUrl,
@@ -254,14 +270,14 @@ fn base_url(text: &str) -> Result<Url, IssuerError> {
     Ok(url)
 }
 
-fn fetchable(text: &str, role: UrlRole) -> Result<Url, IssuerError> {
+fn fetchable(text: &str, role: UrlRole, http_hosts: &HttpHosts) -> Result<Url, IssuerError> {
     let url = Url::parse(text).map_err(|_| IssuerError::NotAUrl { role })?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(IssuerError::NotPlain { role });
     }
     match url.scheme() {
         "https" => Ok(url),
-        "http" if is_loopback(&url) => Ok(url),
+        "http" if http_hosts.trust(&url) => Ok(url),
         "http" => Err(IssuerError::PlainHttp { role }),
         _ => Err(IssuerError::NotAUrl { role }),
     }
@@ -431,6 +447,26 @@ mod tests {
                 "{url}"
             );
         }
+    }
+
+    #[test]
+    fn http_is_accepted_on_hosts_that_are_listed() {
+        let listed = || discovered().allow_http_hosts(["keycloak", "KEYS.internal"]);
+        for builder in [
+            listed().base_url("http://keycloak:8080/realms/shop"),
+            listed().jwks_uri("http://keys.internal/jwks.json"),
+        ] {
+            assert_eq!(builder.build().map(drop), Ok(()));
+        }
+        for (builder, role) in [
+            (listed().base_url("http://other/"), UrlRole::BaseUrl),
+            (listed().jwks_uri("http://a.keycloak/"), UrlRole::JwksUri),
+        ] {
+            let expected = Err(IssuerError::PlainHttp { role });
+            assert_eq!(builder.build().map(drop), expected);
+        }
+        let url = discovered().allow_http_hosts(["http://keycloak"]);
+        assert_eq!(url.build().map(drop), Err(IssuerError::NotAHttpHost));
     }
 
     #[test]

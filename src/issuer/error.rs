@@ -42,6 +42,9 @@ pub enum IssuerError {
         /// The algorithm that was named.
         algorithm: Algorithm,
     },
+    /// A host from which `http` is to be accepted is no host name.
+    #[error("hosts that allow http must be names such as keycloak, without scheme and port")]
+    NotAHttpHost,
     /// The URL is none, or neither `https` nor `http`.
     #[error("{role} must be an absolute URL such as https://tenant.example/")]
     NotAUrl {
@@ -55,17 +58,25 @@ pub enum IssuerError {
         role: UrlRole,
     },
     /// Keys fetched over `http` could be anybody's.
-    #[error("{role} must be https; http is accepted on loopback only")]
+    #[error("{role} must be https; http is accepted on loopback and on hosts that allow it only")]
     PlainHttp {
         /// Which URL.
         role: UrlRole,
     },
     /// The public key cannot be used.
-    #[error("the public key cannot be used: {0}")]
+    #[error("the public key cannot be used")]
     PublicKey(#[from] PublicKeyError),
     /// Keys cannot be configured and fetched at once.
     #[error("a public key and a key set's URL exclude each other: give one of them")]
     PublicKeyWithJwksUri,
+    /// Two entries are the same issuer and have an audience in common, so that a token would belong to both.
+    #[error("issuers {first} and {second} are the same one and have an audience in common")]
+    SharedAudience {
+        /// The index of the first entry.
+        first: usize,
+        /// The index of the second entry.
+        second: usize,
+    },
     /// A secret was given together with an algorithm that uses public keys.
     #[error("a secret goes with HS256, HS384 or HS512, not with {algorithm}")]
     SecretForPublicKey {
@@ -86,6 +97,14 @@ pub enum IssuerError {
     /// A secret signs and verifies, a public key verifies: both at once invite confusion of the two.
     #[error("a secret and a public key exclude each other: give one of them")]
     SecretWithPublicKey,
+    /// Two entries are the same issuer, spelled differently.
+    #[error("issuers {first} and {second} are the same one in two spellings")]
+    TwoSpellings {
+        /// The index of the first entry.
+        first: usize,
+        /// The index of the second entry.
+        second: usize,
+    },
     /// A secret alone does not say which HMAC.
     #[error("a secret needs its algorithm: HS256, HS384 or HS512")]
     SecretWithoutAlgorithm,

@@ -2,17 +2,22 @@
 
 mod builder;
 mod error;
+mod http_hosts;
+mod identity;
 
 use std::fmt;
 use std::time::Duration;
 
-use url::{Host, Url};
+use url::Url;
 use zeroize::Zeroizing;
 
 use crate::claims::scope::ScopeClaim;
 use crate::jose::Algorithm;
+use crate::jose::public_key::PublicKeys;
 pub use builder::IssuerBuilder;
 pub use error::{IssuerError, UrlRole};
+pub(crate) use http_hosts::{HttpHosts, is_loopback, leads_to_this_machine};
+pub(crate) use identity::{WELL_KNOWN, check_distinct, issuer_of, same_issuers};
 
 /// An issuer whose access tokens are accepted, and what they must be like.
 ///
@@ -37,6 +42,9 @@ pub struct Issuer {
     pub(crate) max_token_age: Option<Duration>,
     pub(crate) scope_claims: Vec<ScopeClaim>,
     pub(crate) fetching: Fetching,
+    pub(crate) http_hosts: HttpHosts,
+    /// The name, or else the base URL, as it is configured.
+    pub(crate) spelling: String,
 }
 
 /// The value that `iss` must have.
@@ -53,8 +61,8 @@ pub(crate) enum KeySource {
     /// The `jwks_uri` of the discovery document.
     Discovered,
     JwksUri(Url),
-    /// Configured keys, as PEM, JWK or JWK set; known to be usable.
-    PublicKey(String),
+    /// Configured keys.
+    PublicKeys(PublicKeys),
     Secret(Secret),
 }
 
@@ -112,6 +120,12 @@ impl Issuer {
         IssuerBuilder::default().name(issuer).public_key(key)
     }
 
+    /// What operators are warned of at the start.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let warning = format!("{}: {PLAIN_HTTP}", self.label());
+        (!self.http_hosts.is_empty()).then_some(warning)
+    }
+
     /// What to call this issuer in logs: its configured URL.
     pub(crate) fn label(&self) -> &str {
         match (&self.name, &self.discovery) {
@@ -122,12 +136,5 @@ impl Issuer {
     }
 }
 
-/// Whether the URL stays on this machine, the one place where `http` is as good as `https`.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
+const PLAIN_HTTP: &str = "plain http is accepted from the hosts that auth.allow_http_hosts lists: \
+                          who controls the network between can replace keys and forge tokens";

@@ -15,7 +15,7 @@ use super::algorithm::KeyKind;
 use super::digest::thumbprint;
 use super::signature::{Material, VerificationKey};
 
-/// A public key for signatures, with what its JWK says about its use.
+/// A key that verifies signatures, with what its JWK says about its use.
 #[derive(Debug)]
 pub(crate) struct Jwk {
     pub(crate) key_id: Option<String>,
@@ -36,6 +36,15 @@ impl Jwk {
             thumbprint: unparsed.thumbprint,
             key: key.ok_or(JwkError::Malformed)?,
         })
+    }
+
+    /// Whether `signature` is this key's over `message`.
+    pub(crate) fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        self.key.verifies(algorithm, message, signature)
+    }
+
+    pub(crate) fn allows(&self, algorithm: Algorithm) -> bool {
+        self.key.allows(algorithm)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Public keys as a person configures them: PEM, one JWK, or a JWK set.
 
+use std::sync::Arc;
+
 use aws_lc_rs::rsa;
 use aws_lc_rs::signature::ParsedPublicKey;
 use rustls_pki_types::SubjectPublicKeyInfoDer;
@@ -11,13 +13,23 @@ use super::algorithm::KeyKind;
 use super::jwk::{self, Jwk, JwkError};
 use super::signature::{Material, VerificationKey, point_parameters};
 
-/// Reads every key in `text`, all of which must be usable.
+/// The keys of a text that can be used, at least one, and why others of a JWK set cannot.
+#[derive(Clone, Debug)]
+pub(crate) struct PublicKeys {
+    pub(crate) usable: Vec<Arc<Jwk>>,
+    pub(crate) skipped: Vec<JwkError>,
+}
+
+/// Reads the keys in `text`; those of a set that cannot be used are skipped.
 ///
 /// # Errors
-/// [`PublicKeyError`] says what cannot be used, without showing it.
-pub(crate) fn read(text: &str) -> Result<Vec<Jwk>, PublicKeyError> {
+/// [`PublicKeyError`] says why none can be used, without showing it.
+pub(crate) fn read(text: &str) -> Result<PublicKeys, PublicKeyError> {
     if text.trim_start().starts_with("-----BEGIN") {
-        return Ok(vec![pem(text)?]);
+        return Ok(PublicKeys {
+            usable: vec![Arc::new(pem(text)?)],
+            skipped: Vec::new(),
+        });
     }
     let document: Value = serde_json::from_str(text).map_err(|_| PublicKeyError::Unreadable)?;
     let keys = match document.get("keys") {
@@ -25,10 +37,14 @@ pub(crate) fn read(text: &str) -> Result<Vec<Jwk>, PublicKeyError> {
         Some(_) => return Err(PublicKeyError::Unreadable),
         None => std::slice::from_ref(&document),
     };
-    if keys.is_empty() {
-        return Err(PublicKeyError::Unreadable);
+    let (usable, skipped): (Vec<_>, Vec<_>) = keys.iter().map(Jwk::parse).partition(Result::is_ok);
+    let usable: Vec<_> = usable.into_iter().flatten().map(Arc::new).collect();
+    let skipped: Vec<_> = skipped.into_iter().filter_map(Result::err).collect();
+    if usable.is_empty() {
+        let first = skipped.first().copied();
+        return Err(first.map_or(PublicKeyError::Unreadable, PublicKeyError::Key));
     }
-    Ok(keys.iter().map(Jwk::parse).collect::<Result<_, _>>()?)
+    Ok(PublicKeys { usable, skipped })
 }
 
 /// `-----BEGIN PUBLIC KEY-----`: a `SubjectPublicKeyInfo` (RFC 7468 §13).
@@ -72,7 +88,7 @@ fn material(der: &[u8]) -> Option<Result<(KeyKind, Material), JwkError>> {
 #[non_exhaustive]
 pub enum PublicKeyError {
     /// A key in it verifies no access tokens.
-    #[error("{0}")]
+    #[error(transparent)]
     Key(#[from] JwkError),
     /// A PEM text, but no public key.
     #[error(
@@ -117,7 +133,7 @@ mod tests {
             (ec.as_ref(), "ES256"),
             (ed.as_ref(), "EdDSA"),
         ] {
-            let keys = read(&to_pem("PUBLIC KEY", der)).expect("a key");
+            let keys = read(&to_pem("PUBLIC KEY", der)).expect("a key").usable;
             assert_eq!(keys.len(), 1);
             assert_eq!(algorithms(&keys[0].key)[0], first);
         }
@@ -126,9 +142,25 @@ mod tests {
     #[test]
     fn a_jwk_or_a_set_of_them_is_read() {
         let jwk = shared(Algorithm::Es256).public_jwk().expect("a public key");
-        assert_eq!(read(&jwk.to_string()).map(|keys| keys.len()).ok(), Some(1));
-        let set = json!({ "keys": [jwk, jwk] });
-        assert_eq!(read(&set.to_string()).map(|keys| keys.len()).ok(), Some(2));
+        let usable = |text: &Value| read(&text.to_string()).map(|keys| keys.usable.len());
+        assert_eq!(usable(&jwk), Ok(1));
+        assert_eq!(usable(&json!({ "keys": [jwk, jwk] })), Ok(2));
+    }
+
+    #[test]
+    fn keys_of_a_set_that_cannot_be_used_are_skipped_unless_none_is_left() {
+        let jwk = shared(Algorithm::Es256).public_jwk().expect("a public key");
+        let secret = json!({"kty": "oct", "k": "c2VjcmV0"});
+        let set = |keys| json!({ "keys": keys }).to_string();
+        let keys = read(&set(json!([secret, jwk, null]))).expect("one usable key");
+        assert_eq!(
+            (keys.usable.len(), keys.skipped),
+            (1, vec![JwkError::NotPublic, JwkError::Malformed])
+        );
+        assert_eq!(
+            read(&set(json!([secret, null]))).err(),
+            Some(PublicKeyError::Key(JwkError::NotPublic))
+        );
     }
 
     #[test]

@@ -177,7 +177,7 @@ mod tests {
             for name in [$($room::TestName::$set),+] {
                 let set = $room::TestSet::load(name).expect("a test set");
                 for group in set.test_groups {
-                    let key = public_key::read(&group.pem).expect("a usable key").remove(0).key;
+                    let key = public_key::read(&group.pem).expect("a usable key").usable.remove(0);
                     for test in group.tests {
                         let verdict = key.verifies($algorithm, &test.msg, &test.sig);
                         assert!(agrees(test.result, verdict), "{name:?} {}: {}", test.tc_id, test.comment);

@@ -5,8 +5,9 @@
 use serde::Deserialize;
 use url::Url;
 
-use super::fetch::{Client, FetchError};
-use crate::issuer::is_loopback;
+use super::fetch::Client;
+use super::fetch_error::FetchError;
+use crate::issuer::{HttpHosts, WELL_KNOWN, issuer_of, leads_to_this_machine};
 
 /// What the issuer's own document says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,22 +60,6 @@ pub(crate) fn names(issuer: &str, base: &Url) -> bool {
     same(issuer) || (plain && Url::parse(issuer).is_ok_and(|url| same(url.as_str())))
 }
 
-/// The issuer that a base URL stands for, without its trailing slash: the URL itself, or what
-/// precedes `/.well-known/` in it.
-fn issuer_of(base: &Url) -> String {
-    let mut issuer = base.clone();
-    let path = base.path();
-    if let Some((before, after)) = path.split_once(WELL_KNOWN) {
-        let behind = after
-            .split_once('/')
-            .map(|(_, rest)| rest)
-            .unwrap_or_default();
-        issuer.set_path(&format!("{before}/{behind}"));
-    }
-    let text = issuer.to_string();
-    text.strip_suffix('/').map(str::to_owned).unwrap_or(text)
-}
-
 /// Where a document may be: behind the issuer's path (OpenID Connect Discovery §4), or before it (RFC 8414 §3.1).
 fn places(base: &Url) -> Vec<Url> {
     if base.path().contains(WELL_KNOWN) {
@@ -96,18 +81,30 @@ fn places(base: &Url) -> Vec<Url> {
     places
 }
 
-/// The URL of a key set, if it can be trusted.
-pub(crate) fn key_set_url(text: &str) -> Result<Url, DiscoveryError> {
+/// The URL of a key set that the document found under `base` names, if it can be trusted. A document from elsewhere
+/// leads neither to this machine, whose services trust local callers, nor away from https.
+pub(crate) fn key_set_url(
+    text: &str,
+    base: &Url,
+    http_hosts: &HttpHosts,
+) -> Result<Url, DiscoveryError> {
     let url = Url::parse(text).map_err(|_| DiscoveryError::Malformed)?;
-    let trustworthy = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
-    trustworthy.then_some(url).ok_or(DiscoveryError::PlainHttp)
+    let is_base_near = http_hosts.trust(base);
+    match url.scheme() {
+        "https" if is_base_near || !leads_to_this_machine(&url) => Ok(url),
+        "http" if is_base_near && http_hosts.trust(&url) => Ok(url),
+        "https" => Err(DiscoveryError::Loopback),
+        _ => Err(DiscoveryError::PlainHttp),
+    }
 }
 
 /// Why the issuer's document did not help.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DiscoveryError {
-    #[error("its discovery document could not be fetched: {0}")]
+    #[error("its discovery document could not be fetched")]
     Fetch(#[from] FetchError),
+    #[error("its discovery document names a jwks_uri on loopback")]
+    Loopback,
     #[error("its discovery document is malformed")]
     Malformed,
     #[error("its discovery document is another issuer's")]
@@ -115,8 +112,6 @@ pub(crate) enum DiscoveryError {
     #[error("its discovery document names a jwks_uri that is not https")]
     PlainHttp,
 }
-
-const WELL_KNOWN: &str = "/.well-known/";
 
 #[cfg(test)]
 mod tests {
@@ -221,17 +216,37 @@ mod tests {
 
     #[test]
     fn a_key_set_is_fetched_over_https_alone() {
-        assert_eq!(
-            key_set_url("https://a.example/k"),
-            Ok(url("https://a.example/k"))
-        );
-        assert!(key_set_url("http://localhost:1/k").is_ok());
+        let hosts = HttpHosts::parse(["keycloak"]).expect("hosts");
+        let near = [
+            "http://localhost:1/",
+            "https://127.0.0.1/",
+            "http://keycloak:8080/",
+        ];
+        let far = ["https://a.example/"];
+        let accepted = |text, base| key_set_url(text, &url(base), &hosts);
+        for base in near.into_iter().chain(far) {
+            let plain = "https://keys.example/k";
+            assert_eq!(accepted(plain, base), Ok(url(plain)), "{base}");
+            for (text, error) in [
+                ("nowhere", DiscoveryError::Malformed),
+                ("http://a.example/", DiscoveryError::PlainHttp),
+                ("file:///k", DiscoveryError::PlainHttp),
+            ] {
+                assert_eq!(accepted(text, base), Err(error), "{text} {base}");
+            }
+        }
         for (text, error) in [
-            ("nowhere", DiscoveryError::Malformed),
-            ("http://a.example/", DiscoveryError::PlainHttp),
-            ("file:///k", DiscoveryError::PlainHttp),
+            ("http://localhost:1/k", DiscoveryError::PlainHttp),
+            ("http://keycloak/k", DiscoveryError::PlainHttp),
+            ("https://localhost/k", DiscoveryError::Loopback),
+            ("https://127.1/k", DiscoveryError::Loopback),
         ] {
-            assert_eq!(key_set_url(text), Err(error), "{text}");
+            for base in near {
+                assert_eq!(accepted(text, base), Ok(url(text)), "{text} {base}");
+            }
+            for base in far {
+                assert_eq!(accepted(text, base), Err(error.clone()), "{text} {base}");
+            }
         }
     }
 }

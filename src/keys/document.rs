@@ -2,7 +2,7 @@
 //!
 //! [RFC 7517 §5]: https://www.rfc-editor.org/rfc/rfc7517#section-5
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::members;
@@ -10,76 +10,48 @@ use crate::jose::Algorithm;
 use crate::jose::jwk::{Jwk, JwkError};
 use crate::jose::signature::VerificationKey;
 
-/// One key that an issuer vouches for.
-#[derive(Debug)]
-pub(crate) struct Key {
-    id: Option<String>,
-    thumbprint: String,
-    verification: VerificationKey,
-}
-
-impl Key {
-    /// Whether `signature` is this key's over `message`.
-    pub(crate) fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
-        self.verification.verifies(algorithm, message, signature)
-    }
-
-    pub(crate) fn allows(&self, algorithm: Algorithm) -> bool {
-        self.verification.allows(algorithm)
-    }
-
-    fn is_same_as(&self, other: &Self) -> bool {
-        self.id == other.id
-            && self.thumbprint == other.thumbprint
-            && self
-                .verification
-                .algorithms()
-                .eq(other.verification.algorithms())
-    }
-}
-
-impl From<Jwk> for Key {
-    fn from(jwk: Jwk) -> Self {
-        Self {
-            id: jwk.key_id,
-            thumbprint: jwk.thumbprint,
-            verification: jwk.key,
-        }
-    }
-}
-
 /// The keys of one issuer as they were at one moment, under its exact name.
 #[derive(Debug)]
 pub(crate) struct KeySet {
     issuer: String,
     /// Tells the sets of this issuer apart; 0 until it is published.
     edition: u64,
-    keys: Vec<Arc<Key>>,
-    by_id: HashMap<String, Vec<Arc<Key>>>,
+    keys: Vec<Arc<Jwk>>,
+    by_id: HashMap<String, Vec<Arc<Jwk>>>,
+    /// Each key once, whatever IDs it goes by.
+    distinct: Vec<Arc<Jwk>>,
     /// A shared secret serves whatever `kid` a token names.
     ignores_ids: bool,
 }
 
 impl KeySet {
-    fn new(issuer: String, keys: Vec<Arc<Key>>) -> Self {
-        let by_id = index(&keys);
+    fn new(issuer: String, mut keys: Vec<Arc<Jwk>>) -> Self {
+        remove_duplicates(&mut keys, |key| key.key_id.as_deref());
+        let mut distinct = keys.clone();
+        remove_duplicates(&mut distinct, |_| None);
         Self {
             issuer,
             edition: 0,
+            by_id: index(&keys),
             keys,
-            by_id,
+            distinct,
             ignores_ids: false,
         }
+    }
+
+    /// The set of an issuer that publishes no keys.
+    pub(crate) fn empty(issuer: String) -> Self {
+        Self::new(issuer, Vec::new())
     }
 
     /// The set of one shared secret, once for each HMAC that it may be used with.
     pub(crate) fn of_secret(issuer: String, secret: &[u8], algorithms: &[Algorithm]) -> Self {
         let key = |&algorithm| {
             let verification = VerificationKey::from_secret(secret, algorithm)?;
-            Some(Arc::new(Key {
-                id: None,
+            Some(Arc::new(Jwk {
+                key_id: None,
                 thumbprint: String::new(),
-                verification,
+                key: verification,
             }))
         };
         let keys = algorithms.iter().filter_map(key).collect();
@@ -90,15 +62,10 @@ impl KeySet {
     }
 
     /// The set of configured keys; where none has a name, they serve whatever `kid` a token names.
-    pub(crate) fn of_public_keys(issuer: String, keys: Vec<Jwk>) -> Self {
-        let keys: Vec<_> = keys
-            .into_iter()
-            .map(|jwk| Arc::new(Key::from(jwk)))
-            .collect();
-        let ignores_ids = keys.iter().all(|key| key.id.is_none());
+    pub(crate) fn of_public_keys(issuer: String, keys: &[Arc<Jwk>]) -> Self {
         Self {
-            ignores_ids,
-            ..Self::new(issuer, keys)
+            ignores_ids: keys.iter().all(|key| key.key_id.is_none()),
+            ..Self::new(issuer, keys.to_vec())
         }
     }
 
@@ -115,13 +82,13 @@ impl KeySet {
         self.keys.len()
     }
 
-    /// The keys that a token may be signed with: those of its `kid` where it names one, else all.
-    pub(crate) fn named(&self, id: Option<&str>) -> &[Arc<Key>] {
+    /// The keys that a token may be signed with, each once: those of its `kid` where it names one, else all.
+    pub(crate) fn named(&self, id: Option<&str>) -> &[Arc<Jwk>] {
         match id {
             Some(id) if !self.ignores_ids => {
                 self.by_id.get(id).map(Vec::as_slice).unwrap_or_default()
             }
-            _ => &self.keys,
+            _ => &self.distinct,
         }
     }
 
@@ -132,35 +99,52 @@ impl KeySet {
     }
 
     /// Becomes the set of this edition, after `earlier`: takes the keys that have not changed from it, so that what they verified stays verified.
-    pub(crate) fn succeeding(mut self, earlier: Option<&Self>, edition: u64) -> Self {
-        self.edition = edition;
-        let Some(earlier) = earlier else {
-            return self;
+    pub(crate) fn succeeding(self, earlier: Option<&Self>, edition: u64) -> Self {
+        let Some(earlier) = earlier.filter(|earlier| earlier.issuer == self.issuer) else {
+            return Self { edition, ..self };
         };
-        if earlier.issuer == self.issuer {
-            let carried = self
-                .keys
-                .into_iter()
-                .map(|key| earlier.same_as(&key).unwrap_or(key));
-            self.keys = carried.collect();
-            self.by_id = index(&self.keys);
+        let carried = self
+            .keys
+            .into_iter()
+            .map(|key| earlier.same_as(&key).unwrap_or(key));
+        Self {
+            edition,
+            ignores_ids: self.ignores_ids,
+            ..Self::new(self.issuer, carried.collect())
         }
-        self
     }
 
-    fn same_as(&self, key: &Key) -> Option<Arc<Key>> {
-        let candidates = self.named(key.id.as_deref());
+    fn same_as(&self, key: &Jwk) -> Option<Arc<Jwk>> {
+        let is_same = |known: &&Arc<Jwk>| {
+            known.thumbprint == key.thumbprint && known.key.algorithms().eq(key.key.algorithms())
+        };
+        let mut candidates = match &key.key_id {
+            Some(id) => self.by_id.get(id).map(Vec::as_slice).unwrap_or_default(),
+            None => &self.keys,
+        }
+        .iter();
+        let has_same_id = |known: &&Arc<Jwk>| known.key_id == key.key_id;
         candidates
-            .iter()
-            .find(|known| known.is_same_as(key))
+            .find(|known| has_same_id(known) && is_same(known))
             .map(Arc::clone)
     }
 }
 
-fn index(keys: &[Arc<Key>]) -> HashMap<String, Vec<Arc<Key>>> {
-    let mut by_id = HashMap::<String, Vec<Arc<Key>>>::new();
+/// Keeps the first of all keys that are one and the same under one `name`, and serve the same algorithms.
+fn remove_duplicates(keys: &mut Vec<Arc<Jwk>>, name: fn(&Jwk) -> Option<&str>) {
+    let mut known = HashSet::new();
+    let all = keys.clone();
+    let mut is_new = all.iter().map(|key| {
+        let algorithms: Vec<_> = key.key.algorithms().collect();
+        known.insert((name(key), key.thumbprint.as_str(), algorithms))
+    });
+    keys.retain(|_| is_new.next().unwrap_or_default());
+}
+
+fn index(keys: &[Arc<Jwk>]) -> HashMap<String, Vec<Arc<Jwk>>> {
+    let mut by_id = HashMap::<String, Vec<Arc<Jwk>>>::new();
     for key in keys {
-        if let Some(id) = &key.id {
+        if let Some(id) = &key.key_id {
             by_id.entry(id.clone()).or_default().push(Arc::clone(key));
         }
     }
@@ -172,12 +156,17 @@ fn index(keys: &[Arc<Key>]) -> HashMap<String, Vec<Arc<Key>>> {
 /// # Errors
 /// [`KeySetError`] when no usable key is in it.
 pub(crate) fn read(issuer: String, body: &[u8]) -> Result<(KeySet, Vec<JwkError>), KeySetError> {
-    let members = members::keys(body).ok_or(KeySetError::Malformed)?;
+    let mut members = members::keys(body)
+        .ok_or(KeySetError::Malformed)?
+        .peekable();
+    if members.peek().is_none() {
+        return Err(KeySetError::Empty);
+    }
     let mut keys = Vec::new();
     let mut unusable = Vec::new();
     for member in members {
         match member {
-            Ok(jwk) => keys.push(Arc::new(Key::from(jwk))),
+            Ok(jwk) => keys.push(Arc::new(jwk)),
             Err(error) => unusable.push(error),
         }
     }
@@ -194,6 +183,8 @@ pub(crate) fn read(issuer: String, body: &[u8]) -> Result<(KeySet, Vec<JwkError>
 pub(crate) enum KeySetError {
     #[error("its key set is malformed")]
     Malformed,
+    #[error("its key set is empty")]
+    Empty,
     #[error("its key set has no usable key ({unusable} unusable)")]
     NoUsableKey { unusable: usize },
 }
@@ -239,10 +230,7 @@ mod tests {
         ] {
             assert_eq!(error(body), Err(KeySetError::Malformed), "{body}");
         }
-        assert_eq!(
-            error(r#"{"keys":[]}"#),
-            Err(KeySetError::NoUsableKey { unusable: 0 })
-        );
+        assert_eq!(error(r#"{"keys":[]}"#), Err(KeySetError::Empty));
         assert_eq!(
             error(r#"{"keys":[null,{}]}"#),
             Err(KeySetError::NoUsableKey { unusable: 2 })
@@ -268,6 +256,20 @@ mod tests {
         assert_eq!(
             [Some("a"), Some("c"), None].map(|id| set.may_lack_key(id)),
             [false, true, true]
+        );
+    }
+
+    #[test]
+    fn a_key_that_is_listed_again_is_one_key() {
+        let (a, mut b) = (key("a"), key("b"));
+        b.as_object_mut().expect("an object").remove("alg");
+        let mut again = a.clone();
+        again["kid"] = json!("other");
+        let set = set(&json!([a, a, b, again, a]));
+        assert_eq!(set.len(), 3);
+        assert_eq!(
+            [Some("a"), Some("other"), None].map(|id| set.named(id).len()),
+            [1, 1, 2]
         );
     }
 

@@ -12,6 +12,7 @@ use reqwest::redirect::{Attempt, Policy};
 use tokio::sync::OnceCell;
 use url::Url;
 
+use super::fetch_error::FetchError;
 use super::lifetime::{Said, lifetime};
 use crate::issuer::is_loopback;
 
@@ -99,7 +100,8 @@ impl Client {
                     .get_or_try_init(async || loopback_client())
                     .await
             }
-            "https" => self.world.get_or_try_init(async || world_client()).await,
+            // Whether `http` is accepted from a host was decided where the URL was accepted.
+            "http" | "https" => self.world.get_or_try_init(async || world_client()).await,
             _ => Err(FetchError::NotHttps),
         }
     }
@@ -191,43 +193,12 @@ fn follow_within_origin(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     }
 }
 
-/// Why a document could not be fetched; nothing of the server's answer is in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum FetchError {
-    #[error("the HTTP client could not be made")]
-    Client,
-    #[error("no connection could be made")]
-    Connect,
-    #[error("the connection broke")]
-    Interrupted,
-    #[error("its URL is not https")]
-    NotHttps,
-    #[error("the answer had status {0}")]
-    Status(u16),
-    #[error("the answer took too long")]
-    Timeout,
-    #[error("the answer is larger than {MAX_BODY_BYTES} bytes")]
-    TooLarge,
-}
-
-impl FetchError {
-    fn of(error: &reqwest::Error) -> Self {
-        if error.is_timeout() {
-            Self::Timeout
-        } else if error.is_connect() {
-            Self::Connect
-        } else {
-            Self::Interrupted
-        }
-    }
-}
-
 /// RFC 9449 §8.1.
 #[cfg(feature = "dev-issuer")]
 const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// Room for more than a thousand RSA keys.
-const MAX_BODY_BYTES: usize = 1024 * 1024;
+pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 const MAX_REDIRECTS: usize = 3;
 
@@ -235,3 +206,88 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Below the idle time after which issuers' load balancers close a connection.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::thread;
+
+    use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+    use rustls::{ServerConfig, ServerConnection, Stream};
+
+    use super::super::fetch_error::Chain;
+    use super::*;
+
+    async fn failure(url: &str) -> String {
+        let url = url.parse().expect("a URL");
+        let error = Client::default().get(&url, None).await.err();
+        Chain(&error.expect("a failure")).to_string()
+    }
+
+    /// Serves one connection on loopback by `serve`, and tells the URL.
+    fn served(scheme: &str, serve: impl FnOnce(std::net::TcpStream) + Send + 'static) -> String {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        thread::spawn(move || serve(listener.accept().expect("a connection").0));
+        format!("{scheme}://{address}/")
+    }
+
+    /// Answers whatever comes first; what is not read would reset the connection.
+    fn answer(mut stream: std::net::TcpStream, bytes: &[u8]) {
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(bytes);
+    }
+
+    /// A TLS server whose certificate nobody has signed.
+    fn handshake(mut stream: std::net::TcpStream) {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let params = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).expect("parameters");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .expect("a configuration");
+        let mut connection = ServerConnection::new(Arc::new(config)).expect("a connection");
+        // The client hangs up in the middle.
+        let _ = Stream::new(&mut connection, &mut stream).flush();
+    }
+
+    #[tokio::test]
+    async fn failures_tell_which_layer_failed_and_why() {
+        let unused = TcpListener::bind(("127.0.0.1", 0)).and_then(|socket| socket.local_addr());
+        let unused = unused.expect("a free port");
+        let refused = failure(&format!("https://{unused}/")).await;
+        assert_eq!(refused, "no connection could be made: connection refused");
+
+        // A label that is too long for any name server, so that none is asked.
+        let unresolved = failure(&format!("http://{}.invalid/", "a".repeat(64))).await;
+        let expected = "its host name could not be resolved: ";
+        assert!(
+            unresolved.starts_with(expected) && unresolved.len() > expected.len(),
+            "{unresolved}"
+        );
+
+        assert_eq!(
+            failure(&served("https", handshake)).await,
+            "no TLS connection could be made: the server's certificate is signed by an unknown authority"
+        );
+        let plain = served("https", |stream| {
+            answer(stream, b"HTTP/1.1 400 Secret\r\n\r\n")
+        });
+        assert_eq!(
+            failure(&plain).await,
+            "no TLS connection could be made: the server does not speak TLS"
+        );
+        let status = b"HTTP/1.1 404 Secret\r\nContent-Length: 0\r\n\r\n";
+        let status = served("http", |stream| answer(stream, status));
+        assert_eq!(failure(&status).await, "the answer had status 404");
+        let closed = served("http", drop);
+        assert!(failure(&closed).await.starts_with("the connection broke"));
+    }
+}

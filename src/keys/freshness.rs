@@ -20,6 +20,9 @@ pub(crate) struct Freshness {
     /// When the last fetch failed, and how many did in a row; forgotten on success.
     failed_at: Option<Instant>,
     failures: u32,
+    /// How many empty sets came since the last usable one, each a refresh after the one before, and when the last did.
+    empty: u32,
+    empty_at: Option<Instant>,
 }
 
 /// What a request that lacks a key may expect.
@@ -43,6 +46,8 @@ impl Freshness {
             lifetime: limits.cache_max_age,
             failed_at: None,
             failures: 0,
+            empty: 0,
+            empty_at: None,
         }
     }
 
@@ -111,12 +116,30 @@ impl Freshness {
         self.succeeded_at = Some(now);
         self.failed_at = None;
         self.failures = 0;
+        self.empty = 0;
+        self.empty_at = None;
+    }
+
+    /// An empty set came; says whether that is the issuer's word by now. Those that come sooner than a refresh after
+    /// the last one that counted, by retries or for unknown keys, do not count: they may be one and the same mishap.
+    pub(crate) fn is_emptied(&mut self, now: Instant) -> bool {
+        let since = |at| now.saturating_duration_since(at);
+        if self.empty_at.is_none_or(|at| since(at) >= self.lifetime) {
+            self.empty = self.empty.saturating_add(1);
+            self.empty_at = Some(now);
+        }
+        self.empty >= BELIEVED_EMPTY
     }
 
     /// A fetch failed that began at `begun`: the pause after it counts from there.
     pub(crate) fn failed(&mut self, begun: Instant) {
         self.failed_at = Some(begun);
         self.failures = self.failures.saturating_add(1);
+    }
+
+    #[cfg(test)]
+    pub(super) fn make_older(&mut self, by: Duration) {
+        self.succeeded_at = self.succeeded_at.and_then(|at| at.checked_sub(by));
     }
 
     /// How long until the next fetch that nobody has to ask for.
@@ -161,6 +184,9 @@ impl Freshness {
 
 /// Fetches for unknown keys that may follow one another at once.
 pub(crate) const BURST: u32 = 3;
+
+/// So many empty sets in a row are no mishap of the issuer's.
+const BELIEVED_EMPTY: u32 = 3;
 
 /// A server that wants its keys asked for each second is asked each minute; nobody waits for that.
 const SHORTEST_LIFETIME: Duration = Duration::from_secs(60);
@@ -338,6 +364,24 @@ mod tests {
         let mut freshness = Freshness::new(limits, start);
         freshness.succeeded(start, Some(Duration::from_secs(300)));
         assert_eq!(freshness.until_refresh(start), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn an_empty_set_is_believed_when_it_comes_three_times_each_a_refresh_apart() {
+        let (mut freshness, start) = fresh();
+        let mut believed = Vec::new();
+        for second in (0..=1300).step_by(4) {
+            let now = start + Duration::from_secs(second);
+            freshness.failed(now);
+            if freshness.is_emptied(now) {
+                believed.push(second);
+            }
+        }
+        assert_eq!(believed.first(), Some(&1200));
+        freshness.succeeded(start, None);
+        assert!(!freshness.is_emptied(start + Duration::from_secs(2000)));
+        assert!(!freshness.is_emptied(start + Duration::from_secs(3000)));
+        assert!(freshness.is_emptied(start + Duration::from_secs(4000)));
     }
 
     #[test]

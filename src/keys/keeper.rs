@@ -15,7 +15,9 @@ use url::Url;
 
 use super::discovery::{DiscoveryError, Metadata, discover, key_set_url};
 use super::document::{self, KeySet, KeySetError};
-use super::fetch::{Client, FetchError};
+use super::fetch::Client;
+use super::fetch_error::{Chain, FetchError};
+use super::freshness::Freshness;
 use super::{Ended, Flight, IssuerKeys, configured};
 use crate::counters::{Counters, Fetched};
 use crate::issuer::{KeySource, Name};
@@ -74,6 +76,9 @@ async fn keep(issuer: Arc<IssuerKeys>, client: Arc<Client>, counters: Arc<Counte
     }
 }
 
+/// The set, unless it has not changed, and for how long its server would have it kept.
+type FetchOutcome = Result<(Option<KeySet>, Option<Duration>), FetchFailure>;
+
 /// What a fetch brought.
 struct Brought {
     /// `None` when the published set has not changed.
@@ -120,13 +125,14 @@ async fn gather(
             published: None,
         });
     }
-    let jwks_uri = match &issuer.issuer.keys {
-        KeySource::JwksUri(uri) => uri.clone(),
-        _ => key_set_url(
-            &metadata
-                .and_then(|found| found.jwks_uri)
-                .ok_or(FetchFailure::NoJwksUri)?,
-        )?,
+    let jwks_uri = match (&issuer.issuer.keys, &issuer.issuer.discovery) {
+        (KeySource::JwksUri(uri), _) => uri.clone(),
+        (_, None) => return Err(FetchFailure::NoJwksUri),
+        (_, Some(base)) => {
+            let named = metadata.and_then(|found| found.jwks_uri);
+            let named = named.ok_or(FetchFailure::NoJwksUri)?;
+            key_set_url(&named, base, &issuer.issuer.http_hosts)?
+        }
     };
     download(issuer, client, name, jwks_uri, published, counters).await
 }
@@ -141,7 +147,7 @@ async fn download(
     counters: &Counters,
 ) -> Result<Brought, FetchFailure> {
     let known = published
-        .filter(|known| known.issuer == name && known.jwks_uri == jwks_uri && issuer.edition() > 0);
+        .filter(|known| known.issuer == name && known.jwks_uri == jwks_uri && issuer.has_keys());
     let etag = known.map(|known| known.etag.as_str());
     let answer = client.get(&jwks_uri, etag).await;
     let answer = answer.map_err(FetchFailure::KeySetFetch)?;
@@ -195,17 +201,13 @@ impl IssuerKeys {
     }
 
     /// Publishes what a fetch brought, wakes those who wait for it, and says when the next one is due.
-    fn end_fetch(
-        &self,
-        begun: Instant,
-        fetched: Result<(Option<KeySet>, Option<Duration>), FetchFailure>,
-        counters: &Counters,
-    ) -> Duration {
+    fn end_fetch(&self, begun: Instant, fetched: FetchOutcome, counters: &Counters) -> Duration {
         let now = Instant::now();
         let mut state = self.state();
         let number = self.ended.borrow().number.saturating_add(1);
         state.flight = Flight::Grounded;
-        state.problem = fetched.as_ref().err().copied();
+        let fetched = self.believe_empty(fetched, &mut state.freshness, now);
+        state.problem = fetched.as_ref().err().cloned();
         let brought_keys = fetched.is_ok();
         match fetched {
             Ok((set, lifetime)) => {
@@ -218,7 +220,7 @@ impl IssuerKeys {
             }
             Err(failure) => {
                 counters.count_fetched(Fetched::Nothing);
-                log::warn!("keys: {}: {failure}", self.issuer.label());
+                log::warn!("keys: {}: {}", self.issuer.label(), Chain(&failure));
                 state.freshness.failed(begun);
                 if !self.is_configured() && state.freshness.is_outlived(now) {
                     self.withdraw();
@@ -230,6 +232,37 @@ impl IssuerKeys {
             brought_keys,
         });
         state.freshness.until_refresh(now).max(SHORTEST_INTERVAL)
+    }
+
+    /// Takes an empty set for the issuer's word, where it has come often enough, so that its keys are withdrawn.
+    fn believe_empty(
+        &self,
+        fetched: FetchOutcome,
+        freshness: &mut Freshness,
+        now: Instant,
+    ) -> FetchOutcome {
+        let current = self.current();
+        let (Err(FetchFailure::KeySet(KeySetError::Empty)), Some(set)) = (&fetched, &*current)
+        else {
+            return fetched;
+        };
+        if !self.has_keys() {
+            return Ok((None, None));
+        }
+        if !freshness.is_emptied(now) {
+            return fetched;
+        }
+        log::error!(
+            "keys: {}: its key set has been empty three refreshes in a row: its keys are withdrawn",
+            self.issuer.label()
+        );
+        Ok((Some(KeySet::empty(set.issuer().to_owned())), None))
+    }
+
+    /// Whether there is a set that an answer of "unchanged" may stand for. After an empty one, the set that the answer
+    /// compares with is an older one.
+    fn has_keys(&self) -> bool {
+        self.current().as_ref().is_some_and(|set| set.len() > 0)
     }
 
     fn publish(&self, set: KeySet, edition: u64) {
@@ -264,7 +297,7 @@ impl IssuerKeys {
 }
 
 /// Why a fetch brought no keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FetchFailure {
     #[error("its keys did not come within {0:?}")]
     Deadline(Duration),
@@ -272,8 +305,8 @@ pub(crate) enum FetchFailure {
     Discovery(#[from] DiscoveryError),
     #[error(transparent)]
     KeySet(#[from] KeySetError),
-    #[error("its key set could not be fetched: {0}")]
-    KeySetFetch(FetchError),
+    #[error("its key set could not be fetched")]
+    KeySetFetch(#[source] FetchError),
     #[error("its discovery document names no jwks_uri")]
     NoJwksUri,
 }
@@ -337,6 +370,42 @@ mod tests {
             let wish = keys.wanted(key, 0, &Counters::default(), Instant::now());
             assert!(!matches!(wish, Wish::Denied), "{wish:?}");
         }
+    }
+
+    #[test]
+    fn keys_are_withdrawn_when_the_set_stays_empty_for_three_refreshes() {
+        let at_once = Duration::ZERO;
+        for (refresh, withdrawn) in [(at_once, true), (Duration::from_secs(600), false)] {
+            let issuer = Issuer::with_jwks_uri("a", "https://a.example/keys");
+            let issuer = issuer.audience("api").cache_max_age(refresh);
+            let keys = IssuerKeys::new(issuer.build().expect("an issuer"));
+            let empty = || end(&keys, Err(FetchFailure::KeySet(KeySetError::Empty)));
+            let usable = || keys.current().as_ref().map_or(0, |set| set.len());
+            end(&keys, Ok(set()));
+            empty();
+            end(&keys, Err(FetchFailure::NoJwksUri));
+            empty();
+            assert_eq!(usable(), 1, "a failed fetch says nothing");
+            empty();
+            assert_eq!(usable(), usize::from(!withdrawn), "{refresh:?}");
+            if withdrawn {
+                empty();
+                assert_eq!((usable(), keys.problem()), (0, None));
+                assert!(!keys.has_keys());
+                end(&keys, Ok(set()));
+                empty();
+                assert_eq!(usable(), 1, "keys that come again count afresh");
+            }
+        }
+    }
+
+    #[test]
+    fn without_keys_an_empty_set_is_no_success() {
+        let keys = fetched();
+        for _ in 0..5 {
+            end(&keys, Err(FetchFailure::KeySet(KeySetError::Empty)));
+        }
+        assert!(keys.problem().is_some());
     }
 
     #[test]

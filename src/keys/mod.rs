@@ -7,10 +7,13 @@ mod absent;
 pub(crate) mod discovery;
 pub(crate) mod document;
 pub(crate) mod fetch;
+pub(crate) mod fetch_error;
 pub(crate) mod freshness;
 mod keeper;
 mod lifetime;
 mod members;
+mod reused;
+mod unready;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,11 +23,12 @@ use tokio::sync::{Notify, watch};
 
 use crate::counters::Counters;
 use crate::issuer::{Issuer, KeySource, Name};
-use crate::jose::public_key;
 use absent::Absent;
 use document::KeySet;
 use freshness::{Freshness, Refresh};
 pub(crate) use keeper::{FetchFailure, Keeper};
+pub(crate) use unready::Problem;
+pub use unready::UnreadyReason;
 
 /// The keys of one issuer, for all workers.
 #[derive(Debug)]
@@ -107,6 +111,7 @@ impl IssuerKeys {
             called: Notify::new(),
             issuer,
         };
+        keys.report_configuration();
         if let (Name::Fixed(name), None) = (&keys.issuer.name, &keys.issuer.discovery) {
             let set = configured(&keys.issuer, name.clone()).map(|set| set.succeeding(None, 1));
             keys.current.store(set.map(Arc::new));
@@ -202,7 +207,8 @@ impl IssuerKeys {
         if self.current().is_some() || state.freshness.has_succeeded() {
             return None;
         }
-        Some(state.problem.map_or(Problem::Fetching, Problem::Failed))
+        let failed = state.problem.clone().map(Problem::Failed);
+        Some(failed.unwrap_or(Problem::Fetching))
     }
 
     /// Waits until keys have been had.
@@ -216,11 +222,23 @@ impl IssuerKeys {
         self.state().freshness.age(now)
     }
 
+    fn report_configuration(&self) {
+        if let Some(warning) = self.issuer.warning() {
+            log::warn!("keys: {warning}");
+        }
+        if let KeySource::PublicKeys(keys) = &self.issuer.keys {
+            for error in &keys.skipped {
+                let label = self.issuer.label();
+                log::warn!("keys: {label}: a configured key is skipped: {error}");
+            }
+        }
+    }
+
     /// Whether the keys themselves are configured, so that no fetch can bring another.
     fn is_configured(&self) -> bool {
         matches!(
             self.issuer.keys,
-            KeySource::PublicKey(_) | KeySource::Secret(_)
+            KeySource::PublicKeys(_) | KeySource::Secret(_)
         )
     }
 
@@ -250,19 +268,7 @@ fn configured(issuer: &Issuer, name: String) -> Option<KeySet> {
             secret.as_bytes(),
             &issuer.algorithms,
         )),
-        KeySource::PublicKey(text) => {
-            let keys = public_key::read(text).unwrap_or_default();
-            Some(KeySet::of_public_keys(name, keys))
-        }
+        KeySource::PublicKeys(keys) => Some(KeySet::of_public_keys(name, &keys.usable)),
         KeySource::Discovered | KeySource::JwksUri(_) => None,
     }
-}
-
-/// Why an issuer's keys are not there yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Problem {
-    #[error("{0}")]
-    Failed(FetchFailure),
-    #[error("its keys are being fetched")]
-    Fetching,
 }

@@ -123,7 +123,12 @@ impl From<VerifyError> for Cause {
             VerifyError::OtherAlgorithm => "The token's algorithm is not accepted here.",
             VerifyError::OtherAudience => "The token is for another audience.",
             VerifyError::OtherType => "The token is of a type that is not accepted here.",
-            VerifyError::Signature => "The token's signature does not hold.",
+            VerifyError::OutdatedKey(_) | VerifyError::Signature => {
+                "The token's signature does not hold."
+            }
+            VerifyError::SeveralAudiences => {
+                "The token is for several audiences that are kept apart here."
+            }
             VerifyError::TooManyAudiences => "The token has more than 1,000 audiences.",
             VerifyError::TooManyScopes => "The token has more than 1,000 scopes.",
             VerifyError::TooOld => "The token is too old.",

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::settings::SettingsError;
 #[cfg(feature = "dev-issuer")]
-use crate::keys::fetch::FetchError;
+use crate::keys::fetch_error::{Chain, FetchError};
 
 /// Why the program ends without having done its work.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +94,8 @@ pub(crate) enum TokenError {
     #[error("the development issuer refuses: {0}")]
     Refused(String),
     #[error(
-        "the development issuer does not answer on port {port} ({error}); start the service first, with `cargo run`"
+        "the development issuer does not answer on port {port} ({}); start the service first, with `cargo run`",
+        Chain(error)
     )]
     Unreachable { port: u16, error: FetchError },
     #[error(

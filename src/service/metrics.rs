@@ -1,6 +1,8 @@
 //! Counters → OpenMetrics.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
@@ -100,11 +102,16 @@ fn ages(encoder: &mut DescriptorEncoder<'_>, verifier: &Verifier) -> fmt::Result
     let help = "How long ago an issuer's keys last came";
     let kind = ConstGauge::new(0.0_f64).metric_type();
     let mut family = encoder.encode_descriptor("keys_age", help, Some(&Unit::Seconds), kind)?;
+    // Of several entries of one issuer, the one with the oldest keys.
+    let mut oldest = BTreeMap::<&str, Duration>::new();
     for (issuer, age) in verifier.key_ages() {
         if let Some(age) = age {
-            ConstGauge::new(age.as_secs_f64())
-                .encode(family.encode_family(&[("issuer", issuer)])?)?;
+            let known = oldest.entry(issuer).or_default();
+            *known = age.max(*known);
         }
+    }
+    for (issuer, age) in oldest {
+        ConstGauge::new(age.as_secs_f64()).encode(family.encode_family(&[("issuer", issuer)])?)?;
     }
     Ok(())
 }

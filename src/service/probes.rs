@@ -55,7 +55,7 @@ struct Status {
 #[derive(Serialize)]
 struct Reason {
     issuer: String,
-    reason: String,
+    reason: &'static str,
 }
 
 async fn livez(_: Public) -> impl Responder {
@@ -74,7 +74,7 @@ async fn readyz(
     let reasons: Vec<_> = unready
         .map(|of| Reason {
             issuer: of.issuer,
-            reason: of.reason,
+            reason: of.reason.label(),
         })
         .collect();
     if reasons.is_empty() {

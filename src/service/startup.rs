@@ -19,7 +19,7 @@ pub(crate) async fn await_keys(verifier: &Verifier, startup: Startup) -> Result<
     let unready = verifier.unready();
     let reasons: Vec<_> = unready
         .iter()
-        .map(|of| format!("{}: {}", of.issuer, of.reason))
+        .map(|of| format!("{}: {}", of.issuer, of.details))
         .collect();
     let reasons = reasons.join("; ");
     if startup.mode == StartupMode::Require {

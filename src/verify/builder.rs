@@ -7,7 +7,7 @@ use super::clock::Clock;
 use super::seen::Seen;
 use super::{Shared, Verifier, index};
 use crate::counters::Counters;
-use crate::issuer::Issuer;
+use crate::issuer::{Issuer, check_distinct, same_issuers};
 use crate::keys::{IssuerKeys, Keeper};
 use crate::proof::{ClientCertificates, Dpop, Origin, Senders};
 
@@ -87,9 +87,15 @@ impl VerifierBuilder {
     /// Trusts these issuers and begins to fetch their keys; waits for nothing.
     ///
     /// # Errors
-    /// The operating system gave no thread for the fetching.
+    /// The operating system gave no thread for the fetching. Of the kind [`InvalidInput`](io::ErrorKind::InvalidInput),
+    /// with an [`IssuerError`](crate::issuer::IssuerError) inside: two entries are one issuer in two spellings, or with an
+    /// audience in common.
     pub fn start(self, issuers: impl IntoIterator<Item = Issuer>) -> io::Result<Verifier> {
+        let issuers: Vec<_> = issuers.into_iter().collect();
+        check_distinct(&issuers)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let counters = Arc::new(Counters::default());
+        let same_issuers = same_issuers(&issuers);
         let issuers: Vec<_> = issuers
             .into_iter()
             .map(|issuer| Arc::new(IssuerKeys::new(issuer)))
@@ -105,6 +111,7 @@ impl VerifierBuilder {
         };
         Ok(Verifier(Arc::new(Shared {
             by_name: index(&issuers),
+            same_issuers,
             issuers,
             counters,
             clock: self.clock,

@@ -64,6 +64,13 @@ pub enum VerifyError {
     /// `typ` is not that of an access token (RFC 9068 §4).
     #[error("the token is of another type")]
     OtherType,
+    /// `aud` names audiences of several entries of the token's issuer, each with rules of its own.
+    #[error("the token is for audiences of more than one entry of its issuer")]
+    SeveralAudiences,
+    /// The signature does not hold, and the key set is old enough for the issuer to have replaced the key under the
+    /// same ID since it was fetched.
+    #[error("the signature does not hold under a key that may be outdated")]
+    OutdatedKey(Missing),
     /// The signature does not hold.
     #[error("the signature does not hold")]
     Signature,

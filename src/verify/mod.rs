@@ -16,7 +16,8 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::counters::Counters;
 use crate::issuer::{Issuer, KeySource};
 use crate::jose::Algorithm;
-use crate::keys::document::Key;
+use crate::jose::jwk::Jwk;
+pub use crate::keys::UnreadyReason;
 use crate::keys::{IssuerKeys, Keeper, Wish};
 use crate::proof::Senders;
 #[cfg(feature = "service")]
@@ -50,6 +51,8 @@ pub struct Verifier(Arc<Shared>);
 struct Shared {
     issuers: Vec<Arc<IssuerKeys>>,
     by_name: HashMap<String, usize>,
+    /// For each issuer, all entries of the same one: a token's audience chooses.
+    same_issuers: Vec<Vec<usize>>,
     counters: Arc<Counters>,
     clock: Clock,
     seen: Option<Arc<Seen>>,
@@ -61,7 +64,7 @@ impl Verifier {
     /// Trusts these issuers and begins to fetch their keys; waits for nothing.
     ///
     /// # Errors
-    /// The operating system gave no thread for the fetching.
+    /// As of [`VerifierBuilder::start`].
     pub fn start(issuers: impl IntoIterator<Item = Issuer>) -> io::Result<Self> {
         Self::builder().start(issuers)
     }
@@ -79,7 +82,7 @@ impl Verifier {
     /// it against what the request proves.
     ///
     /// # Errors
-    /// [`VerifyError`]; for [`VerifyError::UnknownKey`] a fetch may help, for no other.
+    /// [`VerifyError`]; for [`VerifyError::UnknownKey`] and [`VerifyError::OutdatedKey`] a fetch may help, for no other.
     pub fn verify(&self, token: &str, now: SystemTime) -> Result<Arc<Verified>, VerifyError> {
         let verified = match self.recall(token.as_bytes(), now) {
             Some(known) => known,
@@ -115,7 +118,7 @@ impl Verifier {
         let header = Unread::parse(token)?;
         self.check_hope(&header)?;
         let unverified = header.read_on()?;
-        let issuer = self.named(unverified.issuer()?)?;
+        let issuer = self.entry_for(&unverified)?;
         let key = self.find_key(issuer, &unverified)?;
         let authentic = unverified.into_authentic();
         let admitted = rules::admit(&self.issuer(issuer)?.issuer, &authentic, now)?;
@@ -149,14 +152,19 @@ impl Verifier {
     /// The issuers whose keys have not been had yet, each with the reason; empty when all is ready.
     #[must_use]
     pub fn unready(&self) -> Vec<Unready> {
-        let unready = |issuer: &Arc<IssuerKeys>| {
-            let reason = issuer.problem()?.to_string();
+        self.readiness().flatten().collect()
+    }
+
+    /// For each issuer in the order of the configuration, why it is not ready; `None` where it is.
+    pub(crate) fn readiness(&self) -> impl Iterator<Item = Option<Unready>> {
+        self.0.issuers.iter().map(|keys| {
+            let problem = keys.problem()?;
             Some(Unready {
-                issuer: issuer.issuer.label().to_owned(),
-                reason,
+                issuer: keys.issuer.label().to_owned(),
+                reason: problem.reason(),
+                details: problem.details(),
             })
-        };
-        self.0.issuers.iter().filter_map(unready).collect()
+        })
     }
 
     /// Whether both are clones of one verifier.
@@ -189,8 +197,16 @@ impl Verifier {
             .map(move |issuer| (issuer.issuer.label(), issuer.age(now)))
     }
 
-    /// Asks for a key that a token needs.
-    pub(crate) fn wish_for(&self, missing: Missing) -> Wish {
+    /// Asks for the key that a token needs, where a fetch may mend the error.
+    pub(crate) fn wish_for(&self, error: VerifyError) -> Wish {
+        match error {
+            VerifyError::OutdatedKey(outdated) => self.wish_anew(outdated),
+            VerifyError::UnknownKey(missing) => self.wish_for_key(missing),
+            _ => Wish::Denied,
+        }
+    }
+
+    fn wish_for_key(&self, missing: Missing) -> Wish {
         let Missing {
             issuer,
             key,
@@ -205,20 +221,62 @@ impl Verifier {
         Wish::Denied
     }
 
+    /// Asks for the key set anew that has a key of this ID, but perhaps not the one that a token needs.
+    fn wish_anew(&self, outdated: Missing) -> Wish {
+        let issuer = self.0.issuers.get(outdated.issuer);
+        issuer.map_or(Wish::Denied, |issuer| {
+            issuer.wanted_anew(outdated.edition, &self.0.counters, Instant::now())
+        })
+    }
+
     /// Says that a fetch did not bring the key.
-    pub(crate) fn still_missing(&self, missing: Missing) {
+    pub(crate) fn still_missing(&self, error: VerifyError) {
+        let VerifyError::UnknownKey(missing) = error else {
+            return;
+        };
         if let Some(issuer) = self.0.issuers.get(missing.issuer) {
             issuer.still_missing(missing.key, Instant::now());
         }
     }
 
-    fn named(&self, iss: &str) -> Result<usize, VerifyError> {
+    #[cfg(test)]
+    pub(crate) fn make_keys_older(&self, by: Duration) {
+        for issuer in &self.0.issuers {
+            issuer.make_older(by);
+        }
+    }
+
+    /// The entry whose rules a token is judged by: that of its `iss`, or the one of them that `aud` chooses.
+    fn entry_for(&self, token: &Unverified<'_>) -> Result<usize, VerifyError> {
+        let iss = token.issuer()?;
         let is_named = |index: &usize| self.issuer(*index).is_ok_and(|keys| keys.is_named(iss));
         let likely = self.0.by_name.get(without_slash(iss)).copied();
         let named = likely
             .filter(is_named)
-            .or_else(|| (0..self.0.issuers.len()).find(is_named));
-        named.ok_or(VerifyError::UnknownIssuer)
+            .or_else(|| (0..self.0.issuers.len()).find(is_named))
+            .ok_or(VerifyError::UnknownIssuer)?;
+        let same = self.0.same_issuers.get(named).map(Vec::as_slice);
+        match same.unwrap_or_default() {
+            [] | [_] => Ok(named),
+            same => self.entry_of_audience(token, same.iter().copied().filter(is_named)),
+        }
+    }
+
+    fn entry_of_audience(
+        &self,
+        token: &Unverified<'_>,
+        entries: impl Iterator<Item = usize>,
+    ) -> Result<usize, VerifyError> {
+        let audience = token.audience()?;
+        let mut entries = entries.filter(|index| {
+            let entry = self.issuer(*index);
+            entry.is_ok_and(|keys| audience.names_one_of(&keys.issuer.audience))
+        });
+        match (entries.next(), entries.next()) {
+            (Some(only), None) => Ok(only),
+            (Some(_), Some(_)) => Err(VerifyError::SeveralAudiences),
+            (None, _) => Err(VerifyError::OtherAudience),
+        }
     }
 
     fn issuer(&self, index: usize) -> Result<&IssuerKeys, VerifyError> {
@@ -230,37 +288,42 @@ impl Verifier {
     }
 
     /// The key whose signature the token carries (RFC 7515 §4.1.4, RFC 8725 §3.1).
-    fn find_key(&self, index: usize, token: &Unverified<'_>) -> Result<Arc<Key>, VerifyError> {
+    fn find_key(&self, index: usize, token: &Unverified<'_>) -> Result<Arc<Jwk>, VerifyError> {
         let keys = self.issuer(index)?;
         if !accepts(&keys.issuer, token.algorithm()) {
             return Err(VerifyError::OtherAlgorithm);
         }
-        let missing = |edition| {
-            let key = token.key_fingerprint();
-            VerifyError::UnknownKey(Missing {
-                issuer: index,
-                key,
-                edition,
-            })
+        let wanted = |edition| Missing {
+            issuer: index,
+            key: token.key_fingerprint(),
+            edition,
         };
+        let missing = |edition| VerifyError::UnknownKey(wanted(edition));
         let current = keys.current();
         let set = current.as_ref().ok_or_else(|| missing(0))?;
         // The issuer may have been selected by its configured name, before its own was known.
         if token.issuer()? != set.issuer() {
             return Err(VerifyError::UnknownIssuer);
         }
-        let named = set.named(token.key_id());
-        let named = named.get(..MOST_KEYS_TRIED).unwrap_or(named);
-        if let Some(key) = named.iter().find(|key| token.is_signed_by(key)) {
+        let named = set.named(token.key_id()).iter();
+        let mut fitting = named
+            .filter(|key| key.allows(token.algorithm()))
+            .take(MOST_KEYS_TRIED)
+            .peekable();
+        let is_any_fitting = fitting.peek().is_some();
+        if let Some(key) = fitting.find(|key| token.is_signed_by(key)) {
             return Ok(Arc::clone(key));
         }
         if set.may_lack_key(token.key_id()) {
             return Err(missing(set.edition()));
         }
-        match named.iter().any(|key| key.allows(token.algorithm())) {
-            true => Err(VerifyError::Signature),
-            false => Err(VerifyError::OtherAlgorithm),
+        if !is_any_fitting {
+            return Err(VerifyError::OtherAlgorithm);
         }
+        if keys.may_be_outdated(Instant::now()) {
+            return Err(VerifyError::OutdatedKey(wanted(set.edition())));
+        }
+        Err(VerifyError::Signature)
     }
 }
 
@@ -285,16 +348,19 @@ fn accepts(issuer: &Issuer, algorithm: Algorithm) -> bool {
 /// Beyond so many issuers, asking each for a key costs more than reading whose token it is.
 const MOST_ISSUERS_ASKED: usize = 8;
 
-/// A token that names no key is tried with so many of its issuer's; each try costs a signature.
+/// A token is tried with so many of its issuer's keys, different ones for its algorithm; each try costs a signature.
 const MOST_KEYS_TRIED: usize = 16;
 
 /// An issuer whose keys have not been had yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unready {
     /// The issuer as it is configured.
     pub issuer: String,
-    /// Why its keys are not there.
-    pub reason: String,
+    /// Why its keys are not there; fit for any client.
+    pub reason: UnreadyReason,
+    /// What failed and why, for operators: no text of the network's, but status codes and kinds of errors.
+    pub details: String,
 }
 
 #[cfg(all(test, feature = "test-kit"))]
@@ -436,6 +502,53 @@ mod tests {
         assert!(
             matches!(unknown, Err(VerifyError::UnknownKey(_))),
             "{unknown:?}"
+        );
+    }
+
+    #[test]
+    fn keys_of_another_kind_and_duplicates_do_not_crowd_out_the_right_one() {
+        let good = shared(Algorithm::Rs256).with_kid("k");
+        let jwk = good.public_jwk().expect("a public key");
+        let others: Vec<_> = (0..MOST_KEYS_TRIED)
+            .map(|_| {
+                SigningKey::generate(Algorithm::Es256)
+                    .with_kid("k")
+                    .public_jwk()
+            })
+            .collect();
+        let behind = |others: &[Option<serde_json::Value>]| {
+            let keys = [others, &[Some(jwk.clone())]].concat();
+            trusting(&json!({ "keys": keys }))
+        };
+        assert_eq!(outcome(&behind(&others), token(&good)), Ok(()));
+        let nameless = token(&good).without_header("kid");
+        assert_eq!(outcome(&behind(&others), nameless), Ok(()));
+
+        let other = SigningKey::generate(Algorithm::Rs256);
+        let renamed = |number: usize| other.clone().with_kid(&number.to_string()).public_jwk();
+        let same = vec![other.clone().with_kid("k").public_jwk(); MOST_KEYS_TRIED];
+        assert_eq!(outcome(&behind(&same), token(&good)), Ok(()));
+        let same: Vec<_> = (0..MOST_KEYS_TRIED).map(renamed).collect();
+        let nameless = token(&good).without_header("kid");
+        assert_eq!(outcome(&behind(&same), nameless), Ok(()));
+    }
+
+    #[test]
+    fn no_more_than_sixteen_keys_are_tried() {
+        let mut keys: Vec<_> = (0..MOST_KEYS_TRIED)
+            .map(|_| SigningKey::generate(Algorithm::Es256).with_kid("k"))
+            .collect();
+        let beyond = SigningKey::generate(Algorithm::Es256).with_kid("k");
+        keys.push(beyond.clone());
+        let jwks: Vec<_> = keys.iter().map(SigningKey::public_jwk).collect();
+        let verifier = trusting(&json!({ "keys": jwks }));
+        assert_eq!(
+            outcome(&verifier, token(&keys[MOST_KEYS_TRIED - 1])),
+            Ok(())
+        );
+        assert_eq!(
+            outcome(&verifier, token(&beyond)),
+            Err(VerifyError::Signature)
         );
     }
 

@@ -5,11 +5,11 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::VerifyError;
-use crate::claims::Claims;
+use crate::claims::{Audience, Claims};
 use crate::jose::Algorithm;
 use crate::jose::compact::Compact;
 use crate::jose::json::Member;
-use crate::keys::document::Key;
+use crate::jose::jwk::Jwk;
 
 /// A token of which only the header has been read.
 #[derive(Debug)]
@@ -115,8 +115,17 @@ impl Unverified<'_> {
         }
     }
 
+    /// Whom the token says that it is for.
+    pub(crate) fn audience(&self) -> Result<&Audience, VerifyError> {
+        match &self.claims.audience {
+            Member::Valid(audience) => Ok(audience),
+            Member::Absent => Err(VerifyError::Missing { claim: "aud" }),
+            Member::Malformed => Err(VerifyError::Malformed { claim: "aud" }),
+        }
+    }
+
     /// Whether the token carries the signature of `key`.
-    pub(crate) fn is_signed_by(&self, key: &Key) -> bool {
+    pub(crate) fn is_signed_by(&self, key: &Jwk) -> bool {
         key.verifies(self.algorithm, self.signing_input, &self.signature)
     }
 

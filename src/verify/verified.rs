@@ -17,7 +17,7 @@ use crate::claims::login::LoginDemand;
 use crate::claims::scope::{ScopeSet, find_claim};
 use crate::claims::{Audience, Claims, Confirmation, NumericDate};
 use crate::jose::json::Member;
-use crate::keys::document::Key;
+use crate::jose::jwk::Jwk;
 
 /// A token that is its issuer's word, meant for this API, today.
 ///
@@ -32,7 +32,7 @@ pub struct Verified {
     until: Duration,
     payload: Box<[u8]>,
     /// Ends with the key: what was verified by a key that its issuer withdrew is verified no more.
-    key: Weak<Key>,
+    key: Weak<Jwk>,
     /// The payload as any JSON, parsed when it is first asked.
     document: OnceLock<Value>,
     /// The payload as the type that the application reads it as, parsed once.
@@ -49,7 +49,7 @@ struct OwnClaims {
 }
 
 impl Verified {
-    pub(super) fn new(token: Authentic, admitted: Admitted, key: &Arc<Key>) -> Self {
+    pub(super) fn new(token: Authentic, admitted: Admitted, key: &Arc<Jwk>) -> Self {
         // The scopes that count are those admitted; what they were made of is not kept.
         let claims = Claims {
             scope: Member::Absent,

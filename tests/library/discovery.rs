@@ -2,6 +2,7 @@
 
 use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{Document, Fault};
+use actix_resource_server::verify::UnreadyReason;
 use actix_resource_server::{Issuer, Rejection};
 use serde_json::json;
 
@@ -106,9 +107,10 @@ async fn the_document_of_another_issuer_is_refused() {
             is_unavailable(&app::admit(&verifier, &issuer.token().build()).await),
             "{name}"
         );
-        let reason = &verifier.unready()[0].reason;
+        let unready = &verifier.unready()[0];
+        assert_eq!(unready.reason, UnreadyReason::OtherIssuer, "{name}");
         assert_eq!(
-            reason, "its discovery document is another issuer's",
+            unready.details, "its discovery document is another issuer's",
             "{name}"
         );
         assert_eq!(issuer.requests().jwks, before, "{name}");
@@ -142,7 +144,9 @@ async fn a_document_that_names_no_keys_is_refused() {
         assert!(is_unavailable(
             &app::admit(&verifier, &issuer.token().build()).await
         ));
-        assert_eq!(verifier.unready()[0].reason, expected);
+        let unready = &verifier.unready()[0];
+        assert_eq!(unready.reason, UnreadyReason::UnusableAnswer);
+        assert_eq!(unready.details, expected);
     }
 }
 

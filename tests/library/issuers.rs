@@ -5,6 +5,7 @@ use actix_resource_server::test_kit::{
     Algorithm, Counts, Document, Fault, SigningKey, TestIssuer, TokenBuilder,
 };
 use actix_resource_server::{Issuer, Verifier};
+use serde_json::json;
 
 use crate::app;
 
@@ -174,4 +175,62 @@ async fn secrets_and_configured_keys_stand_beside_discovery() {
     let refused = Cause::InvalidToken("The token's algorithm is not accepted here.");
     assert_eq!(app::admit(&verifier, &confused).await.err(), Some(refused));
     assert_eq!(discovered.requests().jwks, 1);
+}
+
+#[actix_web::test]
+async fn one_issuer_twice_is_told_apart_by_the_audience() {
+    let issuer = app::issuer();
+    let entry = |audience: &str, claim: &str| {
+        let claim = claim.parse().expect("a claim");
+        let entry = Issuer::discover(issuer.url()).audience(audience);
+        entry.scope_claims([claim]).build().expect("an issuer")
+    };
+    let entries = [entry("one", "scope"), entry("two", "permissions")];
+    let verifier = Verifier::start(entries).expect("a thread for the keys");
+    let token = |audience: serde_json::Value| {
+        let token = issuer.token().scope("read:one");
+        let token = token.claim("permissions", json!(["read:two"]));
+        token.claim("aud", audience).build()
+    };
+    for (audience, scope) in [
+        (json!("one"), "read:one"),
+        (json!("two"), "read:two"),
+        (json!(["two", "other"]), "read:two"),
+    ] {
+        let user = app::admit(&verifier, &token(audience)).await;
+        let user = user.expect("a good token");
+        assert!(user.scopes().contains(scope) && user.scopes().iter().count() == 1);
+    }
+    let both = "The token is for several audiences that are kept apart here.";
+    for (audience, text) in [
+        (json!(["one", "two"]), both),
+        (json!("other"), "The token is for another audience."),
+        (json!(null), "A claim of the token is malformed."),
+    ] {
+        let refused = app::admit(&verifier, &token(audience)).await.err();
+        assert_eq!(refused, Some(Cause::InvalidToken(text)));
+    }
+}
+
+#[test]
+fn one_issuer_in_two_spellings_is_no_configuration() {
+    let entry = |url: &str, audience: &str| {
+        let entry = Issuer::discover(url).audience(audience);
+        entry.build().expect("an issuer")
+    };
+    let spelled = [
+        entry("https://a.test/", "one"),
+        entry("https://A.test", "two"),
+    ];
+    let refused = Verifier::start(spelled).expect_err("two spellings");
+    assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
+    let expected = "issuers 0 and 1 are the same one in two spellings";
+    assert_eq!(refused.to_string(), expected);
+    let shared = [
+        entry("https://a.test/", "one"),
+        entry("https://a.test/", "one"),
+    ];
+    let refused = Verifier::start(shared).expect_err("an audience in common");
+    let expected = "issuers 0 and 1 are the same one and have an audience in common";
+    assert_eq!(refused.to_string(), expected);
 }

@@ -70,9 +70,9 @@ async fn without_keys_it_is_503_and_no_challenge() {
         assert_eq!(unready.len(), 1, "{name}");
         assert_eq!(unready[0].issuer, issuer.url(), "{name}");
         assert!(
-            unready[0].reason.starts_with("its key set "),
+            unready[0].details.starts_with("its key set "),
             "{name}: {}",
-            unready[0].reason
+            unready[0].details
         );
     }
 }
@@ -146,7 +146,7 @@ async fn a_stuck_issuer_is_given_up_after_the_deadline() {
         "{refused:?}"
     );
     assert_eq!(
-        verifier.unready()[0].reason,
+        verifier.unready()[0].details,
         "its keys did not come within 50ms"
     );
 }
@@ -166,6 +166,27 @@ async fn old_keys_are_fetched_anew_without_anybody_asking() {
         refused.is_err(),
         "the old key is gone although nobody asked for another"
     );
+}
+
+#[actix_web::test]
+async fn keys_are_withdrawn_when_the_set_stays_empty_and_come_back_with_it() {
+    let issuer = app::issuer();
+    let verifier = app::verifier_of(app::trusted(&issuer).cache_max_age(Duration::from_millis(1)));
+    let token = issuer.token().build();
+    assert!(app::admit(&verifier, &token).await.is_ok());
+    let answered = |more: usize| {
+        let asked = issuer.requests().jwks;
+        assert!(issuer.wait_for(Document::Jwks, asked + more));
+    };
+    issuer.set_fault(Document::Jwks, Some(Fault::json(&json!({"keys": []}))));
+    // The first may have been asked for before, and the last is not taken in yet.
+    answered(5);
+    let unknown = Cause::InvalidToken("The token's key is not known.");
+    assert_eq!(app::admit(&verifier, &token).await.err(), Some(unknown));
+    assert_eq!(verifier.unready(), []);
+    issuer.set_fault(Document::Jwks, None);
+    answered(3);
+    assert!(app::admit(&verifier, &token).await.is_ok());
 }
 
 /// Nobody else can serve keys in the issuer's name by way of a redirect.

@@ -60,6 +60,8 @@ pub(crate) const SIGNATURE: Expected = InvalidToken("The token's signature does 
 pub(crate) const UNKNOWN_ISSUER: Expected =
     InvalidToken("The token is from an issuer that is not trusted here.");
 pub(crate) const OTHER_AUDIENCE: Expected = InvalidToken("The token is for another audience.");
+pub(crate) const SEVERAL_AUDIENCES: Expected =
+    InvalidToken("The token is for several audiences that are kept apart here.");
 pub(crate) const MALFORMED_CLAIM: Expected = InvalidToken("A claim of the token is malformed.");
 pub(crate) const MISSING_CLAIM: Expected =
     InvalidToken("A claim that is needed is missing from the token.");

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use crate::app::{Launch, TestApp};
 use crate::expected::{
-    Expected, OTHER_AUDIENCE, OTHER_TYPE, PRIVATE, SCOPED, UNKNOWN_KEY, assert_answer,
+    Expected, OTHER_AUDIENCE, OTHER_TYPE, PRIVATE, SCOPED, SEVERAL_AUDIENCES, UNKNOWN_KEY,
+    assert_answer,
 };
 use crate::wire::Request;
 
@@ -82,4 +83,31 @@ fn an_issuer_that_is_down_does_not_stop_the_other() {
     second.set_fault(Document::Discovery, None);
     app.wait_for(200, &Request::get("/readyz"));
     assert_answer(&app.private(&token), PRIVATE, "the second, recovered");
+}
+
+#[test]
+fn one_issuer_twice_is_told_apart_by_the_audience() {
+    let issuer = TestIssuer::start();
+    let app = TestApp::ready(Launch::new().file("Settings.toml", settings(&issuer, &issuer)));
+    let with = |audience| issuer.token().claim("aud", audience);
+    let permissions = json!(["read:messages"]);
+    let cases = [
+        (with(json!("one")).scope("read:messages"), SCOPED),
+        (
+            with(json!("two")).scope("read:messages"),
+            Expected::InsufficientScope,
+        ),
+        (with(json!("two")).claim("permissions", permissions), SCOPED),
+        (with(json!("three")), OTHER_AUDIENCE),
+        (with(json!(["one", "two"])), SEVERAL_AUDIENCES),
+    ];
+    for (token, expected) in cases {
+        let case = format!("{token:?}");
+        assert_answer(&app.scoped(&token.build()), expected, &case);
+    }
+    let metrics = app.get("/metrics").body;
+    let ages = metrics
+        .lines()
+        .filter(|line| line.starts_with("keys_age_seconds{"));
+    assert_eq!(ages.count(), 1, "{metrics}");
 }

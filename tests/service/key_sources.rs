@@ -116,3 +116,25 @@ fn a_configured_public_key_is_all_that_is_needed() {
     }
     assert_eq!(issuer.requests().jwks, 0);
 }
+
+#[test]
+fn a_configured_key_that_cannot_be_used_is_skipped_and_logged() {
+    let issuer = TestIssuer::start();
+    let encryption = json!({"kty": "RSA", "use": "enc"});
+    let set = json!({"keys": [encryption, issuer.key().public_jwk()]}).to_string();
+    let app = Launch::new()
+        .variable("ISSUER", issuer.url())
+        .variable("AUDIENCE", issuer.audience())
+        .variable("APP__AUTH__PUBLIC_KEY", &set);
+    let app = TestApp::ready(app);
+    app.wait_for_log("a configured key is skipped: the key is for another use");
+    assert_answer(&app.private(&issuer.token().build()), PRIVATE, "the other");
+}
+
+#[test]
+fn hosts_that_allow_http_are_warned_of() {
+    let issuer = TestIssuer::start();
+    let launch = Launch::trusting(&issuer).variable("APP__AUTH__ALLOW_HTTP_HOSTS", "keycloak");
+    let app = TestApp::ready(launch);
+    app.wait_for_log("plain http is accepted from the hosts that auth.allow_http_hosts lists");
+}

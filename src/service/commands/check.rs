@@ -66,12 +66,18 @@ pub(super) fn run(arguments: &Arguments, file: Option<&Path>) -> Result<(), Fail
     let effective = Settings::effective(file, variables())?;
     let trusted = Trusted::of(settings.trust)?;
     let issuers = actix_web::rt::System::new().block_on(reach(&trusted))?;
+    let warnings: Vec<_> = trusted.issuers.iter().filter_map(Issuer::warning).collect();
     let reached = issuers.iter().all(|issuer| issuer.keys != Keys::NotReached);
     let report = Report {
         ok: reached || trusted.development,
         development_issuer: trusted.development,
         issuers,
-        notes: settings.notes.into_iter().chain(note).collect(),
+        notes: settings
+            .notes
+            .into_iter()
+            .chain(note)
+            .chain(warnings)
+            .collect(),
         warnings: settings.warnings,
         settings: effective,
     };
@@ -92,13 +98,9 @@ async fn reach(trusted: &Trusted) -> Result<Vec<Reached>, Failure> {
     };
     // Who is not ready by then is listed below.
     timeout(limit, verifier.ready()).await.ok();
-    let unready = verifier.unready();
-    let reached = trusted.issuers.iter().map(|issuer| {
-        let unready = unready
-            .iter()
-            .find(|unready| unready.issuer == issuer.label());
-        Reached::new(issuer, unready.map(|unready| unready.reason.clone()))
-    });
+    let issuers = trusted.issuers.iter().zip(verifier.readiness());
+    let reached = issuers
+        .map(|(issuer, unready)| Reached::new(issuer, unready.map(|unready| unready.details)));
     Ok(reached.collect())
 }
 

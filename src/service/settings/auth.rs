@@ -137,7 +137,7 @@ const CLAIMS_NEEDED: &str =
 type Apply = fn(IssuerBuilder, &Setting) -> Result<IssuerBuilder, SettingsError>;
 
 /// Every option of an issuer.
-const OPTIONS: [(&str, Apply); 15] = [
+const OPTIONS: [(&str, Apply); 16] = [
     ("issuer_base_url", |issuer, said| {
         Ok(issuer.base_url(said.text()?))
     }),
@@ -171,6 +171,9 @@ const OPTIONS: [(&str, Apply); 15] = [
     }),
     ("timeout_duration", |issuer, said| {
         Ok(issuer.timeout_duration(said.duration_above_zero()?))
+    }),
+    ("allow_http_hosts", |issuer, said| {
+        Ok(issuer.allow_http_hosts(said.list()?))
     }),
     ("longest_outage", |issuer, said| {
         Ok(issuer.longest_outage(said.duration()?))
@@ -312,6 +315,7 @@ mod tests {
             ("cooldown_duration", "1.5", duration),
             ("timeout_duration", "[]", duration),
             ("scope_claims", "1", list),
+            ("allow_http_hosts", "1", list),
             ("dpop", "true", section),
             ("mtls", "true", section),
         ];

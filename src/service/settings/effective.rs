@@ -149,7 +149,7 @@ const OPERATIONS: [Known; 2] = [("host", None), ("port", None)];
 
 const CORS: [Known; 2] = [("allowed_origins", None), ("max_age", Some("10m"))];
 
-const ISSUER: [Known; 15] = [
+const ISSUER: [Known; 16] = [
     ("issuer_base_url", None),
     ("audience", None),
     ("issuer", None),
@@ -163,6 +163,7 @@ const ISSUER: [Known; 15] = [
     ("cache_max_age", Some("10m")),
     ("cooldown_duration", Some("30s")),
     ("timeout_duration", Some("5s")),
+    ("allow_http_hosts", None),
     ("longest_outage", Some("24h")),
     ("scope_claims", Some("scope, scp")),
 ];

@@ -17,6 +17,7 @@ impl Said {
                 "token_signing_alg",
                 format!("{algorithm} needs a secret: say {}", self.said("secret")),
             ),
+            IssuerError::NotAHttpHost => self.wrong("allow_http_hosts", HOSTS_NEEDED),
             IssuerError::NotAUrl { role } => self.wrong(key_of(role), ABSOLUTE_NEEDED),
             IssuerError::NotPlain { role } => self.wrong(key_of(role), PLAIN_NEEDED),
             IssuerError::PlainHttp { role } => self.wrong(key_of(role), HTTPS_NEEDED),
@@ -37,6 +38,10 @@ impl Said {
             ),
             IssuerError::SecretWithJwksUri => self.excludes("secret", "jwks_uri"),
             IssuerError::SecretWithPublicKey => self.excludes("secret", "public_key"),
+            // Of several issuers, which are not built here.
+            IssuerError::SharedAudience { .. } | IssuerError::TwoSpellings { .. } => {
+                self.wrong("issuers", error.to_string())
+            }
             IssuerError::SecretWithoutAlgorithm => self.wrong("token_signing_alg", HMAC_NEEDED),
         }
     }
@@ -76,7 +81,10 @@ const AUDIENCE_NEEDED: &str =
 
 const HMAC_NEEDED: &str = "a secret needs its algorithm: HS256, HS384 or HS512";
 
-const HTTPS_NEEDED: &str = "must be https; http is accepted on loopback only";
+const HOSTS_NEEDED: &str = "must be host names such as keycloak, without scheme and port";
+
+const HTTPS_NEEDED: &str =
+    "must be https; http is accepted on loopback and on the hosts of auth.allow_http_hosts only";
 
 const KEYS_NEEDED: &str = "say where the keys are: issuer_base_url, jwks_uri, public_key or secret";
 
@@ -162,6 +170,17 @@ mod tests {
             keys,
             format!("auth.jwks_uri (variable JWKS_URI): {HTTPS_NEEDED}")
         );
+    }
+
+    #[test]
+    fn hosts_that_allow_http_are_names() {
+        let base = ("ISSUER_BASE_URL", "http://keycloak:8080/realms/shop");
+        let hosts = "APP__AUTH__ALLOW_HTTP_HOSTS";
+        let issuer = issuers("", &[AUDIENCE, base, (hosts, "other, keycloak")]);
+        assert_eq!(issuer.map(|issuers| issuers.len()), Ok(1));
+        let url = message(&[AUDIENCE, base, (hosts, "http://keycloak:8080")]);
+        let expected = format!("auth.allow_http_hosts (variable {hosts}): {HOSTS_NEEDED}");
+        assert_eq!(url, expected);
     }
 
     #[test]

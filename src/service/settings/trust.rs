@@ -5,9 +5,9 @@ use super::dev_issuer;
 #[cfg(feature = "dev-issuer")]
 use super::dev_issuer::DevIssuer;
 use super::error::{Place, SettingsError};
-use crate::issuer::Issuer;
 #[cfg(feature = "dev-issuer")]
 use crate::issuer::IssuerBuilder;
+use crate::issuer::{Issuer, IssuerError, check_distinct};
 
 /// Whose tokens are accepted.
 #[derive(Clone, Debug)]
@@ -69,21 +69,27 @@ fn several(own: &Said, place: &Place, entries: Vec<Said>) -> Result<Vec<Issuer>,
     own.builder().map(drop)?;
     let mut issuers: Vec<Issuer> = Vec::new();
     for entry in entries {
-        let issuer = entry.over(own).build()?;
-        if issuers.iter().any(|other| same(other, &issuer)) {
-            return Err(place.refuse("names the same issuer twice: keep one entry for each"));
-        }
-        issuers.push(issuer);
+        issuers.push(entry.over(own).build()?);
     }
     if issuers.is_empty() {
         return Err(place.refuse("must have at least one entry"));
     }
+    check_distinct(&issuers).map_err(|error| place.refuse(remedy(&error)))?;
     Ok(issuers)
 }
 
-/// Whether tokens could not tell the two apart: a base URL goes with and without its last slash.
-fn same(one: &Issuer, other: &Issuer) -> bool {
-    one.label().trim_end_matches('/') == other.label().trim_end_matches('/')
+fn remedy(error: &IssuerError) -> String {
+    match error {
+        IssuerError::TwoSpellings { first, second } => format!(
+            "the entries {first} and {second} are one issuer in two spellings: keep one of them, or spell it alike in \
+             both and give each an audience of its own"
+        ),
+        IssuerError::SharedAudience { first, second } => format!(
+            "the entries {first} and {second} are one issuer with an audience in common: keep one of them, or give \
+             each an audience of its own"
+        ),
+        other => other.to_string(),
+    }
 }
 
 /// The one API that the development issuer issues tokens for, unless an audience is configured.
@@ -241,21 +247,32 @@ mod tests {
     }
 
     #[test]
-    fn several_issuers_are_at_least_one_and_all_different() {
+    fn several_issuers_are_at_least_one_and_told_apart_by_name_or_audience() {
         let empty = "auth.issuers (file Settings.toml): must have at least one entry";
         assert_eq!(
             parsed("[auth]\nissuers = []", &[]).map(drop),
             Err(empty.to_owned())
         );
-        let twice = "auth.issuers (file Settings.toml): \
-                     names the same issuer twice: keep one entry for each";
-        let again = format!(
-            "{TWO}\n[[auth.issuers]]\nissuer = 'https://a.example'\njwks_uri = 'https://c.example/'"
-        );
-        assert_eq!(
-            parsed(&again, &[("AUDIENCE", "x")]).map(drop),
-            Err(twice.to_owned())
-        );
+        let again = |text| format!("{TWO}\n[[auth.issuers]]\naudience = {text}");
+        for (text, problem) in [
+            (
+                "'y'\nissuer = 'https://a.example'\njwks_uri = 'https://c.example/'",
+                "in two spellings: keep one of them, or spell it alike in both and give each an audience of its own",
+            ),
+            (
+                "['y', 'x']\nissuer_base_url = 'https://a.example/'",
+                "with an audience in common: keep one of them, or give each an audience of its own",
+            ),
+        ] {
+            let expected = format!(
+                "auth.issuers (file Settings.toml): the entries 0 and 2 are one issuer {problem}"
+            );
+            let refused = parsed(&again(text), &[("AUDIENCE", "x")]);
+            assert_eq!(refused.map(drop), Err(expected));
+        }
+        let apart = again("'y'\nissuer_base_url = 'https://a.example/'");
+        let issuers = issuers(&apart, &[("AUDIENCE", "x")]);
+        assert_eq!(issuers.map(|issuers| issuers.len()), Ok(3));
     }
 
     #[test]

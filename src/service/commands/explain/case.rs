@@ -23,16 +23,21 @@ pub(super) struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// The issuer that the token names, up to a trailing slash.
+    /// The issuer that the token names, up to a trailing slash; of several entries the one that its audience chooses.
     pub(super) fn issuer(&self) -> Option<&Issuer> {
         let named = self.contents.issuer()?;
-        self.issuers
-            .iter()
-            .find(|issuer| match (&issuer.name, &issuer.discovery) {
-                (Name::Fixed(name), _) => name == named,
-                (Name::Discovered, Some(base)) => discovery::names(named, base),
-                (Name::Discovered, None) => false,
-            })
+        let is_named = |issuer: &&Issuer| match (&issuer.name, &issuer.discovery) {
+            (Name::Fixed(name), _) => name == named,
+            (Name::Discovered, Some(base)) => discovery::names(named, base),
+            (Name::Discovered, None) => false,
+        };
+        let audience = self.contents.audience();
+        let is_meant = |issuer: &&Issuer| {
+            let mut accepted = issuer.audience.iter();
+            accepted.any(|accepted| audience.contains(&accepted.as_str()))
+        };
+        let mut entries = self.issuers.iter().filter(is_named);
+        entries.clone().find(is_meant).or_else(|| entries.next())
     }
 
     /// Every audience that would do, of the token's issuer or of all.

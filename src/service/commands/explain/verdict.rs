@@ -127,13 +127,13 @@ fn credentials(token: &str) -> Result<Credentials, CredentialsError> {
 /// Verifies with the keys that are there, and once more when a fetch has brought others.
 async fn verify(verifier: &Verifier, token: &str) -> Result<Arc<Verified>, Verdict> {
     let fetch = loop {
-        let missing = match verifier.verify(token, verifier.now()) {
-            Err(VerifyError::UnknownKey(missing)) => missing,
+        let error = match verifier.verify(token, verifier.now()) {
+            Err(error @ (VerifyError::UnknownKey(_) | VerifyError::OutdatedKey(_))) => error,
             judged => return judged.map_err(Verdict::Refused),
         };
-        match verifier.wish_for(missing) {
+        match verifier.wish_for(error) {
             Wish::Arrived => {}
-            Wish::Denied => return Err(Verdict::Refused(VerifyError::UnknownKey(missing))),
+            Wish::Denied => return Err(Verdict::Refused(error)),
             Wish::Failing(_) => return Err(Verdict::KeysUnavailable),
             Wish::Fetching(fetch) => break fetch,
         }

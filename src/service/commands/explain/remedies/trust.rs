@@ -144,6 +144,14 @@ pub(super) fn unknown_key(case: &Case<'_>) -> Explanation {
     Explanation::new("unknown_key", why, remedy)
 }
 
+pub(super) fn several_audiences() -> Explanation {
+    Explanation::new(
+        "several_audiences",
+        "The token is for audiences of several entries of [[auth.issuers]], each with rules of its own.",
+        "Get a token for one of these audiences alone, or put them into one entry.",
+    )
+}
+
 pub(super) fn signature(case: &Case<'_>) -> Explanation {
     let remedy = if is_symmetric(case) {
         "Use the same secret on both sides. SECRET is taken as the text that it is, never decoded from base64."
@@ -166,7 +174,7 @@ pub(super) fn keys_unavailable(case: &Case<'_>) -> Explanation {
         .unready
         .iter()
         .find(|unready| Some(unready.issuer.as_str()) == label);
-    let reason = of_issuer.map_or("its keys cannot be had", |unready| unready.reason.as_str());
+    let reason = of_issuer.map_or("its keys cannot be had", |unready| unready.details.as_str());
     let remedy = match case.development {
         true => {
             "The development issuer starts with the service: start that first, with cargo run, and get a token from it."

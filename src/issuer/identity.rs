@@ -1,0 +1,200 @@
+//! Which issuers are one: what a token's `iss` cannot tell apart, however it is spelled ([RFC 3986 §6.2]).
+//!
+//! What discovery finds cannot differ from this: the document's `issuer` is accepted only where it is the base URL's.
+//!
+//! [RFC 3986 §6.2]: https://www.rfc-editor.org/rfc/rfc3986#section-6.2
+
+use url::Url;
+
+use super::{Issuer, IssuerError, Name};
+
+/// Checks that every token leads to one of these issuers: by its `iss`, and by its `aud` where several entries are one
+/// issuer.
+///
+/// # Errors
+/// [`IssuerError::TwoSpellings`] or [`IssuerError::SharedAudience`].
+pub(crate) fn check_distinct(issuers: &[Issuer]) -> Result<(), IssuerError> {
+    let identities: Vec<_> = issuers.iter().map(identity).collect();
+    let entries: Vec<_> = issuers.iter().zip(&identities).enumerate().collect();
+    for (second, (issuer, identity)) in &entries {
+        let earlier = entries.iter().take(*second);
+        for (first, (other, _)) in earlier.filter(|(_, (_, known))| known == identity) {
+            let (first, second) = (*first, *second);
+            if other.spelling != issuer.spelling {
+                return Err(IssuerError::TwoSpellings { first, second });
+            }
+            if other
+                .audience
+                .iter()
+                .any(|name| issuer.audience.contains(name))
+            {
+                return Err(IssuerError::SharedAudience { first, second });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// For each issuer, the indexes of all entries of the same issuer, its own included.
+pub(crate) fn same_issuers(issuers: &[Issuer]) -> Vec<Vec<usize>> {
+    let identities: Vec<_> = issuers.iter().map(identity).collect();
+    let same = |identity: &String| {
+        let indexes = identities.iter().enumerate();
+        let same = indexes.filter(|(_, other)| *other == identity);
+        same.map(|(index, _)| index).collect()
+    };
+    identities.iter().map(same).collect()
+}
+
+/// The issuer that a base URL stands for, without its trailing slash: the URL itself, or what
+/// precedes `/.well-known/` in it.
+pub(crate) fn issuer_of(base: &Url) -> String {
+    let mut issuer = base.clone();
+    let path = base.path();
+    if let Some((before, after)) = path.split_once(WELL_KNOWN) {
+        let behind = after
+            .split_once('/')
+            .map(|(_, rest)| rest)
+            .unwrap_or_default();
+        issuer.set_path(&format!("{before}/{behind}"));
+    }
+    without_slash(issuer.as_str()).to_owned()
+}
+
+/// The name of an issuer in the normal form of a URL, without a trailing slash.
+fn identity(issuer: &Issuer) -> String {
+    let name = match (&issuer.name, &issuer.discovery) {
+        (Name::Fixed(name), _) => {
+            let url = Url::parse(name).map(String::from);
+            without_slash(url.as_ref().unwrap_or(name)).to_owned()
+        }
+        (Name::Discovered, Some(base)) => issuer_of(base),
+        (Name::Discovered, None) => String::new(),
+    };
+    normal_percents(&name)
+}
+
+fn without_slash(name: &str) -> &str {
+    name.strip_suffix('/').unwrap_or(name)
+}
+
+/// Percent-encoding as RFC 3986 §6.2.2 has it: unreserved characters as they are, all others with upper-case digits.
+fn normal_percents(url: &str) -> String {
+    let mut normal = String::with_capacity(url.len());
+    let mut rest = url;
+    while let Some((before, after)) = rest.split_once('%') {
+        normal.push_str(before);
+        let digits = after
+            .get(..2)
+            .filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte {
+            Some(byte) if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => {
+                normal.push(char::from(byte));
+            }
+            Some(byte) => normal.push_str(&format!("%{byte:02X}")),
+            None => normal.push('%'),
+        }
+        rest = byte.and_then(|_| after.get(2..)).unwrap_or(after);
+    }
+    normal.push_str(rest);
+    normal
+}
+
+pub(crate) const WELL_KNOWN: &str = "/.well-known/";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::issuer::IssuerBuilder;
+
+    fn discovered(base_url: &str) -> IssuerBuilder {
+        Issuer::discover(base_url)
+    }
+
+    fn named(name: &str) -> IssuerBuilder {
+        Issuer::with_jwks_uri(name, "https://keys.example/")
+    }
+
+    fn checked(issuers: [IssuerBuilder; 2], audiences: [&str; 2]) -> Result<(), IssuerError> {
+        let issuers = issuers.into_iter().zip(audiences);
+        let issuers = issuers.map(|(issuer, audience)| issuer.audience(audience).build());
+        let issuers: Vec<_> = issuers.collect::<Result<_, _>>().expect("issuers");
+        check_distinct(&issuers)
+    }
+
+    #[test]
+    fn one_issuer_in_two_spellings_is_refused_whatever_the_audiences() {
+        let two = IssuerError::TwoSpellings {
+            first: 0,
+            second: 1,
+        };
+        for (one, other) in [
+            ("https://a.example/", "https://a.example"),
+            ("https://a.example/", "https://A.EXAMPLE/"),
+            ("https://a.example/", "HTTPS://a.example/"),
+            ("https://a.example/", "https://a.example:443/"),
+            ("https://a.example/x", "https://a.example/x/"),
+            ("https://a.example/x", "https://a.example/%78"),
+            ("https://a.example/%7ex", "https://a.example/~x"),
+            ("https://a.example/%c3%a4", "https://a.example/%C3%A4"),
+            ("https://a.example/x", "https://a.example/y/../x"),
+            ("https://\u{e4}.example/", "https://xn--4ca.example/"),
+        ] {
+            for issuers in [
+                [discovered(one), discovered(other)],
+                [named(one), named(other)],
+                [discovered(one), named(other)],
+            ] {
+                assert_eq!(
+                    checked(issuers, ["a", "b"]),
+                    Err(two.clone()),
+                    "{one} {other}"
+                );
+            }
+        }
+        let whole = "https://a.example/.well-known/openid-configuration";
+        let issuers = [discovered("https://a.example/"), discovered(whole)];
+        assert_eq!(checked(issuers, ["a", "b"]), Err(two));
+    }
+
+    #[test]
+    fn one_issuer_in_one_spelling_needs_audiences_of_its_own_in_each_entry() {
+        let one = "https://a.example/";
+        for issuers in [
+            [discovered(one), discovered(one)],
+            [named(one), named(one)],
+            [discovered(one), named(one)],
+            [named("a"), named("a")],
+        ] {
+            assert_eq!(checked(issuers.clone(), ["a", "b"]), Ok(()));
+            let shared = Err(IssuerError::SharedAudience {
+                first: 0,
+                second: 1,
+            });
+            assert_eq!(checked(issuers, ["a", "a"]), shared);
+        }
+    }
+
+    #[test]
+    fn different_issuers_stand_beside_each_other() {
+        for (one, other) in [
+            ("https://a.example/", "https://b.example/"),
+            ("https://a.example/", "http://localhost/"),
+            ("https://a.example/x", "https://a.example/X"),
+            ("https://a.example/", "https://a.example:8443/"),
+            ("https://a.example/a%2Fb", "https://a.example/a/b"),
+            ("https://a.example/", "https://a.example//"),
+        ] {
+            for issuers in [
+                [discovered(one), discovered(other)],
+                [named(one), named(other)],
+            ] {
+                assert_eq!(checked(issuers, ["a", "a"]), Ok(()), "{one} {other}");
+            }
+        }
+        let named = discovered("https://a.example/").name("b");
+        let issuers = [discovered("https://a.example/"), named];
+        assert_eq!(checked(issuers, ["a", "a"]), Ok(()));
+    }
+}

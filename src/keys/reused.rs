@@ -1,0 +1,184 @@
+//! Key IDs that an issuer keeps for a new key: found by a signature that does not hold.
+
+use std::time::{Duration, Instant};
+
+use super::freshness::Refresh;
+use super::{Fetch, Flight, IssuerKeys, Wish};
+use crate::counters::Counters;
+
+impl IssuerKeys {
+    /// Whether the key set is so old that the issuer may have replaced a key in it under the same ID.
+    pub(crate) fn may_be_outdated(&self, now: Instant) -> bool {
+        let is_old = |age| age > FRESH;
+        self.is_fetched() && !self.is_configured() && self.age(now).is_some_and(is_old)
+    }
+
+    /// Asks for the set anew, since a signature does not hold under the key of its ID in the set of this edition.
+    /// Draws on the same budget as unknown key IDs; without budget, and while fetches fail, the signature is what it
+    /// is. The fetch makes the set fresh, so that a flood of such signatures draws one a minute at most.
+    pub(crate) fn wanted_anew(&self, edition: u64, counters: &Counters, now: Instant) -> Wish {
+        if !self.may_be_outdated(now) {
+            return Wish::Denied;
+        }
+        let mut state = self.state();
+        if self.edition() != edition {
+            return Wish::Arrived;
+        }
+        if !state.freshness.is_well() {
+            return Wish::Denied;
+        }
+        let is_late = state.flight == Flight::UnderWay;
+        if state.flight == Flight::Grounded {
+            if state.freshness.draw(now) != Refresh::Allowed {
+                return Wish::Denied;
+            }
+            state.flight = Flight::CalledFor;
+            self.called.notify_one();
+        }
+        counters.count_awaited_key();
+        let ended = self.ended.subscribe();
+        let number = ended.borrow().number.saturating_add(1);
+        Wish::Fetching(Fetch {
+            number,
+            is_late,
+            ended,
+        })
+    }
+}
+
+#[cfg(test)]
+impl IssuerKeys {
+    /// Lets the set be as old as if so much time had passed.
+    pub(crate) fn make_older(&self, by: Duration) {
+        self.state().freshness.make_older(by);
+    }
+}
+
+/// A set that was fetched since is not asked for again because of a signature.
+const FRESH: Duration = Duration::from_secs(60);
+
+#[cfg(all(test, feature = "test-kit"))]
+mod tests {
+    use actix_web::FromRequest;
+    use actix_web::http::header::AUTHORIZATION;
+    use actix_web::test::TestRequest;
+    use serde_json::json;
+
+    use super::*;
+    use crate::jose::sign::SigningKey;
+    use crate::rejection::Cause;
+    use crate::test_kit::{Document, Fault, TestIssuer};
+    use crate::{Algorithm, AuthenticatedUser, Issuer, Rejection, Verifier};
+
+    const OLD: Duration = Duration::from_secs(61);
+
+    fn issuer() -> TestIssuer {
+        TestIssuer::start_with(Algorithm::Es256)
+    }
+
+    /// Another key under the ID of the issuer's own.
+    fn successor(issuer: &TestIssuer) -> SigningKey {
+        SigningKey::generate(Algorithm::Es256).with_kid(issuer.key().kid())
+    }
+
+    fn signed_by(issuer: &TestIssuer, key: &SigningKey) -> String {
+        issuer.token().signed_by(key).build()
+    }
+
+    async fn admit(verifier: &Verifier, token: &str) -> Result<(), Cause> {
+        let request = TestRequest::get().app_data(verifier.clone());
+        let request = request.insert_header((AUTHORIZATION, format!("Bearer {token}")));
+        let user: Result<AuthenticatedUser, _> =
+            AuthenticatedUser::extract(&request.to_http_request()).await;
+        user.map(drop).map_err(Rejection::into_cause)
+    }
+
+    async fn warm_verifier(issuer: &TestIssuer) -> Verifier {
+        let trusted = Issuer::discover(issuer.url()).audience(issuer.audience());
+        let verifier = Verifier::start([trusted.build().expect("an issuer")]);
+        let verifier = verifier.expect("a verifier");
+        assert_eq!(admit(&verifier, &issuer.token().build()).await, Ok(()));
+        verifier
+    }
+
+    fn bad_signature() -> Result<(), Cause> {
+        Err(Cause::InvalidToken("The token's signature does not hold."))
+    }
+
+    #[actix_web::test]
+    async fn a_new_key_under_the_old_id_is_found_once_the_set_is_old() {
+        let issuer = issuer();
+        let verifier = warm_verifier(&issuer).await;
+        let old = issuer.token().build();
+        let successor = successor(&issuer);
+        issuer.publish(json!({"keys": [successor.public_jwk()]}));
+        let new = signed_by(&issuer, &successor);
+        assert_eq!(admit(&verifier, &new).await, bad_signature());
+        assert_eq!(issuer.requests().jwks, 1, "the set is fresh");
+        verifier.make_keys_older(OLD);
+        assert_eq!(admit(&verifier, &new).await, Ok(()));
+        assert_eq!(admit(&verifier, &old).await, bad_signature());
+        assert_eq!(issuer.requests().jwks, 2);
+    }
+
+    #[actix_web::test]
+    async fn a_flood_of_bad_signatures_draws_on_the_budget_and_once_a_minute() {
+        let issuer = issuer();
+        let verifier = warm_verifier(&issuer).await;
+        let forged = signed_by(&issuer, &successor(&issuer));
+        for fetches in [1, 2, 3, 3, 3] {
+            verifier.make_keys_older(OLD);
+            for _ in 0..5 {
+                assert_eq!(admit(&verifier, &forged).await, bad_signature());
+            }
+            assert_eq!(issuer.requests().jwks, 1 + fetches);
+        }
+    }
+
+    #[actix_web::test]
+    async fn while_the_issuer_fails_a_bad_signature_is_one() {
+        let issuer = issuer();
+        let verifier = warm_verifier(&issuer).await;
+        let forged = signed_by(&issuer, &successor(&issuer));
+        verifier.make_keys_older(OLD);
+        issuer.set_fault(Document::Jwks, Some(Fault::status(500)));
+        for _ in 0..3 {
+            assert_eq!(admit(&verifier, &forged).await, bad_signature());
+        }
+        assert_eq!(admit(&verifier, &issuer.token().build()).await, Ok(()));
+    }
+
+    #[test]
+    fn all_who_ask_wait_for_one_fetch() {
+        let issuer = Issuer::with_jwks_uri("a", "https://a.example/keys").audience("api");
+        let keys = IssuerKeys::new(issuer.build().expect("an issuer"));
+        let now = Instant::now();
+        let ask = |edition, now| keys.wanted_anew(edition, &Counters::default(), now);
+        keys.state().flight = Flight::Grounded;
+        keys.state().freshness.succeeded(now, None);
+        assert!(matches!(ask(0, now), Wish::Denied));
+        let later = now.checked_add(OLD).expect("a moment");
+        for _ in 0..10 {
+            let wish = ask(0, later);
+            assert!(
+                matches!(
+                    wish,
+                    Wish::Fetching(Fetch {
+                        is_late: false,
+                        number: 1,
+                        ..
+                    })
+                ),
+                "{wish:?}"
+            );
+        }
+        assert!(matches!(ask(1, later), Wish::Arrived));
+        keys.state().flight = Flight::Grounded;
+        assert!(matches!(ask(0, later), Wish::Fetching(_)));
+        keys.state().freshness.failed(later);
+        for flight in [Flight::Grounded, Flight::UnderWay] {
+            keys.state().flight = flight;
+            assert!(matches!(ask(0, later), Wish::Denied), "{flight:?}");
+        }
+    }
+}
