@@ -20,7 +20,7 @@ pub(super) enum Look {
 /// What a request has to wait for.
 pub(super) enum Wait {
     /// For the key of its token.
-    Keys(Credentials, Missing, Fetch),
+    Keys(Credentials, Fetch),
     /// For whoever remembers proofs, before this caller is let in.
     Proof(Caller, Claim),
 }
@@ -54,9 +54,10 @@ fn seek(verifier: &Verifier, request: &HttpRequest, credentials: Credentials) ->
     };
     let refusal = match verifier.wish_for(missing) {
         Wish::Arrived => return seek(verifier, request, credentials),
-        Wish::Fetching(keys) => return Look::Waiting(Wait::Keys(credentials, missing, keys)),
+        Wish::Fetching(keys) => return Look::Waiting(Wait::Keys(credentials, keys)),
         Wish::Denied => refusal(VerifyError::UnknownKey(missing)),
         Wish::Failing(retry_after) => Cause::KeysUnavailable { retry_after }.into(),
+        Wish::Undetermined(retry_after) => Cause::KeyUndetermined { retry_after }.into(),
     };
     Look::Done(Err(refusal.after(Some(credentials.scheme()))))
 }
@@ -106,7 +107,7 @@ impl Walk {
     /// for may have missed it: then the wish is made once more.
     pub(super) async fn go_on(&self, wait: Wait) -> Result<Option<Caller>, Rejection> {
         let look = match wait {
-            Wait::Keys(credentials, _, keys) if keys.is_late => {
+            Wait::Keys(credentials, keys) if keys.is_late => {
                 arrival(keys).await?;
                 seek(&self.verifier, &self.request, credentials)
             }
@@ -114,25 +115,20 @@ impl Walk {
         };
         match look {
             Look::Done(caller) => caller,
-            Look::Waiting(Wait::Keys(credentials, missing, keys)) => {
+            Look::Waiting(Wait::Keys(credentials, keys)) => {
                 arrival(keys).await?;
-                self.last_look(&credentials, missing).await
+                self.last_look(&credentials).await
             }
             Look::Waiting(Wait::Proof(caller, claim)) => self.settle(caller, claim).await,
         }
     }
 
     /// Checks the token with the keys that have come, and with no others.
-    async fn last_look(
-        &self,
-        credentials: &Credentials,
-        wished: Missing,
-    ) -> Result<Option<Caller>, Rejection> {
+    async fn last_look(&self, credentials: &Credentials) -> Result<Option<Caller>, Rejection> {
         let checked = match check(&self.verifier, credentials) {
             Ok(checked) => checked,
             Err(Refused::Finally(rejection)) => return Err(rejection),
             Err(Refused::ForNow(missing)) => {
-                self.verifier.still_missing(wished);
                 let refusal = refusal(VerifyError::UnknownKey(missing));
                 return Err(refusal.after(Some(credentials.scheme())));
             }

@@ -17,7 +17,7 @@ use crate::counters::Counters;
 use crate::issuer::{Issuer, KeySource};
 use crate::jose::Algorithm;
 use crate::keys::document::Key;
-use crate::keys::{IssuerKeys, Keeper, Wish};
+use crate::keys::{IssuerKeys, Keeper, WantedKey, Wish};
 use crate::proof::Senders;
 #[cfg(feature = "service")]
 pub(crate) use builder::DEFAULT_TOKEN_MEMORY;
@@ -25,7 +25,7 @@ pub use builder::VerifierBuilder;
 use clock::{Clock, since_epoch};
 pub use error::{Missing, VerifyError};
 use seen::Seen;
-use unverified::{Unread, Unverified};
+use unverified::Unverified;
 pub use verified::{UnfitClaims, Verified};
 
 /// Verifies access tokens by the keys of the issuers that are trusted.
@@ -112,32 +112,12 @@ impl Verifier {
 
     /// The checks in order (RFC 7519 §7.2), the cheap ones before the signature.
     fn check(&self, token: &str, now: Duration) -> Result<Arc<Verified>, VerifyError> {
-        let header = Unread::parse(token)?;
-        self.check_hope(&header)?;
-        let unverified = header.read_on()?;
+        let unverified = Unverified::parse(token)?;
         let issuer = self.named(unverified.issuer()?)?;
-        let key = self.find_key(issuer, &unverified)?;
+        let key = self.find_key(issuer, &unverified, now)?;
         let authentic = unverified.into_authentic();
         let admitted = rules::admit(&self.issuer(issuer)?.issuer, &authentic, now)?;
         Ok(Arc::new(Verified::new(authentic, admitted, &key)))
-    }
-
-    /// Refuses a token whose key no issuer has or may be asked for now, whatever else it says: most of
-    /// a flood ends here, and nothing beyond its headers is read.
-    fn check_hope(&self, header: &Unread<'_>) -> Result<(), VerifyError> {
-        let Some(id) = header.key_id() else {
-            return Ok(());
-        };
-        let issuers = &self.0.issuers;
-        let (key, now) = (header.key_fingerprint(), Instant::now());
-        let hopeless = issuers.len() <= MOST_ISSUERS_ASKED
-            && issuers
-                .iter()
-                .all(|issuer| issuer.cannot_have(id, key, now));
-        match hopeless {
-            true => Err(VerifyError::UnknownKey(Missing::HOPELESS)),
-            false => Ok(()),
-        }
     }
 
     /// What has happened since the start.
@@ -191,25 +171,11 @@ impl Verifier {
 
     /// Asks for a key that a token needs.
     pub(crate) fn wish_for(&self, missing: Missing) -> Wish {
-        let Missing {
-            issuer,
-            key,
-            edition,
-        } = missing;
-        let counters = &self.0.counters;
-        if let Some(issuer) = self.0.issuers.get(issuer) {
-            return issuer.wanted(key, edition, counters, Instant::now());
-        }
-        counters.count_unknown_key();
-        counters.count_refresh_denied();
-        Wish::Denied
-    }
-
-    /// Says that a fetch did not bring the key.
-    pub(crate) fn still_missing(&self, missing: Missing) {
-        if let Some(issuer) = self.0.issuers.get(missing.issuer) {
-            issuer.still_missing(missing.key, Instant::now());
-        }
+        let Missing { issuer, key } = missing;
+        let asked = self.0.issuers.get(issuer);
+        asked.map_or(Wish::Denied, |issuer| {
+            issuer.wanted(key, &self.0.counters, Instant::now())
+        })
     }
 
     fn named(&self, iss: &str) -> Result<usize, VerifyError> {
@@ -230,18 +196,23 @@ impl Verifier {
     }
 
     /// The key whose signature the token carries (RFC 7515 §4.1.4, RFC 8725 §3.1).
-    fn find_key(&self, index: usize, token: &Unverified<'_>) -> Result<Arc<Key>, VerifyError> {
+    fn find_key(
+        &self,
+        index: usize,
+        token: &Unverified<'_>,
+        now: Duration,
+    ) -> Result<Arc<Key>, VerifyError> {
         let keys = self.issuer(index)?;
         if !accepts(&keys.issuer, token.algorithm()) {
             return Err(VerifyError::OtherAlgorithm);
         }
         let missing = |edition| {
-            let key = token.key_fingerprint();
-            VerifyError::UnknownKey(Missing {
-                issuer: index,
-                key,
+            let key = WantedKey {
+                fingerprint: token.key_fingerprint(),
                 edition,
-            })
+                may_pass: rules::may_pass(&keys.issuer, token, now),
+            };
+            VerifyError::UnknownKey(Missing { issuer: index, key })
         };
         let current = keys.current();
         let set = current.as_ref().ok_or_else(|| missing(0))?;
@@ -281,9 +252,6 @@ fn accepts(issuer: &Issuer, algorithm: Algorithm) -> bool {
     algorithm.is_symmetric() == symmetric
         && (issuer.algorithms.is_empty() || issuer.algorithms.contains(&algorithm))
 }
-
-/// Beyond so many issuers, asking each for a key costs more than reading whose token it is.
-const MOST_ISSUERS_ASKED: usize = 8;
 
 /// A token that names no key is tried with so many of its issuer's; each try costs a signature.
 const MOST_KEYS_TRIED: usize = 16;

@@ -11,14 +11,6 @@ use crate::jose::compact::Compact;
 use crate::jose::json::Member;
 use crate::keys::document::Key;
 
-/// A token of which only the header has been read.
-#[derive(Debug)]
-pub(crate) struct Unread<'t> {
-    compact: Compact<'t>,
-    algorithm: Algorithm,
-    token_type: TokenType,
-}
-
 /// A token in the right form; nothing in it is trusted yet.
 #[derive(Debug)]
 pub(crate) struct Unverified<'t> {
@@ -47,8 +39,8 @@ pub(crate) struct Authentic {
     pub(crate) claims: Claims,
 }
 
-impl<'t> Unread<'t> {
-    /// Reads a token's header, and refuses at once what no signature could mend.
+impl<'t> Unverified<'t> {
+    /// Reads a token, and refuses at once what no signature could mend.
     pub(crate) fn parse(token: &'t str) -> Result<Self, VerifyError> {
         let compact = Compact::parse(token)?;
         let algorithm = algorithm(&compact.header.algorithm)?;
@@ -59,32 +51,14 @@ impl<'t> Unread<'t> {
         if compact.header.key_id == Member::Malformed {
             return Err(VerifyError::MalformedKeyId);
         }
+        let payload = compact.payload()?;
+        let signature = compact.signature()?;
+        let claims = Claims::parse(&payload).map_err(|_| VerifyError::MalformedPayload)?;
         Ok(Self {
-            compact,
+            signing_input: compact.signing_input,
+            key_id: compact.header.key_id.into_valid(),
             algorithm,
             token_type,
-        })
-    }
-
-    pub(crate) fn key_id(&self) -> Option<&str> {
-        self.compact.header.key_id.valid().map(String::as_str)
-    }
-
-    /// A number that stands for the key's name, whatever a stranger wrote there.
-    pub(crate) fn key_fingerprint(&self) -> u64 {
-        fingerprint(self.key_id())
-    }
-
-    /// Reads the rest of the token.
-    pub(crate) fn read_on(self) -> Result<Unverified<'t>, VerifyError> {
-        let payload = self.compact.payload()?;
-        let signature = self.compact.signature()?;
-        let claims = Claims::parse(&payload).map_err(|_| VerifyError::MalformedPayload)?;
-        Ok(Unverified {
-            signing_input: self.compact.signing_input,
-            key_id: self.compact.header.key_id.into_valid(),
-            algorithm: self.algorithm,
-            token_type: self.token_type,
             payload,
             signature,
             claims,
@@ -101,9 +75,23 @@ impl Unverified<'_> {
         self.key_id.as_deref()
     }
 
-    /// A number that stands for the key's name, whatever a stranger wrote there.
+    pub(crate) fn token_type(&self) -> TokenType {
+        self.token_type
+    }
+
+    pub(crate) fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// A number that stands for the key ID. A token without one needs a key of which nothing but its signature is
+    /// known, so that this stands for it: what a forged one lacks says nothing about the key of a good one.
     pub(crate) fn key_fingerprint(&self) -> u64 {
-        fingerprint(self.key_id())
+        let mut hasher = DefaultHasher::new();
+        match self.key_id() {
+            Some(id) => id.hash(&mut hasher),
+            None => self.signature.hash(&mut hasher),
+        }
+        hasher.finish()
     }
 
     /// Who the token says has issued it.
@@ -128,12 +116,6 @@ impl Unverified<'_> {
             claims: self.claims,
         }
     }
-}
-
-fn fingerprint(key_id: Option<&str>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    key_id.hash(&mut hasher);
-    hasher.finish()
 }
 
 fn algorithm(named: &Member<String>) -> Result<Algorithm, VerifyError> {
@@ -167,14 +149,10 @@ mod tests {
     use crate::jose::CompactError;
     use data_encoding::BASE64URL_NOPAD;
 
-    fn read(token: &str) -> Result<Unverified<'_>, VerifyError> {
-        Unread::parse(token)?.read_on()
-    }
-
     fn refusal(header: &str, payload: &str) -> Option<VerifyError> {
         let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
         let token = format!("{}.{}.AAAA", encode(header), encode(payload));
-        read(&token).err()
+        Unverified::parse(&token).err()
     }
 
     #[test]
@@ -273,7 +251,7 @@ mod tests {
             );
         }
         assert_eq!(
-            read("a").err(),
+            Unverified::parse("a").err(),
             Some(VerifyError::Form(CompactError::Segments))
         );
     }
@@ -283,7 +261,7 @@ mod tests {
         let issuer = |payload: &str| {
             let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
             let token = format!("{}.{}.", encode(r#"{"alg":"RS256"}"#), encode(payload));
-            let unverified = read(&token).expect("well-formed");
+            let unverified = Unverified::parse(&token).expect("well-formed");
             unverified.issuer().map(str::to_owned)
         };
         assert_eq!(issuer(r#"{"iss":"a"}"#), Ok("a".to_owned()));
