@@ -222,7 +222,12 @@ impl Verifier {
         }
         let named = set.named(token.key_id());
         let named = named.get(..MOST_KEYS_TRIED).unwrap_or(named);
-        if let Some(key) = named.iter().find(|key| token.is_signed_by(key)) {
+        let signature = match named {
+            [] => Vec::new(),
+            _ => token.signature()?,
+        };
+        let is_signed_by = |key: &&Arc<Key>| token.is_signed_by(key, &signature);
+        if let Some(key) = named.iter().find(is_signed_by) {
             return Ok(Arc::clone(key));
         }
         if set.may_lack_key(token.key_id()) {

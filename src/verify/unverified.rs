@@ -14,12 +14,10 @@ use crate::keys::document::Key;
 /// A token in the right form; nothing in it is trusted yet.
 #[derive(Debug)]
 pub(crate) struct Unverified<'t> {
-    signing_input: &'t [u8],
-    key_id: Option<String>,
+    compact: Compact<'t>,
     algorithm: Algorithm,
     token_type: TokenType,
     payload: Vec<u8>,
-    signature: Vec<u8>,
     claims: Claims,
 }
 
@@ -52,15 +50,12 @@ impl<'t> Unverified<'t> {
             return Err(VerifyError::MalformedKeyId);
         }
         let payload = compact.payload()?;
-        let signature = compact.signature()?;
         let claims = Claims::parse(&payload).map_err(|_| VerifyError::MalformedPayload)?;
         Ok(Self {
-            signing_input: compact.signing_input,
-            key_id: compact.header.key_id.into_valid(),
+            compact,
             algorithm,
             token_type,
             payload,
-            signature,
             claims,
         })
     }
@@ -72,7 +67,7 @@ impl Unverified<'_> {
     }
 
     pub(crate) fn key_id(&self) -> Option<&str> {
-        self.key_id.as_deref()
+        self.compact.header.key_id.valid().map(String::as_str)
     }
 
     pub(crate) fn token_type(&self) -> TokenType {
@@ -89,7 +84,7 @@ impl Unverified<'_> {
         let mut hasher = DefaultHasher::new();
         match self.key_id() {
             Some(id) => id.hash(&mut hasher),
-            None => self.signature.hash(&mut hasher),
+            None => self.compact.encoded_signature().hash(&mut hasher),
         }
         hasher.finish()
     }
@@ -103,9 +98,14 @@ impl Unverified<'_> {
         }
     }
 
-    /// Whether the token carries the signature of `key`.
-    pub(crate) fn is_signed_by(&self, key: &Key) -> bool {
-        key.verifies(self.algorithm, self.signing_input, &self.signature)
+    /// The signature, which is decoded only where there is a key that it may be of.
+    pub(crate) fn signature(&self) -> Result<Vec<u8>, VerifyError> {
+        Ok(self.compact.signature()?)
+    }
+
+    /// Whether `signature`, which is the token's, is that of `key`.
+    pub(crate) fn is_signed_by(&self, key: &Key, signature: &[u8]) -> bool {
+        key.verifies(self.algorithm, self.compact.signing_input, signature)
     }
 
     /// Takes the token for its issuer's word; to be called once a signature holds.
