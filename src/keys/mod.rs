@@ -172,7 +172,8 @@ impl IssuerKeys {
         if self.edition() != wanted.edition {
             return Wish::Arrived;
         }
-        // Who waits for a retry of a failing issuer waits for its whole deadline; retries go on without being asked for.
+        // A stalled retry takes its whole deadline, and each retry begins by itself: waiting for one would gain
+        // nothing but seconds, and calling for one would let any client set the pace.
         if let Some(pause) = state.freshness.failing(now) {
             return Wish::Failing(pause);
         }
@@ -241,6 +242,7 @@ impl State {
         if is_absent && age.is_some_and(|age| age < SHORTEST_RECHECK) {
             return Err(Wish::Denied);
         }
+        // The budget is spent here alone, under the lock and with no fetch under way, so that one draw is one fetch.
         match self.freshness.draw(now) {
             Refresh::Allowed => Ok(()),
             // Whatever emptied the bucket was drawn within the last cool-down, and has looked for this key too.
