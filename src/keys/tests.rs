@@ -102,7 +102,7 @@ fn a_fetch_that_was_under_way_when_a_key_was_first_seen_decides_nothing_about_it
 }
 
 #[test]
-fn a_failed_fetch_decides_nothing() {
+fn a_key_that_waits_through_an_outage_is_decided_about_by_the_next_success() {
     let bench = Bench::new();
     bench.spend();
     assert!(matches!(bench.ask(1, 10), Wish::Undetermined(_)));

@@ -116,7 +116,7 @@ async fn recovery_is_noticed_without_anybody_asking() {
     issuer.set_fault(Document::Discovery, None);
     assert!(issuer.wait_for(Document::Jwks, 1));
     while let Err(refused) = at_once(&verifier, &token) {
-        assert_unavailable(Some(refused));
+        assert_unavailable(Some(&refused));
     }
     assert_eq!(verifier.unready(), []);
 }
@@ -162,10 +162,10 @@ async fn once_a_fetch_has_failed_nobody_waits_for_the_next() {
     let gate = app::shut(&issuer);
     let verifier = app::verifier_of(app::trusted(&issuer).timeout_duration(STALL));
     let token = issuer.token().build();
-    assert_unavailable(app::admit(&verifier, &token).await.err());
+    assert_unavailable(app::admit(&verifier, &token).await.err().as_ref());
     for retry in 2..4 {
         assert!(issuer.wait_for(Document::Jwks, retry));
-        assert_unavailable(at_once(&verifier, &token).err());
+        assert_unavailable(at_once(&verifier, &token).err().as_ref());
     }
     gate.open();
     verifier.ready().await;
@@ -185,15 +185,15 @@ async fn while_a_refresh_stalls_known_keys_serve_and_unknown_ones_are_answered_a
     let mut first = Box::pin(AuthenticatedUser::<NoClaims>::extract(&request));
     assert!(app::poll_once(first.as_mut()).is_pending());
     assert!(at_once(&verifier, &known).is_ok(), "the first stalls");
-    assert_unavailable(first.await.err().map(Rejection::into_cause));
+    assert_unavailable(first.await.err().map(Rejection::into_cause).as_ref());
     for retry in 3..5 {
         assert!(issuer.wait_for(Document::Jwks, retry));
-        assert_unavailable(at_once(&verifier, &unknown).err());
+        assert_unavailable(at_once(&verifier, &unknown).err().as_ref());
         assert!(at_once(&verifier, &known).is_ok());
     }
     gate.open();
     while let Err(refused) = app::admit(&verifier, &unknown).await {
-        assert_unavailable(Some(refused));
+        assert_unavailable(Some(&refused));
     }
 }
 
@@ -208,7 +208,7 @@ fn at_once(verifier: &Verifier, token: &str) -> Result<AuthenticatedUser, Cause>
 }
 
 #[track_caller]
-fn assert_unavailable(refused: Option<Cause>) {
+fn assert_unavailable(refused: Option<&Cause>) {
     let is_unavailable = matches!(refused, Some(Cause::KeysUnavailable { .. }));
     assert!(is_unavailable, "{refused:?}");
 }
