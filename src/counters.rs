@@ -30,6 +30,8 @@ pub enum Refusal {
     InsufficientScope,
     /// The issuer's keys could not be had.
     KeysUnavailable,
+    /// The token names a key that is not known yet, and no fetch may be spent on it now.
+    KeyUndetermined,
     /// The sender's DPoP proof was refused, or lacked a nonce.
     InvalidProof,
     /// Whether a proof was used before could not be found out.
@@ -38,13 +40,14 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Unauthenticated,
         Self::InvalidRequest,
         Self::InvalidToken,
         Self::InsufficientLogin,
         Self::InsufficientScope,
         Self::KeysUnavailable,
+        Self::KeyUndetermined,
         Self::InvalidProof,
         Self::ReplayUnknown,
     ];
@@ -59,6 +62,7 @@ impl Refusal {
             Self::InsufficientLogin => "insufficient_user_authentication",
             Self::InsufficientScope => "insufficient_scope",
             Self::KeysUnavailable => "keys_unavailable",
+            Self::KeyUndetermined => "key_undetermined",
             Self::InvalidProof => "invalid_dpop_proof",
             Self::ReplayUnknown => "replay_unknown",
         }
@@ -199,7 +203,7 @@ mod tests {
         }
         assert_eq!(
             Refusal::ALL.map(|reason| counters.refused(reason)),
-            [1, 2, 3, 4, 5, 6, 7, 8]
+            [1, 2, 3, 4, 5, 6, 7, 8, 9]
         );
     }
 }

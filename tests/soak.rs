@@ -46,7 +46,7 @@ impl Kind {
     fn may_be_answered(self, status: u16) -> bool {
         match self {
             Self::Good => status == 200,
-            Self::Young => matches!(status, 200 | 401 | 503),
+            Self::Young => matches!(status, 200 | 503),
             Self::Expired | Self::Forged | Self::Malformed | Self::Anonymous => status == 401,
             Self::UnknownKey => matches!(status, 401 | 503),
         }

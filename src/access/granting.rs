@@ -175,6 +175,7 @@ mod tests {
             ("insufficient_user_authentication", 1),
             ("insufficient_scope", 1),
             ("keys_unavailable", 0),
+            ("key_undetermined", 0),
             ("invalid_dpop_proof", 0),
             ("replay_unknown", 0),
         ];

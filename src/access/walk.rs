@@ -57,6 +57,7 @@ fn seek(verifier: &Verifier, request: &HttpRequest, credentials: Credentials) ->
         Wish::Fetching(keys) => return Look::Waiting(Wait::Keys(credentials, error, keys)),
         Wish::Denied => refusal(error),
         Wish::Failing(retry_after) => Cause::KeysUnavailable { retry_after }.into(),
+        Wish::Undetermined(retry_after) => Cause::KeyUndetermined { retry_after }.into(),
     };
     Look::Done(Err(refusal.after(Some(credentials.scheme()))))
 }
@@ -118,23 +119,18 @@ impl Walk {
             Look::Done(caller) => caller,
             Look::Waiting(Wait::Keys(credentials, error, keys)) => {
                 arrival(keys, error, &credentials).await?;
-                self.last_look(&credentials, error).await
+                self.last_look(&credentials).await
             }
             Look::Waiting(Wait::Proof(caller, claim)) => self.settle(caller, claim).await,
         }
     }
 
     /// Checks the token with the keys that have come, and with no others.
-    async fn last_look(
-        &self,
-        credentials: &Credentials,
-        wished: VerifyError,
-    ) -> Result<Option<Caller>, Rejection> {
+    async fn last_look(&self, credentials: &Credentials) -> Result<Option<Caller>, Rejection> {
         let checked = match check(&self.verifier, credentials) {
             Ok(checked) => checked,
             Err(Refused::Finally(rejection)) => return Err(rejection),
             Err(Refused::ForNow(error)) => {
-                self.verifier.still_missing(wished);
                 let refusal = refusal(error);
                 return Err(refusal.after(Some(credentials.scheme())));
             }

@@ -73,6 +73,11 @@ impl<'t, H: for<'h> Members<'h>> Compact<'t, H> {
     pub(crate) fn signature(&self) -> Result<Vec<u8>, CompactError> {
         decode(self.signature)
     }
+
+    /// The third segment as it came.
+    pub(crate) fn encoded_signature(&self) -> &str {
+        self.signature
+    }
 }
 
 fn decode(segment: &str) -> Result<Vec<u8>, CompactError> {

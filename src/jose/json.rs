@@ -45,13 +45,6 @@ impl<T> Member<T> {
             Self::Absent | Self::Malformed => None,
         }
     }
-
-    pub(crate) fn into_valid(self) -> Option<T> {
-        match self {
-            Self::Valid(value) => Some(value),
-            Self::Absent | Self::Malformed => None,
-        }
-    }
 }
 
 /// Makes a member's value of any JSON value, or says that it is of another type.

@@ -30,10 +30,8 @@ pub(crate) struct Freshness {
 pub(crate) enum Refresh {
     /// A fetch may be spent on it.
     Allowed,
-    /// The bucket is empty.
-    Denied,
-    /// The last fetch failed a moment ago; the next is tried after this time.
-    Failing(Duration),
+    /// The bucket is empty for this time.
+    Denied(Duration),
 }
 
 impl Freshness {
@@ -53,28 +51,25 @@ impl Freshness {
 
     /// Draws a fetch for a key that is not in the set.
     pub(crate) fn draw(&mut self, now: Instant) -> Refresh {
-        if let Some(pause) = self.pause(now) {
-            return Refresh::Failing(pause);
-        }
         self.refill(now);
         match self.left.checked_sub(1) {
             Some(left) => {
                 self.left = left;
                 Refresh::Allowed
             }
-            None => Refresh::Denied,
+            None => Refresh::Denied(self.until_draw(now)),
         }
     }
 
-    /// Whether a draw would be denied.
-    pub(crate) fn is_spent(&mut self, now: Instant) -> bool {
-        self.refill(now);
-        self.left == 0 && self.pause(now).is_none()
+    /// How long until an empty bucket holds a draw again.
+    fn until_draw(&self, now: Instant) -> Duration {
+        let since = now.saturating_duration_since(self.counted_at);
+        self.limits.cooldown.saturating_sub(since)
     }
 
-    /// Asks for a fetch where there are no keys at all: one is due anyway, so nothing is drawn.
-    pub(crate) fn first(&self, now: Instant) -> Refresh {
-        self.pause(now).map_or(Refresh::Allowed, Refresh::Failing)
+    /// While fetches fail, how long until the next retry, which nobody has to ask for; `None` while all is well.
+    pub(crate) fn failing(&self, now: Instant) -> Option<Duration> {
+        self.failed_at.map(|_| self.pause(now).unwrap_or_default())
     }
 
     /// What the next fetch may take: less than usual after a failure, so that an issuer which stalls
@@ -144,8 +139,8 @@ impl Freshness {
 
     /// How long until the next fetch that nobody has to ask for.
     pub(crate) fn until_refresh(&self, now: Instant) -> Duration {
-        if self.failed_at.is_some() {
-            return self.pause(now).unwrap_or_default();
+        if let Some(pause) = self.failing(now) {
+            return pause;
         }
         match self.succeeded_at {
             Some(at) => self
@@ -230,18 +225,21 @@ mod tests {
     }
 
     #[test]
-    fn it_is_spent_exactly_when_a_draw_is_denied() {
+    fn who_is_denied_learns_when_the_next_fetch_is_allowed() {
         let (mut freshness, start) = fresh();
-        for second in 0..120 {
-            let now = start + Duration::from_secs(second);
-            for _ in 0..3 {
-                let spent = freshness.is_spent(now);
-                assert_eq!(spent, freshness.draw(now) == Refresh::Denied, "{second}");
-            }
+        for _ in 0..BURST {
+            assert_eq!(freshness.draw(start), Refresh::Allowed);
         }
-        freshness.failed(start + Duration::from_secs(119));
-        let now = start + Duration::from_secs(119);
-        assert!(!freshness.is_spent(now), "it is failing");
+        let at = |second| start + Duration::from_secs(second);
+        for (second, wait) in [(0, 30), (1, 29), (29, 1)] {
+            let denied = Refresh::Denied(Duration::from_secs(wait));
+            assert_eq!(freshness.draw(at(second)), denied, "{second}");
+        }
+        assert_eq!(freshness.draw(at(30)), Refresh::Allowed);
+        assert_eq!(
+            freshness.draw(at(45)),
+            Refresh::Denied(Duration::from_secs(15))
+        );
     }
 
     #[test]
@@ -258,7 +256,7 @@ mod tests {
                 Refresh::Allowed,
                 Refresh::Allowed,
                 Refresh::Allowed,
-                Refresh::Denied
+                Refresh::Denied(LIMITS.cooldown)
             ]
         );
     }
@@ -276,11 +274,15 @@ mod tests {
     }
 
     #[test]
-    fn after_a_failure_nothing_is_drawn_until_the_pause_is_over() {
+    fn it_is_failing_from_a_failure_to_the_next_success() {
         let (mut freshness, start) = fresh();
+        assert_eq!(freshness.failing(start), None);
         freshness.failed(start);
-        assert_eq!(freshness.draw(start), Refresh::Failing(SHORTEST_PAUSE));
-        assert_eq!(freshness.draw(start + SHORTEST_PAUSE), Refresh::Allowed);
+        assert_eq!(freshness.failing(start), Some(SHORTEST_PAUSE));
+        let later = start + SHORTEST_PAUSE;
+        assert_eq!(freshness.failing(later), Some(Duration::ZERO));
+        freshness.succeeded(later, None);
+        assert_eq!(freshness.failing(later), None);
     }
 
     #[test]
@@ -314,16 +316,6 @@ mod tests {
         freshness.succeeded(start, None);
         assert_eq!(freshness.until_refresh(start), LIMITS.cache_max_age);
         assert_eq!(freshness.draw(start), Refresh::Allowed);
-    }
-
-    #[test]
-    fn without_any_keys_nothing_is_drawn() {
-        let start = Instant::now();
-        let mut freshness = Freshness::new(LIMITS, start);
-        assert_eq!(freshness.first(start), Refresh::Allowed);
-        freshness.failed(start);
-        assert_eq!(freshness.first(start), Refresh::Failing(SHORTEST_PAUSE));
-        assert_eq!(freshness.left, BURST);
     }
 
     #[test]

@@ -194,14 +194,19 @@ fn name(issuer: &IssuerKeys, metadata: Option<&Metadata>) -> Result<String, Fetc
 
 impl IssuerKeys {
     /// Notes that a fetch begins, and says what it may take.
-    fn take_off(&self) -> Duration {
+    pub(super) fn take_off(&self) -> Duration {
         let mut state = self.state();
         state.flight = Flight::UnderWay;
         state.freshness.deadline()
     }
 
     /// Publishes what a fetch brought, wakes those who wait for it, and says when the next one is due.
-    fn end_fetch(&self, begun: Instant, fetched: FetchOutcome, counters: &Counters) -> Duration {
+    pub(super) fn end_fetch(
+        &self,
+        begun: Instant,
+        fetched: FetchOutcome,
+        counters: &Counters,
+    ) -> Duration {
         let now = Instant::now();
         let mut state = self.state();
         let number = self.ended.borrow().number.saturating_add(1);
@@ -216,6 +221,8 @@ impl IssuerKeys {
                 if let Some(set) = set {
                     self.publish(set, number);
                 }
+                // Under the lock and after the set is published: whoever finds a key absent has seen this set.
+                state.unknown.decide(number);
                 state.freshness.succeeded(now, lifetime);
             }
             Err(failure) => {
@@ -319,7 +326,7 @@ mod tests {
     use super::*;
     use crate::issuer::{Issuer, IssuerBuilder};
     use crate::jose::Algorithm;
-    use crate::keys::Wish;
+    use crate::keys::{WantedKey, Wish};
 
     fn keys(issuer: IssuerBuilder) -> IssuerKeys {
         let issuer = issuer.audience("api").longest_outage(Duration::ZERO);
@@ -339,11 +346,20 @@ mod tests {
         keys.end_fetch(Instant::now(), fetched, &Counters::default());
     }
 
+    fn wish(keys: &IssuerKeys, fingerprint: u64, edition: u64) -> Wish {
+        let wanted = WantedKey {
+            fingerprint,
+            edition,
+            may_pass: true,
+        };
+        keys.wanted(wanted, &Counters::default(), Instant::now())
+    }
+
     /// Whether the fetch that a wish is answered with had begun before; `None` where there is none.
     fn is_late(keys: &IssuerKeys, key: u64) -> Option<bool> {
-        match keys.wanted(key, keys.edition(), &Counters::default(), Instant::now()) {
+        match wish(keys, key, keys.edition()) {
             Wish::Fetching(fetch) => Some(fetch.is_late),
-            Wish::Arrived | Wish::Denied | Wish::Failing(_) => None,
+            Wish::Arrived | Wish::Denied | Wish::Failing(_) | Wish::Undetermined(_) => None,
         }
     }
 
@@ -367,8 +383,8 @@ mod tests {
         end(&keys, Err(FetchFailure::NoJwksUri));
         assert!(keys.current().is_none());
         for key in 0..10 {
-            let wish = keys.wanted(key, 0, &Counters::default(), Instant::now());
-            assert!(!matches!(wish, Wish::Denied), "{wish:?}");
+            let wish = wish(&keys, key, 0);
+            assert!(matches!(wish, Wish::Failing(_)), "{wish:?}");
         }
     }
 

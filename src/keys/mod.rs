@@ -3,7 +3,6 @@
 //! Finding a key reads an atomic pointer and never waits. A key that is not there is asked for
 //! ([`IssuerKeys::wanted`]), and everybody who waits for it waits for the same fetch.
 
-mod absent;
 pub(crate) mod discovery;
 pub(crate) mod document;
 pub(crate) mod fetch;
@@ -13,6 +12,9 @@ mod keeper;
 mod lifetime;
 mod members;
 mod reused;
+#[cfg(test)]
+mod tests;
+mod unknown;
 mod unready;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,10 +25,10 @@ use tokio::sync::{Notify, watch};
 
 use crate::counters::Counters;
 use crate::issuer::{Issuer, KeySource, Name};
-use absent::Absent;
 use document::KeySet;
 use freshness::{Freshness, Refresh};
 pub(crate) use keeper::{FetchFailure, Keeper};
+use unknown::UnknownKeys;
 pub(crate) use unready::Problem;
 pub use unready::UnreadyReason;
 
@@ -45,7 +47,7 @@ pub(crate) struct IssuerKeys {
 struct State {
     freshness: Freshness,
     flight: Flight,
-    absent: Absent,
+    unknown: UnknownKeys,
     problem: Option<FetchFailure>,
 }
 
@@ -73,10 +75,23 @@ pub(crate) enum Wish {
     Arrived,
     /// A fetch is under way.
     Fetching(Fetch),
-    /// None is made for it: too many were, or none could help.
+    /// None is made for it: the key is absent, or none could help.
     Denied,
-    /// The last fetch failed a moment ago.
+    /// The last fetch failed; the next retry begins after this time.
     Failing(Duration),
+    /// Too many were made to look for the key now; the next one is allowed after this time.
+    Undetermined(Duration),
+}
+
+/// A key that a token needs and the issuer's set lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WantedKey {
+    /// Stands for the key ID.
+    pub(crate) fingerprint: u64,
+    /// The edition of the set that lacks it; 0 where there is no set.
+    pub(crate) edition: u64,
+    /// Whether all that can be judged without the key would pass.
+    pub(crate) may_pass: bool,
 }
 
 /// A fetch that many may wait for.
@@ -104,7 +119,7 @@ impl IssuerKeys {
             state: Mutex::new(State {
                 freshness: Freshness::new(issuer.fetching, Instant::now()),
                 flight: Flight::UnderWay,
-                absent: Absent::default(),
+                unknown: UnknownKeys::default(),
                 problem: None,
             }),
             ended: watch::Sender::default(),
@@ -146,59 +161,43 @@ impl IssuerKeys {
         self.current().as_ref().map_or(0, |set| set.edition())
     }
 
-    /// Asks for a key that was not in the set of this edition; `key` stands for its name.
-    pub(crate) fn wanted(&self, key: u64, edition: u64, counters: &Counters, now: Instant) -> Wish {
-        if !self.is_fetched() || (self.is_configured() && edition > 0) {
+    /// Asks for a key that was not in the set of an edition.
+    pub(crate) fn wanted(&self, wanted: WantedKey, counters: &Counters, now: Instant) -> Wish {
+        let has_set = wanted.edition > 0;
+        if !self.is_fetched() || (self.is_configured() && has_set) {
             return Wish::Denied;
         }
+        if has_set {
+            counters.count_unknown_key();
+            if !wanted.may_pass {
+                return Wish::Denied;
+            }
+        }
         let mut state = self.state();
-        if self.edition() != edition {
+        if self.edition() != wanted.edition {
             return Wish::Arrived;
         }
-        if edition > 0 {
-            counters.count_unknown_key();
+        // A stalled retry takes its whole deadline, and each retry begins by itself: waiting for one would gain
+        // nothing but seconds, and calling for one would let any client set the pace.
+        if let Some(pause) = state.freshness.failing(now) {
+            return Wish::Failing(pause);
+        }
+        let ended = self.ended.borrow().number;
+        if let Err(wish) = state.look_for(wanted, ended, now) {
+            counters.count_refresh_denied();
+            return wish;
         }
         let is_late = state.flight == Flight::UnderWay;
         if state.flight == Flight::Grounded {
-            match state.refresh(key, edition, now) {
-                Refresh::Allowed => {}
-                Refresh::Denied => {
-                    counters.count_refresh_denied();
-                    return Wish::Denied;
-                }
-                Refresh::Failing(pause) => return Wish::Failing(pause),
-            }
             state.flight = Flight::CalledFor;
             self.called.notify_one();
         }
         counters.count_awaited_key();
-        let ended = self.ended.subscribe();
-        let number = ended.borrow().number.saturating_add(1);
         Wish::Fetching(Fetch {
-            number,
+            number: ended.saturating_add(1),
             is_late,
-            ended,
+            ended: self.ended.subscribe(),
         })
-    }
-
-    /// Whether a token that names this key is lost for now: the set is there without it, and no fetch may be
-    /// spent on it; `key` stands for its name.
-    pub(crate) fn cannot_have(&self, id: &str, key: u64, now: Instant) -> bool {
-        let lacks = |set: &Arc<KeySet>| set.may_lack_key(Some(id));
-        let is_lacking = || self.current().as_ref().is_some_and(lacks);
-        if !self.is_fetched() || self.is_configured() || !is_lacking() {
-            return false;
-        }
-        let mut state = self.state();
-        // A fetch may have ended since, and nothing is published while the state is held.
-        is_lacking()
-            && state.flight == Flight::Grounded
-            && (state.absent.holds(key, now) || state.freshness.is_spent(now))
-    }
-
-    /// Remembers for a moment that a fetch did not bring this key.
-    pub(crate) fn still_missing(&self, key: u64, now: Instant) {
-        self.state().absent.add(key, now);
     }
 
     /// Why keys have never been had so far; `None` once they have.
@@ -248,17 +247,32 @@ impl IssuerKeys {
 }
 
 impl State {
-    /// Whether a fetch may be spent on this key.
-    fn refresh(&mut self, key: u64, edition: u64, now: Instant) -> Refresh {
-        if edition == 0 {
-            self.freshness.first(now)
-        } else if self.absent.holds(key, now) {
-            Refresh::Denied
-        } else {
-            self.freshness.draw(now)
+    /// Whether there is a fetch for this key, or one may be called for, after `ended` of them have ended.
+    fn look_for(&mut self, wanted: WantedKey, ended: u64, now: Instant) -> Result<(), Wish> {
+        // A fetch that is under way may have read the set already, so that the one after it decides.
+        let fetches = 1 + u64::from(self.flight == Flight::UnderWay);
+        let next = ended.saturating_add(fetches);
+        let is_absent = self.unknown.is_absent(wanted.fingerprint, next);
+        if self.flight != Flight::Grounded || wanted.edition == 0 {
+            return Ok(());
+        }
+        let age = self.freshness.age(now);
+        if is_absent && age.is_some_and(|age| age < SHORTEST_RECHECK) {
+            return Err(Wish::Denied);
+        }
+        // The budget is spent here alone, under the lock and with no fetch under way, so that one draw is one fetch.
+        match self.freshness.draw(now) {
+            Refresh::Allowed => Ok(()),
+            // Whatever emptied the bucket was drawn within the last cool-down, and has looked for this key too.
+            Refresh::Denied(_) if is_absent => Err(Wish::Denied),
+            Refresh::Denied(wait) => Err(Wish::Undetermined(wait)),
         }
     }
 }
+
+/// A key that was absent is looked for again only after this time: less than the second within which a key
+/// that is published late must be accepted.
+const SHORTEST_RECHECK: Duration = Duration::from_millis(500);
 
 /// The keys that are configured rather than fetched, under the issuer's exact name.
 fn configured(issuer: &Issuer, name: String) -> Option<KeySet> {

@@ -46,6 +46,12 @@ pub enum Cause {
         /// When it is worth trying again.
         retry_after: Duration,
     },
+    /// 503 with `Retry-After`: the token names a key that is not known yet, and may be good.
+    #[error("whether the issuer has the token's key is not known yet")]
+    KeyUndetermined {
+        /// When the issuer may be asked again.
+        retry_after: Duration,
+    },
     /// 503 with `Retry-After`: the proof may be good.
     #[error("{PROOFS_UNKNOWN}")]
     ReplayUnknown,
@@ -64,7 +70,9 @@ impl Cause {
             | Self::NonceNeeded => StatusCode::UNAUTHORIZED,
             Self::InvalidRequest(_) => StatusCode::BAD_REQUEST,
             Self::InsufficientScope { .. } | Self::UnfulfilledRule(_) => StatusCode::FORBIDDEN,
-            Self::KeysUnavailable { .. } | Self::ReplayUnknown => StatusCode::SERVICE_UNAVAILABLE,
+            Self::KeysUnavailable { .. } | Self::KeyUndetermined { .. } | Self::ReplayUnknown => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::NoVerifier => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -82,6 +90,7 @@ impl Cause {
             }
             Self::Unauthenticated(_)
             | Self::KeysUnavailable { .. }
+            | Self::KeyUndetermined { .. }
             | Self::ReplayUnknown
             | Self::NoVerifier => None,
         }
@@ -102,6 +111,9 @@ impl Cause {
             Self::KeysUnavailable { .. } => {
                 "The issuer's keys cannot be had at the moment; the token may be good."
             }
+            Self::KeyUndetermined { .. } => {
+                "The token's key is not known yet; the token may be good."
+            }
             Self::NoVerifier => "The server is not configured to verify access tokens.",
         })
     }
@@ -109,9 +121,20 @@ impl Cause {
     /// When it is worth trying again, where that is for the server to say.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::KeysUnavailable { retry_after } => Some(*retry_after),
+            Self::KeysUnavailable { retry_after } | Self::KeyUndetermined { retry_after } => {
+                Some(*retry_after)
+            }
             Self::ReplayUnknown => Some(RETRY_AFTER),
             _ => None,
+        }
+    }
+
+    /// Whether both are answered with the same challenges and the same body.
+    pub(super) fn reads_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::KeysUnavailable { .. }, Self::KeysUnavailable { .. })
+            | (Self::KeyUndetermined { .. }, Self::KeyUndetermined { .. }) => true,
+            _ => self == other,
         }
     }
 
@@ -128,6 +151,7 @@ impl Cause {
                 Some(Refusal::InsufficientScope)
             }
             Self::KeysUnavailable { .. } => Some(Refusal::KeysUnavailable),
+            Self::KeyUndetermined { .. } => Some(Refusal::KeyUndetermined),
             Self::NoVerifier => None,
         }
     }

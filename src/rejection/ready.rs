@@ -30,7 +30,7 @@ impl Answer {
 pub(super) fn answer(rejection: &Rejection) -> Answer {
     GIVEN.with_borrow_mut(|given| {
         let is_same = |known: &Rejection| {
-            (&known.cause, &known.offer) == (&rejection.cause, &rejection.offer)
+            known.offer == rejection.offer && known.cause.reads_as(&rejection.cause)
         };
         if let Some(at) = given.iter().position(|(known, _)| is_same(known)) {
             given.swap(0, at);
@@ -70,6 +70,16 @@ mod tests {
                 (fresh.challenges, fresh.body)
             );
         }
+    }
+
+    #[test]
+    fn one_answer_serves_whenever_it_is_worth_trying_again() {
+        for seconds in 0..200 {
+            let retry_after = std::time::Duration::from_secs(seconds);
+            drop(answer(&Cause::KeysUnavailable { retry_after }.into()));
+            drop(answer(&Cause::KeyUndetermined { retry_after }.into()));
+        }
+        assert_eq!(GIVEN.with_borrow(Vec::len), 2);
     }
 
     #[test]

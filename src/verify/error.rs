@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::jose::compact::CompactError;
+use crate::keys::WantedKey;
 
 /// Why a token was refused.
 ///
@@ -94,20 +95,9 @@ pub enum VerifyError {
     UnknownKey(Missing),
 }
 
-/// The key that would be needed: whose, and in which edition of the issuer's key set it was not.
+/// The key that would be needed, and whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Missing {
     pub(super) issuer: usize,
-    /// Stands for the key's name.
-    pub(super) key: u64,
-    pub(super) edition: u64,
-}
-
-impl Missing {
-    /// A key that nobody may be asked for now.
-    pub(super) const HOPELESS: Self = Self {
-        issuer: usize::MAX,
-        key: 0,
-        edition: 0,
-    };
+    pub(super) key: WantedKey,
 }

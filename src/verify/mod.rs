@@ -18,7 +18,7 @@ use crate::issuer::{Issuer, KeySource};
 use crate::jose::Algorithm;
 use crate::jose::jwk::Jwk;
 pub use crate::keys::UnreadyReason;
-use crate::keys::{IssuerKeys, Keeper, Wish};
+use crate::keys::{IssuerKeys, Keeper, WantedKey, Wish};
 use crate::proof::Senders;
 #[cfg(feature = "service")]
 pub(crate) use builder::DEFAULT_TOKEN_MEMORY;
@@ -26,7 +26,7 @@ pub use builder::VerifierBuilder;
 use clock::{Clock, since_epoch};
 pub use error::{Missing, VerifyError};
 use seen::Seen;
-use unverified::{Unread, Unverified};
+use unverified::Unverified;
 pub use verified::{UnfitClaims, Verified};
 
 /// Verifies access tokens by the keys of the issuers that are trusted.
@@ -115,32 +115,12 @@ impl Verifier {
 
     /// The checks in order (RFC 7519 §7.2), the cheap ones before the signature.
     fn check(&self, token: &str, now: Duration) -> Result<Arc<Verified>, VerifyError> {
-        let header = Unread::parse(token)?;
-        self.check_hope(&header)?;
-        let unverified = header.read_on()?;
+        let unverified = Unverified::parse(token)?;
         let issuer = self.entry_for(&unverified)?;
-        let key = self.find_key(issuer, &unverified)?;
+        let key = self.find_key(issuer, &unverified, now)?;
         let authentic = unverified.into_authentic();
         let admitted = rules::admit(&self.issuer(issuer)?.issuer, &authentic, now)?;
         Ok(Arc::new(Verified::new(authentic, admitted, &key)))
-    }
-
-    /// Refuses a token whose key no issuer has or may be asked for now, whatever else it says: most of
-    /// a flood ends here, and nothing beyond its headers is read.
-    fn check_hope(&self, header: &Unread<'_>) -> Result<(), VerifyError> {
-        let Some(id) = header.key_id() else {
-            return Ok(());
-        };
-        let issuers = &self.0.issuers;
-        let (key, now) = (header.key_fingerprint(), Instant::now());
-        let hopeless = issuers.len() <= MOST_ISSUERS_ASKED
-            && issuers
-                .iter()
-                .all(|issuer| issuer.cannot_have(id, key, now));
-        match hopeless {
-            true => Err(VerifyError::UnknownKey(Missing::HOPELESS)),
-            false => Ok(()),
-        }
     }
 
     /// What has happened since the start.
@@ -199,44 +179,18 @@ impl Verifier {
 
     /// Asks for the key that a token needs, where a fetch may mend the error.
     pub(crate) fn wish_for(&self, error: VerifyError) -> Wish {
-        match error {
-            VerifyError::OutdatedKey(outdated) => self.wish_anew(outdated),
-            VerifyError::UnknownKey(missing) => self.wish_for_key(missing),
-            _ => Wish::Denied,
-        }
-    }
-
-    fn wish_for_key(&self, missing: Missing) -> Wish {
-        let Missing {
-            issuer,
-            key,
-            edition,
-        } = missing;
-        let counters = &self.0.counters;
-        if let Some(issuer) = self.0.issuers.get(issuer) {
-            return issuer.wanted(key, edition, counters, Instant::now());
-        }
-        counters.count_unknown_key();
-        counters.count_refresh_denied();
-        Wish::Denied
-    }
-
-    /// Asks for the key set anew that has a key of this ID, but perhaps not the one that a token needs.
-    fn wish_anew(&self, outdated: Missing) -> Wish {
-        let issuer = self.0.issuers.get(outdated.issuer);
-        issuer.map_or(Wish::Denied, |issuer| {
-            issuer.wanted_anew(outdated.edition, &self.0.counters, Instant::now())
-        })
-    }
-
-    /// Says that a fetch did not bring the key.
-    pub(crate) fn still_missing(&self, error: VerifyError) {
-        let VerifyError::UnknownKey(missing) = error else {
-            return;
+        let (counters, now) = (&self.0.counters, Instant::now());
+        let of = |missing: &Missing| self.0.issuers.get(missing.issuer);
+        let wish = match error {
+            VerifyError::OutdatedKey(outdated) => {
+                of(&outdated).map(|issuer| issuer.wanted_anew(outdated.key.edition, counters, now))
+            }
+            VerifyError::UnknownKey(missing) => {
+                of(&missing).map(|issuer| issuer.wanted(missing.key, counters, now))
+            }
+            _ => None,
         };
-        if let Some(issuer) = self.0.issuers.get(missing.issuer) {
-            issuer.still_missing(missing.key, Instant::now());
-        }
+        wish.unwrap_or(Wish::Denied)
     }
 
     #[cfg(test)]
@@ -288,15 +242,23 @@ impl Verifier {
     }
 
     /// The key whose signature the token carries (RFC 7515 §4.1.4, RFC 8725 §3.1).
-    fn find_key(&self, index: usize, token: &Unverified<'_>) -> Result<Arc<Jwk>, VerifyError> {
+    fn find_key(
+        &self,
+        index: usize,
+        token: &Unverified<'_>,
+        now: Duration,
+    ) -> Result<Arc<Jwk>, VerifyError> {
         let keys = self.issuer(index)?;
         if !accepts(&keys.issuer, token.algorithm()) {
             return Err(VerifyError::OtherAlgorithm);
         }
-        let wanted = |edition| Missing {
-            issuer: index,
-            key: token.key_fingerprint(),
-            edition,
+        let wanted = |edition| {
+            let key = WantedKey {
+                fingerprint: token.key_fingerprint(),
+                edition,
+                may_pass: rules::may_pass(&keys.issuer, token, now),
+            };
+            Missing { issuer: index, key }
         };
         let missing = |edition| VerifyError::UnknownKey(wanted(edition));
         let current = keys.current();
@@ -311,7 +273,12 @@ impl Verifier {
             .take(MOST_KEYS_TRIED)
             .peekable();
         let is_any_fitting = fitting.peek().is_some();
-        if let Some(key) = fitting.find(|key| token.is_signed_by(key)) {
+        let signature = if is_any_fitting {
+            token.signature()?
+        } else {
+            Vec::new()
+        };
+        if let Some(key) = fitting.find(|key| token.is_signed_by(key, &signature)) {
             return Ok(Arc::clone(key));
         }
         if set.may_lack_key(token.key_id()) {
@@ -344,9 +311,6 @@ fn accepts(issuer: &Issuer, algorithm: Algorithm) -> bool {
     algorithm.is_symmetric() == symmetric
         && (issuer.algorithms.is_empty() || issuer.algorithms.contains(&algorithm))
 }
-
-/// Beyond so many issuers, asking each for a key costs more than reading whose token it is.
-const MOST_ISSUERS_ASKED: usize = 8;
 
 /// A token is tried with so many of its issuer's keys, different ones for its algorithm; each try costs a signature.
 const MOST_KEYS_TRIED: usize = 16;

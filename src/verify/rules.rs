@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::VerifyError;
-use super::unverified::{Authentic, TokenType};
+use super::unverified::{Authentic, TokenType, Unverified};
 use crate::claims::Claims;
 use crate::claims::scope::{ScopeClaim, ScopeSet, ScopeValue};
 use crate::issuer::Issuer;
@@ -50,6 +50,15 @@ pub(crate) fn admit(
         from,
         until,
     })
+}
+
+/// Whether a token of this issuer may pass whatever its key is, as far as audience, times and type tell before
+/// its signature is verified.
+pub(crate) fn may_pass(issuer: &Issuer, token: &Unverified<'_>, now: Duration) -> bool {
+    let is_of_type = !issuer.strict || token.token_type() == TokenType::AccessToken;
+    is_of_type
+        && check_audience(issuer, token.claims()).is_ok()
+        && check_times(issuer, token.claims(), now).is_ok()
 }
 
 /// RFC 7519 §4.1.3: a token that names other recipients alone must be rejected.

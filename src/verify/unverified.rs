@@ -11,23 +11,13 @@ use crate::jose::compact::Compact;
 use crate::jose::json::Member;
 use crate::jose::jwk::Jwk;
 
-/// A token of which only the header has been read.
-#[derive(Debug)]
-pub(crate) struct Unread<'t> {
-    compact: Compact<'t>,
-    algorithm: Algorithm,
-    token_type: TokenType,
-}
-
 /// A token in the right form; nothing in it is trusted yet.
 #[derive(Debug)]
 pub(crate) struct Unverified<'t> {
-    signing_input: &'t [u8],
-    key_id: Option<String>,
+    compact: Compact<'t>,
     algorithm: Algorithm,
     token_type: TokenType,
     payload: Vec<u8>,
-    signature: Vec<u8>,
     claims: Claims,
 }
 
@@ -47,8 +37,8 @@ pub(crate) struct Authentic {
     pub(crate) claims: Claims,
 }
 
-impl<'t> Unread<'t> {
-    /// Reads a token's header, and refuses at once what no signature could mend.
+impl<'t> Unverified<'t> {
+    /// Reads a token, and refuses at once what no signature could mend.
     pub(crate) fn parse(token: &'t str) -> Result<Self, VerifyError> {
         let compact = Compact::parse(token)?;
         let algorithm = algorithm(&compact.header.algorithm)?;
@@ -59,34 +49,13 @@ impl<'t> Unread<'t> {
         if compact.header.key_id == Member::Malformed {
             return Err(VerifyError::MalformedKeyId);
         }
+        let payload = compact.payload()?;
+        let claims = Claims::parse(&payload).map_err(|_| VerifyError::MalformedPayload)?;
         Ok(Self {
             compact,
             algorithm,
             token_type,
-        })
-    }
-
-    pub(crate) fn key_id(&self) -> Option<&str> {
-        self.compact.header.key_id.valid().map(String::as_str)
-    }
-
-    /// A number that stands for the key's name, whatever a stranger wrote there.
-    pub(crate) fn key_fingerprint(&self) -> u64 {
-        fingerprint(self.key_id())
-    }
-
-    /// Reads the rest of the token.
-    pub(crate) fn read_on(self) -> Result<Unverified<'t>, VerifyError> {
-        let payload = self.compact.payload()?;
-        let signature = self.compact.signature()?;
-        let claims = Claims::parse(&payload).map_err(|_| VerifyError::MalformedPayload)?;
-        Ok(Unverified {
-            signing_input: self.compact.signing_input,
-            key_id: self.compact.header.key_id.into_valid(),
-            algorithm: self.algorithm,
-            token_type: self.token_type,
             payload,
-            signature,
             claims,
         })
     }
@@ -98,12 +67,26 @@ impl Unverified<'_> {
     }
 
     pub(crate) fn key_id(&self) -> Option<&str> {
-        self.key_id.as_deref()
+        self.compact.header.key_id.valid().map(String::as_str)
     }
 
-    /// A number that stands for the key's name, whatever a stranger wrote there.
+    pub(crate) fn token_type(&self) -> TokenType {
+        self.token_type
+    }
+
+    pub(crate) fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// A number that stands for the key ID. A token without one needs a key of which nothing but its signature is
+    /// known, so that this stands for it: what a forged one lacks says nothing about the key of a good one.
     pub(crate) fn key_fingerprint(&self) -> u64 {
-        fingerprint(self.key_id())
+        let mut hasher = DefaultHasher::new();
+        match self.key_id() {
+            Some(id) => id.hash(&mut hasher),
+            None => self.compact.encoded_signature().hash(&mut hasher),
+        }
+        hasher.finish()
     }
 
     /// Who the token says has issued it.
@@ -124,9 +107,14 @@ impl Unverified<'_> {
         }
     }
 
-    /// Whether the token carries the signature of `key`.
-    pub(crate) fn is_signed_by(&self, key: &Jwk) -> bool {
-        key.verifies(self.algorithm, self.signing_input, &self.signature)
+    /// The signature, which is decoded only where there is a key that it may be of.
+    pub(crate) fn signature(&self) -> Result<Vec<u8>, VerifyError> {
+        Ok(self.compact.signature()?)
+    }
+
+    /// Whether `signature`, which is the token's, is that of `key`.
+    pub(crate) fn is_signed_by(&self, key: &Jwk, signature: &[u8]) -> bool {
+        key.verifies(self.algorithm, self.compact.signing_input, signature)
     }
 
     /// Takes the token for its issuer's word; to be called once a signature holds.
@@ -137,12 +125,6 @@ impl Unverified<'_> {
             claims: self.claims,
         }
     }
-}
-
-fn fingerprint(key_id: Option<&str>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    key_id.hash(&mut hasher);
-    hasher.finish()
 }
 
 fn algorithm(named: &Member<String>) -> Result<Algorithm, VerifyError> {
@@ -176,14 +158,10 @@ mod tests {
     use crate::jose::CompactError;
     use data_encoding::BASE64URL_NOPAD;
 
-    fn read(token: &str) -> Result<Unverified<'_>, VerifyError> {
-        Unread::parse(token)?.read_on()
-    }
-
     fn refusal(header: &str, payload: &str) -> Option<VerifyError> {
         let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
         let token = format!("{}.{}.AAAA", encode(header), encode(payload));
-        read(&token).err()
+        Unverified::parse(&token).err()
     }
 
     #[test]
@@ -282,7 +260,7 @@ mod tests {
             );
         }
         assert_eq!(
-            read("a").err(),
+            Unverified::parse("a").err(),
             Some(VerifyError::Form(CompactError::Segments))
         );
     }
@@ -292,7 +270,7 @@ mod tests {
         let issuer = |payload: &str| {
             let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
             let token = format!("{}.{}.", encode(r#"{"alg":"RS256"}"#), encode(payload));
-            let unverified = read(&token).expect("well-formed");
+            let unverified = Unverified::parse(&token).expect("well-formed");
             unverified.issuer().map(str::to_owned)
         };
         assert_eq!(issuer(r#"{"iss":"a"}"#), Ok("a".to_owned()));

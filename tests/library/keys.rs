@@ -1,14 +1,16 @@
 //! The issuer's keys: fetched once for everybody, followed when they change, gone when they are withdrawn.
 
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
+use actix_resource_server::counters::Refusal;
 use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{Algorithm, Document, SigningKey, TestIssuer};
-use actix_resource_server::{AuthenticatedUser, NoClaims, Verifier};
-use actix_web::FromRequest;
+use actix_resource_server::{Api, AuthenticatedUser, NoClaims, Verifier, get};
+use actix_web::test::init_service;
+use actix_web::{App, FromRequest};
 use serde_json::{Value, json};
 
-use crate::app::{self, poll_once};
+use crate::app::{self, Answer, get_with, poll_once};
 
 const UNKNOWN_KEY: Cause = Cause::InvalidToken("The token's key is not known.");
 const BAD_SIGNATURE: Cause = Cause::InvalidToken("The token's signature does not hold.");
@@ -36,6 +38,25 @@ async fn refresh(verifier: &Verifier, issuer: &TestIssuer) {
     let refused = app::admit(verifier, &signed_by(issuer, &key())).await;
     assert_eq!(refused.err(), Some(UNKNOWN_KEY));
     assert_eq!(issuer.requests().jwks, before + 1);
+}
+
+/// Spends all fetches that unknown keys are granted at once.
+async fn spend(verifier: &Verifier, issuer: &TestIssuer) {
+    for _ in 0..3 {
+        refresh(verifier, issuer).await;
+    }
+}
+
+#[track_caller]
+fn assert_undetermined(refused: Option<&Cause>) {
+    let Some(Cause::KeyUndetermined { retry_after }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(*retry_after <= Duration::from_secs(30), "{retry_after:?}");
+}
+
+async fn private(user: AuthenticatedUser) -> String {
+    user.subject().to_owned()
 }
 
 #[actix_web::test]
@@ -116,44 +137,125 @@ async fn a_flood_of_made_up_keys_costs_three_fetches() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let unknown = verifier.counters().unknown_keys();
-    for _ in 0..20 {
+    spend(&verifier, &issuer).await;
+    for _ in 0..17 {
         let refused = app::admit(&verifier, &signed_by(&issuer, &key())).await;
-        assert_eq!(refused.err(), Some(UNKNOWN_KEY));
+        assert_undetermined(refused.err().as_ref());
     }
     assert_eq!(issuer.requests().jwks, 1 + 3);
-    assert_eq!(verifier.counters().unknown_keys(), unknown + 20);
-    assert_eq!(verifier.counters().refreshes_denied(), 17);
+    let counters = verifier.counters();
+    assert_eq!(counters.unknown_keys(), unknown + 20);
+    assert_eq!(counters.refreshes_denied(), 17);
+    assert_eq!(counters.refused(Refusal::KeyUndetermined), 17);
+    assert_eq!(counters.refused(Refusal::InvalidToken), 3);
     assert!(app::admit(&verifier, &issuer.token().build()).await.is_ok());
 }
 
 #[actix_web::test]
-async fn of_a_token_whose_key_nobody_may_be_asked_for_only_the_header_is_read() {
-    let issuers = [app::issuer(), app::issuer()];
-    let trusted = issuers.iter().map(app::trusted);
-    let trusted = trusted.map(|trusted| trusted.build().expect("an issuer"));
-    let verifier = Verifier::start(trusted).expect("a thread for the keys");
-    for issuer in &issuers {
-        app::warm(&verifier, issuer).await;
-    }
-    let rubbish = |token: String| {
-        let (header, _) = token.split_once('.').expect("three segments");
-        format!("{header}.rubbish!.rubbish!")
-    };
-    let unknown = rubbish(signed_by(&issuers[0], &key()));
-    let known = rubbish(issuers[0].token().build());
-    let is_read = async |token: &str| app::admit(&verifier, token).await.err() != Some(UNKNOWN_KEY);
-    for issuer in &issuers {
-        assert!(is_read(&unknown).await, "an issuer may be asked");
-        for _ in 0..3 {
-            let refused = app::admit(&verifier, &signed_by(issuer, &key())).await;
-            assert_eq!(refused.err(), Some(UNKNOWN_KEY));
+async fn a_key_that_nobody_may_be_asked_for_now_is_a_503_without_a_challenge() {
+    let issuer = app::issuer();
+    let verifier = app::warm_verifier(&issuer).await;
+    spend(&verifier, &issuer).await;
+    let api = Api::new("/api").route("/private", get(private));
+    let app = init_service(App::new().service(api.verified_by(verifier.clone()))).await;
+    let mut answer = get_with!(app, "/api/private", &signed_by(&issuer, &key()));
+    let seconds = answer.retry_after.take().map(|seconds| seconds.parse());
+    assert!(matches!(seconds, Some(Ok(1..=30))), "{seconds:?}");
+    let detail = "The token's key is not known yet; the token may be good.";
+    assert_eq!(answer, Answer::problem(503, "Service Unavailable", detail));
+}
+
+/// Whoever makes up key IDs cannot have the tokens of a key refused that has just been published.
+#[actix_web::test]
+async fn a_new_key_is_never_refused_for_the_sake_of_made_up_ones() {
+    let issuer = app::issuer();
+    let trusted = app::trusted(&issuer).cooldown_duration(Duration::from_millis(300));
+    let verifier = app::verifier_of(trusted);
+    app::warm(&verifier, &issuer).await;
+    for _ in 0..2 {
+        issuer.rotate_keeping_old();
+        let new = issuer.token().build();
+        while app::admit(&verifier, &signed_by(&issuer, &key()))
+            .await
+            .err()
+            == Some(UNKNOWN_KEY)
+        {}
+        let begun = Instant::now();
+        while let Err(refused) = app::admit(&verifier, &new).await {
+            assert_undetermined(Some(&refused));
+            assert!(begun.elapsed() < Duration::from_secs(10));
         }
     }
-    assert!(!is_read(&unknown).await, "none may be asked any more");
-    assert!(is_read(&known).await, "the key is there");
-    for issuer in &issuers {
-        assert!(app::admit(&verifier, &issuer.token().build()).await.is_ok());
+}
+
+#[actix_web::test]
+async fn a_token_that_no_key_could_make_good_is_refused_at_once_and_costs_no_fetch() {
+    let issuer = app::issuer();
+    let verifier = app::verifier_of(app::trusted(&issuer).strict(true));
+    app::warm(&verifier, &issuer).await;
+    let token = || issuer.token().signed_by(&key());
+    let long_ago = SystemTime::now() - Duration::from_secs(3600);
+    let unknown = [
+        token().expires_at(long_ago),
+        token().without("exp"),
+        token().claim("exp", "soon"),
+        token().claim("aud", "https://other.test/"),
+        token().without("aud"),
+        token().claim("aud", 1),
+        token().header("typ", "JWT"),
+    ];
+    let unknown = unknown.map(|token| (token.build(), Some(UNKNOWN_KEY)));
+    let others = [
+        (
+            token().claim("iss", "https://other.test/"),
+            "The token is from an issuer that is not trusted here.",
+        ),
+        (
+            token().header("alg", "HS256"),
+            "The token's algorithm is not accepted here.",
+        ),
+        (
+            token().header("typ", "id+jwt"),
+            "The token is of a type that is not accepted here.",
+        ),
+        (
+            token().raw_payload("[]"),
+            "The token's payload is malformed.",
+        ),
+    ];
+    let others = others.map(|(token, text)| (token.build(), Some(Cause::InvalidToken(text))));
+    let judge = async || {
+        for (token, expected) in unknown.iter().chain(&others) {
+            assert_eq!(
+                app::admit(&verifier, token).await.err(),
+                *expected,
+                "{token}"
+            );
+        }
+    };
+    judge().await;
+    assert_eq!(issuer.requests().jwks, 1);
+    spend(&verifier, &issuer).await;
+    judge().await;
+    assert_undetermined(app::admit(&verifier, &token().build()).await.err().as_ref());
+}
+
+/// What a forged token without a key ID lacks says nothing about the key of a good one.
+#[actix_web::test]
+async fn a_new_key_without_a_name_is_not_refused_for_the_sake_of_forged_tokens() {
+    let issuer = app::issuer();
+    let publish = |key: &SigningKey| issuer.publish(json!({"keys": [without(jwk(key), "kid")]}));
+    let nameless = |key: &SigningKey| issuer.token().signed_by(key).without_header("kid").build();
+    let (old, new) = (key(), key());
+    publish(&old);
+    let verifier = app::verifier(&issuer);
+    assert!(app::admit(&verifier, &nameless(&old)).await.is_ok());
+    for _ in 0..3 {
+        let refused = app::admit(&verifier, &nameless(&key())).await;
+        assert_eq!(refused.err(), Some(UNKNOWN_KEY));
     }
+    publish(&new);
+    assert_undetermined(app::admit(&verifier, &nameless(&new)).await.err().as_ref());
 }
 
 #[actix_web::test]

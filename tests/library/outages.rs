@@ -1,12 +1,14 @@
 //! While the issuer fails, nobody is let in wrongly and nobody is turned away who is known.
 
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{Document, Fault, TestIssuer};
-use actix_resource_server::{Api, AuthenticatedUser, get};
-use actix_web::App;
+use actix_resource_server::{Api, AuthenticatedUser, NoClaims, Rejection, Verifier, get};
 use actix_web::test::init_service;
+use actix_web::{App, FromRequest};
 use serde_json::json;
 
 use crate::app::{self, Answer, get_with};
@@ -113,7 +115,9 @@ async fn recovery_is_noticed_without_anybody_asking() {
     ));
     issuer.set_fault(Document::Discovery, None);
     assert!(issuer.wait_for(Document::Jwks, 1));
-    assert!(app::admit(&verifier, &token).await.is_ok());
+    while let Err(refused) = at_once(&verifier, &token) {
+        assert_unavailable(Some(&refused));
+    }
     assert_eq!(verifier.unready(), []);
 }
 
@@ -150,6 +154,67 @@ async fn a_stuck_issuer_is_given_up_after_the_deadline() {
         "its keys did not come within 50ms"
     );
 }
+
+/// An issuer that takes connections and never answers: one fetch is waited for, and no retry.
+#[actix_web::test]
+async fn once_a_fetch_has_failed_nobody_waits_for_the_next() {
+    let issuer = app::issuer();
+    let gate = app::shut(&issuer);
+    let verifier = app::verifier_of(app::trusted(&issuer).timeout_duration(STALL));
+    let token = issuer.token().build();
+    assert_unavailable(app::admit(&verifier, &token).await.err().as_ref());
+    for retry in 2..4 {
+        assert!(issuer.wait_for(Document::Jwks, retry));
+        assert_unavailable(at_once(&verifier, &token).err().as_ref());
+    }
+    gate.open();
+    verifier.ready().await;
+    assert!(at_once(&verifier, &token).is_ok());
+}
+
+#[actix_web::test]
+async fn while_a_refresh_stalls_known_keys_serve_and_unknown_ones_are_answered_at_once() {
+    let issuer = app::issuer();
+    let verifier = app::verifier_of(app::trusted(&issuer).timeout_duration(STALL));
+    app::warm(&verifier, &issuer).await;
+    let known = issuer.token().build();
+    issuer.rotate_keeping_old();
+    let unknown = issuer.token().build();
+    let gate = app::shut(&issuer);
+    let request = app::request(&verifier, &unknown);
+    let mut first = Box::pin(AuthenticatedUser::<NoClaims>::extract(&request));
+    assert!(app::poll_once(first.as_mut()).is_pending());
+    assert!(at_once(&verifier, &known).is_ok(), "the first stalls");
+    assert_unavailable(first.await.err().map(Rejection::into_cause).as_ref());
+    for retry in 3..5 {
+        assert!(issuer.wait_for(Document::Jwks, retry));
+        assert_unavailable(at_once(&verifier, &unknown).err().as_ref());
+        assert!(at_once(&verifier, &known).is_ok());
+    }
+    gate.open();
+    while let Err(refused) = app::admit(&verifier, &unknown).await {
+        assert_unavailable(Some(&refused));
+    }
+}
+
+/// What is decided without waiting for anything.
+fn at_once(verifier: &Verifier, token: &str) -> Result<AuthenticatedUser, Cause> {
+    let request = app::request(verifier, token);
+    let mut user = pin!(AuthenticatedUser::extract(&request));
+    match app::poll_once(user.as_mut()) {
+        Poll::Ready(user) => user.map_err(Rejection::into_cause),
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+#[track_caller]
+fn assert_unavailable(refused: Option<&Cause>) {
+    let is_unavailable = matches!(refused, Some(Cause::KeysUnavailable { .. }));
+    assert!(is_unavailable, "{refused:?}");
+}
+
+/// Long enough for a test to find a fetch under way.
+const STALL: Duration = Duration::from_millis(700);
 
 #[actix_web::test]
 async fn old_keys_are_fetched_anew_without_anybody_asking() {

@@ -16,6 +16,8 @@ fn quick_issuer() -> TestIssuer {
     TestIssuer::start_with(Algorithm::Es256)
 }
 
+const UNDETERMINED: &str = "access_refused_total{reason=\"key_undetermined\"}";
+
 const FETCHED: &str = "keys_fetched_total{outcome=\"ok\"}";
 
 #[test]
@@ -104,9 +106,16 @@ fn a_flood_of_made_up_keys_costs_three_fetches() {
     let app = TestApp::trusting(&issuer);
     for number in 0..40 {
         let token = issuer.token().header("kid", format!("made-up-{number}"));
-        assert_answer(&app.private(&token.build()), UNKNOWN_KEY, "made up");
+        let expected = match number {
+            0..3 => UNKNOWN_KEY,
+            _ => Expected::KeyUndetermined,
+        };
+        assert_answer(&app.private(&token.build()), expected, "made up");
     }
     assert_eq!(issuer.requests().jwks, 4, "one at the start and three more");
+    assert_eq!(app.metric(UNDETERMINED), 37);
+    let log = app.log().text();
+    assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
     let good = issuer.token().build();
     assert_answer(&app.private(&good), PRIVATE, "a good token meanwhile");
 }

@@ -3,7 +3,7 @@
 use actix_resource_server::test_kit::{Document, Fault, TestIssuer, TokenBuilder};
 use serde_json::{Value, json};
 
-use crate::app::TestApp;
+use crate::app::{Launch, TestApp};
 use crate::expected::{PRIVATE, SIGNATURE, UNKNOWN_KEY, assert_answer};
 
 /// Ways in which a header can offer the key of `attacker`.
@@ -66,7 +66,9 @@ fn a_name_is_compared_to_the_letter() {
     let issuer = TestIssuer::start();
     let key = issuer.key().with_kid("Key-1");
     issuer.publish(json!({"keys": [key.public_jwk()]}));
-    let app = TestApp::trusting(&issuer);
+    // Each of the names is asked for.
+    let launch = Launch::trusting(&issuer).variable("APP__AUTH__COOLDOWN_DURATION", "1ms");
+    let app = TestApp::ready(launch);
     for kid in ["key-1", "Key-1 ", "Key-10", "", "../Key-1"] {
         let token = issuer.token().signed_by(&key.clone().with_kid(kid)).build();
         assert_answer(&app.private(&token), UNKNOWN_KEY, kid);

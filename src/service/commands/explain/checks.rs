@@ -90,7 +90,7 @@ impl Check {
     pub(super) fn failed(verdict: &Verdict, case: &Case<'_>) -> Option<Self> {
         match verdict {
             Verdict::Granted(_) | Verdict::Open => None,
-            Verdict::KeysUnavailable => Some(Self::Key),
+            Verdict::KeysUnavailable | Verdict::KeyUndetermined(_) => Some(Self::Key),
             Verdict::Refused(error) => Some(Self::behind(*error, case)),
             Verdict::TooLittleScope(..) => Some(Self::Scope),
             Verdict::TooWeakLogin(..) => Some(Self::Login),

@@ -448,6 +448,23 @@ async fn an_issuer_that_cannot_be_reached_is_no_fault_of_the_token() {
 }
 
 #[actix_web::test]
+async fn a_key_that_nobody_may_be_asked_for_now_is_no_fault_of_the_token() {
+    let bench = Bench::new();
+    for (code, status) in [
+        ("unknown_key", 401),
+        ("unknown_key", 401),
+        ("unknown_key", 401),
+        ("key_undetermined", 503),
+    ] {
+        let stranger = SigningKey::generate(Algorithm::Es256);
+        let token = bench.token().signed_by(&stranger).build();
+        let report = bench.agreed(&token, PRIVATE).await;
+        assert_eq!(report["code"], code);
+        assert_eq!(report["answer"]["status"], status);
+    }
+}
+
+#[actix_web::test]
 async fn words_about_issuers_and_audiences_name_what_differs() {
     let bench = Bench::new();
     let trusted = format!(

@@ -1,7 +1,7 @@
 //! Judges a token as the server would: with its verifier, in its order.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use actix_web::http::Uri;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -21,6 +21,8 @@ pub(super) enum Verdict {
     Granted(Arc<Verified>),
     /// The keys that would be needed cannot be had.
     KeysUnavailable,
+    /// The key is not known yet, and the issuer is not asked for it before this time has passed.
+    KeyUndetermined(Duration),
     /// The route is open, and looks at no token.
     Open,
     /// The token is refused.
@@ -94,7 +96,10 @@ impl Verdict {
         match self {
             Self::Granted(_) | Self::Open => None,
             Self::KeysUnavailable => Some(Cause::KeysUnavailable {
-                retry_after: std::time::Duration::from_secs(1),
+                retry_after: Duration::from_secs(1),
+            }),
+            Self::KeyUndetermined(retry_after) => Some(Cause::KeyUndetermined {
+                retry_after: *retry_after,
             }),
             Self::Refused(error) => Some((*error).into()),
             Self::TooLittleScope(_, ways) => Some(Cause::InsufficientScope {
@@ -135,6 +140,7 @@ async fn verify(verifier: &Verifier, token: &str) -> Result<Arc<Verified>, Verdi
             Wish::Arrived => {}
             Wish::Denied => return Err(Verdict::Refused(error)),
             Wish::Failing(_) => return Err(Verdict::KeysUnavailable),
+            Wish::Undetermined(wait) => return Err(Verdict::KeyUndetermined(wait)),
             Wish::Fetching(fetch) => break fetch,
         }
     };

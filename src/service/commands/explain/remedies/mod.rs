@@ -28,6 +28,7 @@ impl Explanation {
         match verdict {
             Verdict::Granted(_) | Verdict::Open => None,
             Verdict::KeysUnavailable => Some(trust::keys_unavailable(case)),
+            Verdict::KeyUndetermined(wait) => Some(trust::key_undetermined(*wait)),
             Verdict::Refused(error) => Some(refused(*error, case)),
             Verdict::TooLittleScope(token, ways) => Some(scope::too_little(token, ways, case)),
             Verdict::TooWeakLogin(_, demand) => Some(login::too_weak(demand, case)),

@@ -1,5 +1,7 @@
 //! Tokens of another issuer, algorithm or key.
 
+use std::time::Duration;
+
 use super::super::case::Case;
 use super::super::words::{listed, quoted};
 use super::{Explanation, claims};
@@ -188,4 +190,15 @@ pub(super) fn keys_unavailable(case: &Case<'_>) -> Explanation {
         quoted(label.unwrap_or_default())
     );
     Explanation::new("keys_unavailable", why, remedy)
+}
+
+pub(super) fn key_undetermined(wait: Duration) -> Explanation {
+    Explanation::new(
+        "key_undetermined",
+        "The token names a key that is not known yet, and too many unknown keys were asked for to ask the issuer now.",
+        format!(
+            "The token may be good. Send it again after {} s.",
+            wait.as_secs().saturating_add(1)
+        ),
+    )
 }

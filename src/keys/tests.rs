@@ -1,0 +1,173 @@
+//! What becomes of a wish for a key, with the time as an argument.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::jose::Algorithm;
+
+const COOLDOWN: Duration = Duration::from_secs(30);
+
+/// The keys of an issuer whose first fetch has brought a set.
+struct Bench {
+    keys: IssuerKeys,
+    counters: Counters,
+    start: Instant,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let issuer = Issuer::with_jwks_uri("a", "https://a.example/keys").audience("api");
+        let issuer = issuer.cooldown_duration(COOLDOWN).build();
+        let bench = Self {
+            keys: IssuerKeys::new(issuer.expect("an issuer")),
+            counters: Counters::default(),
+            start: Instant::now(),
+        };
+        bench.end(true);
+        bench
+    }
+
+    /// Ends a fetch that finds the set unchanged, or fails.
+    fn end(&self, succeeds: bool) {
+        let set = KeySet::of_secret("a".to_owned(), b"secret", &[Algorithm::Hs256]);
+        let set = self.keys.current().is_none().then_some(set);
+        let fetched = match succeeds {
+            true => Ok((set, None)),
+            false => Err(FetchFailure::NoJwksUri),
+        };
+        self.keys.end_fetch(self.start, fetched, &self.counters);
+    }
+
+    fn fetch(&self, succeeds: bool) {
+        self.keys.take_off();
+        self.end(succeeds);
+    }
+
+    fn ask(&self, key: u64, seconds: u64) -> Wish {
+        let wanted = WantedKey {
+            fingerprint: key,
+            edition: self.keys.edition(),
+            may_pass: true,
+        };
+        let now = self.start + Duration::from_secs(seconds);
+        self.keys.wanted(wanted, &self.counters, now)
+    }
+
+    /// Asks for a key, and makes the fetch that the wish is granted.
+    fn ask_and_fetch(&self, key: u64, seconds: u64) {
+        let wish = self.ask(key, seconds);
+        assert!(matches!(wish, Wish::Fetching(_)), "{wish:?}");
+        self.fetch(true);
+    }
+
+    /// Uses up the fetches that unknown keys are granted.
+    fn spend(&self) {
+        (1001..=1003).for_each(|key| self.ask_and_fetch(key, 0));
+    }
+}
+
+#[test]
+fn a_key_is_undetermined_until_a_fetch_that_began_later_has_succeeded() {
+    let bench = Bench::new();
+    bench.spend();
+    for _ in 0..2 {
+        let wish = bench.ask(1, 10);
+        assert!(
+            matches!(wish, Wish::Undetermined(wait) if wait <= COOLDOWN),
+            "{wish:?}"
+        );
+    }
+    // The fetch that is allowed next is another key's; it decides about both.
+    bench.ask_and_fetch(2, 31);
+    for key in [1, 2] {
+        let wish = bench.ask(key, 32);
+        assert!(matches!(wish, Wish::Denied), "{wish:?}");
+    }
+    let wish = bench.ask(3, 32);
+    assert!(matches!(wish, Wish::Undetermined(_)), "{wish:?}");
+}
+
+#[test]
+fn a_fetch_that_was_under_way_when_a_key_was_first_seen_decides_nothing_about_it() {
+    let bench = Bench::new();
+    bench.spend();
+    assert!(matches!(bench.ask(1, 31), Wish::Fetching(fetch) if !fetch.is_late));
+    bench.keys.take_off();
+    assert!(matches!(bench.ask(2, 31), Wish::Fetching(fetch) if fetch.is_late));
+    bench.end(true);
+    assert!(matches!(bench.ask(1, 32), Wish::Denied));
+    assert!(matches!(bench.ask(2, 32), Wish::Undetermined(_)));
+    bench.fetch(true);
+    assert!(matches!(bench.ask(2, 32), Wish::Denied));
+}
+
+#[test]
+fn a_key_that_waits_through_an_outage_is_decided_about_by_the_next_success() {
+    let bench = Bench::new();
+    bench.spend();
+    assert!(matches!(bench.ask(1, 10), Wish::Undetermined(_)));
+    bench.fetch(false);
+    assert!(matches!(bench.ask(1, 10), Wish::Failing(_)));
+    bench.fetch(true);
+    assert!(matches!(bench.ask(1, 10), Wish::Denied));
+}
+
+#[test]
+fn a_key_that_is_absent_is_looked_for_again_when_the_budget_allows() {
+    let bench = Bench::new();
+    bench.ask_and_fetch(1, 0);
+    let now = bench.start;
+    let ask = |milliseconds| {
+        let wanted = WantedKey {
+            fingerprint: 1,
+            edition: bench.keys.edition(),
+            may_pass: true,
+        };
+        let now = now + Duration::from_millis(milliseconds);
+        bench.keys.wanted(wanted, &bench.counters, now)
+    };
+    assert!(matches!(ask(10), Wish::Denied), "found absent just now");
+    assert!(matches!(ask(900), Wish::Fetching(_)), "published late");
+}
+
+#[test]
+fn while_fetches_fail_nobody_waits_and_nobody_calls_for_one() {
+    let bench = Bench::new();
+    bench.fetch(false);
+    for (key, seconds) in [(1, 0), (2, 3600)] {
+        let wish = bench.ask(key, seconds);
+        assert!(matches!(wish, Wish::Failing(_)), "{wish:?}");
+    }
+    bench.keys.take_off();
+    let wish = bench.ask(3, 0);
+    assert!(matches!(wish, Wish::Failing(_)), "{wish:?}");
+    assert_eq!(bench.counters.awaited_keys(), 0);
+    bench.end(true);
+    assert!(matches!(bench.ask(3, 0), Wish::Fetching(_)), "recovered");
+}
+
+#[test]
+fn a_token_that_cannot_pass_costs_no_fetch() {
+    let bench = Bench::new();
+    let wanted = WantedKey {
+        fingerprint: 1,
+        edition: bench.keys.edition(),
+        may_pass: false,
+    };
+    let wish = bench.keys.wanted(wanted, &bench.counters, bench.start);
+    assert!(matches!(wish, Wish::Denied), "{wish:?}");
+}
+
+#[test]
+fn a_flood_neither_grows_nor_gets_a_key_refused_that_nobody_could_look_for() {
+    let bench = Bench::new();
+    bench.spend();
+    for key in 2000..5000 {
+        let wish = bench.ask(key, 1);
+        assert!(matches!(wish, Wish::Undetermined(_)), "{wish:?}");
+    }
+    bench.ask_and_fetch(1, 31);
+    assert!(matches!(bench.ask(2000, 32), Wish::Denied));
+    let beyond = bench.ask(4999, 32);
+    assert!(matches!(beyond, Wish::Undetermined(_)), "{beyond:?}");
+}
