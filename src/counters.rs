@@ -34,11 +34,13 @@ pub enum Refusal {
     InvalidProof,
     /// Whether a proof was used before could not be found out.
     ReplayUnknown,
+    /// The sender has as many DPoP proofs in the replay memory as it may, beside what is left for others.
+    TooManyProofs,
 }
 
 impl Refusal {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Unauthenticated,
         Self::InvalidRequest,
         Self::InvalidToken,
@@ -47,6 +49,7 @@ impl Refusal {
         Self::KeysUnavailable,
         Self::InvalidProof,
         Self::ReplayUnknown,
+        Self::TooManyProofs,
     ];
 
     /// The label under which the reason is counted.
@@ -61,6 +64,7 @@ impl Refusal {
             Self::KeysUnavailable => "keys_unavailable",
             Self::InvalidProof => "invalid_dpop_proof",
             Self::ReplayUnknown => "replay_unknown",
+            Self::TooManyProofs => "too_many_dpop_proofs",
         }
     }
 }
@@ -199,7 +203,7 @@ mod tests {
         }
         assert_eq!(
             Refusal::ALL.map(|reason| counters.refused(reason)),
-            [1, 2, 3, 4, 5, 6, 7, 8]
+            [1, 2, 3, 4, 5, 6, 7, 8, 9]
         );
     }
 }

@@ -177,6 +177,7 @@ mod tests {
             ("keys_unavailable", 0),
             ("invalid_dpop_proof", 0),
             ("replay_unknown", 0),
+            ("too_many_dpop_proofs", 0),
         ];
         assert_eq!(refused, expected);
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::clock::Clock;
+use super::clock::{Clock, since_epoch};
 use super::seen::Seen;
 use super::{Shared, Verifier, index};
 use crate::counters::Counters;
@@ -87,8 +87,10 @@ impl VerifierBuilder {
     /// Trusts these issuers and begins to fetch their keys; waits for nothing.
     ///
     /// # Errors
-    /// The operating system gave no thread for the fetching.
+    /// The operating system gave no thread for the fetching, or no random numbers.
     pub fn start(self, issuers: impl IntoIterator<Item = Issuer>) -> io::Result<Verifier> {
+        let started_at = since_epoch(self.clock.now());
+        let senders = self.senders.start(started_at).map_err(io::Error::other)?;
         let counters = Arc::new(Counters::default());
         let issuers: Vec<_> = issuers
             .into_iter()
@@ -109,7 +111,7 @@ impl VerifierBuilder {
             counters,
             clock: self.clock,
             seen: Seen::new(self.token_memory),
-            senders: self.senders,
+            senders,
             _keeper: keeper,
         })))
     }

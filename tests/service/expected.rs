@@ -17,6 +17,8 @@ pub(crate) enum Expected {
     InsufficientScope,
     /// Whoever remembers proofs cannot be asked.
     ReplayUnknown,
+    /// The sender has too many proofs that are still good.
+    TooManyProofs,
     KeysUnavailable,
     NotFound,
     /// `Allow` is always the same: everything here is read.
@@ -147,6 +149,7 @@ impl Expected {
             Self::InsufficientScope => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
+            Self::TooManyProofs => 429,
             Self::KeysUnavailable | Self::ReplayUnknown => 503,
         }
     }
@@ -220,6 +223,10 @@ impl Expected {
                 "Service Unavailable",
                 "Whether the proof was used before cannot be found out at the moment.",
             ),
+            Self::TooManyProofs => problem(
+                "Too Many Requests",
+                "Too many DPoP proofs by this key are still good; send fewer requests.",
+            ),
             Self::KeysUnavailable => problem(
                 "Service Unavailable",
                 "The issuer's keys cannot be had at the moment; the token may be good.",
@@ -265,7 +272,7 @@ pub(crate) fn assert_head(answer: &Answer, expected: Expected, offer: Offer, cas
     let allow = (expected == Expected::MethodNotAllowed).then_some("GET, HEAD");
     assert_eq!(answer.header("allow"), allow, "{case}");
     let retry_after = answer.header("retry-after").map(str::parse::<u64>);
-    if expected.status() == 503 {
+    if [429, 503].contains(&expected.status()) {
         let soon = retry_after.is_some_and(|seconds| (1..=5).contains(&seconds.unwrap()));
         assert!(soon, "{case}: {answer:?}");
     } else {
