@@ -36,11 +36,13 @@ pub enum Refusal {
     InvalidProof,
     /// Whether a proof was used before could not be found out.
     ReplayUnknown,
+    /// The sender has as many DPoP proofs in the replay memory as it may, beside what is left for others.
+    TooManyProofs,
 }
 
 impl Refusal {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Unauthenticated,
         Self::InvalidRequest,
         Self::InvalidToken,
@@ -50,6 +52,7 @@ impl Refusal {
         Self::KeyUndetermined,
         Self::InvalidProof,
         Self::ReplayUnknown,
+        Self::TooManyProofs,
     ];
 
     /// The label under which the reason is counted.
@@ -65,6 +68,7 @@ impl Refusal {
             Self::KeyUndetermined => "key_undetermined",
             Self::InvalidProof => "invalid_dpop_proof",
             Self::ReplayUnknown => "replay_unknown",
+            Self::TooManyProofs => "too_many_dpop_proofs",
         }
     }
 }

@@ -178,6 +178,7 @@ mod tests {
             ("key_undetermined", 0),
             ("invalid_dpop_proof", 0),
             ("replay_unknown", 0),
+            ("too_many_dpop_proofs", 0),
         ];
         assert_eq!(refused, expected);
     }

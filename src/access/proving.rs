@@ -55,7 +55,7 @@ pub(super) fn prove(
     };
     let mut extensions = request.extensions_mut();
     if sender.by_key
-        && let Some(nonce) = senders.nonce(moment)
+        && let Some(nonce) = senders.renewed_nonce(moment)
     {
         extensions.insert(FreshNonce(nonce));
     }

@@ -79,7 +79,7 @@ impl<'de> Members<'de> for Claims {
             "client_id" => self.client_id = values.next_value()?,
             "scope" => self.scope = values.next_value()?,
             "scp" => self.scp = values.next_value()?,
-            "cnf" => self.confirmation = values.next_value::<Strict<_>>()?.0,
+            "cnf" => self.confirmation = values.next_value::<Strict<Confirmation>>()?.0.stated(),
             other => {
                 self.has_access_token_hash |= other == "at_hash";
                 self.has_events |= other == "events";
@@ -98,16 +98,22 @@ pub(crate) struct Confirmation {
     pub(crate) key_thumbprint: Member<String>,
     /// `x5t#S256`, the hash of the sender's certificate (RFC 8705 §3.1).
     pub(crate) certificate_thumbprint: Member<String>,
-    /// A method that is not known here, such as `jwk` or `kid`.
-    has_other_method: bool,
+    /// Whether the claim is there, whatever methods it names.
+    is_stated: bool,
 }
 
 impl Confirmation {
-    /// Whether only a sender who proves something may use the token.
+    /// Whether only a sender who proves something may use the token: whenever the claim is there, even where it
+    /// names no method that is known here, so that no proof is possible.
     pub(crate) fn binds(&self) -> bool {
-        self.key_thumbprint != Member::Absent
-            || self.certificate_thumbprint != Member::Absent
-            || self.has_other_method
+        self.is_stated
+    }
+
+    fn stated(self) -> Self {
+        Self {
+            is_stated: true,
+            ..self
+        }
     }
 }
 
@@ -117,7 +123,6 @@ impl<'de> Members<'de> for Confirmation {
             "jkt" => self.key_thumbprint = values.next_value()?,
             "x5t#S256" => self.certificate_thumbprint = values.next_value()?,
             _ => {
-                self.has_other_method = true;
                 values.next_value::<Unique>()?;
             }
         }
@@ -310,10 +315,10 @@ mod tests {
     }
 
     #[test]
-    fn a_confirmation_of_any_method_binds() {
+    fn a_confirmation_of_any_method_or_none_binds() {
         for (payload, binds) in [
             ("{}", false),
-            (r#"{"cnf":{}}"#, false),
+            (r#"{"cnf":{}}"#, true),
             (r#"{"cnf":{"jkt":"a"}}"#, true),
             (r#"{"cnf":{"x5t#S256":null}}"#, true),
             (r#"{"cnf":{"jwk":{"kty":"EC"}}}"#, true),

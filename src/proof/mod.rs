@@ -8,6 +8,7 @@ pub mod certificate;
 pub mod dpop;
 mod error;
 pub mod nonce;
+mod nonce_policy;
 pub mod origin;
 mod policy;
 mod proxies;
@@ -21,6 +22,7 @@ pub use self::certificate::{
 pub use self::dpop::{Expected, Holder, Proof, Proven, TokenRequest};
 pub use self::error::ProofError;
 pub use self::nonce::{Nonce, NonceError, Nonces};
+pub(crate) use self::nonce_policy::NoncePolicy;
 pub use self::origin::Origin;
 pub use self::policy::{ClientCertificates, Dpop};
 #[cfg(feature = "service")]

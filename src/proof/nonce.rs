@@ -1,6 +1,6 @@
 //! Nonces that the server asks proofs to repeat, so that none can be made in advance ([RFC 9449 §9]).
 //!
-//! A nonce is the number of a slot of time and a code over it: nothing is stored, a nonce serves
+//! A nonce is the beginning of a slot of time and a code over it: nothing is stored, a nonce serves
 //! until its slot and the next are over, and replicas that share a secret accept each other's.
 //!
 //! [RFC 9449 §9]: https://www.rfc-editor.org/rfc/rfc9449#section-9
@@ -29,7 +29,8 @@ use crate::jose::mac::{CODE_BYTES, MacKey};
 #[derive(Debug)]
 pub struct Nonces {
     key: MacKey,
-    slot: Duration,
+    /// In microseconds.
+    slot: u64,
 }
 
 /// What a nonce is worth.
@@ -74,15 +75,21 @@ impl Nonces {
         let slot = lifetime.checked_div(2).unwrap_or_default();
         Ok(Self {
             key,
-            slot: slot.max(SHORTEST_SLOT),
+            slot: microseconds(slot.max(SHORTEST_SLOT)),
         })
     }
 
     /// The nonce of `now` since 1970, as the `DPoP-Nonce` header carries it.
     #[must_use]
     pub fn issue(&self, now: Duration) -> HeaderValue {
-        let slot = self.slot_at(now).to_be_bytes();
-        let nonce = [slot.as_slice(), &self.key.code(&message(slot))].concat();
+        self.issue_from(Duration::ZERO, now)
+    }
+
+    /// The same of a server that started then, whose first slot begins with it.
+    pub(super) fn issue_from(&self, start: Duration, now: Duration) -> HeaderValue {
+        let slot = self.slot_at(microseconds(now)).saturating_mul(self.slot);
+        let time = slot.max(microseconds(start)).to_be_bytes();
+        let nonce = [time.as_slice(), &self.key.code(&message(time))].concat();
         let text = BASE64URL_NOPAD.encode(&nonce);
         // Base64url is visible ASCII, so nothing is ever lost here.
         HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
@@ -94,10 +101,10 @@ impl Nonces {
         let Some(nonce) = nonce else {
             return Nonce::Missing;
         };
-        let Some(slot) = self.authentic_slot(nonce) else {
+        let Some(time) = self.authentic_time(nonce) else {
             return Nonce::Unknown;
         };
-        let current = self.slot_at(now);
+        let (slot, current) = (self.slot_at(time), self.slot_at(microseconds(now)));
         // The clock of the replica that made it may be a little ahead.
         if slot == current || slot == current.saturating_add(1) {
             Nonce::Fresh
@@ -108,26 +115,35 @@ impl Nonces {
         }
     }
 
-    /// The slot of a nonce that was made with this key.
-    fn authentic_slot(&self, nonce: &str) -> Option<u64> {
+    /// Whether the nonce is one of a slot that began at `start` since 1970 or later.
+    pub(super) fn is_not_before(&self, nonce: Option<&str>, start: Duration) -> bool {
+        let time = nonce.and_then(|nonce| self.authentic_time(nonce));
+        time.is_some_and(|time| time >= microseconds(start))
+    }
+
+    /// The time in a nonce that was made with this key.
+    fn authentic_time(&self, nonce: &str) -> Option<u64> {
         if nonce.len() != NONCE_CHARACTERS {
             return None;
         }
         let bytes = BASE64URL_NOPAD.decode(nonce.as_bytes()).ok()?;
-        let (&slot, code) = bytes.split_first_chunk()?;
-        let is_ours = self.key.recognises(&message(slot), code);
-        is_ours.then(|| u64::from_be_bytes(slot))
+        let (&time, code) = bytes.split_first_chunk()?;
+        let is_ours = self.key.recognises(&message(time), code);
+        is_ours.then(|| u64::from_be_bytes(time))
     }
 
-    fn slot_at(&self, now: Duration) -> u64 {
-        let slot = now.as_nanos().checked_div(self.slot.as_nanos());
-        u64::try_from(slot.unwrap_or_default()).unwrap_or(u64::MAX)
+    fn slot_at(&self, time: u64) -> u64 {
+        time.checked_div(self.slot).unwrap_or_default()
     }
 }
 
+fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// What the code is over: a secret that also serves something else gives nothing away.
-fn message(slot: [u8; 8]) -> Vec<u8> {
-    [b"DPoP-Nonce ".as_slice(), &slot].concat()
+fn message(time: [u8; 8]) -> Vec<u8> {
+    [b"DPoP-Nonce ".as_slice(), &time].concat()
 }
 
 /// Why no nonces can be made.
@@ -154,7 +170,7 @@ pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// Below a second, the journey of a request takes too much of it.
 const SHORTEST_SLOT: Duration = Duration::from_secs(1);
 
-/// Eight bytes of slot and the code, in base64url.
+/// Eight bytes of time and the code, in base64url.
 const NONCE_CHARACTERS: usize = ((8 + CODE_BYTES) * 4).div_ceil(3);
 
 #[cfg(test)]

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CertificateSource, Nonces, Replay};
+use super::{CertificateSource, NonceError, NoncePolicy, Nonces, Replay};
 use crate::credentials::Schemes;
 
 /// How DPoP proofs are judged ([RFC 9449]).
 ///
 /// The default accepts tokens that are bound to a key, with their proofs, beside bearer tokens.
+///
+/// Where used proofs are remembered in this process, a proof that was made before the verifier started may have been
+/// used before it. For one proof lifetime such a proof is answered with 401 `use_dpop_nonce`, whether or not
+/// [`nonces`](Self::nonces) are asked for, and taken with the nonce of that answer.
 ///
 /// # Examples
 /// ```no_run
@@ -30,6 +34,8 @@ pub struct Dpop {
     pub(super) replay: Replay,
     pub(super) accepts_unchecked: bool,
     pub(super) nonces: Option<Arc<Nonces>>,
+    /// Known once the verifier starts, unless it is shared with something that has started.
+    pub(super) nonce_policy: Option<NoncePolicy>,
 }
 
 impl Default for Dpop {
@@ -41,6 +47,7 @@ impl Default for Dpop {
             replay: Replay::in_memory(Replay::BYTES),
             accepts_unchecked: false,
             nonces: None,
+            nonce_policy: None,
         }
     }
 }
@@ -99,6 +106,29 @@ impl Dpop {
     pub fn nonces(mut self, nonces: Nonces) -> Self {
         self.nonces = Some(Arc::new(nonces));
         self
+    }
+
+    /// Takes over the nonces, and the start, of something else that remembers proofs in the same place.
+    #[cfg(feature = "dev-issuer")]
+    pub(crate) fn nonce_policy(mut self, policy: NoncePolicy) -> Self {
+        self.nonce_policy = Some(policy);
+        self
+    }
+
+    /// Begins to take proofs at this moment since 1970.
+    ///
+    /// # Errors
+    /// The system gave no random numbers.
+    pub(super) fn start(&mut self, now: Duration) -> Result<(), NonceError> {
+        if self.nonce_policy.is_none() {
+            let started_at = if self.replay.outlives_process() {
+                Duration::ZERO
+            } else {
+                now
+            };
+            self.nonce_policy = Some(NoncePolicy::new(self.nonces.clone(), started_at)?);
+        }
+        Ok(())
     }
 
     pub(super) fn schemes(&self) -> Schemes {

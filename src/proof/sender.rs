@@ -12,8 +12,8 @@ use actix_web::http::Uri;
 use actix_web::http::header::{HeaderMap, HeaderValue};
 
 use super::{
-    CertificateError, Claimed, ClientCertificate, ClientCertificates, Dpop, Expected, Nonce,
-    Origin, Pending, Proof, ProofError, Proven, TargetError, Verdict,
+    CertificateError, Claimed, ClientCertificate, ClientCertificates, Dpop, Expected, NonceError,
+    NoncePolicy, Origin, Pending, Proof, ProofError, Proven, TargetError, Verdict,
 };
 use crate::claims::Confirmation;
 use crate::credentials::{AuthScheme, DPOP, Schemes};
@@ -75,6 +75,17 @@ pub(crate) enum Judged {
 }
 
 impl Senders {
+    /// Begins to judge at this moment since 1970.
+    ///
+    /// # Errors
+    /// The system gave no random numbers.
+    pub(crate) fn start(mut self, now: Duration) -> Result<Self, NonceError> {
+        if let Some(dpop) = &mut self.dpop {
+            dpop.start(now)?;
+        }
+        Ok(self)
+    }
+
     pub(crate) fn schemes(&self) -> Schemes {
         self.dpop.as_ref().map_or(Schemes::BEARER, Dpop::schemes)
     }
@@ -113,16 +124,27 @@ impl Senders {
         if confirmation.binds() && !sender.is_proven() {
             return Err(SenderError::Unproven);
         }
+        if !by_certificate && confirmation.certificate_thumbprint != Member::Absent {
+            return Err(SenderError::NoCertificate);
+        }
         match proof {
             Some((dpop, proven)) => dpop.claim(&proven, sender, sent.now),
             None => Ok(Judged::Known(sender)),
         }
     }
 
-    /// A nonce for the client to use from now on, where proofs need one.
+    /// A nonce for a client whose proof needs one.
     pub(crate) fn nonce(&self, now: Duration) -> Option<HeaderValue> {
-        let nonces = self.dpop.as_ref()?.nonces.as_ref()?;
-        Some(nonces.issue(now))
+        Some(self.nonce_policy()?.issue(now))
+    }
+
+    /// A nonce for the client's next proof, where every proof needs one.
+    pub(crate) fn renewed_nonce(&self, now: Duration) -> Option<HeaderValue> {
+        self.nonce_policy()?.renewal(now)
+    }
+
+    fn nonce_policy(&self) -> Option<&NoncePolicy> {
+        self.dpop.as_ref()?.nonce_policy.as_ref()
     }
 
     /// What becomes of a request when the place that remembers proofs has answered.
@@ -187,11 +209,11 @@ impl Senders {
             iat_offset: dpop.iat_offset,
             iat_leeway: dpop.iat_leeway,
         })?;
-        let nonces = dpop.nonces.as_ref();
-        match nonces.map(|nonces| nonces.judge(proof.nonce(), sent.now)) {
-            None | Some(Nonce::Aging | Nonce::Fresh) => Ok(Some((dpop, proven))),
-            Some(Nonce::Missing | Nonce::Stale | Nonce::Unknown) => Err(SenderError::Nonce),
+        let nonces = self.nonce_policy();
+        if !nonces.is_some_and(|nonces| nonces.accepts(&proof, sent.now)) {
+            return Err(SenderError::Nonce);
         }
+        Ok(Some((dpop, proven)))
     }
 }
 
@@ -215,10 +237,11 @@ impl Dpop {
         match verdict {
             Verdict::First => Ok(()),
             Verdict::Replayed => Err(SenderError::Replayed),
-            Verdict::Full | Verdict::Unavailable if self.accepts_unchecked => {
+            Verdict::Full | Verdict::OverShare | Verdict::Unavailable if self.accepts_unchecked => {
                 log::debug!("a proof is accepted unchecked");
                 Ok(())
             }
+            Verdict::OverShare => Err(SenderError::TooManyProofs),
             Verdict::Full | Verdict::Unavailable => Err(SenderError::CannotRemember),
         }
     }
@@ -253,8 +276,8 @@ pub(crate) enum SenderError {
     /// The scheme is DPoP, and the token is bound to no key (RFC 9449 §7.1).
     #[error("the token is bound to no key")]
     NoKeyBound,
-    /// The proof has no nonce of ours that is still good (RFC 9449 §9).
-    #[error("the proof has no nonce that is still good")]
+    /// The proof needs a nonce of ours that is still good, and has none (RFC 9449 §9).
+    #[error("the proof needs a nonce and has none that is still good")]
     Nonce,
     /// Another certificate came than the one that the token is bound to (RFC 8705 §3).
     #[error("the token is bound to another certificate")]
@@ -268,6 +291,9 @@ pub(crate) enum SenderError {
     /// The proof was used before (RFC 9449 §11.1).
     #[error("the proof was used before")]
     Replayed,
+    /// The holder of the key has as many proofs in memory as it may, beside what is left for others.
+    #[error("too many proofs by the same key are still good")]
+    TooManyProofs,
     /// The URL that was called cannot be told (RFC 9110 §7.2).
     #[error("the URL that was called cannot be told: {0}")]
     Target(TargetError),

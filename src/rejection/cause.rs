@@ -55,6 +55,9 @@ pub enum Cause {
     /// 503 with `Retry-After`: the proof may be good.
     #[error("{PROOFS_UNKNOWN}")]
     ReplayUnknown,
+    /// 429 with `Retry-After`: too many proofs by the sender's key are still good; no other sender is affected.
+    #[error("{TOO_MANY_PROOFS}")]
+    TooManyProofs,
     /// 500: the application serves a protected route without a verifier.
     #[error("no verifier is registered")]
     NoVerifier,
@@ -73,6 +76,7 @@ impl Cause {
             Self::KeysUnavailable { .. } | Self::KeyUndetermined { .. } | Self::ReplayUnknown => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
+            Self::TooManyProofs => StatusCode::TOO_MANY_REQUESTS,
             Self::NoVerifier => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -92,6 +96,7 @@ impl Cause {
             | Self::KeysUnavailable { .. }
             | Self::KeyUndetermined { .. }
             | Self::ReplayUnknown
+            | Self::TooManyProofs
             | Self::NoVerifier => None,
         }
     }
@@ -106,6 +111,7 @@ impl Cause {
             | Self::UnfulfilledRule(text) => text,
             Self::NonceNeeded => NONCE_NEEDED,
             Self::ReplayUnknown => PROOFS_UNKNOWN,
+            Self::TooManyProofs => TOO_MANY_PROOFS,
             Self::InsufficientLogin(_) => return Cow::Owned(self.to_string()),
             Self::InsufficientScope { .. } => TOO_LITTLE_SCOPE,
             Self::KeysUnavailable { .. } => {
@@ -124,7 +130,7 @@ impl Cause {
             Self::KeysUnavailable { retry_after } | Self::KeyUndetermined { retry_after } => {
                 Some(*retry_after)
             }
-            Self::ReplayUnknown => Some(RETRY_AFTER),
+            Self::ReplayUnknown | Self::TooManyProofs => Some(RETRY_AFTER),
             _ => None,
         }
     }
@@ -146,6 +152,7 @@ impl Cause {
             Self::InvalidToken(_) => Some(Refusal::InvalidToken),
             Self::InvalidProof(_) | Self::NonceNeeded => Some(Refusal::InvalidProof),
             Self::ReplayUnknown => Some(Refusal::ReplayUnknown),
+            Self::TooManyProofs => Some(Refusal::TooManyProofs),
             Self::InsufficientLogin(_) => Some(Refusal::InsufficientLogin),
             Self::InsufficientScope { .. } | Self::UnfulfilledRule(_) => {
                 Some(Refusal::InsufficientScope)
@@ -163,7 +170,10 @@ const NONCE_NEEDED: &str = "The proof must carry the nonce that the DPoP-Nonce h
 
 const PROOFS_UNKNOWN: &str = "Whether the proof was used before cannot be found out at the moment.";
 
+const TOO_MANY_PROOFS: &str =
+    "Too many DPoP proofs by this key are still good; send fewer requests.";
+
 const TOO_WEAK_LOGIN: &str = "The login behind the token does not suffice; this route needs";
 
-/// Whoever remembers proofs is asked anew by then.
+/// The replay store is asked anew by then, or proofs of the sender have expired.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

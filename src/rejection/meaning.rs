@@ -69,6 +69,7 @@ impl From<SenderError> for Cause {
             SenderError::Target(_) => {
                 Self::InvalidRequest("The URL that was called cannot be told.")
             }
+            SenderError::TooManyProofs => Self::TooManyProofs,
             SenderError::Unproven => {
                 Self::InvalidToken("The token is bound to its sender and is no bearer token.")
             }

@@ -29,8 +29,7 @@ use crate::rejection::problem;
 pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
     let server = &settings.server;
     let tls = tls(server)?;
-    let notes = settings.notes.iter().map(String::as_str);
-    for note in notes.chain(senders::note(&settings)) {
+    for note in &settings.notes {
         log::info!("{note}");
     }
     for warning in &settings.warnings {

@@ -30,17 +30,9 @@ pub(super) fn offered(settings: &Settings) -> VerifierBuilder {
     let verifier = Verifier::builder();
     match &settings.dpop {
         None => verifier.without_dpop(),
-        Some(dpop) if dpop.required => verifier.dpop(Proofs::default().required()),
+        Some(dpop) if dpop.required.is_some() => verifier.dpop(Proofs::default().required()),
         Some(_) => verifier,
     }
-}
-
-/// What to log where whoever replays a proof may choose the URL that it must be for.
-pub(super) fn note(settings: &Settings) -> Option<&'static str> {
-    let server = &settings.server;
-    let is_told = server.public_url.is_some() || !server.trusted_proxies.is_empty();
-    let is_open = !matches!(server.host.as_str(), "localhost" | "127.0.0.1" | "::1");
-    (settings.dpop.is_some() && is_open && !is_told).then_some(ANY_HOST)
 }
 
 fn origin(server: &Server) -> Result<Origin, Failure> {
@@ -55,7 +47,7 @@ fn proofs(dpop: &Dpop) -> Result<Proofs, Failure> {
         .iat_offset(dpop.iat_offset)
         .iat_leeway(dpop.iat_leeway)
         .replay(replay(&dpop.store)?);
-    if dpop.required {
+    if dpop.required.is_some() {
         proofs = proofs.required();
     }
     if dpop.accepts_unchecked {
@@ -83,8 +75,6 @@ fn certificates(mtls: &Mtls) -> ClientCertificates {
         false => certificates,
     }
 }
-
-const ANY_HOST: &str = "DPoP proofs are compared with whatever Host a client names: set server.public_url to the URL that this server is called by";
 
 /// What the keys of all replicas begin with.
 #[cfg(feature = "redis")]

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::clock::Clock;
+use super::clock::{Clock, since_epoch};
 use super::seen::Seen;
 use super::{Shared, Verifier, index};
 use crate::counters::Counters;
@@ -87,13 +87,15 @@ impl VerifierBuilder {
     /// Trusts these issuers and begins to fetch their keys; waits for nothing.
     ///
     /// # Errors
-    /// The operating system gave no thread for the fetching. Of the kind [`InvalidInput`](io::ErrorKind::InvalidInput),
-    /// with an [`IssuerError`](crate::issuer::IssuerError) inside: two entries are one issuer in two spellings, or with an
-    /// audience in common.
+    /// The operating system gave no thread for the fetching, or no random numbers. Of the kind
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput), with an [`IssuerError`](crate::issuer::IssuerError) inside: two
+    /// entries are one issuer in two spellings, or with an audience in common.
     pub fn start(self, issuers: impl IntoIterator<Item = Issuer>) -> io::Result<Verifier> {
         let issuers: Vec<_> = issuers.into_iter().collect();
         check_distinct(&issuers)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let started_at = since_epoch(self.clock.now());
+        let senders = self.senders.start(started_at).map_err(io::Error::other)?;
         let counters = Arc::new(Counters::default());
         let same_issuers = same_issuers(&issuers);
         let issuers: Vec<_> = issuers
@@ -116,7 +118,7 @@ impl VerifierBuilder {
             counters,
             clock: self.clock,
             seen: Seen::new(self.token_memory),
-            senders: self.senders,
+            senders,
             _keeper: keeper,
         })))
     }

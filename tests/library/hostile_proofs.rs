@@ -1,9 +1,12 @@
 //! Whatever a stranger sends as a proof: no panic, and nothing accepted that its sender did not sign for this request.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{ProofBuilder, SigningKey, TokenBuilder, shared};
+use actix_resource_server::verify::clock::Clock;
 use actix_resource_server::{Algorithm, AuthenticatedUser, Issuer, NoClaims, Verifier};
 use actix_web::FromRequest;
 use actix_web::http::header::{HOST, HeaderName, HeaderValue};
@@ -24,8 +27,18 @@ fn verifier() -> &'static Verifier {
     VERIFIER.get_or_init(|| {
         let jwk = shared(Algorithm::EdDsa).public_jwk().expect("a public key");
         let issuer = Issuer::with_public_key(ISSUER, &jwk.to_string()).audience("api");
-        let verifier = Verifier::start([issuer.build().expect("an issuer")]);
+        let verifier = Verifier::builder().clock(started_long_ago());
+        let verifier = verifier.start([issuer.build().expect("an issuer")]);
         verifier.expect("a verifier")
+    })
+}
+
+/// The system's clock, but for the start: proofs from before it would need a nonce.
+fn started_long_ago() -> Clock {
+    let is_started = AtomicBool::new(false);
+    Clock::new(move || match is_started.swap(true, Ordering::Relaxed) {
+        true => SystemTime::now(),
+        false => SystemTime::UNIX_EPOCH,
     })
 }
 

@@ -11,8 +11,10 @@ use crate::sender::{Sender, seconds_from_now};
 
 #[track_caller]
 fn check(sender: &Sender, claim: &str, cases: &[(Value, Expected)]) {
+    // Whatever was made before the service started needs one.
+    let nonce = sender.nonce();
     for (value, expected) in cases {
-        let proof = sender.proof().claim(claim, value.clone());
+        let proof = sender.proof().nonce(&nonce).claim(claim, value.clone());
         sender.assert_proof(proof, *expected, &format!("{claim}: {value}"));
     }
 }

@@ -53,7 +53,7 @@ fn strangers_say_in_vain_what_was_called() {
 #[test]
 fn a_trusted_proxy_says_what_was_called() {
     let sender = Sender::with(&[("APP__SERVER__TRUSTED_PROXIES", "127.0.0.1")]);
-    let cases: [Case<'_>; 9] = [
+    let cases: [Case<'_>; 12] = [
         (&[], PROOF_URL, PRIVATE),
         (&[PROTO, HOST], PRIVATE, PROOF_URL),
         (&[FORWARDED], PRIVATE, PROOF_URL),
@@ -68,11 +68,41 @@ fn a_trusted_proxy_says_what_was_called() {
         (&[("X-Forwarded-For", "192.0.2.7")], PROOF_URL, PRIVATE),
         (
             &[("X-Forwarded-Prefix", "/v1"), PROTO, HOST],
+            PROOF_URL,
+            PROOF_URL,
+        ),
+        (
+            &[("X-Forwarded-Prefix", "/"), PROTO, HOST],
             PRIVATE,
+            PROOF_URL,
+        ),
+        (
+            &[("X-Forwarded-Port", "443"), PROTO, HOST],
+            PRIVATE,
+            PROOF_URL,
+        ),
+        (
+            &[("X-Forwarded-Port", "8443"), PROTO, HOST],
+            PROOF_URL,
             PROOF_URL,
         ),
     ];
     check(&sender, &cases);
+}
+
+#[test]
+fn a_trusted_proxy_says_what_it_took_from_the_path() {
+    let sender = Sender::with(&[("APP__SERVER__TRUSTED_PROXIES", "127.0.0.1")]);
+    for (htu, expected) in [
+        ("https://api.example:8443/v1/api/private", PRIVATE),
+        ("https://api.example:8443/api/private", PROOF_URL),
+    ] {
+        let request = sender.request(sender.proof().claim("htu", htu));
+        let request = request.header("X-Forwarded-Prefix", "/v1");
+        let request = request.header("X-Forwarded-Port", "8443");
+        let request = request.header(PROTO.0, PROTO.1).header(HOST.0, HOST.1);
+        assert_offer(&sender.app.send(&request), expected, Offer::ByDpop, htu);
+    }
 }
 
 #[test]
@@ -113,7 +143,13 @@ fn of_what_a_trusted_proxy_hands_on_only_its_own_word_counts() {
 #[test]
 fn what_a_trusted_proxy_cannot_have_meant_makes_the_request_malformed() {
     let sender = Sender::with(&[("APP__SERVER__TRUSTED_PROXIES", "127.0.0.1")]);
-    let headers: [&[(&str, &str)]; 10] = [
+    let headers: [&[(&str, &str)]; 13] = [
+        &[("X-Forwarded-Port", "https")],
+        &[("X-Forwarded-Prefix", "//evil.example")],
+        &[
+            ("X-Forwarded-Host", "api.example:8443"),
+            ("X-Forwarded-Port", "443"),
+        ],
         &[("X-Forwarded-Proto", "ftp")],
         &[("X-Forwarded-Proto", "")],
         &[("X-Forwarded-Host", "")],

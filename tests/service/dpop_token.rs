@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::expected::{
-    BOUND, Expected, MALFORMED_CONFIRMATION, MALFORMED_PAYLOAD, NO_KEY_BOUND, OTHER_KEY, PRIVATE,
-    assert_answer,
+    BOUND, Expected, MALFORMED_CONFIRMATION, MALFORMED_PAYLOAD, NO_CERTIFICATE, NO_KEY_BOUND,
+    OTHER_KEY, PRIVATE, assert_answer,
 };
 use crate::sender::Sender;
 
@@ -43,7 +43,7 @@ fn a_token_without_a_key_is_nothing_to_prove_anything_with() {
     let sender = Sender::new();
     let jkt = sender.key.thumbprint().unwrap();
     sender.assert_token(sender.issuer.token(), NO_KEY_BOUND, "no cnf");
-    check(&sender, &json!({}), NO_KEY_BOUND, PRIVATE);
+    check(&sender, &json!({}), NO_KEY_BOUND, BOUND);
     for confirmation in [
         json!({"JKT": jkt}),
         json!({"jkt ": jkt}),
@@ -59,16 +59,24 @@ fn a_token_without_a_key_is_nothing_to_prove_anything_with() {
 }
 
 #[test]
-fn other_methods_beside_the_key_do_no_harm() {
+fn unknown_methods_beside_the_key_do_no_harm() {
     let sender = Sender::new();
     let jkt = sender.key.thumbprint().unwrap();
     for confirmation in [
         json!({"jkt": jkt, "kid": "a"}),
-        json!({"jkt": jkt, "x5t#S256": "of a certificate"}),
-        json!({"jkt": jkt, "x5t#S256": 1}),
         json!({"jkt": jkt, "jwk": {"kty": "EC"}, "x": null}),
     ] {
         check(&sender, &confirmation, PRIVATE, BOUND);
+    }
+}
+
+#[test]
+fn a_token_that_is_bound_to_a_certificate_too_needs_that_as_well() {
+    let sender = Sender::new();
+    let jkt = sender.key.thumbprint().unwrap();
+    for certificate in [json!("of a certificate"), json!(""), json!(1), json!(null)] {
+        let confirmation = json!({"jkt": jkt, "x5t#S256": certificate});
+        check(&sender, &confirmation, NO_CERTIFICATE, BOUND);
     }
 }
 

@@ -17,6 +17,8 @@ pub(crate) enum Expected {
     InsufficientScope,
     /// Whoever remembers proofs cannot be asked.
     ReplayUnknown,
+    /// The sender has too many proofs that are still good.
+    TooManyProofs,
     KeysUnavailable,
     /// The token names an unknown key, and no fetch may be spent on it now.
     KeyUndetermined,
@@ -151,6 +153,7 @@ impl Expected {
             Self::InsufficientScope => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
+            Self::TooManyProofs => 429,
             Self::KeysUnavailable | Self::KeyUndetermined | Self::ReplayUnknown => 503,
         }
     }
@@ -228,6 +231,10 @@ impl Expected {
                 "Service Unavailable",
                 "The token's key is not known yet; the token may be good.",
             ),
+            Self::TooManyProofs => problem(
+                "Too Many Requests",
+                "Too many DPoP proofs by this key are still good; send fewer requests.",
+            ),
             Self::KeysUnavailable => problem(
                 "Service Unavailable",
                 "The issuer's keys cannot be had at the moment; the token may be good.",
@@ -273,7 +280,7 @@ pub(crate) fn assert_head(answer: &Answer, expected: Expected, offer: Offer, cas
     let allow = (expected == Expected::MethodNotAllowed).then_some("GET, HEAD");
     assert_eq!(answer.header("allow"), allow, "{case}");
     let retry_after = answer.header("retry-after").map(str::parse::<u64>);
-    if expected.status() == 503 {
+    if [429, 503].contains(&expected.status()) {
         let latest = if expected == Expected::KeyUndetermined {
             30
         } else {

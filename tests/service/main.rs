@@ -31,6 +31,7 @@ mod dpop_nonce;
 mod dpop_proof;
 mod dpop_proxies;
 mod dpop_replay;
+mod dpop_restart;
 mod dpop_secrecy;
 mod dpop_token;
 mod dpop_url;

@@ -98,6 +98,40 @@ fn a_bound_token_is_taken_with_its_certificate_and_with_no_other() {
 }
 
 #[test]
+fn a_token_that_is_bound_to_a_key_too_needs_both() {
+    let stage = Stage::new(&[ENABLED]);
+    let key = shared(Algorithm::Es256);
+    let certificate = stage.own.thumbprint();
+    let token = stage.issuer.token().claim(
+        "cnf",
+        json!({"jkt": key.thumbprint().unwrap(), "x5t#S256": certificate}),
+    );
+    let token = token.build();
+    let url = format!("https://{}/api/private", stage.app.address);
+    let proven = || {
+        let proof = ProofBuilder::new(&key, "GET", &url).token(&token);
+        Request::get("/api/private").dpop(&token, &proof.build())
+    };
+    let bearer = Request::get("/api/private").bearer(&token);
+    let (own, bare) = (stage.with(&stage.own), stage.bare());
+    for (client, request, expected, offer) in [
+        (&own, proven(), PRIVATE, ByDpop),
+        (&own, bearer.clone(), BOUND, ByBearer),
+        (&bare, proven(), NO_CERTIFICATE, ByDpop),
+        (&bare, bearer, NO_CERTIFICATE, ByBearer),
+        (
+            &stage.with(&self_signed()),
+            proven(),
+            OTHER_CERTIFICATE,
+            ByDpop,
+        ),
+    ] {
+        let case = format!("{request:?}");
+        assert_offer(&stage.send(client, &request), expected, offer, &case);
+    }
+}
+
+#[test]
 fn it_grants_what_it_grants() {
     let stage = Stage::new(&[ENABLED]);
     let scoped = |token: TokenBuilder| {

@@ -74,6 +74,14 @@ impl Sender {
         Request::get("/api/private").dpop(&self.token, &proof.build())
     }
 
+    /// A nonce of the service, which proofs from before its start need.
+    pub(crate) fn nonce(&self) -> String {
+        let old = self.proof().claim("iat", seconds_from_now(-60));
+        let answer = self.send(old);
+        assert_offer(&answer, Expected::UseNonce, Offer::ByDpop, "an old proof");
+        answer.header("dpop-nonce").unwrap().to_owned()
+    }
+
     #[track_caller]
     pub(crate) fn assert_proof(&self, proof: ProofBuilder, expected: Expected, case: &str) {
         assert_offer(&self.send(proof), expected, Offer::ByDpop, case);

@@ -128,3 +128,56 @@ fn a_secret_must_be_as_long_as_its_hash() {
         launch(length).serve();
     }
 }
+
+const REQUIRED: (&str, &str) = ("APP__AUTH__DPOP__REQUIRED", "true");
+
+#[test]
+fn required_proofs_need_a_known_url_beyond_loopback() {
+    let trusting = |variables: &[(&str, &str)]| {
+        let launch = Launch::new().variables(&[
+            ("ISSUER_BASE_URL", "https://tenant.test/"),
+            ("AUDIENCE", "api"),
+            ("HOST", "0.0.0.0"),
+        ]);
+        launch.variables(variables)
+    };
+    for command in ["serve", "check"] {
+        let ended = trusting(&[REQUIRED]).arguments(&[command]).run();
+        let beginning = "auth.dpop.required (variable APP__AUTH__DPOP__REQUIRED): ";
+        assert_refused(&ended, beginning);
+        assert!(ended.log.contains("server.public_url"), "{ended:?}");
+    }
+    let told = ("APP__SERVER__PUBLIC_URL", "https://api.test");
+    trusting(&[REQUIRED, told]).serve();
+    let app = trusting(&[]).serve();
+    app.wait_for_log("WARN ");
+    app.wait_for_log("DPoP proofs are compared with whatever Host a client names");
+}
+
+#[test]
+fn check_refuses_what_serve_refuses() {
+    for (name, value, key) in [
+        (
+            "APP__AUTH__DPOP__REPLAY_STORE",
+            "rediss://:hush@redis.test/0#insecure",
+            "auth.dpop.replay_store",
+        ),
+        (
+            "APP__AUTH__DPOP__REPLAY_STORE",
+            "redis://:hush@redis.test/hush",
+            "auth.dpop.replay_store",
+        ),
+        (
+            "APP__SERVER__PUBLIC_URL",
+            "https://api.test/%zz",
+            "server.public_url",
+        ),
+    ] {
+        for command in ["serve", "check"] {
+            let launch = Launch::new().variable(name, value);
+            let ended = launch.arguments(&[command]).run();
+            assert_refused(&ended, &format!("{key} (variable {name}): "));
+            assert!(!ended.log.contains("hush"), "{ended:?}");
+        }
+    }
+}

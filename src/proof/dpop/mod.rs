@@ -133,6 +133,12 @@ impl<'h> Proof<'h> {
         self.statement.nonce.as_deref()
     }
 
+    /// When the proof was made, as it says (`iat`), since 1970.
+    #[must_use]
+    pub fn issued_at(&self) -> Duration {
+        self.statement.issued_at
+    }
+
     /// Whether the proof is good for this request: method, time, URL, token and key, and then the signature.
     ///
     /// # Errors

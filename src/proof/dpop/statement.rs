@@ -25,7 +25,7 @@ pub(super) struct Statement {
     /// Of the access token that it comes with.
     pub(super) token_hash: Option<String>,
     pub(super) nonce: Option<String>,
-    issued_at: Duration,
+    pub(super) issued_at: Duration,
     not_before: Option<Duration>,
     expires_at: Option<Duration>,
 }

@@ -14,15 +14,23 @@ use super::super::target::{Base, Scheme, TargetError};
 /// A header is malformed, or one kind of them contradicts the other, so that one is not the proxy's.
 pub(super) fn base(headers: &HeaderMap, scheme: Scheme, host: &str) -> Result<Base, TargetError> {
     let seen = |said: Said<'_>| {
-        let host = said.host.as_deref().unwrap_or(host);
-        Base::new(said.scheme.unwrap_or(scheme), host)
+        let scheme = said.scheme.unwrap_or(scheme);
+        match (said.host.as_deref(), said.port) {
+            (named, None) => Base::new(scheme, named.unwrap_or(host)),
+            (None, Some(port)) => Base::with_port(scheme, host, port),
+            (Some(named), Some(port)) => Base::on_port(scheme, named, port),
+        }
     };
     let standard = standard(headers)?.map(seen).transpose()?;
     let customary = customary(headers)?.map(seen).transpose()?;
-    match (standard, customary) {
-        (Some(one), Some(other)) if one != other => Err(TargetError::Contradiction),
-        (Some(base), _) | (None, Some(base)) => Ok(base),
-        (None, None) => Base::new(scheme, host),
+    let base = match (standard, customary) {
+        (Some(one), Some(other)) if one != other => return Err(TargetError::Contradiction),
+        (Some(base), _) | (None, Some(base)) => base,
+        (None, None) => Base::new(scheme, host)?,
+    };
+    match last(headers, &X_FORWARDED_PREFIX)? {
+        Some(prefix) => base.below(prefix).ok_or(TargetError::Forwarded),
+        None => Ok(base),
     }
 }
 
@@ -31,18 +39,28 @@ pub(super) fn base(headers: &HeaderMap, scheme: Scheme, host: &str) -> Result<Ba
 struct Said<'r> {
     scheme: Option<Scheme>,
     host: Option<Cow<'r, str>>,
+    port: Option<u16>,
 }
 
-/// The last element of `X-Forwarded-Proto` and `X-Forwarded-Host`.
+/// The last elements of `X-Forwarded-Proto`, `X-Forwarded-Host` and `X-Forwarded-Port`.
 fn customary(headers: &HeaderMap) -> Result<Option<Said<'_>>, TargetError> {
-    let last = |name: HeaderName| -> Result<Option<&str>, TargetError> {
-        let line = last_line(headers, &name)?;
-        Ok(line.and_then(|line| line.rsplit(',').next().map(str::trim)))
-    };
-    let scheme = last(X_FORWARDED_PROTO)?.map(scheme).transpose()?;
-    let host = last(X_FORWARDED_HOST)?.map(Cow::Borrowed);
-    let says_anything = scheme.is_some() || host.is_some();
-    Ok(says_anything.then_some(Said { scheme, host }))
+    let scheme = last(headers, &X_FORWARDED_PROTO)?.map(scheme).transpose()?;
+    let host = last(headers, &X_FORWARDED_HOST)?.map(Cow::Borrowed);
+    let port = last(headers, &X_FORWARDED_PORT)?.map(port).transpose()?;
+    let says_anything = scheme.is_some() || host.is_some() || port.is_some();
+    Ok(says_anything.then_some(Said { scheme, host, port }))
+}
+
+fn last<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Result<Option<&'r str>, TargetError> {
+    let line = last_line(headers, name)?;
+    Ok(line.and_then(|line| line.rsplit(',').next().map(str::trim)))
+}
+
+/// A number from 1 to 65535, as it is written without a sign or leading zeros.
+fn port(text: &str) -> Result<u16, TargetError> {
+    let port: Option<u16> = text.parse().ok();
+    port.filter(|port| *port > 0 && port.to_string() == text)
+        .ok_or(TargetError::Forwarded)
 }
 
 /// The last element of `Forwarded` (RFC 7239 §4).
@@ -86,6 +104,7 @@ impl<'r> Parameters<'r> {
         Ok(Said {
             scheme,
             host: self.host,
+            port: None,
         })
     }
 
@@ -149,5 +168,9 @@ fn token(text: &str) -> Option<(&str, &str)> {
 }
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+
+const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");

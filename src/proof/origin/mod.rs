@@ -44,10 +44,11 @@ impl Origin {
         Base::parse(url).map(Source::Configured).map(Self)
     }
 
-    /// A server behind proxies at these addresses, whose `Forwarded` or `X-Forwarded-Proto` and `-Host` are believed.
+    /// A server behind proxies at these addresses, whose `Forwarded` or `X-Forwarded-Proto`, `-Host` and `-Port` are
+    /// believed, and whose `X-Forwarded-Prefix` is put before the path.
     ///
-    /// Only what the last proxy itself added is looked at. Each proxy must set or remove *both* kinds of
-    /// header: one that hands on what a client sent lets the client choose the URL, and then a fixed
+    /// Only what the last proxy itself added is looked at. Each proxy must set or remove *all five* of these
+    /// headers: one that hands on what a client sent lets the client choose the URL, and then a fixed
     /// [`public_url`](Self::public_url) is the answer. From anybody else these headers are ignored.
     #[must_use]
     pub fn behind(proxies: impl IntoIterator<Item = IpNet>) -> Self {

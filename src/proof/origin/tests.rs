@@ -318,3 +318,97 @@ fn malformed_words_of_the_proxy_are_refused() {
     let quoted = [("forwarded", "host=\"user@a\"")];
     assert_eq!(forwarded(&quoted), Err(TargetError::Authority));
 }
+
+#[test]
+fn a_proxy_says_the_port_that_was_called() {
+    for (lines, expected) in [
+        (
+            &[("x-forwarded-port", "8080")][..],
+            "http://inner.example:8080/a",
+        ),
+        (&[("x-forwarded-port", "80")], "http://inner.example/a"),
+        (
+            &[("x-forwarded-port", "1, 8080")],
+            "http://inner.example:8080/a",
+        ),
+        (
+            &[("x-forwarded-proto", "https"), ("x-forwarded-port", "443")],
+            "https://inner.example/a",
+        ),
+        (
+            &[
+                ("x-forwarded-host", "api.example"),
+                ("x-forwarded-port", "8443"),
+            ],
+            "http://api.example:8443/a",
+        ),
+        (
+            &[("x-forwarded-host", "[::1]:81"), ("x-forwarded-port", "81")],
+            "http://[::1]:81/a",
+        ),
+        (
+            &[("x-forwarded-host", "[::1]"), ("x-forwarded-port", "81")],
+            "http://[::1]:81/a",
+        ),
+    ] {
+        assert_eq!(forwarded(lines).as_deref(), Ok(expected), "{lines:?}");
+    }
+    let other = [
+        ("x-forwarded-host", "api.example:8443"),
+        ("x-forwarded-port", "443"),
+    ];
+    assert_eq!(forwarded(&other), Err(TargetError::Contradiction));
+    let other = [
+        ("forwarded", "host=api.example"),
+        ("x-forwarded-host", "api.example"),
+        ("x-forwarded-port", "8443"),
+    ];
+    assert_eq!(forwarded(&other), Err(TargetError::Contradiction));
+    for port in [
+        "", "0", "080", "+80", "-1", "65536", "http", "80;", "80 81", "80,",
+    ] {
+        let lines = [("x-forwarded-port", port)];
+        assert_eq!(forwarded(&lines), Err(TargetError::Forwarded), "{port}");
+    }
+}
+
+#[test]
+fn a_proxy_says_the_prefix_that_it_took_from_the_path() {
+    for (prefix, expected) in [
+        ("/v1", "http://inner.example/v1/a"),
+        ("/v1/", "http://inner.example/v1/a"),
+        ("/", "http://inner.example/a"),
+        ("/a%2fb/%7ec", "http://inner.example/a%2Fb/~c/a"),
+        ("/evil, /v1", "http://inner.example/v1/a"),
+    ] {
+        let lines = [("x-forwarded-prefix", prefix)];
+        assert_eq!(forwarded(&lines).as_deref(), Ok(expected), "{prefix}");
+    }
+    let both = [
+        ("forwarded", "proto=https;host=api.example"),
+        ("x-forwarded-prefix", "/v1"),
+    ];
+    assert_eq!(forwarded(&both).as_deref(), Ok("https://api.example/v1/a"));
+    for prefix in [
+        "",
+        "v1",
+        "//evil.example",
+        "/v1//b",
+        "/..",
+        "/a/../b",
+        "/./a",
+        "/%2e%2e",
+        "/a?b",
+        "/a#b",
+        "/%zz",
+        "/%",
+        "/a b",
+        "/a\\b",
+        "https://evil.example/",
+        "/v1,",
+        "/a//",
+    ] {
+        let lines = [("x-forwarded-prefix", prefix)];
+        assert_eq!(forwarded(&lines), Err(TargetError::Forwarded), "{prefix}");
+    }
+}

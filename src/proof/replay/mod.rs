@@ -59,6 +59,9 @@ impl Replay {
     /// They are taken when they are needed. A proof that would still be accepted is never
     /// forgotten for another: when there is no room, [`Verdict::Full`] is the answer. Fewer
     /// bytes than for a few hundred proofs are taken for that.
+    ///
+    /// The memory is shared fairly by key: the fuller it is, the less a holder may add, and one alone gets
+    /// 38 % of it at most. A holder at its share gets [`Verdict::OverShare`], and others are not affected.
     #[must_use]
     pub fn in_memory(bytes: usize) -> Self {
         Self(Store::Memory(Arc::new(Memory::new(bytes))))
@@ -78,6 +81,24 @@ impl Replay {
         Redis::start(url, prefix).map(Store::Redis).map(Self)
     }
 
+    /// Whether [`in_redis`](Self::in_redis) takes this URL; nothing is connected to.
+    ///
+    /// # Errors
+    /// [`RedisError::NotARedisUrl`].
+    #[cfg(all(feature = "redis", feature = "service"))]
+    pub(crate) fn check_redis_url(url: &str) -> Result<(), RedisError> {
+        redis::check_url(url)
+    }
+
+    /// Whether what was used stays known when this process ends.
+    pub(super) fn outlives_process(&self) -> bool {
+        match &self.0 {
+            Store::Memory(_) => false,
+            #[cfg(feature = "redis")]
+            Store::Redis(_) => true,
+        }
+    }
+
     /// Takes a proof that is acceptable until then, the times since 1970; only one who claims it is the first.
     #[must_use]
     pub fn claim(&self, proof: &ProofId, acceptable_until: Duration, now: Duration) -> Claimed {
@@ -91,7 +112,11 @@ impl Replay {
 
 /// Stands for one proof: by one key, for one URL, with one `jti`; it cannot be turned back into them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ProofId([u8; 32]);
+pub struct ProofId {
+    hash: [u8; 32],
+    /// The hash of the key's thumbprint.
+    holder: [u8; 32],
+}
 
 impl ProofId {
     /// The proof by the key of this thumbprint, for this URL, named `jti` by its maker.
@@ -103,11 +128,10 @@ impl ProofId {
             parts.extend(length.to_be_bytes());
             parts.extend(part.as_bytes());
         }
-        Self(sha256(&parts))
-    }
-
-    fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
+        Self {
+            hash: sha256(&parts),
+            holder: sha256(key_thumbprint.as_bytes()),
+        }
     }
 }
 
@@ -122,11 +146,14 @@ pub enum Claimed {
 
 /// What became of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// Nobody has used the proof before.
     First,
     /// There is no room for one proof more: whether it was used cannot be kept in mind.
     Full,
+    /// The holder of the key has as many proofs in the memory as it may, beside what is left for others.
+    OverShare,
     /// The proof has been used.
     Replayed,
     /// Whoever remembers cannot be asked.

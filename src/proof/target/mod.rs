@@ -58,6 +58,47 @@ impl Base {
         Ok(Self(base))
     }
 
+    /// The same with this port in the place of the authority's own.
+    pub(super) fn with_port(
+        scheme: Scheme,
+        authority: &str,
+        port: u16,
+    ) -> Result<Self, TargetError> {
+        // What is replaced must be well-formed, too.
+        Self::new(scheme, authority)?;
+        let (host, _) = split_port(authority);
+        Self::new(scheme, &format!("{host}:{port}"))
+    }
+
+    /// The same with this port, which the authority has already or leaves open.
+    ///
+    /// # Errors
+    /// [`TargetError::Contradiction`] when the authority has another port.
+    pub(super) fn on_port(scheme: Scheme, authority: &str, port: u16) -> Result<Self, TargetError> {
+        let base = Self::with_port(scheme, authority, port)?;
+        let (_, own) = split_port(authority);
+        if !own.is_empty() && base != Self::new(scheme, authority)? {
+            return Err(TargetError::Contradiction);
+        }
+        Ok(base)
+    }
+
+    /// The same with a path below which those of requests stand; `None` unless it is a plain one.
+    pub(super) fn below(mut self, path: &str) -> Option<Self> {
+        let is_plain = |byte: u8| is_path_character(byte) || byte == b'%';
+        if !path.starts_with('/') || !path.bytes().all(is_plain) {
+            return None;
+        }
+        let path = normal_path(path).ok()?;
+        let path = path.strip_suffix('/').unwrap_or(&path);
+        let mut segments = path.split('/').skip(1);
+        if segments.any(|segment| matches!(segment, "" | "." | "..")) {
+            return None;
+        }
+        self.0.push_str(path);
+        Some(self)
+    }
+
     /// Reads a URL below which the paths of requests stand.
     pub(super) fn parse(url: &str) -> Result<Self, TargetError> {
         if url.contains(['?', '#']) {
@@ -130,10 +171,7 @@ impl Scheme {
 
 /// Host in lower case, and the port unless the scheme implies it (RFC 3986 §6.2.3).
 fn write_authority(authority: &str, scheme: Scheme, to: &mut String) -> Result<(), TargetError> {
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, port),
-        _ => (authority, ""),
-    };
+    let (host, port) = split_port(authority);
     write_host(host, to)?;
     if !port.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(TargetError::Authority);
@@ -146,6 +184,14 @@ fn write_authority(authority: &str, scheme: Scheme, to: &mut String) -> Result<(
         to.push_str(&format!(":{port}"));
     }
     Ok(())
+}
+
+/// Host and port; the port is empty where there is none.
+fn split_port(authority: &str) -> (&str, &str) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (authority, ""),
+    }
 }
 
 /// An IPv6 address in brackets, or a name in ASCII (RFC 3986 §3.2.2); escapes in names are refused.

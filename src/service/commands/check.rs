@@ -62,7 +62,6 @@ pub(super) fn run(arguments: &Arguments, file: Option<&Path>) -> Result<(), Fail
     }
     // The service judges the same settings by making the same.
     drop(senders::judged(Verifier::builder(), &settings)?);
-    let note = senders::note(&settings).map(str::to_owned);
     let effective = Settings::effective(file, variables())?;
     let trusted = Trusted::of(settings.trust)?;
     let issuers = actix_web::rt::System::new().block_on(reach(&trusted))?;
@@ -72,12 +71,7 @@ pub(super) fn run(arguments: &Arguments, file: Option<&Path>) -> Result<(), Fail
         ok: reached || trusted.development,
         development_issuer: trusted.development,
         issuers,
-        notes: settings
-            .notes
-            .into_iter()
-            .chain(note)
-            .chain(warnings)
-            .collect(),
+        notes: [settings.notes, warnings].concat(),
         warnings: settings.warnings,
         settings: effective,
     };

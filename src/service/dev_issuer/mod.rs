@@ -74,8 +74,9 @@ impl DevIssuer {
             .addresses()
             .next()
             .map_or(port, |address| address.port());
-        let proofs = Proofs::new(dpop_nonce).map_err(io::Error::other)?;
-        let provider = Provider::new(port, audience, Keys::generate()?, Clock::default(), proofs);
+        let clock = Clock::default();
+        let proofs = Proofs::new(dpop_nonce, clock.now()).map_err(io::Error::other)?;
+        let provider = Provider::new(port, audience, Keys::generate()?, clock, proofs);
         Ok(Self {
             listener,
             encrypted: None,

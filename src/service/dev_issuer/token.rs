@@ -34,11 +34,12 @@ pub(super) async fn issue(
     provider: web::Data<Provider>,
 ) -> HttpResponse {
     let answer = answer(&request, body, &provider).await;
+    let needs_nonce = matches!(answer, Err(Refusal::NonceNeeded));
     let mut response = match answer {
         Ok(answer) => HttpResponse::Ok().json(answer),
         Err(refusal) => refusal.error_response(),
     };
-    let nonce = provider.proofs.nonce(provider.clock.now());
+    let nonce = provider.proofs.nonce(needs_nonce, provider.clock.now());
     if let Some(nonce) = nonce.filter(|_| request.headers().contains_key(DPOP)) {
         response.headers_mut().insert(DPOP_NONCE, nonce);
     }

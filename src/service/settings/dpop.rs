@@ -8,13 +8,14 @@ use zeroize::Zeroizing;
 
 use super::error::{Place, SettingsError};
 use super::section::{Section, Setting, said};
+use super::server::Server;
 use crate::proof::{Dpop as Proofs, Nonces, Replay};
 
 /// `[auth.dpop]`, where it is enabled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Dpop {
-    /// Whether bearer tokens are refused.
-    pub(crate) required: bool,
+    /// The setting by which bearer tokens are refused, if they are.
+    pub(crate) required: Option<Place>,
     pub(crate) iat_offset: Duration,
     pub(crate) iat_leeway: Duration,
     pub(crate) store: ReplayStore,
@@ -73,13 +74,26 @@ impl Dpop {
             return Err(place.refuse("needs auth.dpop.enabled = true"));
         }
         Ok(enabled.then(|| Self {
-            required: required.is_some(),
+            required,
             iat_offset: iat_offset.unwrap_or(Proofs::IAT_OFFSET),
             iat_leeway: iat_leeway.unwrap_or(Proofs::IAT_LEEWAY),
             store,
             accepts_unchecked: accepts_unchecked.unwrap_or(false),
             nonces,
         }))
+    }
+
+    /// Checks the values with those of `[server]`.
+    pub(super) fn check(&self, server: &Server) -> Result<(), SettingsError> {
+        match &self.required {
+            Some(place) if server.believes_any_host() => Err(place.refuse(URL_UNKNOWN)),
+            _ => Ok(()),
+        }
+    }
+
+    /// What to warn of where the receiver of a proof may choose the URL that it must be for.
+    pub(super) fn warning(server: &Server) -> Option<String> {
+        server.believes_any_host().then(|| ANY_HOST.to_owned())
     }
 
     /// What to log where replicas would not take each other's nonces.
@@ -115,7 +129,8 @@ fn redis(said: &Setting) -> Result<Option<ReplayStore>, SettingsError> {
 }
 
 #[cfg(feature = "redis")]
-fn redis_at(url: &str, _: &Place) -> Result<ReplayStore, SettingsError> {
+fn redis_at(url: &str, place: &Place) -> Result<ReplayStore, SettingsError> {
+    Replay::check_redis_url(url).map_err(|_| place.refuse(STORES))?;
     Ok(ReplayStore::Redis(Zeroizing::new(url.to_owned())))
 }
 
@@ -152,10 +167,19 @@ fn nonces(dpop: &mut Section) -> Result<Option<NonceRule>, SettingsError> {
     }))
 }
 
+const ANY_HOST: &str = "DPoP proofs are compared with whatever Host a client names, since the service listens beyond \
+                        loopback (server.host): set server.public_url to the URL that clients call, or \
+                        server.trusted_proxies";
+
+const URL_UNKNOWN: &str = "needs to know the URL that clients call where the service listens beyond loopback \
+                           (server.host), since otherwise proofs are compared with whatever Host a client names: \
+                           set server.public_url to it, or server.trusted_proxies";
+
 const NONCES_OF_ITS_OWN: &str = "auth.dpop.nonce_secret is not set: replicas that share a \
                                  Redis would refuse each other's nonces";
 
-const STORES: &str = "must be memory, or a URL such as redis://127.0.0.1:6379";
+const STORES: &str = "must be memory, or a URL such as redis://127.0.0.1:6379/0 or rediss://redis.example, \
+                      without a fragment";
 
 /// Below that, no proof would find room.
 const FEWEST_BYTES: u32 = 64 * 1024;
@@ -173,12 +197,14 @@ mod tests {
     #[test]
     fn proofs_are_taken_beside_bearer_tokens_unless_said_otherwise() {
         let default = dpop("").unwrap().unwrap();
-        assert!(!default.required && default.nonces.is_none() && !default.accepts_unchecked);
+        assert!(
+            default.required.is_none() && default.nonces.is_none() && !default.accepts_unchecked
+        );
         assert_eq!(default.iat_offset, Duration::from_secs(300));
         assert_eq!(default.iat_leeway, Duration::from_secs(30));
         assert_eq!(default.store, ReplayStore::Memory(Replay::BYTES));
         assert_eq!(dpop("enabled = false"), Ok(None));
-        assert!(dpop("required = true").unwrap().unwrap().required);
+        assert!(dpop("required = true").unwrap().unwrap().required.is_some());
     }
 
     #[test]
@@ -189,7 +215,7 @@ mod tests {
              nonce = true\nnonce_secret = '{secret}'\nnonce_lifetime = '10s'"
         );
         let expected = Dpop {
-            required: false,
+            required: None,
             iat_offset: Duration::from_secs(60),
             iat_leeway: Duration::from_secs(5),
             store: ReplayStore::Memory(65536),
@@ -230,6 +256,49 @@ mod tests {
         assert_eq!(note(&format!("{redis} = true\n{secret}")), Ok(None));
         assert_eq!(note(&format!("{redis} = false")), Ok(None));
         assert_eq!(note("nonce = true"), Ok(None));
+    }
+
+    #[cfg(feature = "redis")]
+    #[test]
+    fn a_redis_that_could_not_be_used_is_refused() {
+        let message = format!("auth.dpop.replay_store (file Settings.toml): {STORES}");
+        for url in [
+            "rediss://:hush@a.example/#insecure",
+            "redis://:hush@a.example/#",
+            "redis://:hush@a.example/database",
+            "redis://:hush@a.example/0?protocol=x",
+        ] {
+            let refused = dpop(&format!("replay_store = '{url}'"));
+            assert_eq!(refused, Err(message.clone()), "{url}");
+        }
+    }
+
+    #[test]
+    fn beyond_loopback_the_url_must_be_known_where_proofs_are_required() {
+        let issuer = "issuer_base_url = 'https://a.example/'\naudience = 'a'";
+        let settings = |server: &str, required: bool| {
+            let dpop = format!("[auth.dpop]\nrequired = {required}");
+            parsed(
+                &format!("[server]\n{server}\n[auth]\n{issuer}\n{dpop}"),
+                &[],
+            )
+        };
+        let open = "host = '0.0.0.0'";
+        let message = format!("auth.dpop.required (file Settings.toml): {URL_UNKNOWN}");
+        assert_eq!(settings(open, true).map(drop), Err(message));
+        let warnings =
+            |server: &str, required: bool| settings(server, required).map(|all| all.warnings);
+        assert_eq!(warnings(open, false), Ok(vec![ANY_HOST.to_owned()]));
+        for server in [
+            "host = '127.0.0.1'".to_owned(),
+            format!("{open}\npublic_url = 'https://api.example'"),
+            format!("{open}\ntrusted_proxies = '10.0.0.1'"),
+        ] {
+            assert_eq!(warnings(&server, true), Ok(Vec::new()), "{server}");
+        }
+        let off = format!("[server]\n{open}\n[auth]\n{issuer}\n[auth.dpop]\nenabled = false");
+        let off = parsed(&off, &[]).map(|all| all.warnings);
+        assert_eq!(off, Ok(Vec::new()));
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub(crate) struct Settings {
     pub(crate) log: Log,
     /// Lines for the log, about settings that have no effect.
     pub(crate) notes: Vec<String>,
-    /// Lines for the log, about variables that look like misspelt ones of ours.
+    /// Lines for the log, about variables that look like misspelt ones of ours, and about what an attacker could use.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -100,7 +100,7 @@ impl Settings {
         let warnings = misspelt::warnings(&variables);
         match Self::parse_tree(layers::merge(file, variables)?) {
             Ok(settings) => Ok(Self {
-                warnings,
+                warnings: [warnings, settings.warnings].concat(),
                 ..settings
             }),
             Err(error) => Err(error.beside(warnings)),
@@ -132,6 +132,10 @@ impl Settings {
         }
         let beyond_loopback = host.filter(|_| !server.is_on_loopback());
         let trust = Trust::resolve(auth, &dev_issuer, beyond_loopback.as_ref())?;
+        if let Some(dpop) = &dpop {
+            dpop.check(&server)?;
+        }
+        let warnings = dpop.as_ref().and_then(|_| Dpop::warning(&server));
         let notes = dev_issuer.note().into_iter();
         let notes = notes.chain(dpop.as_ref().and_then(Dpop::note));
         let notes = notes.chain(mtls.as_ref().and_then(Mtls::note)).collect();
@@ -146,7 +150,7 @@ impl Settings {
             token_memory,
             log,
             notes,
-            warnings: Vec::new(),
+            warnings: warnings.into_iter().collect(),
         })
     }
 }

@@ -70,6 +70,11 @@ impl Server {
         }
     }
 
+    /// Whether other machines can connect, and only the `Host` that a client names tells which URL it called.
+    pub(super) fn believes_any_host(&self) -> bool {
+        self.public_url.is_none() && self.trusted_proxies.is_empty() && !self.is_on_loopback()
+    }
+
     pub(super) fn read(server: &mut Section) -> Result<Self, SettingsError> {
         let workers = said(server, "workers", |said| said.number(1..=MOST_WORKERS))?;
         let max_connections = said(server, "max_connections", |said| said.number(1..=u16::MAX))?;
@@ -272,6 +277,8 @@ mod tests {
             ("public_url", "'ftp://api.example'", url),
             ("public_url", "'https://me:hush@api.example'", url),
             ("public_url", "'https://api.example?q'", url),
+            ("public_url", "'https://api{1}.example'", url),
+            ("public_url", "'https://api.example/%zz'", url),
             ("trusted_proxies", "['proxy']", proxies),
             ("trusted_proxies", "'10.0.0.0/33'", proxies),
         ];
@@ -279,6 +286,36 @@ mod tests {
             let message = format!("x.{key} (file f): {message}");
             let said = format!("{key} = {value}");
             assert_eq!(read(&said, Server::read), Err(message), "{said}");
+        }
+    }
+
+    #[test]
+    fn any_host_is_believed_where_other_machines_connect_and_nothing_tells_the_url() {
+        let believes = |text: &str| read(text, Server::read).map(|said| said.believes_any_host());
+        for host in [
+            "127.0.0.1",
+            "127.9.9.9",
+            "::1",
+            "::ffff:127.0.0.1",
+            "LocalHost",
+        ] {
+            assert_eq!(believes(&format!("host = '{host}'")), Ok(false), "{host}");
+        }
+        for host in [
+            "0.0.0.0",
+            "::",
+            "192.0.2.1",
+            "api.example",
+            "localhost.example",
+        ] {
+            let host = format!("host = '{host}'");
+            assert_eq!(believes(&host), Ok(true), "{host}");
+            for told in [
+                "public_url = 'https://a.example'",
+                "trusted_proxies = '10.0.0.1'",
+            ] {
+                assert_eq!(believes(&format!("{host}\n{told}")), Ok(false));
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, Client, ErrorKind, Pipeline, Value};
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, Pipeline, Value};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
@@ -55,11 +55,7 @@ impl Redis {
     pub(super) fn claim(&self, proof: &ProofId, until: Duration, now: Duration) -> Claimed {
         let (answer, answered) = oneshot::channel();
         let wish = Wish {
-            key: format!(
-                "{}{}",
-                self.prefix,
-                BASE64URL_NOPAD.encode(proof.as_bytes())
-            ),
+            key: format!("{}{}", self.prefix, BASE64URL_NOPAD.encode(&proof.hash)),
             seconds: seconds_to_keep(until, now),
             answer,
         };
@@ -80,6 +76,15 @@ impl fmt::Debug for Redis {
 fn seconds_to_keep(until: Duration, now: Duration) -> u64 {
     let left = until.saturating_sub(now).saturating_add(CLOCK_SKEW);
     left.as_secs().saturating_add(1)
+}
+
+/// Whether Redis could be used by this URL; nothing is connected to.
+///
+/// # Errors
+/// [`RedisError::NotARedisUrl`].
+#[cfg(feature = "service")]
+pub(super) fn check_url(url: &str) -> Result<(), RedisError> {
+    open(url).map(drop)
 }
 
 /// Reads the URL; a fragment is refused, since all that it can say is that any certificate will do.
@@ -131,12 +136,12 @@ impl Line {
         }
         let asked = pipeline(wishes);
         let mut verdicts = self.exchange(&asked, wishes.len()).await;
-        if let Err(Failure::Outlived) = verdicts {
+        if let Err(Failure::Outlived) = &verdicts {
             // What is known now may be known from the first time.
             let again = self.exchange(&asked, wishes.len()).await;
             verdicts = again.map(|verdicts| verdicts.into_iter().map(in_doubt).collect());
         }
-        self.report(verdicts.as_ref().err().copied());
+        self.report(verdicts.as_ref().err());
         verdicts.unwrap_or_else(|_| vec![Verdict::Unavailable; wishes.len()])
     }
 
@@ -151,7 +156,7 @@ impl Line {
                 self.connection = Some(connection);
                 Ok(verdicts)
             }
-            Err(Failure::Broken | Failure::Refused) if !is_new => Err(Failure::Outlived),
+            Err(Failure::Broken(_) | Failure::Refused(_)) if !is_new => Err(Failure::Outlived),
             Err(failure) => Err(failure),
         }
     }
@@ -168,16 +173,24 @@ impl Line {
             .client
             .get_multiplexed_async_connection_with_config(&config);
         match timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(connected) => connected.map_err(|error| match error.kind() {
-                ErrorKind::AuthenticationFailed => Failure::Unauthenticated,
-                _ => Failure::Unreachable,
-            }),
-            Err(_) => Err(Failure::Unreachable),
+            Ok(connected) => connected.map_err(|error| self.unconnected(error)),
+            Err(_) => Err(Failure::TooSlow),
+        }
+    }
+
+    /// What the server itself answers is not repeated.
+    fn unconnected(&self, error: redis::RedisError) -> Failure {
+        let address = self.client.get_connection_info().addr();
+        match (error.kind(), address) {
+            (ErrorKind::AuthenticationFailed, _) => Failure::Unauthenticated,
+            (ErrorKind::Server(_) | ErrorKind::Extension, _) => Failure::Refused(SOME_ERROR),
+            (_, ConnectionAddr::TcpTls { .. }) => Failure::UnreachableByTls(error),
+            _ => Failure::Unreachable(error),
         }
     }
 
     /// Tells of the first failure, and of the answer that ends it.
-    fn report(&mut self, failure: Option<Failure>) {
+    fn report(&mut self, failure: Option<&Failure>) {
         match failure {
             Some(Failure::Resting) => {}
             Some(failure) => {
@@ -213,11 +226,27 @@ async fn round(
     let answers = connection.req_packed_commands(asked, 0, count);
     let answers = timeout(RESPONSE_TIMEOUT, answers).await;
     let answers = answers.map_err(|_| Failure::Silent)?;
-    let answers = answers.map_err(|_| Failure::Broken)?;
+    let answers = answers.map_err(Failure::Broken)?;
     let verdicts: Option<Vec<_>> = answers.iter().map(verdict).collect();
     verdicts
         .filter(|verdicts| verdicts.len() == count)
-        .ok_or(Failure::Refused)
+        .ok_or_else(|| refusal(&answers))
+}
+
+/// Which of the errors that are known by their codes is among the answers.
+fn refusal(answers: &[Value]) -> Failure {
+    let code = answers.iter().find_map(|answer| match answer {
+        Value::ServerError(error) => Some(error.code()),
+        _ => None,
+    });
+    Failure::Refused(match code {
+        Some("NOAUTH" | "NOPERM") => return Failure::Unauthenticated,
+        Some("LOADING") => "it is still loading its data",
+        Some("MISCONF") => "it cannot write its data to disk",
+        Some("OOM") => "it is out of memory",
+        Some("READONLY") => "it is a replica that cannot be written to",
+        _ => SOME_ERROR,
+    })
 }
 
 /// What `SET … NX` answers, unless that is an error.
@@ -237,25 +266,32 @@ fn in_doubt(verdict: Verdict) -> Verdict {
 }
 
 /// Why there is no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 enum Failure {
-    #[error("the connection broke")]
-    Broken,
+    #[error("the connection broke: {0}")]
+    Broken(redis::RedisError),
     /// A connection that had served was of no use any more; a new one may be.
     #[error("the connection broke")]
     Outlived,
-    #[error("it answers with an error: it may be loading, read-only or out of memory")]
-    Refused,
+    #[error("{0}")]
+    Refused(&'static str),
     /// It failed a moment ago.
     #[error("it failed a moment ago")]
     Resting,
     #[error("it did not answer within {RESPONSE_TIMEOUT:?}")]
     Silent,
+    #[error("no connection was made within {CONNECT_TIMEOUT:?}")]
+    TooSlow,
     #[error("it does not accept the user name or password")]
     Unauthenticated,
-    #[error("it could not be connected to within {CONNECT_TIMEOUT:?}")]
-    Unreachable,
+    /// The text of the error is that of its cause: a failed look-up of the host, or of the system.
+    #[error("no connection could be made: {0}")]
+    Unreachable(redis::RedisError),
+    #[error("no connection could be made over TLS: {0}")]
+    UnreachableByTls(redis::RedisError),
 }
+
+const SOME_ERROR: &str = "it answers with an error";
 
 /// Why Redis cannot be used at all; neither text shows the URL, which may hold a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

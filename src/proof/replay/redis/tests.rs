@@ -1,4 +1,4 @@
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
@@ -138,7 +138,7 @@ fn what_redis_keeps_is_a_hash_until_the_proof_has_run_out() {
     };
     assert_eq!(claim(&server.replica(), 1), Verdict::First);
     let keys: Vec<String> = server.query(&["KEYS", "*"]);
-    let hash = BASE64URL_NOPAD.encode(id(1).as_bytes());
+    let hash = BASE64URL_NOPAD.encode(&id(1).hash);
     assert_eq!(keys, [format!("test:{hash}")]);
     let left: u64 = server.query(&["TTL", &keys[0]]);
     let expected = (LIFETIME + CLOCK_SKEW).as_secs();
@@ -202,6 +202,67 @@ async fn a_redis_that_never_answers_is_not_waited_for() {
     assert_eq!(line.ask(&wishes).await, [Verdict::Unavailable]);
     assert_eq!(begun.elapsed(), Duration::ZERO);
     assert!(line.ask(&[]).await.is_empty());
+}
+
+/// What is logged of a Redis at this URL that cannot be used.
+fn failure(url: &str) -> String {
+    let mut runtime = runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().unwrap();
+    let line = Line::new(open(url).unwrap());
+    let connected = runtime.block_on(line.connect());
+    connected.map(drop).unwrap_err().to_string()
+}
+
+#[test]
+fn each_reason_for_which_no_connection_is_made_reads_differently() {
+    let plain = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = plain.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let mut stream = plain.accept().unwrap().0;
+        let _ = stream.write_all(b"-ERR this is no TLS\r\n");
+    });
+    let over_tls = failure(&format!("rediss://127.0.0.1:{port}"));
+    let refused = failure("redis://127.0.0.1:1");
+    assert_eq!(
+        refused,
+        "no connection could be made: Connection refused (os error 111)"
+    );
+    let begun = "no connection could be made over TLS: ";
+    assert!(over_tls.starts_with(begun), "{over_tls}");
+    assert!(over_tls.len() > begun.len() && !over_tls.contains("within"));
+    let unknown = failure("redis://no-such-host.invalid");
+    assert!(
+        unknown.contains("failed to lookup address information"),
+        "{unknown}"
+    );
+}
+
+/// An error as Redis answers it.
+fn error(code: &str) -> Value {
+    redis::parse_redis_value(format!("-{code} a text\r\n").as_bytes()).unwrap()
+}
+
+#[test]
+fn a_wrong_password_reads_as_one() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let expected = "it does not accept the user name or password";
+    let wrong = server.url().replace("password", "passwort");
+    assert_eq!(failure(&wrong), expected);
+    // Without any, the connection is made, and refused when it is used.
+    assert_eq!(refusal(&[error("NOAUTH")]).to_string(), expected);
+}
+
+#[test]
+fn errors_that_redis_answers_are_told_by_their_codes() {
+    for (code, text) in [
+        ("OOM", "it is out of memory"),
+        ("LOADING", "it is still loading its data"),
+        ("UNHEARD", SOME_ERROR),
+    ] {
+        assert_eq!(refusal(&[Value::Okay, error(code)]).to_string(), text);
+    }
 }
 
 #[test]

@@ -164,6 +164,27 @@ async fn nonces_are_given_with_each_answer_to_a_proof_and_wanted_in_the_next() {
 }
 
 #[actix_web::test]
+async fn a_proof_from_before_the_start_needs_a_nonce_and_a_later_one_none() {
+    let issuer = Issuer::new();
+    let start = issuer.clock.now();
+    issuer.pass(10);
+    let early = || {
+        issuer
+            .proof(&key())
+            .issued_at(start - Duration::from_secs(1))
+    };
+    let refused = issuer.ask(CREDENTIALS, &[early().build()]).await;
+    assert_eq!(refused.json()["error"], "use_dpop_nonce");
+    let nonce = refused.header("dpop-nonce").unwrap();
+    let later = issuer.proof(&key()).issued_at(start);
+    for proof in [early().nonce(nonce), later] {
+        let good = issuer.ask(CREDENTIALS, &[proof.build()]).await;
+        assert_eq!(good.status, StatusCode::OK, "{}", good.text());
+        assert_eq!(good.header("dpop-nonce"), None);
+    }
+}
+
+#[actix_web::test]
 async fn a_request_that_lacks_a_nonce_uses_nothing_up() {
     let issuer = Issuer::with_nonces(true);
     let mut browser = Browser::new(&issuer);

@@ -53,7 +53,7 @@ impl Issuer {
         let shown = clock.clone();
         let keys = shared(Algorithm::Rs256).into();
         let clock_of_provider = Clock::new(move || shown.now());
-        let proofs = Proofs::new(with_nonces).unwrap();
+        let proofs = Proofs::new(with_nonces, clock.now()).unwrap();
         let provider = Provider::new(3011, AUDIENCE.to_owned(), keys, clock_of_provider, proofs);
         Self {
             provider: Data::new(provider),
@@ -124,7 +124,7 @@ async fn send(request: TestRequest) -> Seen {
 /// A provider for rules that need one and nothing of it.
 pub(super) fn provider() -> Provider {
     let keys = shared(Algorithm::Es256).into();
-    let proofs = Proofs::new(false).unwrap();
+    let proofs = Proofs::new(false, SystemTime::now()).unwrap();
     Provider::new(3011, AUDIENCE.to_owned(), keys, Clock::default(), proofs)
 }
 
