@@ -207,7 +207,7 @@ mod tests {
         }
         assert_eq!(
             Refusal::ALL.map(|reason| counters.refused(reason)),
-            [1, 2, 3, 4, 5, 6, 7, 8, 9]
+            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
         );
     }
 }
