@@ -42,7 +42,6 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
         companion,
         any_loopback_origin,
     } = trusted(settings.trust, settings.mtls.as_ref())?;
-    let verifier = verifier.start(issuers)?;
     let cors = CorsRule {
         settings: settings.cors,
         any_loopback_origin,
@@ -56,6 +55,8 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
     let companion = companion
         .map(|companion| companion(&listener, server, tls.as_ref()))
         .transpose()?;
+    // The development issuer answers before its keys are fetched.
+    let verifier = verifier.start(issuers)?;
     let draining = Draining::default();
     let probes = Probes::new(verifier.clone(), draining.clone());
     // Probes are answered while the first keys are awaited.

@@ -17,7 +17,9 @@ mod tls;
 mod worker;
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+#[cfg(feature = "dev-issuer")]
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +40,7 @@ pub(crate) use self::tls::{AcceptAnyCertificate, Tls};
 const BACKLOG: u32 = 4096;
 
 /// A free port of one address is taken on the other once in a few thousand times.
+#[cfg(feature = "dev-issuer")]
 const ATTEMPTS: u8 = 8;
 
 /// How connections are served.
@@ -103,6 +106,7 @@ impl Listener {
     ///
     /// # Errors
     /// The port is taken on one of them: half a service would leave `localhost` to another program.
+    #[cfg(feature = "dev-issuer")]
     pub(crate) fn bind_loopback(port: u16) -> io::Result<Self> {
         let mut attempts_left = if port == 0 { ATTEMPTS } else { 1 };
         loop {
@@ -187,6 +191,7 @@ enum Phase {
     Leaving,
 }
 
+#[cfg(feature = "dev-issuer")]
 fn bind_loopback(port: u16) -> io::Result<Vec<TcpSocket>> {
     let v4 = bind((Ipv4Addr::LOCALHOST, port).into())?;
     let port = v4.local_addr()?.port();

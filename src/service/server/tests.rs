@@ -120,10 +120,10 @@ async fn an_address_that_is_taken_cannot_be_bound_again() {
 }
 
 /// Serves `app` with `options`, on a port of loopback.
-fn serve_with(app: &Http, options: Options) -> (Serving, SocketAddr) {
+fn serve_with(app: &Http, options: &Options) -> (Serving, SocketAddr) {
     let listener = Listener::bind("127.0.0.1", 0).unwrap();
     let address = listener.addresses().next().unwrap();
-    (listener.serve(app, &options, None).unwrap(), address)
+    (listener.serve(app, options, None).unwrap(), address)
 }
 
 /// An app that sends bodies back as they come, counts the requests to `/slow`, and answers each of
@@ -175,7 +175,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(options: Options) -> Self {
+    fn new(options: &Options) -> Self {
         let (go, called) = (Arc::new(Semaphore::new(0)), Arc::default());
         let (serving, address) = serve_with(&echo(&go, &called), options);
         Self {
@@ -202,7 +202,7 @@ async fn all(mut client: TcpStream) -> String {
 
 #[actix_web::test]
 async fn pipelined_requests_are_all_answered_in_order() {
-    let stage = Stage::new(Options::for_tests());
+    let stage = Stage::new(&Options::for_tests());
     let client = ask(stage.address, &format!("{}{LAST}", QUICK.repeat(5_000))).await;
     assert_eq!(all(client).await.matches("quick").count(), 5_001);
     assert_eq!(stage.serving.end(HANG).await, 0);
@@ -210,7 +210,7 @@ async fn pipelined_requests_are_all_answered_in_order() {
 
 #[actix_web::test]
 async fn while_a_request_is_in_progress_the_next_ones_wait_in_the_socket() {
-    let stage = Stage::new(Options::for_tests());
+    let stage = Stage::new(&Options::for_tests());
     let slow = "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n";
     let client = ask(stage.address, &format!("{}{LAST}", slow.repeat(200))).await;
     // A second client is answered while the first one's request is in progress.
@@ -225,7 +225,7 @@ async fn while_a_request_is_in_progress_the_next_ones_wait_in_the_socket() {
 
 #[actix_web::test]
 async fn a_body_goes_both_ways_at_once_however_large_it_is() {
-    let stage = Stage::new(Options::for_tests());
+    let stage = Stage::new(&Options::for_tests());
     let client = TcpStream::connect(stage.address).await.unwrap();
     let (mut incoming, mut outgoing) = client.into_split();
     let chunk = "~".repeat(100_000);
@@ -258,7 +258,7 @@ async fn a_body_goes_both_ways_at_once_however_large_it_is() {
 
 #[actix_web::test]
 async fn a_body_that_is_read_late_is_there_with_all_that_follows_it() {
-    let stage = Stage::new(Options {
+    let stage = Stage::new(&Options {
         client_timeout: Duration::from_secs(1),
         ..Options::for_tests()
     });
@@ -288,7 +288,7 @@ async fn a_body_that_is_read_late_is_there_with_all_that_follows_it() {
 
 #[actix_web::test]
 async fn an_interim_response_is_sent_where_the_body_is_waited_for_alone() {
-    let stage = Stage::new(Options::for_tests());
+    let stage = Stage::new(&Options::for_tests());
     stage.go.add_permits(1);
     let head = |path: &str| {
         format!(
@@ -341,7 +341,7 @@ async fn an_interim_response_is_sent_where_the_body_is_waited_for_alone() {
 
 #[actix_web::test]
 async fn a_full_server_closes_what_has_not_asked_before_what_is_idle_and_never_a_request() {
-    let stage = Stage::new(Options {
+    let stage = Stage::new(&Options {
         max_connections: 3,
         ..Options::for_tests()
     });
@@ -373,7 +373,7 @@ async fn a_full_server_closes_what_has_not_asked_before_what_is_idle_and_never_a
 
 #[actix_web::test]
 async fn a_client_waits_while_every_connection_has_a_request_in_progress() {
-    let stage = Stage::new(Options {
+    let stage = Stage::new(&Options {
         max_connections: 1,
         ..Options::for_tests()
     });
@@ -397,7 +397,7 @@ async fn one_address_has_no_more_connections_than_it_may_unless_it_is_a_proxy() 
         (Vec::new(), false),
         (vec!["127.0.0.0/8".parse().unwrap()], true),
     ] {
-        let stage = Stage::new(Options {
+        let stage = Stage::new(&Options {
             max_connections_per_address: NonZeroU16::new(2),
             trusted_proxies: exempt,
             ..Options::for_tests()
