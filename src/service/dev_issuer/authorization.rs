@@ -7,14 +7,14 @@ use data_encoding::BASE64URL_NOPAD;
 
 use super::Provider;
 use super::consent::Consent;
-use super::destination::Destination;
+use super::error::Refusal;
 use super::grant::check_audience;
 use super::login::{Login, Strength};
-use super::memory::{Code, Session};
 use super::parameters::Parameters;
 use super::pkce::Challenge;
-use super::refusal::Refusal;
+use super::redirect::Destination;
 use super::sender::Sender;
+use super::sessions::{Code, Session};
 
 /// A request that is in order, wherever its answer goes.
 #[derive(Debug, PartialEq, Eq)]
@@ -161,8 +161,8 @@ const ASKING: [&str; 3] = ["consent", "login", "select_account"];
 
 #[cfg(test)]
 mod tests {
-    use super::super::people::Person;
     use super::super::tests::provider;
+    use super::super::users::Person;
     use super::*;
 
     const GOOD: &str = "response_type=code&client_id=spa&redirect_uri=http://localhost&code_challenge_method=S256&\

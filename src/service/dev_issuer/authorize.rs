@@ -8,13 +8,13 @@ use actix_web::{Error, HttpRequest, HttpResponse, web};
 use crate::jose::sign::random_id;
 
 use super::authorization::{Authorization, PARAMETERS, Prompt};
-use super::destination::Destination;
+use super::error::Refusal;
 use super::login::Strength;
-use super::memory::Session;
-use super::page::{Shown, escape, html};
+use super::pages::{Shown, escape, html};
 use super::parameters::Parameters;
-use super::people::{PEOPLE, Person};
-use super::refusal::Refusal;
+use super::redirect::Destination;
+use super::sessions::Session;
+use super::users::{PEOPLE, Person};
 use super::{Provider, cookies};
 
 pub(super) const PATH: &str = "/authorize";

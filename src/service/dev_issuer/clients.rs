@@ -7,8 +7,8 @@ use actix_web::http::header::{AUTHORIZATION, Header};
 use actix_web_httpauth::headers::authorization::{Authorization, Basic};
 use url::form_urlencoded;
 
+use super::error::Refusal;
 use super::parameters::Parameters;
-use super::refusal::Refusal;
 
 /// A client and the most that it is granted.
 #[derive(Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use crate::test_kit::TokenBuilder;
 use super::Provider;
 use super::grant::Grant;
 use super::login::Login;
-use super::people::{OPENID, Person};
+use super::users::{OPENID, Person};
 
 /// A decision that can be turned into tokens, by its client alone.
 #[derive(Clone, Debug, PartialEq, Eq)]

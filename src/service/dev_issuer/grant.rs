@@ -9,8 +9,8 @@ use crate::jose::sign::SigningKey;
 use crate::test_kit::TokenBuilder;
 
 use super::Provider;
+use super::error::Refusal;
 use super::parameters::Parameters;
-use super::refusal::Refusal;
 use super::sender::Sender;
 
 /// A decision to give an access token; every grant type ends in one.

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::jose::Algorithm;
 use crate::jose::sign::SigningKey;
 
-use super::refusal::Refusal;
+use super::error::Refusal;
 
 /// The key that signs, once it is made.
 #[derive(Clone, Debug)]

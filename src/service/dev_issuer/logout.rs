@@ -6,10 +6,10 @@ use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use url::form_urlencoded::byte_serialize;
 
+use super::error::Refusal;
 use super::origin::LoopbackUrl;
-use super::page::{Shown, notice};
+use super::pages::{Shown, notice};
 use super::parameters::Parameters;
-use super::refusal::Refusal;
 use super::{Provider, cookies};
 
 pub(super) const AUTH0: &str = "/v2/logout";

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use crate::jose::Algorithm;
 
+use super::error::Refusal;
 use super::login::Strength;
-use super::people::IDENTITY_SCOPES;
 use super::provider::below;
-use super::refusal::Refusal;
+use super::users::IDENTITY_SCOPES;
 use super::{Provider, authorize, clients, logout, revoke, token, userinfo};
 
 pub(super) const OPENID: &str = "/.well-known/openid-configuration";

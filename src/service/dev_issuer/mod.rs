@@ -7,35 +7,35 @@
 //! It listens as `localhost` and as `127.0.0.1`, and calls itself `localhost` alone: to a browser
 //! the two are different sites, and a page of the one is never signed in silently by the other.
 
+mod app;
 mod authorization;
 mod authorize;
 mod clients;
 mod consent;
 mod cookies;
-mod destination;
+mod error;
 mod grant;
 mod keys;
 mod login;
 mod logout;
-mod memory;
 mod metadata;
 pub(crate) mod origin;
-mod page;
+mod pages;
 mod parameters;
-mod people;
 mod pkce;
 mod proofs;
 mod provider;
-mod refusal;
-mod remembered;
+mod redirect;
 mod revoke;
 mod sender;
-mod site;
+mod sessions;
 mod test_view;
 #[cfg(test)]
 mod tests;
 mod token;
+mod ttl_store;
 mod userinfo;
+mod users;
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -126,7 +126,7 @@ impl DevIssuer {
     /// A socket cannot be listened on, or the system gives no thread or event queue.
     pub(crate) fn run(self, options: &Options, tls: Option<&Tls>) -> io::Result<Running> {
         let provider = web::Data::new(self.provider);
-        let site = http(move || site::app(provider.clone()));
+        let site = http(move || app::app(provider.clone()));
         let options = Options {
             workers: Some(NonZeroUsize::MIN),
             ..options.clone()

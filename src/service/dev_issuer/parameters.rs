@@ -11,7 +11,7 @@ use url::form_urlencoded;
 
 use crate::jose::json::{self, Members};
 
-use super::refusal::Refusal;
+use super::error::Refusal;
 
 /// Names and values that are not empty: an empty one is as good as none (RFC 6749 §3.2).
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use data_encoding::BASE64URL_NOPAD;
 
 use crate::jose::digest::sha256;
 
+use super::error::Refusal;
 use super::parameters::Parameters;
-use super::refusal::Refusal;
 
 /// A `code_challenge`: the base64url of the SHA-256 of a verifier that only the client knows.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use crate::proof::{
     TokenRequest, Verdict,
 };
 
-use super::refusal::Refusal;
+use super::error::Refusal;
 use crate::verify::clock::since_epoch;
 
 /// How proofs are judged, and which were used.

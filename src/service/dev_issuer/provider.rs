@@ -9,10 +9,10 @@ use crate::verify::clock::Clock;
 
 use super::authorization::Authorization;
 use super::cookies;
-use super::destination::Destination;
 use super::keys::Keys;
-use super::memory::{Memory, Session};
 use super::proofs::Proofs;
+use super::redirect::Destination;
+use super::sessions::{Memory, Session};
 use super::test_view::TestedApi;
 
 /// The issuer without its sockets.

@@ -4,8 +4,8 @@ use actix_web::{Error, HttpRequest, HttpResponse, web};
 
 use super::Provider;
 use super::clients;
+use super::error::Refusal;
 use super::parameters::Parameters;
-use super::refusal::Refusal;
 
 pub(super) const PATH: &str = "/oauth/revoke";
 

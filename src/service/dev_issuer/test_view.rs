@@ -10,8 +10,8 @@ use serde_json::json;
 
 use crate::access::table::Row;
 
-use super::page::{escape, html};
-use super::people::PEOPLE;
+use super::pages::{escape, html};
+use super::users::PEOPLE;
 use super::{Provider, token};
 
 pub(super) const DATA: &str = "/test_view.json";

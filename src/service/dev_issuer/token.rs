@@ -8,13 +8,13 @@ use crate::proof::nonce::DPOP_NONCE;
 
 use super::Provider;
 use super::clients::{self, Client};
+use super::error::Refusal;
 use super::grant::{self, Grant, TokenAnswer};
-use super::memory::Code;
 use super::parameters::Parameters;
-use super::people::OFFLINE_ACCESS;
 use super::provider::below;
-use super::refusal::Refusal;
 use super::sender::Sender;
+use super::sessions::Code;
+use super::users::OFFLINE_ACCESS;
 
 pub(super) const PATH: &str = "/oauth/token";
 pub(super) const GRANT_TYPES: [&str; 3] = [AUTHORIZATION_CODE, CLIENT_CREDENTIALS, REFRESH_TOKEN];

@@ -10,8 +10,8 @@ use crate::rejection::{Cause, Rejection};
 use crate::{Issuer, Verifier};
 
 use super::Provider;
-use super::people::{OPENID, Person};
-use super::refusal::Refusal;
+use super::error::Refusal;
+use super::users::{OPENID, Person};
 
 pub(super) const PATH: &str = "/userinfo";
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::jose::Algorithm;
 use crate::test_kit::{ProofBuilder, SigningKey, shared};
 
-use super::sign_in::{Browser, authorize, trade};
+use super::authorize::{Browser, authorize, trade};
 use super::{Issuer, Seen, claims, decode};
 
 const ENDPOINT: &str = "http://localhost:3011/oauth/token";

@@ -1,12 +1,12 @@
 //! The issuer as its clients and browsers see it: every answer over the whole application.
 
-mod browsers;
+mod app;
+mod authorize;
 mod dpop;
 mod pages;
-mod renewal;
-mod sign_in;
+mod refresh;
 mod step_up;
-mod tokens;
+mod token;
 
 use std::time::{Duration, SystemTime};
 
@@ -22,9 +22,9 @@ use crate::jose::Algorithm;
 use crate::test_kit::{TestClock, shared};
 use crate::verify::clock::Clock;
 
+use super::app::app;
 use super::proofs::Proofs;
 use super::provider::Provider;
-use super::site::app;
 
 const URL: &str = "http://localhost:3011/";
 const AUDIENCE: &str = "https://api.test/";

@@ -9,7 +9,7 @@ use crate::access::{AuthenticatedUser, Public};
 use crate::service::dev_issuer::login::Strength;
 use crate::service::dev_issuer::test_view::TestedApi;
 
-use super::sign_in::{Browser, authorize};
+use super::authorize::{Browser, authorize};
 use super::{AUDIENCE, Issuer, URL, provider, send};
 
 async fn open(_: Public) -> &'static str {

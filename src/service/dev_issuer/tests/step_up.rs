@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::service::dev_issuer::login::Strength;
 
-use super::sign_in::{Browser, authorize};
+use super::authorize::{Browser, authorize};
 use super::{Issuer, Seen, claims};
 
 const NONE: &str = Strength::OneFactor.class();

@@ -7,10 +7,10 @@ use actix_web::http::header::LOCATION;
 use serde::Serialize;
 use url::form_urlencoded::{self, byte_serialize};
 
+use super::error::Refusal;
 use super::origin::LoopbackUrl;
-use super::page;
+use super::pages;
 use super::parameters::Parameters;
-use super::refusal::Refusal;
 
 /// The page of a client that waits for an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +110,7 @@ impl Destination {
                     .insert_header((LOCATION, url.as_str()))
                     .finish()
             }
-            Mode::WebMessage => page::message(&self.redirect_uri.origin(), answer),
+            Mode::WebMessage => pages::message(&self.redirect_uri.origin(), answer),
         }
     }
 

@@ -11,7 +11,7 @@ use actix_web::{App, Error, FromRequest, Handler, Resource, Responder, ResponseE
 
 use crate::proof::nonce::DPOP_NONCE;
 
-use super::refusal::Refusal;
+use super::error::Refusal;
 use super::{Provider, authorize, logout, metadata, origin, revoke, test_view, token, userinfo};
 
 pub(super) fn app(

@@ -5,7 +5,7 @@ use actix_web::http::header::AUTHORIZATION;
 use actix_web::test::TestRequest;
 use serde_json::{Value, json};
 
-use super::sign_in::{Browser, authorize};
+use super::authorize::{Browser, authorize};
 use super::{Issuer, Seen, claims};
 
 const OFFLINE: &str = "scope=openid+offline_access+read:messages&nonce=n&max_age=60";

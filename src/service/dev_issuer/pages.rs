@@ -5,7 +5,7 @@ use actix_web::http::header::{CONTENT_SECURITY_POLICY, ContentType, X_FRAME_OPTI
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
-use super::refusal::Refusal;
+use super::error::Refusal;
 
 /// A page that may do what its `policy` says and that nobody can frame.
 pub(super) fn html(status: StatusCode, policy: &str, body: String) -> HttpResponse {

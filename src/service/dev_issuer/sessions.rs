@@ -8,10 +8,10 @@ use crate::jose::sign::random_id;
 
 use super::consent::Consent;
 use super::login::Strength;
-use super::people::Person;
 use super::pkce::Challenge;
-use super::remembered::Remembered;
 use super::sender::Sender;
+use super::ttl_store::Remembered;
+use super::users::Person;
 
 /// The issuer's whole state.
 #[derive(Debug)]
