@@ -220,7 +220,7 @@ impl CorsRule {
     fn with_loopback(&self, cors: Cors) -> Cors {
         if self.any_loopback_origin {
             return cors
-                .allowed_origin_fn(|origin, _| super::dev_issuer::origin::is_loopback(origin));
+                .allowed_origin_fn(|origin, _| super::dev_issuer::is_loopback_origin(origin));
         }
         cors
     }

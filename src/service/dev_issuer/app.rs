@@ -1,19 +1,125 @@
-//! The issuer's paths, and what holds for all of them.
+//! The server of the issuer: its sockets, its paths, and the rules for all of them.
+
+use std::future::ready;
+use std::io;
+use std::num::NonZeroUsize;
 
 use actix_cors::Cors;
-use actix_web::body::{EitherBody, MessageBody};
+use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::guard::fn_guard;
 use actix_web::http::header::{
-    CACHE_CONTROL, REFERRER_POLICY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, HOST, REFERRER_POLICY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::middleware::{DefaultHeaders, Next, from_fn};
-use actix_web::{App, Error, FromRequest, Handler, Resource, Responder, ResponseError, web};
+use actix_web::{
+    App, Error, FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder,
+    ResponseError, web,
+};
 
+use crate::access::table::Row;
 use crate::proof::nonce::DPOP_NONCE;
+use crate::service::companion::Running;
+use crate::service::server::{Listener, Options, Tls, http};
+use crate::verify::clock::Clock;
 
-use super::error::Refusal;
-use super::{Provider, authorize, logout, metadata, origin, revoke, test_view, token, userinfo};
+use super::error::OAuthError;
+use super::pages::{self, TestedApi};
+use super::redirect::{LoopbackUrl, is_loopback_origin};
+use super::sender::DpopVerifier;
+use super::{Provider, ProviderKey, authorize, metadata, sessions, token};
 
+/// Far more than any request needs, in bytes.
+const MAX_BODY_LENGTH: usize = 64 * 1024;
+
+/// The development issuer with its bound sockets; it serves once it [runs](Self::run).
+#[derive(Debug)]
+pub(crate) struct DevIssuer {
+    pub(super) listener: Listener,
+    tls_listener: Option<Listener>,
+    provider: Provider,
+}
+
+impl DevIssuer {
+    /// Binds `port` of `127.0.0.1` and, where IPv6 is available, of `::1`; 0 is any free port. With
+    /// `dpop_nonce`, DPoP proofs must carry a nonce of this issuer.
+    ///
+    /// Does not wait for the signing key, which is generated in the background.
+    ///
+    /// # Errors
+    /// The port is taken on either address, or the system gives no thread or random numbers.
+    pub(crate) fn bind(port: u16, audience: String, dpop_nonce: bool) -> io::Result<Self> {
+        let listener = Listener::bind_loopback(port)?;
+        let port = real_port(&listener, port);
+        let clock = Clock::default();
+        let dpop = DpopVerifier::new(dpop_nonce, clock.now()).map_err(io::Error::other)?;
+        let key = ProviderKey::generate()?;
+        Ok(Self {
+            listener,
+            tls_listener: None,
+            provider: Provider::new(port, audience, key, clock, dpop),
+        })
+    }
+
+    /// Binds `port` for clients that present a certificate, to which their tokens are bound (RFC 8705).
+    ///
+    /// # Errors
+    /// The port is taken.
+    pub(crate) fn with_tls(mut self, port: u16) -> io::Result<Self> {
+        let listener = Listener::bind("localhost", port)?;
+        let port = real_port(&listener, port);
+        self.provider.mtls_url = Some(format!("https://localhost:{port}/"));
+        self.tls_listener = Some(listener);
+        Ok(self)
+    }
+
+    /// Lets the Test view call the routes of an API, which browsers reach at `origin`, such as
+    /// `http://127.0.0.1:3010`.
+    #[must_use]
+    pub(crate) fn with_api<'a>(
+        mut self,
+        origin: String,
+        rows: impl IntoIterator<Item = Row<'a>>,
+    ) -> Self {
+        self.provider.api = Some(TestedApi::new(origin, rows));
+        self
+    }
+
+    /// The value of `iss`: the base URL, which ends in a slash.
+    pub(crate) fn url(&self) -> &str {
+        &self.provider.url
+    }
+
+    /// The base URL for clients that present certificates, if there is one.
+    pub(crate) fn tls_url(&self) -> Option<&str> {
+        self.provider.mtls_url.as_deref()
+    }
+
+    /// Serves on one worker each for plain HTTP and for TLS.
+    ///
+    /// # Errors
+    /// A socket cannot be listened on, or the system gives no thread or event queue.
+    pub(crate) fn run(self, options: &Options, tls: Option<&Tls>) -> io::Result<Running> {
+        let provider = web::Data::new(self.provider);
+        let http = http(move || app(provider.clone()));
+        let mut options = options.clone();
+        options.workers = Some(NonZeroUsize::MIN);
+        let encrypted = self.tls_listener.zip(tls);
+        let encrypted = encrypted.map(|(listener, tls)| listener.serve(&http, &options, Some(tls)));
+        Ok(Running {
+            plain: self.listener.serve(&http, &options, None)?,
+            encrypted: encrypted.transpose()?,
+        })
+    }
+}
+
+/// The port that is bound where `port` is 0.
+fn real_port(listener: &Listener, port: u16) -> u16 {
+    let address = listener.addresses().next();
+    address.map_or(port, |address| address.port())
+}
+
+/// The application, as each worker makes it.
 pub(super) fn app(
     provider: web::Data<Provider>,
 ) -> App<
@@ -27,9 +133,9 @@ pub(super) fn app(
 > {
     App::new()
         .app_data(provider)
-        .app_data(web::PayloadConfig::new(LARGEST_BODY))
+        .app_data(web::PayloadConfig::new(MAX_BODY_LENGTH))
         .configure(routes)
-        .default_service(web::to(async || Refusal::NotFound))
+        .default_service(web::to(async || OAuthError::NOT_FOUND.error_response()))
         .wrap(
             DefaultHeaders::new()
                 .add((CACHE_CONTROL, "no-store"))
@@ -37,89 +143,115 @@ pub(super) fn app(
                 .add((X_CONTENT_TYPE_OPTIONS, "nosniff")),
         )
         .wrap(cors())
-        .wrap(from_fn(for_this_machine))
+        .wrap(from_fn(check_host))
 }
 
 fn routes(config: &mut web::ServiceConfig) {
+    const GET: &str = "GET, HEAD";
+    const POST: &str = "POST";
+    const GET_POST: &str = "GET, HEAD, POST";
     config
-        .service(readable("/", test_view::show))
-        .service(readable(test_view::DATA, test_view::show_data))
-        .service(readable(test_view::SCRIPT, test_view::show_script))
-        .service(readable(
-            test_view::PROOF_SCRIPT,
-            test_view::show_proof_script,
-        ))
-        .service(readable(test_view::STYLE, test_view::show_style))
-        .service(readable(
-            test_view::MESSAGE_SCRIPT,
-            test_view::show_message_script,
-        ))
-        .service(readable(metadata::OPENID, metadata::show))
-        .service(readable(metadata::AUTHORIZATION_SERVER, metadata::show))
-        .service(readable(metadata::JWKS, metadata::show_keys))
-        .service(readable(authorize::PATH, authorize::ask))
-        .service(postable(authorize::SIGN_IN, authorize::sign_in))
-        .service(readable(logout::AUTH0, logout::sign_out))
-        .service(readable(logout::OPENID, logout::sign_out))
-        .service(postable(token::PATH, token::issue))
-        .service(postable(revoke::PATH, revoke::revoke))
-        .service(
-            web::resource(userinfo::PATH)
-                .route(web::get().to(userinfo::show))
-                .route(web::head().to(userinfo::show))
-                .route(web::post().to(userinfo::show))
-                .default_service(web::to(async || {
-                    Refusal::MethodNotAllowed("GET, HEAD, POST")
-                })),
-        );
+        .service(resource("/", GET, pages::test_view))
+        .service(resource(pages::TEST_VIEW_DATA, GET, pages::test_view_data))
+        .service(resource(metadata::OPENID, GET, metadata::metadata))
+        .service(resource(metadata::OAUTH, GET, metadata::metadata))
+        .service(resource(metadata::JWKS, GET, metadata::jwks))
+        .service(resource(metadata::USERINFO, GET_POST, metadata::userinfo))
+        .service(resource(authorize::PATH, GET, authorize::authorize))
+        .service(resource(authorize::SIGN_IN, POST, authorize::sign_in))
+        .service(resource(sessions::AUTH0_LOGOUT, GET, sessions::logout))
+        .service(resource(sessions::END_SESSION, GET, sessions::logout))
+        .service(resource(token::PATH, POST, token::issue))
+        .service(resource(token::REVOCATION, POST, token::revoke));
+    for (name, content_type, content) in pages::ASSETS {
+        let asset = move || HttpResponse::Ok().content_type(content_type).body(content);
+        let path = format!("/assets/{name}");
+        config.service(resource(&path, GET, move || ready(asset())));
+    }
 }
 
-/// A path that is read; anything else is a 405.
-fn readable<F, Args>(path: &str, handler: F) -> Resource
+/// A path with the methods of `allow`; others are answered with 405.
+fn resource<F, Args>(path: &str, allow: &'static str, handler: F) -> Resource
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
+    let is_allowed = fn_guard(move |context| {
+        let method = context.head().method.as_str();
+        allow.split(", ").any(|allowed| allowed == method)
+    });
+    let not_allowed = move || ready(OAuthError::method_not_allowed(allow).error_response());
     web::resource(path)
-        .route(web::get().to(handler.clone()))
-        .route(web::head().to(handler))
-        .default_service(web::to(async || Refusal::MethodNotAllowed("GET, HEAD")))
-}
-
-/// A path that is posted to; anything else is a 405.
-fn postable<F, Args>(path: &str, handler: F) -> Resource
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    web::resource(path)
-        .route(web::post().to(handler))
-        .default_service(web::to(async || Refusal::MethodNotAllowed("POST")))
+        .route(web::route().guard(is_allowed).to(handler))
+        .default_service(web::to(not_allowed))
 }
 
 fn cors() -> Cors {
     Cors::default()
-        .allowed_origin_fn(|origin, _| origin::is_loopback(origin))
+        .allowed_origin_fn(|origin, _| is_loopback_origin(origin))
         .allowed_methods(["GET", "HEAD", "POST"])
         .allow_any_header()
         .expose_headers([DPOP_NONCE, WWW_AUTHENTICATE])
         .max_age(3600)
 }
 
-/// Answers nobody whose browser was told that this machine is somebody else's.
-async fn for_this_machine<B: MessageBody>(
+/// Rejects requests that name another host: a foreign page that was made to lead here (DNS rebinding).
+async fn check_host<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    if origin::is_asked_for(request.request()) {
-        let response = next.call(request).await?;
-        return Ok(response.map_into_left_body());
+) -> Result<ServiceResponse<B>, Error> {
+    if names_loopback(request.request()) {
+        next.call(request).await
+    } else {
+        Err(OAuthError::HOST.into())
     }
-    let refused = request.into_response(Refusal::OtherHost.error_response());
-    Ok(refused.map_into_right_body())
 }
 
-/// Far more than any request to an issuer needs, in bytes.
-const LARGEST_BODY: usize = 64 * 1024;
+/// Whether a request names a loopback host, once, in `Host` and in an absolute URL.
+fn names_loopback(request: &HttpRequest) -> bool {
+    let is_loopback = |host: &str| LoopbackUrl::parse(&format!("http://{host}")).is_some();
+    let mut hosts = request.headers().get_all(HOST);
+    let host = hosts.next().and_then(|host| host.to_str().ok());
+    let authority = request.uri().authority();
+    host.is_some_and(is_loopback)
+        && hosts.next().is_none()
+        && authority.is_none_or(|authority| is_loopback(authority.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn a_request_must_name_a_loopback_host() {
+        let cases = [
+            (&["localhost:3011"][..], "/", true),
+            (&["LOCALHOST"], "/", true),
+            (&["127.0.0.1:3011"], "/", true),
+            (&["[::1]:3011"], "/", true),
+            (&["issuer.localhost:3011"], "/", true),
+            (&["localhost"], "http://localhost/", true),
+            (&["localhost"], "http://example.com/", false),
+            (&["example.com:3011"], "/", false),
+            (&["localhost.example.com"], "/", false),
+            (&["localhost", "localhost"], "/", false),
+            (&["\"localhost\""], "/", false),
+            (&[""], "/", false),
+            (&[], "/", false),
+        ];
+        for (hosts, uri, expected) in cases {
+            let mut request = TestRequest::default().uri(uri);
+            for host in hosts {
+                request = request.append_header((HOST, *host));
+            }
+            assert_eq!(
+                names_loopback(&request.to_http_request()),
+                expected,
+                "{hosts:?} {uri}"
+            );
+        }
+    }
+}

@@ -1,81 +1,62 @@
-//! The clients that a developer can be, and how they say which one they are.
-
-use std::borrow::Cow;
+//! The registered clients and their authentication (RFC 6749 §2.3).
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, Header};
 use actix_web_httpauth::headers::authorization::{Authorization, Basic};
 use url::form_urlencoded;
 
-use super::error::Refusal;
+use super::error::OAuthError;
 use super::parameters::Parameters;
 
-/// A client and the most that it is granted.
+pub(super) const READ: &str = "read:messages";
+const WRITE: &str = "write:messages";
+
+/// The scopes of the API.
+pub(super) const SCOPES: [&str; 2] = [READ, WRITE];
+
+/// One client for each set of scopes.
+pub(super) const CLIENTS: [Client; 4] = [
+    Client::new("demo", &[]),
+    Client::new("demo-read", &[READ]),
+    Client::new("demo-write", &[WRITE]),
+    Client::new("demo-read-write", &SCOPES),
+];
+
+/// A client and the scopes that it can be granted.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Client {
     pub(super) id: &'static str,
     pub(super) scopes: &'static [&'static str],
 }
 
-/// One client for each way of being granted scopes.
-pub(super) const CLIENTS: [Client; 4] = [
-    Client {
-        id: "demo",
-        scopes: &[],
-    },
-    Client {
-        id: "demo-read",
-        scopes: &[READ],
-    },
-    Client {
-        id: "demo-write",
-        scopes: &[WRITE],
-    },
-    Client {
-        id: "demo-read-write",
-        scopes: &SCOPES,
-    },
-];
-
-/// All scopes that anybody is granted.
-pub(super) const SCOPES: [&str; 2] = [READ, WRITE];
-
-pub(super) const READ: &str = "read:messages";
-const WRITE: &str = "write:messages";
-
 impl Client {
-    /// Finds the client that a request names, in the `Authorization` header or in the body (RFC
-    /// 6749 §2.3.1).
+    const fn new(id: &'static str, scopes: &'static [&'static str]) -> Self {
+        Self { id, scopes }
+    }
+
+    /// Authenticates a confidential client by the `Authorization` header or by the body (RFC 6749 §2.3.1).
     ///
-    /// Any `client_secret` that is not empty will do: this is for development, so there is no
-    /// secret to keep, but a client that forgets to send one shall learn it here.
+    /// Any `client_secret` is accepted, since there is nothing to protect; a client that forgets to
+    /// send one fails here, and not only with a real provider.
     ///
     /// # Errors
-    /// [`Refusal::UnknownClient`]; [`Refusal::TwoCredentials`] when both places hold a secret.
+    /// [`OAuthError::UNKNOWN_CLIENT`], with a challenge where the client sent a header;
+    /// [`OAuthError::TWO_SECRETS`] for a header and a secret in the body.
     pub(super) fn authenticate(
         request: &HttpRequest,
         parameters: &Parameters,
-    ) -> Result<&'static Self, Refusal> {
-        let header_tried = request.headers().contains_key(AUTHORIZATION);
-        let (id, secret) = (
-            parameters.find("client_id"),
-            parameters.find("client_secret"),
-        );
-        let unknown = Refusal::UnknownClient { header_tried };
-        if !header_tried {
-            secret.ok_or(unknown)?;
-            return Self::find(id.ok_or(unknown)?).ok_or(unknown);
+    ) -> Result<&'static Self, OAuthError> {
+        let secret = parameters.get("client_secret");
+        if !request.headers().contains_key(AUTHORIZATION) {
+            let id = parameters.get("client_id").filter(|_| secret.is_some());
+            return id.and_then(Self::find).ok_or(OAuthError::UNKNOWN_CLIENT);
         }
         if secret.is_some() {
-            return Err(Refusal::TwoCredentials);
+            return Err(OAuthError::TWO_SECRETS);
         }
-        let basic = Authorization::<Basic>::parse(request).map_err(|_| unknown)?;
-        let basic = basic.as_ref();
-        basic
-            .password()
-            .filter(|secret| !secret.is_empty())
-            .ok_or(unknown)?;
-        Self::find(&decoded(basic.user_id())).ok_or(unknown)
+        let (id, secret) = basic_credentials(request)?;
+        let client = Self::find(&id).filter(|_| !secret.is_empty());
+        client.ok_or_else(OAuthError::unknown_client_in_header)
     }
 
     fn find(id: &str) -> Option<&'static Self> {
@@ -83,27 +64,33 @@ impl Client {
     }
 }
 
-/// The `client_id` of a request that anybody may make: what it acts on is bound to the client, and
-/// a secret that is sent all the same is not looked at.
+/// The `client_id` of a public client, which is not authenticated: codes and tokens are bound to
+/// it, and a secret that is sent is ignored.
 ///
 /// # Errors
-/// [`Refusal::NoClientId`]; [`Refusal::UnknownClient`] for a header that is not `Basic`.
-pub(super) fn public_id(request: &HttpRequest, parameters: &Parameters) -> Result<String, Refusal> {
-    if let Some(id) = parameters.find("client_id") {
-        return Ok(id.to_owned());
+/// [`OAuthError::NO_CLIENT_ID`]; [`OAuthError::unknown_client_in_header`] for a header that is not `Basic`.
+pub(super) fn public_client_id(
+    request: &HttpRequest,
+    parameters: &Parameters,
+) -> Result<String, OAuthError> {
+    if let Some(id) = parameters.get("client_id") {
+        Ok(id.to_owned())
+    } else if request.headers().contains_key(AUTHORIZATION) {
+        basic_credentials(request).map(|(id, _)| id)
+    } else {
+        Err(OAuthError::NO_CLIENT_ID)
     }
-    if !request.headers().contains_key(AUTHORIZATION) {
-        return Err(Refusal::NoClientId);
-    }
-    let basic = Authorization::<Basic>::parse(request);
-    let basic = basic.map_err(|_| Refusal::UnknownClient { header_tried: true })?;
-    Ok(decoded(basic.as_ref().user_id()).into_owned())
 }
 
-/// Undoes the form encoding that RFC 6749 §2.3.1 wants inside of `Basic`.
-fn decoded(id: &str) -> Cow<'_, str> {
-    let pair = form_urlencoded::parse(id.as_bytes()).next();
-    pair.map(|(id, _)| id).unwrap_or_default()
+/// The client's ID and secret in a `Basic` header; inside of it the ID is form-encoded.
+fn basic_credentials(request: &HttpRequest) -> Result<(String, String), OAuthError> {
+    let header = Authorization::<Basic>::parse(request);
+    let basic = header
+        .map_err(|_| OAuthError::unknown_client_in_header())?
+        .into_scheme();
+    let id = form_urlencoded::parse(basic.user_id().as_bytes()).next();
+    let id = id.map(|(id, _)| id.into_owned()).unwrap_or_default();
+    Ok((id, basic.password().unwrap_or_default().to_owned()))
 }
 
 #[cfg(test)]
@@ -113,13 +100,13 @@ mod tests {
 
     use super::*;
 
-    fn by_body(body: &str) -> Result<&'static str, Refusal> {
+    fn by_body(body: &str) -> Result<&'static str, OAuthError> {
         let parameters = Parameters::parse("", body.as_bytes()).unwrap();
         let request = TestRequest::default().to_http_request();
         Client::authenticate(&request, &parameters).map(|client| client.id)
     }
 
-    fn by_header(header: &str, body: &str) -> Result<&'static str, Refusal> {
+    fn by_header(header: &str, body: &str) -> Result<&'static str, OAuthError> {
         let parameters = Parameters::parse("", body.as_bytes()).unwrap();
         let request = TestRequest::default().insert_header((AUTHORIZATION, header));
         Client::authenticate(&request.to_http_request(), &parameters).map(|client| client.id)
@@ -130,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn any_secret_will_do_in_the_body_and_in_the_header() {
+    fn any_secret_is_accepted_in_the_body_and_in_the_header() {
         for client in CLIENTS {
             let body = format!("client_id={}&client_secret=anything", client.id);
             assert_eq!(by_body(&body), Ok(client.id));
@@ -144,10 +131,8 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_or_another_client_is_refused() {
-        let refused = Err(Refusal::UnknownClient {
-            header_tried: false,
-        });
+    fn no_secret_or_an_unknown_client_is_rejected() {
+        let rejected = Err(OAuthError::UNKNOWN_CLIENT);
         let bodies = [
             "",
             "client_id=demo",
@@ -157,9 +142,9 @@ mod tests {
             "client_id=DEMO&client_secret=x",
         ];
         for body in bodies {
-            assert_eq!(by_body(body), refused, "{body}");
+            assert_eq!(by_body(body), rejected, "{body}");
         }
-        let refused = Err(Refusal::UnknownClient { header_tried: true });
+        let rejected = Err(OAuthError::unknown_client_in_header());
         for header in [
             &basic("demo:"),
             &basic("demo"),
@@ -167,27 +152,27 @@ mod tests {
             "Basic !",
             "Bearer x",
         ] {
-            assert_eq!(by_header(header, "client_id=demo"), refused, "{header}");
+            assert_eq!(by_header(header, "client_id=demo"), rejected, "{header}");
         }
     }
 
     #[test]
-    fn two_secrets_are_one_too_many() {
+    fn two_secrets_are_rejected() {
         let both = by_header(&basic("demo:x"), "client_id=demo&client_secret=x");
-        assert_eq!(both, Err(Refusal::TwoCredentials));
+        assert_eq!(both, Err(OAuthError::TWO_SECRETS));
     }
 
     #[test]
-    fn a_public_client_says_its_name_in_the_body_or_in_the_header() {
+    fn a_public_client_sends_its_id_in_the_body_or_in_the_header() {
         let cases = [
             ("client_id=any+thing", None, Ok("any thing")),
             ("client_id=body", Some(basic("header:x")), Ok("body")),
             ("", Some(basic("my%2Fapp:x")), Ok("my/app")),
-            ("", None, Err(Refusal::NoClientId)),
+            ("", None, Err(OAuthError::NO_CLIENT_ID)),
             (
                 "",
                 Some("Bearer x".to_owned()),
-                Err(Refusal::UnknownClient { header_tried: true }),
+                Err(OAuthError::unknown_client_in_header()),
             ),
         ];
         for (body, header, expected) in cases {
@@ -196,7 +181,7 @@ mod tests {
             if let Some(header) = header {
                 request = request.insert_header((AUTHORIZATION, header));
             }
-            let id = public_id(&request.to_http_request(), &parameters);
+            let id = public_client_id(&request.to_http_request(), &parameters);
             assert_eq!(id, expected.map(str::to_owned), "{body}");
         }
     }

@@ -1,191 +1,137 @@
-//! Turns requests away as OAuth does (RFC 6749 §4.1.2.1, §5.2): constant texts, nothing of the
-//! request.
+//! Error responses of the endpoints: one table of status, `error` and `error_description`.
+
+use std::borrow::Cow;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, WWW_AUTHENTICATE};
-use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError};
+use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
 
 use crate::proof::ProofError;
 
-/// Why a request is refused; its `Display` is the `error_description`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refusal {
-    #[error("the body is larger than 64 KiB")]
-    BodyTooLarge,
-    #[error("the body is neither a form nor a JSON object of texts and numbers, or repeats a name")]
-    BodyMalformed,
-    #[error("code_challenge must be the base64url of a SHA-256 and code_challenge_method S256")]
-    Challenge,
-    #[error("claims is one JSON object, without iss, aud, exp, iat and nbf")]
-    Claims,
-    #[error("the form is not one that this page gave to this browser; go back and reload it")]
-    ForeignForm,
-    #[error("unknown, used or expired authorization code")]
-    InvalidCode,
-    /// Auth0's words, which its SDK looks for.
-    #[error("unknown or invalid refresh token")]
-    InvalidRefreshToken,
-    #[error("expires_in is a number of seconds from 1 to 604800")]
-    Lifetime,
-    #[error("dpop_jkt must be the base64url of a SHA-256")]
-    KeyThumbprint,
-    #[error("login required")]
-    LoginRequired,
-    #[error("max_age is a number of seconds")]
-    MaxAge,
-    /// The methods that the path has.
-    #[error("this path has another method")]
-    MethodNotAllowed(&'static str),
-    #[error("client_id is missing")]
-    NoClientId,
-    #[error("grant_type is missing")]
-    NoGrantType,
-    #[error("the signing key could not be made")]
-    NoKey,
-    #[error("the proof must carry the nonce that the DPoP-Nonce header gives")]
-    NonceNeeded,
-    #[error("there is nothing here")]
-    NotFound,
-    #[error("token is missing")]
-    NoToken,
-    #[error(
-        "the code is bound to another key (dpop_jkt) than the one that made the proof, if any did"
-    )]
-    OtherKey,
-    #[error("the development issuer answers to the names of this machine alone")]
-    OtherHost,
-    #[error("prompt none goes with no other")]
-    Prompt,
-    #[error(transparent)]
-    Proof(#[from] ProofError),
-    #[error("the proof was used before")]
-    ProofReplayed,
-    #[error("the query is longer than 8 KiB")]
-    QueryTooLong,
-    #[error("redirect_uri must be an http or https URL on loopback, without a fragment")]
-    RedirectUri,
-    #[error("a parameter comes twice")]
-    Repeated,
-    #[error("response_mode is query or web_message")]
-    ResponseMode,
-    #[error("response_type is code")]
-    ResponseType,
-    #[error("the page to return to must be an http or https URL on loopback, without a fragment")]
-    ReturnTo,
-    #[error("the client was not granted that scope")]
-    Scope,
-    #[error("no more proofs can be remembered at the moment")]
-    TooManyProofs,
-    #[error("send the client's secret in the header or in the body, not in both")]
-    TwoCredentials,
-    #[error("no API has that audience here")]
-    UnknownAudience,
-    /// `RFC 6749 §5.2` wants a challenge where the header was tried.
-    #[error("no such client, or no client_secret")]
-    UnknownClient { header_tried: bool },
-    #[error("nobody of that name can sign in")]
-    UnknownPerson,
-    #[error("this issuer knows no such grant type")]
-    UnsupportedGrantType,
+use super::pages;
+
+/// An error response (RFC 6749 §4.1.2.1, §5.2); it repeats nothing of the request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{description}")]
+pub(super) struct OAuthError {
+    status: StatusCode,
+    pub(super) code: &'static str,
+    description: Cow<'static, str>,
+    /// `Allow` or `WWW-Authenticate`, where the status needs it.
+    header: Option<(&'static str, &'static str)>,
 }
 
-impl Refusal {
-    /// The `error` of an answer.
-    pub(super) const fn code(self) -> &'static str {
-        match self {
-            Self::BodyMalformed
-            | Self::BodyTooLarge
-            | Self::Challenge
-            | Self::Claims
-            | Self::ForeignForm
-            | Self::KeyThumbprint
-            | Self::Lifetime
-            | Self::MaxAge
-            | Self::NoClientId
-            | Self::NoGrantType
-            | Self::NoToken
-            | Self::OtherHost
-            | Self::Prompt
-            | Self::QueryTooLong
-            | Self::RedirectUri
-            | Self::Repeated
-            | Self::ResponseMode
-            | Self::ReturnTo
-            | Self::TwoCredentials
-            | Self::UnknownPerson => "invalid_request",
-            Self::InvalidCode | Self::InvalidRefreshToken | Self::OtherKey => "invalid_grant",
-            Self::LoginRequired => "login_required",
-            Self::MethodNotAllowed(_) => "method_not_allowed",
-            Self::NoKey | Self::TooManyProofs => "temporarily_unavailable",
-            Self::NonceNeeded => "use_dpop_nonce",
-            Self::NotFound => "not_found",
-            Self::Proof(_) | Self::ProofReplayed => "invalid_dpop_proof",
-            Self::ResponseType => "unsupported_response_type",
-            Self::Scope | Self::UnknownAudience => "access_denied",
-            Self::UnknownClient { .. } => "invalid_client",
-            Self::UnsupportedGrantType => "unsupported_grant_type",
+macro_rules! errors {
+    ($($name:ident: $status:ident, $code:literal, $description:literal;)*) => {
+        impl OAuthError {
+            $(pub(super) const $name: Self = Self::new(StatusCode::$status, $code, $description);)*
+        }
+    };
+}
+
+// The statuses are those of RFC 6749, but for Auth0's 403. `REFRESH_TOKEN` has Auth0's text, which its SDK looks for.
+errors! {
+    SCOPE_NOT_GRANTED: FORBIDDEN, "access_denied", "the client was not granted that scope";
+    UNKNOWN_AUDIENCE: FORBIDDEN, "access_denied", "no API has that audience";
+    UNKNOWN_CLIENT: UNAUTHORIZED, "invalid_client", "unknown client, or no client_secret";
+    PROOF_REPLAYED: BAD_REQUEST, "invalid_dpop_proof", "the proof was used before";
+    CODE: BAD_REQUEST, "invalid_grant", "unknown, used or expired authorization code";
+    CODE_OF_OTHER_KEY: BAD_REQUEST, "invalid_grant", "the code is bound to another key (dpop_jkt) than the one that made the proof, if any did";
+    REFRESH_TOKEN: BAD_REQUEST, "invalid_grant", "unknown or invalid refresh token";
+    BODY: BAD_REQUEST, "invalid_request", "the body must be a form or a JSON object of strings and numbers, each name once";
+    BODY_TOO_LARGE: PAYLOAD_TOO_LARGE, "invalid_request", "the body is larger than 64 KiB";
+    CLAIMS: BAD_REQUEST, "invalid_request", "claims must be a JSON object without iss, aud, exp, iat and nbf";
+    CODE_CHALLENGE: BAD_REQUEST, "invalid_request", "code_challenge must be the base64url of a SHA-256 and code_challenge_method S256";
+    DPOP_JKT: BAD_REQUEST, "invalid_request", "dpop_jkt must be the base64url of a SHA-256";
+    EXPIRES_IN: BAD_REQUEST, "invalid_request", "expires_in must be a number of seconds from 1 to 604800";
+    FORM_TOKEN: BAD_REQUEST, "invalid_request", "the form does not belong to this browser; go back and reload the page";
+    HOST: MISDIRECTED_REQUEST, "invalid_request", "the host must be localhost or a loopback address";
+    MAX_AGE: BAD_REQUEST, "invalid_request", "max_age must be a number of seconds";
+    NO_CLIENT_ID: BAD_REQUEST, "invalid_request", "client_id is missing";
+    NO_GRANT_TYPE: BAD_REQUEST, "invalid_request", "grant_type is missing";
+    NO_TOKEN: BAD_REQUEST, "invalid_request", "token is missing";
+    PROMPT: BAD_REQUEST, "invalid_request", "prompt=none cannot be combined with other values";
+    QUERY_TOO_LONG: URI_TOO_LONG, "invalid_request", "the query is longer than 8 KiB";
+    REDIRECT_URI: BAD_REQUEST, "invalid_request", "redirect_uri must be an http or https URL on loopback, without a fragment";
+    REPEATED_PARAMETER: BAD_REQUEST, "invalid_request", "a parameter was sent more than once";
+    RESPONSE_MODE: BAD_REQUEST, "invalid_request", "response_mode must be query or web_message";
+    RETURN_TO: BAD_REQUEST, "invalid_request", "the URL to return to must be an http or https URL on loopback, without a fragment";
+    TWO_SECRETS: BAD_REQUEST, "invalid_request", "send the client_secret in the header or in the body, not in both";
+    UNKNOWN_USER: BAD_REQUEST, "invalid_request", "unknown user";
+    LOGIN_REQUIRED: BAD_REQUEST, "login_required", "login required";
+    NOT_FOUND: NOT_FOUND, "not_found", "no such path";
+    NO_SIGNING_KEY: SERVICE_UNAVAILABLE, "temporarily_unavailable", "the signing key could not be generated";
+    REPLAY_STORE_FULL: SERVICE_UNAVAILABLE, "temporarily_unavailable", "no more proofs can be remembered at the moment";
+    UNSUPPORTED_GRANT_TYPE: BAD_REQUEST, "unsupported_grant_type", "unknown grant_type";
+    UNSUPPORTED_RESPONSE_TYPE: BAD_REQUEST, "unsupported_response_type", "response_type must be code";
+    USE_DPOP_NONCE: BAD_REQUEST, "use_dpop_nonce", "the proof must carry the nonce of the DPoP-Nonce header";
+}
+
+impl OAuthError {
+    /// The answer to an `Authorization` header, which needs a challenge (RFC 6749 §5.2).
+    pub(super) fn unknown_client_in_header() -> Self {
+        let challenge = r#"Basic realm="development issuer""#;
+        Self::UNKNOWN_CLIENT.with_header("WWW-Authenticate", challenge)
+    }
+
+    /// The answer where a path has only the methods of `allow`.
+    pub(super) fn method_not_allowed(allow: &'static str) -> Self {
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        Self::new(status, "method_not_allowed", "the path has other methods")
+            .with_header("Allow", allow)
+    }
+
+    const fn new(status: StatusCode, code: &'static str, description: &'static str) -> Self {
+        Self {
+            status,
+            code,
+            description: Cow::Borrowed(description),
+            header: None,
+        }
+    }
+
+    fn with_header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.header = Some((name, value));
+        self
+    }
+}
+
+impl From<ProofError> for OAuthError {
+    fn from(error: ProofError) -> Self {
+        let description = error.to_string().into();
+        Self {
+            description,
+            ..Self::PROOF_REPLAYED
         }
     }
 }
 
-impl ResponseError for Refusal {
-    /// As RFC 6749 has them, but for Auth0's 403 where it denies access.
+impl ResponseError for OAuthError {
     fn status_code(&self) -> StatusCode {
-        match self {
-            Self::BodyMalformed
-            | Self::Challenge
-            | Self::Claims
-            | Self::ForeignForm
-            | Self::InvalidCode
-            | Self::InvalidRefreshToken
-            | Self::KeyThumbprint
-            | Self::Lifetime
-            | Self::LoginRequired
-            | Self::MaxAge
-            | Self::NoClientId
-            | Self::NoGrantType
-            | Self::NoToken
-            | Self::NonceNeeded
-            | Self::OtherKey
-            | Self::Prompt
-            | Self::Proof(_)
-            | Self::ProofReplayed
-            | Self::RedirectUri
-            | Self::Repeated
-            | Self::ResponseMode
-            | Self::ResponseType
-            | Self::ReturnTo
-            | Self::TwoCredentials
-            | Self::UnknownPerson
-            | Self::UnsupportedGrantType => StatusCode::BAD_REQUEST,
-            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::NoKey | Self::TooManyProofs => StatusCode::SERVICE_UNAVAILABLE,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::OtherHost => StatusCode::MISDIRECTED_REQUEST,
-            Self::QueryTooLong => StatusCode::URI_TOO_LONG,
-            Self::Scope | Self::UnknownAudience => StatusCode::FORBIDDEN,
-            Self::UnknownClient { .. } => StatusCode::UNAUTHORIZED,
-        }
+        self.status
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status_code());
-        if let Self::MethodNotAllowed(methods) = *self {
-            response.insert_header((ALLOW, methods));
+        let mut response = HttpResponse::build(self.status);
+        if let Some(header) = self.header {
+            response.insert_header(header);
         }
-        if let Self::UnknownClient { header_tried: true } = *self {
-            response.insert_header((WWW_AUTHENTICATE, r#"Basic realm="development issuer""#));
-        }
-        response.json(json!({"error": self.code(), "error_description": self.to_string()}))
+        response.json(json!({"error": self.code, "error_description": self.description}))
     }
 }
 
-impl Responder for Refusal {
-    type Body = actix_web::body::BoxBody;
+/// An error response as a page, for requests that a browser shows.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(super) struct HtmlError(#[from] OAuthError);
 
-    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        self.error_response()
+impl ResponseError for HtmlError {
+    fn status_code(&self) -> StatusCode {
+        self.0.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let sentence = format!("{}: {}.", self.0.code, self.0);
+        pages::notice(self.0.status, "This request cannot be answered", &sentence)
     }
 }

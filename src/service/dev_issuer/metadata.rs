@@ -1,90 +1,114 @@
-//! Says where everything is, and publishes the key (OIDC Discovery §4, RFC 8414 §3).
+//! What the issuer publishes: its metadata (OIDC Discovery §4, RFC 8414 §3), its key, and the
+//! claims of users (OIDC Core §5.3).
 
-use actix_web::{HttpResponse, web};
+use actix_web::{Error, HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 
+use crate::access::Scoped;
+use crate::access::granting::Granting;
 use crate::jose::Algorithm;
+use crate::proof::{CertificateSource, ClientCertificates, Origin, ProofError};
+use crate::rejection::{Cause, Rejection};
+use crate::{Issuer, Verifier};
 
-use super::error::Refusal;
-use super::login::Strength;
-use super::provider::below;
-use super::users::IDENTITY_SCOPES;
-use super::{Provider, authorize, clients, logout, revoke, token, userinfo};
+use super::error::OAuthError;
+use super::users::{self, Factors, OPENID_SCOPES, User};
+use super::{Provider, authorize, clients, endpoint, sessions, token};
 
 pub(super) const OPENID: &str = "/.well-known/openid-configuration";
-pub(super) const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
+pub(super) const OAUTH: &str = "/.well-known/oauth-authorization-server";
 pub(super) const JWKS: &str = "/.well-known/jwks.json";
+pub(super) const USERINFO: &str = "/userinfo";
 
-/// Answers at once: where things are does not depend on the key.
-pub(super) async fn show(provider: web::Data<Provider>) -> HttpResponse {
-    let mut metadata = metadata(&provider);
-    if let Some(url) = &provider.tls_url {
-        tell_of_certificates(&mut metadata, url);
-    }
-    HttpResponse::Ok().json(metadata)
-}
+const AUTH_METHODS: [&str; 3] = ["none", "client_secret_basic", "client_secret_post"];
 
-pub(super) async fn show_keys(provider: web::Data<Provider>) -> Result<HttpResponse, Refusal> {
-    let jwk = provider.keys.public().await?;
-    Ok(HttpResponse::Ok().json(json!({ "keys": [jwk] })))
-}
+crate::scope!(OpenId = "openid");
 
-fn metadata(provider: &Provider) -> Value {
-    let scopes: Vec<_> = IDENTITY_SCOPES.iter().chain(&clients::SCOPES).collect();
-    let proof_algorithms = Algorithm::ALL.into_iter();
-    let proof_algorithms = proof_algorithms.filter(|algorithm| !algorithm.is_symmetric());
-    let proof_algorithms: Vec<_> = proof_algorithms
-        .map(|algorithm| algorithm.to_string())
-        .collect();
-    json!({
+/// The metadata; it does not wait for the key.
+pub(super) async fn metadata(provider: web::Data<Provider>) -> HttpResponse {
+    let scopes: Vec<_> = OPENID_SCOPES.iter().chain(&clients::SCOPES).collect();
+    let algorithms = Algorithm::ALL.into_iter();
+    let algorithms = algorithms.filter(|algorithm| !algorithm.is_symmetric());
+    let mut metadata = json!({
         "issuer": provider.url,
-        "authorization_endpoint": provider.at(authorize::PATH),
-        "token_endpoint": provider.at(token::PATH),
-        "userinfo_endpoint": provider.at(userinfo::PATH),
-        "revocation_endpoint": provider.at(revoke::PATH),
-        "end_session_endpoint": provider.at(logout::OPENID),
-        "jwks_uri": provider.at(JWKS),
+        "authorization_endpoint": provider.endpoint(authorize::PATH),
+        "token_endpoint": provider.endpoint(token::PATH),
+        "userinfo_endpoint": provider.endpoint(USERINFO),
+        "revocation_endpoint": provider.endpoint(token::REVOCATION),
+        "end_session_endpoint": provider.endpoint(sessions::END_SESSION),
+        "jwks_uri": provider.endpoint(JWKS),
         "scopes_supported": scopes,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "web_message"],
         "grant_types_supported": token::GRANT_TYPES,
         "code_challenge_methods_supported": ["S256"],
-        "acr_values_supported": Strength::ALL.map(Strength::class),
+        "acr_values_supported": Factors::ALL.map(Factors::acr),
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "token_endpoint_auth_methods_supported": AUTH_METHODS,
         "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
-        "dpop_signing_alg_values_supported": proof_algorithms,
-        "claims_supported": CLAIMS,
+        "dpop_signing_alg_values_supported": algorithms.map(|a| a.to_string()).collect::<Vec<_>>(),
+        "claims_supported": [
+            "acr", "amr", "aud", "auth_time", "email", "email_verified", "exp", "iat", "iss", "name",
+            "nickname", "nonce", "sub",
+        ],
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
-    })
+    });
+    if let Some(url) = &provider.mtls_url {
+        add_mtls_endpoints(&mut metadata, url);
+    }
+    HttpResponse::Ok().json(metadata)
 }
 
-/// Where clients show the certificates that their tokens are bound to (RFC 8705 §3.3, §5).
-fn tell_of_certificates(metadata: &mut Value, url: &str) {
+/// The endpoints for clients that present certificates (RFC 8705 §3.3, §5).
+fn add_mtls_endpoints(metadata: &mut Value, url: &str) {
     metadata["tls_client_certificate_bound_access_tokens"] = true.into();
     metadata["mtls_endpoint_aliases"] = json!({
-        "token_endpoint": below(url, token::PATH),
-        "revocation_endpoint": below(url, revoke::PATH),
-        "userinfo_endpoint": below(url, userinfo::PATH),
+        "token_endpoint": endpoint(url, token::PATH),
+        "revocation_endpoint": endpoint(url, token::REVOCATION),
+        "userinfo_endpoint": endpoint(url, USERINFO),
     });
 }
 
-const AUTH_METHODS: [&str; 3] = ["none", "client_secret_basic", "client_secret_post"];
-const CLAIMS: [&str; 13] = [
-    "acr",
-    "amr",
-    "aud",
-    "auth_time",
-    "email",
-    "email_verified",
-    "exp",
-    "iat",
-    "iss",
-    "name",
-    "nickname",
-    "nonce",
-    "sub",
-];
+/// The key set, which holds the one key.
+pub(super) async fn jwks(provider: web::Data<Provider>) -> Result<HttpResponse, OAuthError> {
+    let jwk = provider.key.public_jwk().await?;
+    Ok(HttpResponse::Ok().json(json!({ "keys": [jwk] })))
+}
+
+/// The claims of the access token's user, under the rules of any protected route: 401 without a
+/// valid token or its proof, 403 for a token without `openid`.
+pub(super) async fn userinfo(
+    request: HttpRequest,
+    provider: web::Data<Provider>,
+) -> Result<HttpResponse, Error> {
+    let jwk = provider.key.public_jwk().await?;
+    let verifier = verifier(&provider, provider.url_for(&request), &jwk)?;
+    let caller = Granting::<Scoped<OpenId>>::verified_by(&verifier, &request).await?;
+    let user = User::with_subject(caller.subject()).ok_or_else(no_user)?;
+    Ok(HttpResponse::Ok().json(user.claims(caller.scopes().iter())))
+}
+
+/// A token of no user is one of a client, which cannot be granted `openid`.
+fn no_user() -> Rejection {
+    let alternatives = vec![vec![users::OPENID]];
+    Cause::InsufficientScope { alternatives }.into()
+}
+
+/// Trusts the access tokens of this issuer, with proofs for `url`.
+fn verifier(provider: &Provider, url: &str, jwk: &Value) -> Result<Verifier, OAuthError> {
+    let issuer = Issuer::with_public_key(&provider.url, &jwk.to_string());
+    let issuer = issuer.audience(&provider.audience).build();
+    let issuer = issuer.map_err(|_| OAuthError::NO_SIGNING_KEY)?;
+    let certificates = ClientCertificates::from_source(CertificateSource::Connection);
+    Verifier::builder()
+        .clock(provider.clock.clone())
+        .token_memory(0)
+        .client_certificates(certificates)
+        .dpop(provider.dpop.policy_for_resources())
+        .origin(Origin::public_url(url).map_err(ProofError::MalformedTarget)?)
+        .start([issuer])
+        .map_err(|_| OAuthError::NO_SIGNING_KEY)
+}

@@ -1,141 +1,157 @@
-//! An identity provider for development: on loopback alone, with a key that lasts as long as the
-//! process.
+//! An OpenID provider for development, on loopback only, with a key that lasts as long as the process.
 //!
-//! Its paths and answers are Auth0's, so that what works against it works against a tenant. It
-//! gives a token to anybody who asks, which is why nobody may ask from another machine.
+//! Its paths and responses are Auth0's, so that a client that works with it works with a tenant. It
+//! issues a token to every client that asks, which is why other machines cannot reach it.
 //!
-//! It listens as `localhost` and as `127.0.0.1`, and calls itself `localhost` alone: to a browser
-//! the two are different sites, and a page of the one is never signed in silently by the other.
+//! It listens on `localhost` and on `127.0.0.1`, and calls itself `localhost` only: to a browser
+//! the two are different sites, so a session of one is never used for a page of the other.
 
 mod app;
-mod authorization;
 mod authorize;
 mod clients;
-mod consent;
-mod cookies;
 mod error;
-mod grant;
-mod keys;
-mod login;
-mod logout;
 mod metadata;
-pub(crate) mod origin;
 mod pages;
 mod parameters;
-mod pkce;
-mod proofs;
-mod provider;
 mod redirect;
-mod revoke;
 mod sender;
 mod sessions;
-mod test_view;
 #[cfg(test)]
 mod tests;
 mod token;
 mod ttl_store;
-mod userinfo;
 mod users;
 
 use std::io;
-use std::num::NonZeroUsize;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::SystemTime;
 
-use actix_web::web;
+use actix_web::HttpRequest;
+use serde_json::Value;
+use tokio::sync::watch;
 
-use crate::access::table::Row;
-use crate::service::companion::Running;
-use crate::service::server::{Listener, Options, Tls, http};
+use crate::jose::Algorithm;
+use crate::jose::sign::SigningKey;
+use crate::proof::OverTls;
 use crate::verify::clock::Clock;
 
-use self::keys::Keys;
-use self::proofs::Proofs;
-use self::provider::Provider;
-use self::test_view::TestedApi;
+use self::error::OAuthError;
+use self::pages::TestedApi;
+use self::parameters::Parameters;
+use self::sender::DpopVerifier;
+use self::sessions::Store;
 
-/// An issuer whose sockets are bound; it answers once it [runs](Self::run).
+pub(crate) use self::app::DevIssuer;
+pub(crate) use self::redirect::is_loopback_origin;
+
+/// What the handlers share.
 #[derive(Debug)]
-pub(crate) struct DevIssuer {
-    listener: Listener,
-    encrypted: Option<Listener>,
-    provider: Provider,
+struct Provider {
+    /// The value of `iss`, which ends in a slash.
+    url: String,
+    /// The base URL for clients that present certificates.
+    mtls_url: Option<String>,
+    port: u16,
+    audience: String,
+    key: ProviderKey,
+    clock: Clock,
+    dpop: DpopVerifier,
+    store: Mutex<Store>,
+    /// The API that the Test view calls.
+    api: Option<TestedApi>,
 }
 
-impl DevIssuer {
-    /// Binds `port` of `127.0.0.1` and, where there is IPv6, of `::1`; port 0 is any free one. With
-    /// `dpop_nonce` it wants a nonce of its own in every DPoP proof.
-    ///
-    /// Returns at once: the key is made on a thread of its own, and whoever needs it waits.
-    ///
-    /// # Errors
-    /// The port is taken on either address, or no thread or random number can be had.
-    pub(crate) fn bind(port: u16, audience: String, dpop_nonce: bool) -> io::Result<Self> {
-        let listener = Listener::bind_loopback(port)?;
-        let port = listener
-            .addresses()
-            .next()
-            .map_or(port, |address| address.port());
-        let clock = Clock::default();
-        let proofs = Proofs::new(dpop_nonce, clock.now()).map_err(io::Error::other)?;
-        let provider = Provider::new(port, audience, Keys::generate()?, clock, proofs);
-        Ok(Self {
-            listener,
-            encrypted: None,
-            provider,
-        })
-    }
-
-    /// Binds `port` for clients that show a certificate, which their tokens are bound to (RFC 8705).
-    ///
-    /// # Errors
-    /// The port is taken.
-    pub(crate) fn with_tls(mut self, port: u16) -> io::Result<Self> {
-        let listener = Listener::bind("localhost", port)?;
-        let address = listener.addresses().next();
-        let port = address.map_or(port, |address| address.port());
-        self.provider.tls_url = Some(format!("https://localhost:{port}/"));
-        self.encrypted = Some(listener);
-        Ok(self)
-    }
-
-    /// Lets the Test view call the routes of an API, which browsers reach at `origin`, such as
-    /// `http://127.0.0.1:3010`.
-    #[must_use]
-    pub(crate) fn with_api<'a>(
-        mut self,
-        origin: String,
-        rows: impl IntoIterator<Item = Row<'a>>,
+impl Provider {
+    fn new(
+        port: u16,
+        audience: String,
+        key: ProviderKey,
+        clock: Clock,
+        dpop: DpopVerifier,
     ) -> Self {
-        self.provider.api = Some(TestedApi::new(origin, rows));
-        self
+        Self {
+            url: format!("http://localhost:{port}/"),
+            mtls_url: None,
+            port,
+            audience,
+            key,
+            clock,
+            dpop,
+            store: Mutex::new(Store::new()),
+            api: None,
+        }
     }
 
-    /// The value of `iss`: the base URL, which ends in a slash.
-    pub(crate) fn url(&self) -> &str {
-        &self.provider.url
+    /// The URL of an endpoint.
+    fn endpoint(&self, path: &str) -> String {
+        endpoint(&self.url, path)
     }
 
-    /// Where clients show certificates, if they are asked for any.
-    pub(crate) fn tls_url(&self) -> Option<&str> {
-        self.provider.tls_url.as_deref()
+    /// The base URL under which `request` reached the issuer.
+    fn url_for(&self, request: &HttpRequest) -> &str {
+        match &self.mtls_url {
+            Some(url) if request.conn_data::<OverTls>().is_some() => url,
+            _ => &self.url,
+        }
     }
 
-    /// Answers, on a worker of its own for each way in; with the API's timeouts. Signals are left to
-    /// the caller.
+    /// Accepts the `audience` of the one API, which is also the default.
     ///
     /// # Errors
-    /// A socket cannot be listened on, or the system gives no thread or event queue.
-    pub(crate) fn run(self, options: &Options, tls: Option<&Tls>) -> io::Result<Running> {
-        let provider = web::Data::new(self.provider);
-        let site = http(move || app::app(provider.clone()));
-        let options = Options {
-            workers: Some(NonZeroUsize::MIN),
-            ..options.clone()
-        };
-        let encrypted = self.encrypted.zip(tls);
-        let encrypted = encrypted.map(|(listener, tls)| listener.serve(&site, &options, Some(tls)));
-        Ok(Running {
-            plain: self.listener.serve(&site, &options, None)?,
-            encrypted: encrypted.transpose()?,
-        })
+    /// [`OAuthError::UNKNOWN_AUDIENCE`].
+    fn check_audience(&self, parameters: &Parameters) -> Result<(), OAuthError> {
+        let requested = parameters.get("audience");
+        if requested.is_none_or(|audience| audience == self.audience) {
+            Ok(())
+        } else {
+            Err(OAuthError::UNKNOWN_AUDIENCE)
+        }
+    }
+
+    fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+
+    fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The URL of an endpoint under a base URL that ends in a slash.
+fn endpoint(base: &str, path: &str) -> String {
+    format!("{}{path}", base.trim_end_matches('/'))
+}
+
+/// The issuer's RSA key, generated on a thread of its own.
+#[derive(Clone, Debug)]
+struct ProviderKey(watch::Receiver<Option<SigningKey>>);
+
+impl ProviderKey {
+    fn generate() -> io::Result<Self> {
+        let (sender, receiver) = watch::channel(None);
+        let thread = thread::Builder::new().name("dev-issuer-key".to_owned());
+        thread.spawn(move || sender.send_replace(Some(SigningKey::generate(Algorithm::Rs256))))?;
+        Ok(Self(receiver))
+    }
+
+    /// Waits for the key.
+    ///
+    /// # Errors
+    /// [`OAuthError::NO_SIGNING_KEY`] where its thread ended without one.
+    async fn signing(&self) -> Result<SigningKey, OAuthError> {
+        let mut receiver = self.0.clone();
+        let key = receiver.wait_for(Option::is_some).await;
+        let key = key.ok().and_then(|key| key.clone());
+        key.ok_or(OAuthError::NO_SIGNING_KEY)
+    }
+
+    /// Waits for the public key.
+    ///
+    /// # Errors
+    /// Those of [`signing`](Self::signing).
+    async fn public_jwk(&self) -> Result<Value, OAuthError> {
+        let key = self.signing().await?;
+        key.public_jwk().ok_or(OAuthError::NO_SIGNING_KEY)
     }
 }

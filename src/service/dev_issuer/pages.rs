@@ -1,86 +1,180 @@
-//! Pages for people and their browsers: what they are made of, and what they may do.
+//! The pages and their files: sign-in, notices, web messages, and the Test view.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, ContentType, X_FRAME_OPTIONS};
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::{HttpResponse, web};
 use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::error::Refusal;
+use crate::access::table::Row;
 
-/// A page that may do what its `policy` says and that nobody can frame.
-pub(super) fn html(status: StatusCode, policy: &str, body: String) -> HttpResponse {
-    HttpResponse::build(status)
-        .content_type(ContentType::html())
-        .insert_header((X_FRAME_OPTIONS, "DENY"))
-        .insert_header((
-            CONTENT_SECURITY_POLICY,
-            format!("default-src 'none'; base-uri 'none'; frame-ancestors 'none'; {policy}"),
-        ))
-        .body(body)
+use super::redirect::ClientRedirect;
+use super::users::{USERS, User};
+use super::{Provider, token};
+
+pub(super) const TEST_VIEW_DATA: &str = "/test_view.json";
+
+const CSS: &str = "text/css; charset=utf-8";
+const JS: &str = "text/javascript; charset=utf-8";
+
+/// The files that pages load from `/assets`: name, content type and content.
+pub(super) const ASSETS: [(&str, &str, &str); 4] = [
+    ("message.js", JS, include_str!("assets/message.js")),
+    ("proof.js", JS, include_str!("assets/proof.js")),
+    ("style.css", CSS, include_str!("assets/style.css")),
+    ("test_view.js", JS, include_str!("assets/test_view.js")),
+];
+
+/// What the client requests, as the sign-in page words it.
+const CHOOSE: &str = "requests a sign-in. The users have no passwords.";
+const CONFIRM: &str =
+    "requests a sign-in with two factors. There is no second device: this button replaces it.";
+
+/// What a page without scripts may load.
+const STYLE_ONLY: &str = "style-src 'self'; img-src data:";
+
+/// The page on which a user is chosen, or on which `user` confirms a second factor.
+pub(super) fn sign_in(
+    redirect: &ClientRedirect,
+    action: &str,
+    form_token: &str,
+    user: Option<&User>,
+) -> HttpResponse {
+    let (title, heading, request, fields) = match user {
+        None => ("Sign in", "Choose a user", CHOOSE, user_buttons()),
+        Some(user) => (
+            "Second factor",
+            "Confirm the second factor",
+            CONFIRM,
+            confirm_button(user),
+        ),
+    };
+    let body = format!(
+        include_str!("assets/sign_in.html"),
+        title = title,
+        heading = heading,
+        client = escape(&redirect.client_id),
+        origin = escape(&redirect.redirect_uri.origin()),
+        request = request,
+        action = escape(action),
+        form = escape(form_token),
+        fields = fields,
+    );
+    // The response to the form redirects to the client, which browsers check against `form-action`.
+    let policy = format!("{STYLE_ONLY}; form-action http: https:");
+    html(StatusCode::OK, &policy, body)
 }
 
-/// A heading and a sentence.
+fn user_buttons() -> String {
+    let button = |user: &User| {
+        let User { id, name, role, .. } = user;
+        let scopes = user.scopes.join(" ");
+        format!(
+            r#"<button name="person" value="{id}"><strong>{name}</strong><span>{role}: <code>{scopes}</code></span></button>"#
+        )
+    };
+    USERS.iter().map(button).collect()
+}
+
+fn confirm_button(User { id, name, .. }: &User) -> String {
+    format!(
+        r#"<input type="hidden" name="person" value="{id}">
+<button name="second_factor" value="confirmed"><strong>Confirm as {name}</strong><span>with a second factor</span></button>"#
+    )
+}
+
+/// A page with a heading and a sentence.
 pub(super) fn notice(status: StatusCode, heading: &str, sentence: &str) -> HttpResponse {
     let body = format!(
         include_str!("assets/notice.html"),
         heading = escape(heading),
         sentence = escape(sentence),
     );
-    html(status, STYLED, body)
+    html(status, STYLE_ONLY, body)
 }
 
-/// Posts `response` from this window to the one that opened or framed it, if that is of the origin
-/// `target`; therefore the one page that may be framed.
-pub(super) fn message(target: &str, response: &impl Serialize) -> HttpResponse {
-    let response = serde_json::to_string(response).unwrap_or_default();
+/// Posts a JSON `message` to the window that opened or framed this one, if it is of the `target`
+/// origin. This is the only page that may be framed.
+pub(super) fn web_message(target: &str, message: &str) -> HttpResponse {
     let body = format!(
         include_str!("assets/message.html"),
         target = escape(target),
-        response = escape(&response),
+        response = escape(message),
     );
+    let policy = "default-src 'none'; base-uri 'none'; script-src 'self'";
     HttpResponse::Ok()
         .content_type(ContentType::html())
-        .insert_header((
-            CONTENT_SECURITY_POLICY,
-            "default-src 'none'; base-uri 'none'; script-src 'self'",
-        ))
+        .insert_header((CONTENT_SECURITY_POLICY, policy))
         .body(body)
 }
 
-/// Makes any text safe between tags and between double quotes.
-pub(super) fn escape(text: &str) -> String {
+/// A page that cannot be framed and may load what `policy` allows.
+fn html(status: StatusCode, policy: &str, body: String) -> HttpResponse {
+    let policy = format!("default-src 'none'; base-uri 'none'; frame-ancestors 'none'; {policy}");
+    HttpResponse::build(status)
+        .content_type(ContentType::html())
+        .insert_header((X_FRAME_OPTIONS, "DENY"))
+        .insert_header((CONTENT_SECURITY_POLICY, policy))
+        .body(body)
+}
+
+/// Makes a text safe between tags and in double quotes.
+fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")
 }
 
-/// A refusal to somebody who looks at it, rather than to a program.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub(super) struct Shown(#[from] Refusal);
+/// The API that the Test view calls.
+#[derive(Debug, Serialize)]
+pub(super) struct TestedApi {
+    origin: String,
+    routes: Vec<Value>,
+}
 
-impl ResponseError for Shown {
-    fn status_code(&self) -> StatusCode {
-        self.0.status_code()
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        notice(
-            self.status_code(),
-            "This request cannot be answered",
-            &format!("{}: {}.", self.0.code(), self.0),
-        )
+impl TestedApi {
+    pub(super) fn new<'a>(origin: String, rows: impl IntoIterator<Item = Row<'a>>) -> Self {
+        let route = |row: Row<'_>| {
+            json!({
+                "method": row.method.as_str(),
+                "path": row.path,
+                "requirement": row.requirement.to_string(),
+            })
+        };
+        let routes = rows.into_iter().map(route).collect();
+        Self { origin, routes }
     }
 }
 
-/// A page that only looks like something.
-const STYLED: &str = "style-src 'self'; img-src data:";
+/// The Test view: choose a user, get a token, call the API with it.
+pub(super) async fn test_view(provider: web::Data<Provider>) -> HttpResponse {
+    let api = provider.api.as_ref().map_or("", |api| &api.origin);
+    let policy =
+        format!("script-src 'self'; {STYLE_ONLY}; form-action 'none'; connect-src 'self' {api}");
+    let body = format!(
+        include_str!("assets/test_view.html"),
+        issuer = escape(&provider.url),
+        audience = escape(&provider.audience),
+    );
+    html(StatusCode::OK, &policy, body)
+}
+
+/// What the script of the Test view works with.
+pub(super) async fn test_view_data(provider: web::Data<Provider>) -> HttpResponse {
+    HttpResponse::Ok().json(json!({
+        "people": USERS,
+        "token_endpoint": provider.endpoint(token::PATH),
+        "api": provider.api,
+    }))
+}
 
 #[cfg(test)]
 mod tests {
+    use actix_web::ResponseError;
     use actix_web::body::MessageBody;
 
+    use super::super::error::{HtmlError, OAuthError};
     use super::*;
 
     fn body(response: HttpResponse) -> String {
@@ -89,11 +183,11 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_into_a_page_is_escaped() {
+    fn texts_are_escaped() {
         let page = body(notice(StatusCode::OK, "<b>", "\"&"));
         assert!(page.contains("<h1>&lt;b&gt;</h1>"), "{page}");
         assert!(page.contains("<p>&quot;&amp;</p>"), "{page}");
-        let page = body(message("\"", &"</script>"));
+        let page = body(web_message("\"", "\"</script>\""));
         assert!(page.contains("data-target=\"&quot;\""), "{page}");
         assert!(
             page.contains("data-response=\"&quot;&lt;/script&gt;&quot;\""),
@@ -102,13 +196,16 @@ mod tests {
     }
 
     #[test]
-    fn every_page_but_the_message_refuses_frames() {
+    fn only_the_web_message_can_be_framed() {
         let cases = [
             (notice(StatusCode::OK, "", ""), true),
-            (Shown(Refusal::RedirectUri).error_response(), true),
-            (message("", &""), false),
+            (
+                HtmlError::from(OAuthError::REDIRECT_URI).error_response(),
+                true,
+            ),
+            (web_message("", ""), false),
         ];
-        for (response, refused) in cases {
+        for (response, is_protected) in cases {
             let header = |name| {
                 response
                     .headers()
@@ -122,10 +219,10 @@ mod tests {
             );
             assert_eq!(
                 policy.contains("frame-ancestors 'none'"),
-                refused,
+                is_protected,
                 "{policy}"
             );
-            assert_eq!(header(X_FRAME_OPTIONS), refused.then_some("DENY"));
+            assert_eq!(header(X_FRAME_OPTIONS), is_protected.then_some("DENY"));
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Reads parameters: of a query, or of a POST, which is a form, as OAuth has it, or a JSON object,
-//! as Auth0 allows.
+//! Request parameters: of a query, or of a body that is a form, as OAuth has it, or a JSON object,
+//! as Auth0 accepts it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use actix_web::http::StatusCode;
@@ -11,83 +12,84 @@ use url::form_urlencoded;
 
 use crate::jose::json::{self, Members};
 
-use super::error::Refusal;
+use super::error::OAuthError;
 
-/// Names and values that are not empty: an empty one is as good as none (RFC 6749 §3.2).
+/// Far more than an authorization request needs, in bytes; parts of it are kept with the code.
+const MAX_QUERY_LENGTH: usize = 8 * 1024;
+
+/// Parameters by name; one with an empty value counts as absent (RFC 6749 §3.1).
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Parameters(BTreeMap<String, String>);
 
 impl Parameters {
-    /// Reads a body that was received, or says why it was not.
+    /// Reads the body of `request`, as actix received it.
     ///
     /// # Errors
-    /// [`Refusal::BodyTooLarge`]; [`Refusal::BodyMalformed`].
-    pub(super) fn read(request: &HttpRequest, body: Result<Bytes, Error>) -> Result<Self, Refusal> {
+    /// [`OAuthError::BODY_TOO_LARGE`], and those of [`parse`](Self::parse).
+    pub(super) fn from_body(
+        request: &HttpRequest,
+        body: Result<Bytes, Error>,
+    ) -> Result<Self, OAuthError> {
         match body {
             Ok(body) => Self::parse(request.content_type(), &body),
             Err(error) => match error.as_response_error().status_code() {
-                StatusCode::PAYLOAD_TOO_LARGE => Err(Refusal::BodyTooLarge),
-                _ => Err(Refusal::BodyMalformed),
+                StatusCode::PAYLOAD_TOO_LARGE => Err(OAuthError::BODY_TOO_LARGE),
+                _ => Err(OAuthError::BODY),
             },
         }
     }
 
-    /// Reads `body` as its `content_type` says; without one, what begins with `{` is JSON.
+    /// Reads a body of this content type; without one, a body that begins with `{` is JSON.
     ///
     /// # Errors
-    /// [`Refusal::BodyMalformed`] for another type, broken JSON, a value that is neither text nor
-    /// number, or a name that comes twice.
-    pub(super) fn parse(content_type: &str, body: &[u8]) -> Result<Self, Refusal> {
-        match content_type.to_ascii_lowercase().as_str() {
-            "application/json" => Self::from_json(body),
-            "application/x-www-form-urlencoded" => Self::from_form(body),
-            "" if body.trim_ascii_start().starts_with(b"{") => Self::from_json(body),
-            "" => Self::from_form(body),
-            _ => Err(Refusal::BodyMalformed),
+    /// [`OAuthError::BODY`] for another type and for malformed JSON;
+    /// [`OAuthError::REPEATED_PARAMETER`].
+    pub(super) fn parse(content_type: &str, body: &[u8]) -> Result<Self, OAuthError> {
+        let is_json = match content_type.to_ascii_lowercase().as_str() {
+            "application/json" => true,
+            "application/x-www-form-urlencoded" => false,
+            "" => body.trim_ascii_start().starts_with(b"{"),
+            _ => return Err(OAuthError::BODY),
+        };
+        if is_json {
+            json::read_object(body).map_err(|_| OAuthError::BODY)
+        } else {
+            Self::from_pairs(form_urlencoded::parse(body))
         }
     }
 
-    /// Reads those of a query that are `known`; whatever else is there is ignored, twice or not.
+    /// Reads those parameters of a query that are `known`; others are ignored, repeated or not.
     ///
     /// # Errors
-    /// [`Refusal::QueryTooLong`]; [`Refusal::Repeated`] for a known name that comes twice.
-    pub(super) fn of_query(query: &str, known: &[&str]) -> Result<Self, Refusal> {
-        if query.len() > LONGEST_QUERY {
-            return Err(Refusal::QueryTooLong);
+    /// [`OAuthError::QUERY_TOO_LONG`]; [`OAuthError::REPEATED_PARAMETER`].
+    pub(super) fn from_query(query: &str, known: &[&str]) -> Result<Self, OAuthError> {
+        if query.len() > MAX_QUERY_LENGTH {
+            return Err(OAuthError::QUERY_TOO_LONG);
         }
-        let mut parameters = Self::default();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            if known.contains(&name.as_ref()) {
-                let added = parameters.add(name.into_owned(), value.into_owned());
-                added.map_err(|_| Refusal::Repeated)?;
-            }
-        }
-        Ok(parameters)
+        let pairs = form_urlencoded::parse(query.as_bytes());
+        Self::from_pairs(pairs.filter(|(name, _)| known.contains(&name.as_ref())))
     }
 
-    /// The value of `name`, if it was sent.
-    pub(super) fn find(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    fn from_form(body: &[u8]) -> Result<Self, Refusal> {
+    fn from_pairs<'a>(
+        pairs: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>,
+    ) -> Result<Self, OAuthError> {
         let mut parameters = Self::default();
-        for (name, value) in form_urlencoded::parse(body) {
-            parameters.add(name.into_owned(), value.into_owned())?;
+        for (name, value) in pairs {
+            parameters.insert(name.into_owned(), value.into_owned())?;
         }
         Ok(parameters)
     }
 
-    fn from_json(body: &[u8]) -> Result<Self, Refusal> {
-        json::read_object(body).map_err(|_| Refusal::BodyMalformed)
-    }
-
-    fn add(&mut self, name: String, value: String) -> Result<(), Refusal> {
-        if value.is_empty() {
-            return Ok(());
+    fn insert(&mut self, name: String, value: String) -> Result<(), OAuthError> {
+        if value.is_empty() || self.0.insert(name, value).is_none() {
+            Ok(())
+        } else {
+            Err(OAuthError::REPEATED_PARAMETER)
         }
-        let first = self.0.insert(name, value).is_none();
-        first.then_some(()).ok_or(Refusal::BodyMalformed)
     }
 }
 
@@ -98,15 +100,13 @@ impl<'de> Members<'de> for Parameters {
             Value::Number(number) => number.to_string(),
             Value::Null => return Ok(()),
             Value::Array(_) | Value::Bool(_) | Value::Object(_) => {
-                return Err(A::Error::custom("neither text nor a number"));
+                return Err(A::Error::custom("neither a string nor a number"));
             }
         };
-        self.add(name.to_owned(), value).map_err(A::Error::custom)
+        self.insert(name.to_owned(), value)
+            .map_err(A::Error::custom)
     }
 }
-
-/// Far more than an authorization request needs, in bytes; parts of it are remembered.
-const LONGEST_QUERY: usize = 8 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn forms_and_json_say_the_same() {
+    fn forms_and_json_are_equivalent() {
         let cases = [
             (FORM, "a=b+c&n=7"),
             ("Application/X-WWW-Form-URLEncoded", "a=b%20c&n=7&empty="),
@@ -140,9 +140,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_is_malformed() {
+    fn anything_else_is_malformed() {
         let cases = [
-            (FORM, "a=1&a=2"),
             (JSON, "a=1"),
             (JSON, "[]"),
             (JSON, r#"{"a":"1","a":"2"}"#),
@@ -155,21 +154,23 @@ mod tests {
         ];
         for (content_type, body) in cases {
             let read = Parameters::parse(content_type, body.as_bytes());
-            assert_eq!(read, Err(Refusal::BodyMalformed), "{content_type} {body}");
+            assert_eq!(read, Err(OAuthError::BODY), "{content_type} {body}");
         }
+        let repeated = Parameters::parse(FORM, b"a=1&a=2");
+        assert_eq!(repeated, Err(OAuthError::REPEATED_PARAMETER));
     }
 
     #[test]
-    fn a_query_is_read_for_what_is_known() {
-        let long = format!("x={}", "a".repeat(LONGEST_QUERY));
+    fn only_known_parameters_of_a_query_are_read() {
+        let long = format!("x={}", "a".repeat(MAX_QUERY_LENGTH));
         let cases = [
             ("a=b+c&n=7&other=1&other=2", Ok(two("n", "7"))),
             ("n=7&a=b%20c&a=", Ok(two("n", "7"))),
-            ("a=b&a=b", Err(Refusal::Repeated)),
-            (&long, Err(Refusal::QueryTooLong)),
+            ("a=b&a=b", Err(OAuthError::REPEATED_PARAMETER)),
+            (&long, Err(OAuthError::QUERY_TOO_LONG)),
         ];
         for (query, expected) in cases {
-            assert_eq!(Parameters::of_query(query, &["a", "n"]), expected);
+            assert_eq!(Parameters::from_query(query, &["a", "n"]), expected);
         }
     }
 }

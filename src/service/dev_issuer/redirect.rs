@@ -1,147 +1,145 @@
-//! Who made an authorization request, and where the answer goes: known before anything else, so
-//! that whatever else is wrong can be told to the client.
+//! Redirects of the browser to the client: URLs on loopback, and authorization responses
+//! (RFC 6749 §4.1.2).
+
+use std::collections::BTreeMap;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::LOCATION;
-use serde::Serialize;
+use actix_web::http::header::{HeaderValue, LOCATION};
+use serde_json::json;
+use url::Url;
 use url::form_urlencoded::{self, byte_serialize};
 
-use super::error::Refusal;
-use super::origin::LoopbackUrl;
+use crate::issuer::is_loopback;
+
+use super::error::OAuthError;
 use super::pages;
 use super::parameters::Parameters;
 
-/// The page of a client that waits for an answer.
+/// An `http` or `https` URL on loopback without fragment or user information, to which a browser
+/// may be redirected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Destination {
-    pub(super) client: String,
-    pub(super) redirect_uri: LoopbackUrl,
-    state: Option<State>,
-    mode: Mode,
-}
-
-/// How the answer travels; an unknown way is refused by the first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    /// In the query of the redirect URI (OAuth 2.0 Multiple Response Types §2.1).
-    Query,
-    /// As a message from this window to the one that opened or framed it.
-    WebMessage,
-}
-
-/// The client's `state`, which it gets back byte for byte.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct State {
-    encoded: String,
+pub(super) struct LoopbackUrl {
+    /// As it was sent, since redirect URIs are compared as strings (RFC 9700 §4.1.3).
     text: String,
+    url: Url,
 }
 
-/// What the client is told (RFC 6749 §4.1.2, §4.1.2.1).
-#[derive(Serialize)]
-struct Answer<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error_description: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<&'a str>,
+impl LoopbackUrl {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let url = Url::parse(text).ok().filter(is_loopback_web_url)?;
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        let text = text.to_owned();
+        (url.fragment().is_none() && !has_user).then_some(Self { text, url })
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Scheme, host and port, as browsers write them in `Origin`.
+    pub(super) fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
+    /// Redirects to this URL with `query` appended, which is encoded already.
+    pub(super) fn redirect(&self, status: StatusCode, query: &str) -> HttpResponse {
+        HttpResponse::build(status)
+            .insert_header((LOCATION, self.with_query(query).as_str()))
+            .finish()
+    }
+
+    fn with_query(&self, more: &str) -> Url {
+        let parts = [self.url.query().unwrap_or_default(), more];
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        let query = (!parts.is_empty()).then(|| parts.join("&"));
+        let mut url = self.url.clone();
+        url.set_query(query.as_deref());
+        url
+    }
 }
 
-impl Destination {
-    /// Reads where the answer goes; `query` is what the `parameters` were read from.
+/// Whether an `Origin` is on loopback: `localhost` and names below it, `127.0.0.0/8`, `[::1]`.
+pub(crate) fn is_loopback_origin(origin: &HeaderValue) -> bool {
+    let url = origin.to_str().ok().and_then(|text| Url::parse(text).ok());
+    url.as_ref().is_some_and(is_loopback_web_url)
+}
+
+fn is_loopback_web_url(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && is_loopback(url)
+}
+
+/// The client of an authorization request, and how the response reaches it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ClientRedirect {
+    pub(super) client_id: String,
+    pub(super) redirect_uri: LoopbackUrl,
+    /// The client's `state` as it is encoded in the request, since it is returned byte for byte.
+    state: Option<String>,
+    /// Whether the response is a message to the window that opened or framed this one, as Auth0's
+    /// SDK requests it, rather than in the query (OAuth 2.0 Multiple Response Types §2.1).
+    is_web_message: bool,
+}
+
+impl ClientRedirect {
+    /// Reads the client and its redirect URI; `parameters` are those of `query`.
     ///
     /// # Errors
-    /// [`Refusal::NoClientId`] and [`Refusal::RedirectUri`], where the browser may not be sent:
-    /// nothing is told to that page.
-    pub(super) fn read(parameters: &Parameters, query: &str) -> Result<Self, Refusal> {
-        let client = parameters.find("client_id").ok_or(Refusal::NoClientId)?;
-        let redirect_uri = parameters.find("redirect_uri").unwrap_or_default();
-        let redirect_uri = LoopbackUrl::parse(redirect_uri).ok_or(Refusal::RedirectUri)?;
-        let mode = match parameters.find("response_mode") {
-            Some("web_message") => Mode::WebMessage,
-            _ => Mode::Query,
-        };
-        let state = parameters.find("state").map(|text| State {
-            encoded: encoded(query, "state"),
-            text: text.to_owned(),
-        });
+    /// [`OAuthError::NO_CLIENT_ID`]; [`OAuthError::REDIRECT_URI`]. The browser must not be
+    /// redirected then (RFC 6749 §4.1.2.1).
+    pub(super) fn read(parameters: &Parameters, query: &str) -> Result<Self, OAuthError> {
+        let client_id = parameters.get("client_id");
+        let redirect_uri = parameters.get("redirect_uri").and_then(LoopbackUrl::parse);
         Ok(Self {
-            client: client.to_owned(),
-            redirect_uri,
-            state,
-            mode,
+            client_id: client_id.ok_or(OAuthError::NO_CLIENT_ID)?.to_owned(),
+            redirect_uri: redirect_uri.ok_or(OAuthError::REDIRECT_URI)?,
+            state: encoded_value(query, "state").map(str::to_owned),
+            is_web_message: parameters.get("response_mode") == Some("web_message"),
         })
     }
 
-    /// Sends the browser on with a `code`; `status` is 303 after a POST.
-    pub(super) fn admit(&self, code: &str, status: StatusCode) -> HttpResponse {
-        let answer = Answer {
-            code: Some(code),
-            error: None,
-            error_description: None,
-            state: self.state(),
-        };
-        self.send(&answer, status)
+    /// The response with a `code` (RFC 6749 §4.1.2); `status` is 303 after a POST.
+    pub(super) fn with_code(&self, code: &str, status: StatusCode) -> HttpResponse {
+        self.respond(&[("code", code)], status)
     }
 
-    /// Tells the client why it gets no code.
-    pub(super) fn refuse(&self, refusal: Refusal) -> HttpResponse {
-        let answer = Answer {
-            code: None,
-            error: Some(refusal.code()),
-            error_description: Some(refusal.to_string()),
-            state: self.state(),
-        };
-        self.send(&answer, StatusCode::FOUND)
+    /// The error response (RFC 6749 §4.1.2.1).
+    pub(super) fn with_error(&self, error: &OAuthError) -> HttpResponse {
+        let description = error.to_string();
+        let parameters = [("error", error.code), ("error_description", &description)];
+        self.respond(&parameters, StatusCode::FOUND)
     }
 
-    fn state(&self) -> Option<&str> {
-        self.state.as_ref().map(|state| state.text.as_str())
-    }
-
-    fn send(&self, answer: &Answer<'_>, status: StatusCode) -> HttpResponse {
-        match self.mode {
-            Mode::Query => {
-                let url = self.redirect_uri.with_query(&self.query(answer));
-                HttpResponse::build(status)
-                    .insert_header((LOCATION, url.as_str()))
-                    .finish()
-            }
-            Mode::WebMessage => pages::message(&self.redirect_uri.origin(), answer),
+    fn respond(&self, parameters: &[(&str, &str)], status: StatusCode) -> HttpResponse {
+        let query = self.query(parameters);
+        if self.is_web_message {
+            let message: BTreeMap<_, _> = form_urlencoded::parse(query.as_bytes()).collect();
+            pages::web_message(&self.redirect_uri.origin(), &json!(message).to_string())
+        } else {
+            self.redirect_uri.redirect(status, &query)
         }
     }
 
-    fn query(&self, answer: &Answer<'_>) -> String {
-        let description = answer.error_description.as_deref();
-        let said = [
-            ("code", answer.code),
-            ("error", answer.error),
-            ("error_description", description),
-        ];
-        let pairs = said.into_iter().filter_map(|(name, value)| {
-            // A blank as `%20` means the same to those who decode forms and to those who do not.
-            let value: String = byte_serialize(value?.as_bytes()).collect();
-            Some(format!("{name}={}", value.replace('+', "%20")))
+    fn query(&self, parameters: &[(&str, &str)]) -> String {
+        let pairs = parameters.iter().map(|(name, value)| {
+            // `%20` is a space to every decoder, `+` only to those of forms.
+            let value: String = byte_serialize(value.as_bytes()).collect();
+            format!("{name}={}", value.replace('+', "%20"))
         });
-        let state = self.state.as_ref();
-        let state = state.map(|state| format!("state={}", state.encoded));
+        let state = self.state.iter().map(|state| format!("state={state}"));
         pairs.chain(state).collect::<Vec<_>>().join("&")
     }
 }
 
-/// The first value of `name` that is not empty, as it stands in the query.
-fn encoded(query: &str, name: &str) -> String {
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let mut values = pairs.filter(|(written, value)| {
-        let pair = form_urlencoded::parse(written.as_bytes()).next();
-        pair.is_some_and(|(decoded, _)| decoded == name) && !value.is_empty()
-    });
-    values
-        .next()
-        .map_or_else(String::new, |(_, value)| value.to_owned())
+/// The first value of `name` that is not empty, as it is encoded in the query.
+pub(super) fn encoded_value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let is_named = |encoded: &str| {
+        let decoded = form_urlencoded::parse(encoded.as_bytes()).next();
+        decoded.is_some_and(|(decoded, _)| decoded == name)
+    };
+    let pair = pairs.find(|(encoded, value)| is_named(encoded) && !value.is_empty());
+    pair.map(|(_, value)| value)
 }
 
 #[cfg(test)]
@@ -149,10 +147,10 @@ mod tests {
     use super::*;
 
     const KNOWN: [&str; 4] = ["client_id", "redirect_uri", "response_mode", "state"];
-    const TO: &str = "client_id=spa&redirect_uri=http://localhost:5173/%3Fa%3Db";
+    const GOOD: &str = "client_id=spa&redirect_uri=http://localhost:5173/%3Fa%3Db";
 
-    fn read(query: &str) -> Result<Destination, Refusal> {
-        Destination::read(&Parameters::of_query(query, &KNOWN).unwrap(), query)
+    fn read(query: &str) -> Result<ClientRedirect, OAuthError> {
+        ClientRedirect::read(&Parameters::from_query(query, &KNOWN).unwrap(), query)
     }
 
     fn location(response: &HttpResponse) -> &str {
@@ -160,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_goes_back_with_the_state_byte_for_byte() {
+    fn a_code_is_returned_with_the_state_byte_for_byte() {
         let cases = [
             ("", ""),
             ("&state=", ""),
@@ -171,8 +169,8 @@ mod tests {
             ("&state=&state=x", "&state=x"),
         ];
         for (state, expected) in cases {
-            let destination = read(&format!("{TO}{state}")).unwrap();
-            let response = destination.admit("c-0_de", StatusCode::SEE_OTHER);
+            let redirect = read(&format!("{GOOD}{state}")).unwrap();
+            let response = redirect.with_code("c-0_de", StatusCode::SEE_OTHER);
             assert_eq!(response.status(), StatusCode::SEE_OTHER);
             let expected = format!("http://localhost:5173/?a=b&code=c-0_de{expected}");
             assert_eq!(location(&response), expected);
@@ -180,9 +178,9 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_goes_back_with_its_code_and_description() {
-        let destination = read(&format!("{TO}&state=x&response_mode=query")).unwrap();
-        let response = destination.refuse(Refusal::LoginRequired);
+    fn an_error_is_returned_with_its_code_and_description() {
+        let redirect = read(&format!("{GOOD}&state=x&response_mode=query")).unwrap();
+        let response = redirect.with_error(&OAuthError::LOGIN_REQUIRED);
         assert_eq!(response.status(), StatusCode::FOUND);
         assert_eq!(
             location(&response),
@@ -191,19 +189,19 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_sent_to_a_page_elsewhere() {
+    fn a_redirect_uri_that_is_not_on_loopback_is_an_error() {
         for uri in ["", "https://example.com/", "%2F", "http://localhost/%23"] {
-            let refused = read(&format!("client_id=spa&redirect_uri={uri}"));
-            assert_eq!(refused, Err(Refusal::RedirectUri), "{uri}");
+            let result = read(&format!("client_id=spa&redirect_uri={uri}"));
+            assert_eq!(result, Err(OAuthError::REDIRECT_URI), "{uri}");
         }
-        let nobody = read(&TO.replace("spa", ""));
-        assert_eq!(nobody, Err(Refusal::NoClientId));
+        let no_client = read(&GOOD.replace("spa", ""));
+        assert_eq!(no_client, Err(OAuthError::NO_CLIENT_ID));
     }
 
     #[test]
     fn a_message_is_for_the_origin_of_the_redirect_uri() {
-        let query = format!("{TO}&state=%22%3Cb%3E%3D%2B&response_mode=web_message");
-        let response = read(&query).unwrap().admit("code", StatusCode::FOUND);
+        let query = format!("{GOOD}&state=%22%3Cb%3E%3D%2B&response_mode=web_message");
+        let response = read(&query).unwrap().with_code("code", StatusCode::FOUND);
         assert_eq!(response.status(), StatusCode::OK);
         let body = actix_web::body::MessageBody::try_into_bytes(response.into_body())
             .ok()
@@ -219,5 +217,84 @@ mod tests {
             body.contains(&format!("data-response=\"{message}\"")),
             "{body}"
         );
+    }
+
+    #[test]
+    fn origins_on_loopback_are_recognised() {
+        let cases = [
+            ("http://localhost:5173", true),
+            ("https://localhost", true),
+            ("http://app.localhost:3000", true),
+            ("http://127.0.0.1:8080", true),
+            ("http://127.9.9.9", true),
+            ("http://[::1]:3000", true),
+            ("http://localhost.example.com", false),
+            ("http://notlocalhost", false),
+            ("https://example.com", false),
+            ("http://10.0.0.1", false),
+            ("http://[2001:db8::1]", false),
+            ("file://localhost", false),
+            ("null", false),
+            ("", false),
+        ];
+        for (origin, expected) in cases {
+            let header = HeaderValue::from_static(origin);
+            assert_eq!(is_loopback_origin(&header), expected, "{origin}");
+        }
+    }
+
+    #[test]
+    fn only_plain_urls_on_loopback_are_accepted() {
+        let good = [
+            "http://localhost:5173",
+            "http://localhost:5173/callback?a=1",
+            "https://127.0.0.1/",
+            "http://[::1]:3000/x",
+            "HTTP://LOCALHOST:1",
+        ];
+        for text in good {
+            let url = LoopbackUrl::parse(text);
+            assert_eq!(url.as_ref().map(LoopbackUrl::as_str), Some(text));
+        }
+        let bad = [
+            "",
+            "/callback",
+            "localhost:5173",
+            "//localhost:5173",
+            "http://localhost:5173/#fragment",
+            "http://localhost:5173/#",
+            "http://localhost@example.com/",
+            "http://user@localhost/",
+            "http://:password@localhost/",
+            "http://localhost.example.com/",
+            r"http://example.com\@localhost/",
+            "http://0.0.0.0/",
+            "http://192.168.0.1/",
+            "javascript:alert(1)",
+            "data:text/html,localhost",
+            "app://localhost/",
+        ];
+        for text in bad {
+            assert_eq!(LoopbackUrl::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_query_is_appended_to_that_of_the_url() {
+        let cases = [
+            ("http://localhost:1", "a=1", "http://localhost:1/?a=1"),
+            ("http://localhost:1/x?", "a=1", "http://localhost:1/x?a=1"),
+            (
+                "http://localhost:1/?b=%20+",
+                "a=+%3D",
+                "http://localhost:1/?b=%20+&a=+%3D",
+            ),
+            ("http://localhost:1/?b", "", "http://localhost:1/?b"),
+            ("http://localhost:1/x", "", "http://localhost:1/x"),
+        ];
+        for (text, more, expected) in cases {
+            let url = LoopbackUrl::parse(text).unwrap();
+            assert_eq!(url.with_query(more).as_str(), expected);
+        }
     }
 }

@@ -1,154 +1,231 @@
-//! What the issuer remembers between requests: who signed in, and what they allowed.
-//!
-//! All of it is gone when the process ends, and bounded while it runs.
+//! Browser sessions, authorization codes and refresh tokens, and logout.
 
 use std::time::{Duration, SystemTime};
 
+use actix_web::cookie::{self, Cookie, SameSite};
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+
 use crate::jose::sign::random_id;
 
-use super::consent::Consent;
-use super::login::Strength;
-use super::pkce::Challenge;
-use super::sender::Sender;
-use super::ttl_store::Remembered;
-use super::users::Person;
+use super::Provider;
+use super::authorize::CodeChallenge;
+use super::error::{HtmlError, OAuthError};
+use super::pages;
+use super::parameters::Parameters;
+use super::redirect::{LoopbackUrl, encoded_value};
+use super::sender::SenderBinding;
+use super::ttl_store::TtlStore;
+use super::users::{Factors, User};
 
-/// The issuer's whole state.
+/// Auth0's logout endpoint.
+pub(super) const AUTH0_LOGOUT: &str = "/v2/logout";
+/// The end session endpoint (OpenID Connect RP-Initiated Logout §2).
+pub(super) const END_SESSION: &str = "/oidc/logout";
+const LOGOUT_PARAMETERS: [&str; 3] = ["post_logout_redirect_uri", "returnTo", "state"];
+
+/// Entries of each store; more than a developer's machine needs.
+const CAPACITY: usize = 1000;
+/// Enough for one redirect and one request.
+const CODE_LIFETIME: Duration = Duration::from_secs(60);
+const REFRESH_TOKEN_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const SESSION_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The state of the issuer: lost when the process ends, and bounded while it runs.
 #[derive(Debug)]
-pub(super) struct Memory {
-    pub(super) sessions: Remembered<Session>,
-    pub(super) codes: Remembered<Code>,
-    refresh_tokens: Remembered<Family>,
+pub(super) struct Store {
+    pub(super) sessions: TtlStore<Session>,
+    pub(super) codes: TtlStore<AuthorizationCode>,
+    refresh_tokens: TtlStore<RefreshTokenFamily>,
 }
 
-/// Somebody who signed in with a browser.
+/// A sign-in with a browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Session {
-    pub(super) person: &'static Person,
-    pub(super) since: SystemTime,
-    pub(super) strength: Strength,
+    pub(super) user: &'static User,
+    pub(super) auth_time: SystemTime,
+    pub(super) factors: Factors,
 }
 
-/// What an authorization code stands for, and what must be shown with it.
+/// What a user lets a client do; authorization codes and refresh tokens stand for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Consent {
+    pub(super) client_id: String,
+    pub(super) session: Session,
+    /// The `acr` of the tokens: a sign-in with two factors satisfies the weaker class, too.
+    pub(super) acr: &'static str,
+    pub(super) scopes: Vec<&'static str>,
+}
+
+/// An authorization code, and what the client must present with it.
 #[derive(Debug)]
-pub(super) struct Code {
+pub(super) struct AuthorizationCode {
     pub(super) consent: Consent,
     pub(super) nonce: Option<String>,
-    pub(super) challenge: Challenge,
+    pub(super) code_challenge: CodeChallenge,
     pub(super) redirect_uri: String,
-    /// Who alone can trade it (RFC 9449 §10).
-    pub(super) sender: Sender,
+    /// The key that must be proven with it (RFC 9449 §10).
+    pub(super) binding: SenderBinding,
 }
 
-/// The refresh tokens that follow from one sign-in; the latest alone is good.
+/// The refresh tokens that descend from one sign-in; only the latest is valid.
 #[derive(Debug)]
-struct Family {
+struct RefreshTokenFamily {
     consent: Consent,
-    /// Who alone can trade it (RFC 9449 §5, RFC 8705 §7.1).
-    sender: Sender,
+    /// What must be proven with each of them (RFC 9449 §5, RFC 8705 §7.1).
+    binding: SenderBinding,
     latest: String,
 }
 
-impl Memory {
+impl Store {
     pub(super) const fn new() -> Self {
         Self {
-            sessions: Remembered::new(MOST, SESSION_LIFETIME),
-            codes: Remembered::new(MOST, CODE_LIFETIME),
-            refresh_tokens: Remembered::new(MOST, REFRESH_LIFETIME),
+            sessions: TtlStore::new(CAPACITY, SESSION_LIFETIME),
+            codes: TtlStore::new(CAPACITY, CODE_LIFETIME),
+            refresh_tokens: TtlStore::new(CAPACITY, REFRESH_TOKEN_LIFETIME),
         }
     }
 
-    /// Begins a family and gives its first refresh token.
-    pub(super) fn begin_refreshing(
+    /// Issues the first refresh token of a family.
+    pub(super) fn issue_refresh_token(
         &mut self,
         consent: Consent,
-        sender: &Sender,
-        now: SystemTime,
-    ) -> String {
-        self.refresh_as(random_id(), consent, sender, now)
-    }
-
-    /// Trades a refresh token of `client` for the next, which is bound to all that `sender` has shown.
-    ///
-    /// One that was used before ends its family: somebody else may have it (RFC 9700 §4.14.2). One
-    /// that is bound to what `sender` has not shown is of no use to whoever has it, and stays.
-    pub(super) fn refresh(
-        &mut self,
-        token: &str,
-        client: &str,
-        sender: &Sender,
-        now: SystemTime,
-    ) -> Option<(Consent, String)> {
-        let (name, secret) = token.split_once('.')?;
-        let bound = &self.refresh_tokens.find(name, now)?.sender;
-        if !sender.is(bound) {
-            return None;
-        }
-        let family = self.refresh_tokens.take(name, now)?;
-        if family.latest != secret || family.consent.client != client {
-            return None;
-        }
-        let next = self.refresh_as(name.to_owned(), family.consent.clone(), sender, now);
-        Some((family.consent, next))
-    }
-
-    /// Ends the family of a refresh token of `client`; any other token is none of ours.
-    pub(super) fn revoke(&mut self, token: &str, client: &str, now: SystemTime) {
-        let Some((name, _)) = token.split_once('.') else {
-            return;
-        };
-        let family = self.refresh_tokens.find(name, now);
-        if family.is_some_and(|family| family.consent.client == client) {
-            self.refresh_tokens.take(name, now);
-        }
-    }
-
-    fn refresh_as(
-        &mut self,
-        name: String,
-        consent: Consent,
-        sender: &Sender,
+        binding: SenderBinding,
         now: SystemTime,
     ) -> String {
         let latest = random_id();
-        let token = format!("{name}.{latest}");
-        let family = Family {
+        let family = RefreshTokenFamily {
             consent,
-            sender: sender.clone(),
-            latest,
+            binding,
+            latest: latest.clone(),
         };
-        self.refresh_tokens.keep_as(name, family, now);
-        token
+        let id = self.refresh_tokens.insert(family, now);
+        format!("{id}.{latest}")
+    }
+
+    /// Exchanges a refresh token of a client for the next one, which is bound to `sender`.
+    ///
+    /// A token that was used before ends its family, since it may have been stolen (RFC 9700
+    /// §4.14.2). A token that is bound to something else is useless to this sender, and stays valid.
+    pub(super) fn rotate_refresh_token(
+        &mut self,
+        token: &str,
+        client_id: &str,
+        sender: &SenderBinding,
+        now: SystemTime,
+    ) -> Option<(Consent, String)> {
+        let (id, secret) = token.split_once('.')?;
+        if !sender.satisfies(&self.refresh_tokens.get(id, now)?.binding) {
+            return None;
+        }
+        let mut family = self.refresh_tokens.remove(id, now)?;
+        if family.latest != secret || family.consent.client_id != client_id {
+            return None;
+        }
+        family.binding = sender.clone();
+        family.latest = random_id();
+        let next = format!("{id}.{}", family.latest);
+        let consent = family.consent.clone();
+        self.refresh_tokens
+            .insert_with_id(id.to_owned(), family, now);
+        Some((consent, next))
+    }
+
+    /// Ends the family of a refresh token, if it is one of this client's.
+    pub(super) fn revoke_refresh_token(&mut self, token: &str, client_id: &str, now: SystemTime) {
+        let (id, _) = token.split_once('.').unwrap_or_default();
+        let family = self.refresh_tokens.get(id, now);
+        if family.is_some_and(|family| family.consent.client_id == client_id) {
+            self.refresh_tokens.remove(id, now);
+        }
     }
 }
 
-/// Of each kind; more than a developer's machine needs.
-const MOST: usize = 1000;
-/// Enough for one redirect and one request.
-const CODE_LIFETIME: Duration = Duration::from_secs(60);
-const REFRESH_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-const SESSION_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+impl Provider {
+    /// The session of the browser that sent `request`.
+    pub(super) fn session(&self, request: &HttpRequest) -> Option<Session> {
+        let id = request.cookie_raw(&self.session_cookie())?;
+        self.store().sessions.get(id.value(), self.now()).copied()
+    }
+
+    /// Starts a session that replaces the browser's previous one.
+    pub(super) fn start_session(&self, session: Session, request: &HttpRequest) -> Cookie<'static> {
+        self.end_session(request);
+        let id = self.store().sessions.insert(session, self.now());
+        browser_cookie(self.session_cookie(), id)
+    }
+
+    /// Ends the session of the browser, if there is one.
+    pub(super) fn end_session(&self, request: &HttpRequest) -> Cookie<'static> {
+        let name = self.session_cookie();
+        if let Some(id) = request.cookie_raw(&name) {
+            self.store().sessions.remove(id.value(), self.now());
+        }
+        let mut removal = browser_cookie(name, String::new());
+        removal.set_max_age(cookie::time::Duration::ZERO);
+        removal
+    }
+
+    /// Browsers send cookies to every port of a host, so the port is part of the name.
+    fn session_cookie(&self) -> String {
+        format!("dev_issuer_session_{}", self.port)
+    }
+}
+
+/// Ends the session of the browser and redirects it to the URL of the request, if there is one.
+pub(super) async fn logout(
+    request: HttpRequest,
+    provider: web::Data<Provider>,
+) -> Result<HttpResponse, HtmlError> {
+    let parameters = Parameters::from_query(request.query_string(), &LOGOUT_PARAMETERS)?;
+    let [auth0, openid] = ["returnTo", "post_logout_redirect_uri"].map(|name| parameters.get(name));
+    let response = match auth0.or(openid) {
+        Some(url) => {
+            let url = LoopbackUrl::parse(url).ok_or(OAuthError::RETURN_TO)?;
+            let state = encoded_value(request.query_string(), "state");
+            let query = state.map(|state| format!("state={state}"));
+            url.redirect(StatusCode::FOUND, &query.unwrap_or_default())
+        }
+        None => pages::notice(StatusCode::OK, "Signed out", "You can close this page."),
+    };
+    Ok(with_cookie(response, &provider.end_session(&request)))
+}
+
+/// A cookie until the browser is closed, hidden from scripts and not sent with other sites' forms
+/// (`Lax`: it is sent with their links).
+pub(super) fn browser_cookie(name: String, value: String) -> Cookie<'static> {
+    Cookie::build(name, value)
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .finish()
+}
+
+/// Adds a cookie, unless its value came from the browser and does not fit into a header: then the
+/// browser keeps the one that it has.
+pub(super) fn with_cookie(mut response: HttpResponse, cookie: &Cookie<'_>) -> HttpResponse {
+    drop(response.add_cookie(cookie));
+    response
+}
 
 #[cfg(test)]
 mod tests {
-    use super::super::login::Login;
     use super::*;
 
-    fn consent(client: &str) -> Consent {
+    fn consent(client_id: &str) -> Consent {
         Consent {
-            client: client.to_owned(),
-            person: Person::find("manager").unwrap(),
-            scopes: vec!["openid"],
-            login: Login {
-                since: at(0),
-                strength: Strength::OneFactor,
-                class: Strength::OneFactor.class(),
+            client_id: client_id.to_owned(),
+            session: Session {
+                user: User::find("manager").unwrap(),
+                auth_time: at(0),
+                factors: Factors::One,
             },
+            acr: Factors::One.acr(),
+            scopes: vec!["openid"],
         }
     }
 
-    /// Has shown nothing.
-    const NOBODY: Sender = Sender {
+    const NOTHING: SenderBinding = SenderBinding {
         key: None,
         certificate: None,
     };
@@ -158,28 +235,44 @@ mod tests {
     }
 
     #[test]
-    fn a_refresh_token_is_traded_once_for_the_next() {
-        let mut memory = Memory::new();
-        let first = memory.begin_refreshing(consent("spa"), &NOBODY, at(0));
-        let (traded, second) = memory.refresh(&first, "spa", &NOBODY, at(1)).unwrap();
-        assert_eq!(traded, consent("spa"));
+    fn a_refresh_token_is_exchanged_once_for_the_next() {
+        let mut store = Store::new();
+        let first = store.issue_refresh_token(consent("spa"), NOTHING, at(0));
+        let (rotated, second) = store
+            .rotate_refresh_token(&first, "spa", &NOTHING, at(1))
+            .unwrap();
+        assert_eq!(rotated, consent("spa"));
         assert_ne!(first, second);
-        let (_, third) = memory.refresh(&second, "spa", &NOBODY, at(2)).unwrap();
-        assert_eq!(memory.refresh(&first, "spa", &NOBODY, at(3)), None);
-        assert_eq!(memory.refresh(&third, "spa", &NOBODY, at(3)), None);
+        let (_, third) = store
+            .rotate_refresh_token(&second, "spa", &NOTHING, at(2))
+            .unwrap();
+        assert_eq!(
+            store.rotate_refresh_token(&first, "spa", &NOTHING, at(3)),
+            None
+        );
+        assert_eq!(
+            store.rotate_refresh_token(&third, "spa", &NOTHING, at(3)),
+            None
+        );
     }
 
     #[test]
-    fn a_refresh_token_is_its_clients_alone_and_expires() {
-        let mut memory = Memory::new();
-        let stolen = memory.begin_refreshing(consent("spa"), &NOBODY, at(0));
-        assert_eq!(memory.refresh(&stolen, "other", &NOBODY, at(1)), None);
-        let token = memory.begin_refreshing(consent("spa"), &NOBODY, at(0));
-        let end = at(REFRESH_LIFETIME.as_secs());
-        assert_eq!(memory.refresh(&token, "spa", &NOBODY, end), None);
+    fn a_refresh_token_belongs_to_its_client_and_expires() {
+        let mut store = Store::new();
+        let stolen = store.issue_refresh_token(consent("spa"), NOTHING, at(0));
+        assert_eq!(
+            store.rotate_refresh_token(&stolen, "other", &NOTHING, at(1)),
+            None
+        );
+        let token = store.issue_refresh_token(consent("spa"), NOTHING, at(0));
+        let end = at(REFRESH_TOKEN_LIFETIME.as_secs());
+        assert_eq!(
+            store.rotate_refresh_token(&token, "spa", &NOTHING, end),
+            None
+        );
         for token in ["", ".", "no token", &token.replace('.', "")] {
             assert_eq!(
-                memory.refresh(token, "spa", &NOBODY, at(1)),
+                store.rotate_refresh_token(token, "spa", &NOTHING, at(1)),
                 None,
                 "{token}"
             );
@@ -187,33 +280,55 @@ mod tests {
     }
 
     #[test]
-    fn a_refresh_token_is_traded_with_the_key_that_it_is_bound_to() {
-        let mut memory = Memory::new();
-        let with = |key: &str| Sender {
+    fn a_refresh_token_is_exchanged_with_the_key_that_it_is_bound_to() {
+        let mut store = Store::new();
+        let with = |key: &str| SenderBinding {
             key: Some(key.to_owned()),
-            ..NOBODY
+            ..NOTHING
         };
-        let bound = memory.begin_refreshing(consent("spa"), &with("a"), at(0));
-        for other in [&NOBODY, &with("b")] {
-            assert_eq!(memory.refresh(&bound, "spa", other, at(1)), None);
+        let bound = store.issue_refresh_token(consent("spa"), with("a"), at(0));
+        for other in [&NOTHING, &with("b")] {
+            assert_eq!(
+                store.rotate_refresh_token(&bound, "spa", other, at(1)),
+                None
+            );
         }
-        let (_, next) = memory.refresh(&bound, "spa", &with("a"), at(1)).unwrap();
-        assert_eq!(memory.refresh(&next, "spa", &NOBODY, at(1)), None);
+        let (_, next) = store
+            .rotate_refresh_token(&bound, "spa", &with("a"), at(1))
+            .unwrap();
+        assert_eq!(
+            store.rotate_refresh_token(&next, "spa", &NOTHING, at(1)),
+            None
+        );
 
-        let unbound = memory.begin_refreshing(consent("spa"), &NOBODY, at(0));
-        let (_, next) = memory.refresh(&unbound, "spa", &with("a"), at(1)).unwrap();
-        assert_eq!(memory.refresh(&next, "spa", &NOBODY, at(2)), None);
-        assert!(memory.refresh(&next, "spa", &with("a"), at(2)).is_some());
+        let unbound = store.issue_refresh_token(consent("spa"), NOTHING, at(0));
+        let (_, next) = store
+            .rotate_refresh_token(&unbound, "spa", &with("a"), at(1))
+            .unwrap();
+        assert_eq!(
+            store.rotate_refresh_token(&next, "spa", &NOTHING, at(2)),
+            None
+        );
+        assert!(
+            store
+                .rotate_refresh_token(&next, "spa", &with("a"), at(2))
+                .is_some()
+        );
     }
 
     #[test]
     fn a_client_revokes_its_own_refresh_tokens() {
-        let mut memory = Memory::new();
-        let token = memory.begin_refreshing(consent("spa"), &NOBODY, at(0));
-        memory.revoke(&token, "other", at(1));
-        memory.revoke("no token", "spa", at(1));
-        let (_, next) = memory.refresh(&token, "spa", &NOBODY, at(1)).unwrap();
-        memory.revoke(&next, "spa", at(2));
-        assert_eq!(memory.refresh(&next, "spa", &NOBODY, at(2)), None);
+        let mut store = Store::new();
+        let token = store.issue_refresh_token(consent("spa"), NOTHING, at(0));
+        store.revoke_refresh_token(&token, "other", at(1));
+        store.revoke_refresh_token("no token", "spa", at(1));
+        let (_, next) = store
+            .rotate_refresh_token(&token, "spa", &NOTHING, at(1))
+            .unwrap();
+        store.revoke_refresh_token(&next, "spa", at(2));
+        assert_eq!(
+            store.rotate_refresh_token(&next, "spa", &NOTHING, at(2)),
+            None
+        );
     }
 }

@@ -1,153 +1,363 @@
-//! `POST /oauth/token`: grants in, tokens out (RFC 6749 §3.2).
+//! The token and revocation endpoints (RFC 6749 §3.2, RFC 7009), and the tokens that they issue.
+
+use std::time::Duration;
 
 use actix_web::{Error, HttpRequest, HttpResponse, ResponseError, web};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::credentials::DPOP;
 use crate::jose::sign::SigningKey;
 use crate::proof::nonce::DPOP_NONCE;
+use crate::test_kit::TokenBuilder;
 
-use super::Provider;
-use super::clients::{self, Client};
-use super::error::Refusal;
-use super::grant::{self, Grant, TokenAnswer};
+use super::clients::{Client, public_client_id};
+use super::error::OAuthError;
 use super::parameters::Parameters;
-use super::provider::below;
-use super::sender::Sender;
-use super::sessions::Code;
-use super::users::OFFLINE_ACCESS;
+use super::sender::SenderBinding;
+use super::sessions::{AuthorizationCode, Consent};
+use super::users::{OFFLINE_ACCESS, OPENID};
+use super::{Provider, endpoint};
 
 pub(super) const PATH: &str = "/oauth/token";
-pub(super) const GRANT_TYPES: [&str; 3] = [AUTHORIZATION_CODE, CLIENT_CREDENTIALS, REFRESH_TOKEN];
+pub(super) const REVOCATION: &str = "/oauth/revoke";
 
 const AUTHORIZATION_CODE: &str = "authorization_code";
 const CLIENT_CREDENTIALS: &str = "client_credentials";
 const REFRESH_TOKEN: &str = "refresh_token";
+pub(super) const GRANT_TYPES: [&str; 3] = [AUTHORIZATION_CODE, CLIENT_CREDENTIALS, REFRESH_TOKEN];
+
+/// The claims that the parameter `claims` cannot set.
+const RESERVED_CLAIMS: [&str; 5] = ["iss", "aud", "exp", "iat", "nbf"];
+
+/// As Auth0's for APIs.
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// As Auth0's for browsers.
+const USER_TOKEN_LIFETIME: Duration = Duration::from_secs(2 * 60 * 60);
+/// As Auth0's.
+const ID_TOKEN_LIFETIME: Duration = Duration::from_secs(10 * 60 * 60);
+const MAX_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Answers a token request, which is a form or a JSON object.
 ///
-/// Three parameters of `client_credentials` are for development alone: `expires_in`, the lifetime in
-/// seconds up to a week, `sub`, whom the token is about, and `claims`, a JSON object of further claims.
-/// Whoever sends a proof is told the nonce for the next, where proofs need one (RFC 9449 §8).
+/// Three parameters of `client_credentials` are for development: `expires_in`, the lifetime in
+/// seconds up to a week; `sub`, the token's subject; and `claims`, a JSON object of further claims.
+/// Where proofs need nonces, the response to each proof carries the next one (RFC 9449 §8).
 pub(super) async fn issue(
     request: HttpRequest,
     body: Result<web::Bytes, Error>,
     provider: web::Data<Provider>,
 ) -> HttpResponse {
-    let answer = answer(&request, body, &provider).await;
-    let needs_nonce = matches!(answer, Err(Refusal::NonceNeeded));
-    let mut response = match answer {
-        Ok(answer) => HttpResponse::Ok().json(answer),
-        Err(refusal) => refusal.error_response(),
+    let result = respond(&request, body, &provider).await;
+    let needs_nonce = result.as_ref().err() == Some(&OAuthError::USE_DPOP_NONCE);
+    let mut response = match result {
+        Ok(tokens) => HttpResponse::Ok().json(tokens),
+        Err(error) => error.error_response(),
     };
-    let nonce = provider.proofs.nonce(needs_nonce, provider.clock.now());
-    if let Some(nonce) = nonce.filter(|_| request.headers().contains_key(DPOP)) {
+    if request.headers().contains_key(DPOP)
+        && let Some(nonce) = provider.dpop.nonce(needs_nonce, provider.now())
+    {
         response.headers_mut().insert(DPOP_NONCE, nonce);
     }
     response
 }
 
-/// A request, and what is needed to answer it.
-struct Asked<'r> {
+/// Revokes a refresh token. Any other token gets 200, too: it is as good as revoked (RFC 7009 §2.2).
+pub(super) async fn revoke(
+    request: HttpRequest,
+    body: Result<web::Bytes, Error>,
+    provider: web::Data<Provider>,
+) -> Result<HttpResponse, OAuthError> {
+    let parameters = Parameters::from_body(&request, body)?;
+    let client_id = public_client_id(&request, &parameters)?;
+    let token = parameters.get("token").ok_or(OAuthError::NO_TOKEN)?;
+    let mut store = provider.store();
+    store.revoke_refresh_token(token, &client_id, provider.now());
+    Ok(HttpResponse::Ok().finish())
+}
+
+async fn respond(
+    request: &HttpRequest,
+    body: Result<web::Bytes, Error>,
+    provider: &Provider,
+) -> Result<TokenResponse, OAuthError> {
+    let parameters = Parameters::from_body(request, body)?;
+    let url = endpoint(provider.url_for(request), PATH);
+    let token_request = TokenRequest {
+        request,
+        // Before any code is used: a request without a nonce is sent again with one.
+        sender: provider.dpop.sender(request, &url, provider.now()).await?,
+        parameters,
+        provider,
+        key: provider.key.signing().await?,
+    };
+    match token_request.parameters.get("grant_type") {
+        Some(AUTHORIZATION_CODE) => token_request.authorization_code(),
+        Some(CLIENT_CREDENTIALS) => token_request.client_credentials(),
+        Some(REFRESH_TOKEN) => token_request.refresh_token(),
+        Some(_) => Err(OAuthError::UNSUPPORTED_GRANT_TYPE),
+        None => Err(OAuthError::NO_GRANT_TYPE),
+    }
+}
+
+/// A token request, and what is needed to answer it.
+struct TokenRequest<'r> {
     request: &'r HttpRequest,
     parameters: Parameters,
-    sender: Sender,
+    sender: SenderBinding,
     provider: &'r Provider,
     key: SigningKey,
 }
 
-async fn answer(
-    request: &HttpRequest,
-    body: Result<web::Bytes, Error>,
-    provider: &Provider,
-) -> Result<TokenAnswer, Refusal> {
-    let asked = Asked {
-        request,
-        parameters: Parameters::read(request, body)?,
-        // Nothing is used up for a request that is to be sent again, with a nonce.
-        sender: sender(request, provider).await?,
-        provider,
-        key: provider.keys.signing().await?,
-    };
-    match asked.parameters.find("grant_type") {
-        Some(AUTHORIZATION_CODE) => asked.authorization_code(),
-        Some(CLIENT_CREDENTIALS) => asked.client_credentials(),
-        Some(REFRESH_TOKEN) => asked.refresh_token(),
-        Some(_) => Err(Refusal::UnsupportedGrantType),
-        None => Err(Refusal::NoGrantType),
-    }
+/// A token response (RFC 6749 §5.1, OIDC Core §3.1.3.3).
+#[derive(Debug, Serialize)]
+struct TokenResponse {
+    access_token: String,
+    token_type: &'static str,
+    expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
 }
 
-/// What the client proves to have.
-async fn sender(request: &HttpRequest, provider: &Provider) -> Result<Sender, Refusal> {
-    let url = below(provider.url_for(request), PATH);
-    let now = provider.clock.now();
-    let key = provider.proofs.key_of(request, &url, now).await?;
-    Ok(Sender::of(request, key))
-}
-
-impl Asked<'_> {
-    /// A client trades the code that it was sent (RFC 6749 §4.1.3); whatever comes of it, the code is used.
-    fn authorization_code(&self) -> Result<TokenAnswer, Refusal> {
-        let client = clients::public_id(self.request, &self.parameters)?;
-        let now = self.provider.clock.now();
-        let name = self.parameters.find("code").unwrap_or_default();
-        let code = self.provider.memory().codes.take(name, now);
-        let code = code
-            .filter(|code| is_owner(code, &client, &self.parameters))
-            .ok_or(Refusal::InvalidCode)?;
-        if !self.sender.is(&code.sender) {
-            return Err(Refusal::OtherKey);
+impl TokenRequest<'_> {
+    /// RFC 6749 §4.1.3; any attempt uses the code up.
+    fn authorization_code(&self) -> Result<TokenResponse, OAuthError> {
+        let client_id = public_client_id(self.request, &self.parameters)?;
+        let now = self.provider.now();
+        let code = self.parameters.get("code").unwrap_or_default();
+        let code = self.provider.store().codes.remove(code, now);
+        let code = code.filter(|code| self.matches(code, &client_id));
+        let code = code.ok_or(OAuthError::CODE)?;
+        if !self.sender.satisfies(&code.binding) {
+            return Err(OAuthError::CODE_OF_OTHER_KEY);
         }
-        let mut answer = self.token_for(&code.consent.grant(None));
-        let nonce = code.nonce.as_deref();
-        answer.id_token = code.consent.id_token(nonce, self.provider, &self.key);
-        if code.consent.grants(OFFLINE_ACCESS) {
-            let mut memory = self.provider.memory();
-            let refresh_token = memory.begin_refreshing(code.consent, &self.sender, now);
-            answer.refresh_token = Some(refresh_token);
+        let consent = code.consent;
+        let mut response = self.user_tokens(&consent, &consent.scopes, code.nonce.as_deref());
+        if consent.scopes.contains(&OFFLINE_ACCESS) {
+            let mut store = self.provider.store();
+            let token = store.issue_refresh_token(consent, self.sender.clone(), now);
+            response.refresh_token = Some(token);
         }
-        Ok(answer)
+        Ok(response)
     }
 
-    /// A client trades a refresh token for a new one and an access token (RFC 6749 §6).
-    fn refresh_token(&self) -> Result<TokenAnswer, Refusal> {
-        let client = clients::public_id(self.request, &self.parameters)?;
-        let token = self.parameters.find("refresh_token").unwrap_or_default();
-        let now = self.provider.clock.now();
-        let mut memory = self.provider.memory();
-        let refreshed = memory.refresh(token, &client, &self.sender, now);
-        let (consent, next) = refreshed.ok_or(Refusal::InvalidRefreshToken)?;
-        let mut answer = self.token_for(&consent.grant(self.parameters.find("scope")));
-        answer.id_token = consent.id_token(None, self.provider, &self.key);
-        answer.refresh_token = Some(next);
-        Ok(answer)
+    /// RFC 6749 §6, with rotation.
+    fn refresh_token(&self) -> Result<TokenResponse, OAuthError> {
+        let client_id = public_client_id(self.request, &self.parameters)?;
+        let token = self.parameters.get("refresh_token").unwrap_or_default();
+        let now = self.provider.now();
+        let mut store = self.provider.store();
+        let rotated = store.rotate_refresh_token(token, &client_id, &self.sender, now);
+        drop(store);
+        let (consent, next) = rotated.ok_or(OAuthError::REFRESH_TOKEN)?;
+        let mut scopes = consent.scopes.clone();
+        if let Some(scope) = self.parameters.get("scope") {
+            scopes.retain(|granted| scope.split(' ').any(|requested| requested == *granted));
+        }
+        let mut response = self.user_tokens(&consent, &scopes, None);
+        response.refresh_token = Some(next);
+        Ok(response)
     }
 
-    /// The client acts for itself (RFC 6749 §4.4).
-    fn client_credentials(&self) -> Result<TokenAnswer, Refusal> {
+    /// RFC 6749 §4.4.
+    fn client_credentials(&self) -> Result<TokenResponse, OAuthError> {
         let client = Client::authenticate(self.request, &self.parameters)?;
-        grant::check_audience(&self.parameters, self.provider)?;
-        let itself = || format!("{}@clients", client.id);
-        let subject = self.parameters.find("sub");
-        Ok(self.token_for(&Grant {
-            client: client.id.to_owned(),
-            subject: subject.map_or_else(itself, str::to_owned),
-            scopes: grant::narrow(client.scopes, &self.parameters)?,
-            lifetime: grant::lifetime(&self.parameters)?,
-            kind: Some("client-credentials"),
-            claims: grant::claims(&self.parameters)?,
-        }))
+        self.provider.check_audience(&self.parameters)?;
+        let subject = self.parameters.get("sub").map(str::to_owned);
+        let subject = subject.unwrap_or_else(|| format!("{}@clients", client.id));
+        let scopes = requested_scopes(&self.parameters, client.scopes)?;
+        let lifetime = requested_lifetime(&self.parameters)?;
+        let claims = requested_claims(&self.parameters)?;
+        let token = self.access_token(client.id, &subject, &scopes);
+        let token = with_claims(token.claim("gty", "client-credentials"), claims);
+        Ok(self.respond(token, lifetime, &scopes))
     }
 
-    fn token_for(&self, grant: &Grant) -> TokenAnswer {
-        grant.answer(&self.sender, self.provider, &self.key)
+    /// Whether a code was issued for this request (RFC 6749 §4.1.3, RFC 7636 §4.6).
+    fn matches(&self, code: &AuthorizationCode, client_id: &str) -> bool {
+        let verifier = self.parameters.get("code_verifier").unwrap_or_default();
+        code.consent.client_id == client_id
+            && self.parameters.get("redirect_uri") == Some(&code.redirect_uri)
+            && code.code_challenge.verify(verifier)
+    }
+
+    /// An access token with these scopes and, if the client requested `openid`, an ID token.
+    fn user_tokens(
+        &self,
+        consent: &Consent,
+        scopes: &[&str],
+        nonce: Option<&str>,
+    ) -> TokenResponse {
+        let subject = consent.session.user.subject;
+        let token = self.access_token(&consent.client_id, subject, scopes);
+        let token = with_authentication(token, consent);
+        let has_openid = consent.scopes.contains(&OPENID);
+        TokenResponse {
+            id_token: has_openid.then(|| self.id_token(consent, nonce)),
+            ..self.respond(token, USER_TOKEN_LIFETIME, scopes)
+        }
+    }
+
+    /// An access token (RFC 9068 §2) with Auth0's claims.
+    fn access_token(&self, client_id: &str, subject: &str, scopes: &[&str]) -> TokenBuilder {
+        let token = TokenBuilder::new(&self.provider.url, &self.provider.audience, &self.key)
+            .issued_at(self.provider.now())
+            .claim("sub", subject)
+            .claim("azp", client_id)
+            .claim("client_id", client_id);
+        match scopes {
+            [] => token,
+            scopes => token.scope(&scopes.join(" ")),
+        }
+    }
+
+    /// An ID token (OIDC Core §2).
+    fn id_token(&self, consent: &Consent, nonce: Option<&str>) -> String {
+        let token = TokenBuilder::new(&self.provider.url, &consent.client_id, &self.key)
+            .header("typ", "JWT")
+            .without("azp")
+            .without("client_id")
+            .without("jti")
+            .issued_at(self.provider.now())
+            .expires_in(ID_TOKEN_LIFETIME);
+        let mut claims = consent.session.user.claims(consent.scopes.iter().copied());
+        claims.extend(nonce.map(|nonce| ("nonce".to_owned(), nonce.into())));
+        with_authentication(with_claims(token, claims), consent).build()
+    }
+
+    /// Binds an access token to the sender and signs it.
+    fn respond(&self, token: TokenBuilder, lifetime: Duration, scopes: &[&str]) -> TokenResponse {
+        let confirmation = self.sender.confirmation().into_iter();
+        let token = confirmation.fold(token, |token, methods| token.claim("cnf", methods));
+        TokenResponse {
+            access_token: token.expires_in(lifetime).build(),
+            token_type: self.sender.token_type(),
+            expires_in: lifetime.as_secs(),
+            scope: (!scopes.is_empty()).then(|| scopes.join(" ")),
+            id_token: None,
+            refresh_token: None,
+        }
     }
 }
 
-/// Whether the one who brings a code is the one who asked for it (RFC 6749 §4.1.3, RFC 7636 §4.6).
-fn is_owner(code: &Code, client: &str, parameters: &Parameters) -> bool {
-    let verifier = parameters.find("code_verifier").unwrap_or_default();
-    code.consent.client == client
-        && parameters.find("redirect_uri") == Some(&code.redirect_uri)
-        && code.challenge.is_met_by(verifier)
+/// Those of the client's scopes that `scope` names, or all of them.
+fn requested_scopes(
+    parameters: &Parameters,
+    granted: &[&'static str],
+) -> Result<Vec<&'static str>, OAuthError> {
+    let Some(scope) = parameters.get("scope") else {
+        return Ok(granted.to_vec());
+    };
+    let requested: Vec<_> = scope.split(' ').filter(|s| !s.is_empty()).collect();
+    if requested.iter().any(|scope| !granted.contains(scope)) {
+        return Err(OAuthError::SCOPE_NOT_GRANTED);
+    }
+    let granted = granted.iter().filter(|scope| requested.contains(scope));
+    Ok(granted.copied().collect())
+}
+
+/// The lifetime that `expires_in` requests, by default that of Auth0's access tokens.
+fn requested_lifetime(parameters: &Parameters) -> Result<Duration, OAuthError> {
+    match parameters.get("expires_in").map(str::parse) {
+        None => Ok(DEFAULT_LIFETIME),
+        Some(Ok(seconds)) if (1..=MAX_LIFETIME.as_secs()).contains(&seconds) => {
+            Ok(Duration::from_secs(seconds))
+        }
+        Some(_) => Err(OAuthError::EXPIRES_IN),
+    }
+}
+
+/// The claims that `claims` requests, a JSON object as text.
+fn requested_claims(parameters: &Parameters) -> Result<Map<String, Value>, OAuthError> {
+    let Some(requested) = parameters.get("claims") else {
+        return Ok(Map::new());
+    };
+    let claims: Map<_, _> = serde_json::from_str(requested).map_err(|_| OAuthError::CLAIMS)?;
+    if RESERVED_CLAIMS
+        .iter()
+        .any(|name| claims.contains_key(*name))
+    {
+        return Err(OAuthError::CLAIMS);
+    }
+    Ok(claims)
+}
+
+fn with_claims(token: TokenBuilder, claims: Map<String, Value>) -> TokenBuilder {
+    let claims = claims.into_iter();
+    claims.fold(token, |token, (name, value)| token.claim(&name, value))
+}
+
+/// How and when the user signed in (OIDC Core §2, RFC 9470 §6).
+fn with_authentication(token: TokenBuilder, consent: &Consent) -> TokenBuilder {
+    let session = &consent.session;
+    token
+        .acr(consent.acr)
+        .amr(session.factors.amr().iter().copied())
+        .auth_time(session.auth_time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requested_claims_are_an_object_without_reserved_claims() {
+        let requested = |text: &str| {
+            let form: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+            requested_claims(&parameters(&format!("claims={form}"))).map(Value::from)
+        };
+        assert_eq!(requested_claims(&parameters("")), Ok(Map::new()));
+        let expected = serde_json::json!({"email_verified": true, "roles": ["a"]});
+        assert_eq!(requested(&expected.to_string()), Ok(expected));
+        for text in ["[]", "1", "{", r#"{"iss":"a"}"#, r#"{"x":1,"exp":9}"#] {
+            assert_eq!(requested(text), Err(OAuthError::CLAIMS), "{text}");
+        }
+    }
+
+    fn parameters(form: &str) -> Parameters {
+        Parameters::parse("", form.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_scope_narrows_the_granted_scopes_and_never_widens_them() {
+        let cases: [(&[_], _, Result<Vec<_>, _>); 8] = [
+            (&["a", "b"], "", Ok(vec!["a", "b"])),
+            (&["a", "b"], "scope=", Ok(vec!["a", "b"])),
+            (&["a", "b"], "scope=b", Ok(vec!["b"])),
+            (&["a", "b"], "scope=b+a+b", Ok(vec!["a", "b"])),
+            (&["a", "b"], "scope=+", Ok(vec![])),
+            (&["a"], "scope=a+b", Err(OAuthError::SCOPE_NOT_GRANTED)),
+            (&["a"], "scope=A", Err(OAuthError::SCOPE_NOT_GRANTED)),
+            (&[], "scope=a", Err(OAuthError::SCOPE_NOT_GRANTED)),
+        ];
+        for (granted, form, expected) in cases {
+            assert_eq!(
+                requested_scopes(&parameters(form), granted),
+                expected,
+                "{form}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_lifetime_is_a_number_of_seconds_up_to_a_week() {
+        let cases = [
+            ("", Ok(86_400)),
+            ("expires_in=1", Ok(1)),
+            ("expires_in=604800", Ok(604_800)),
+            ("expires_in=604801", Err(OAuthError::EXPIRES_IN)),
+            ("expires_in=0", Err(OAuthError::EXPIRES_IN)),
+            ("expires_in=-1", Err(OAuthError::EXPIRES_IN)),
+            ("expires_in=1.5", Err(OAuthError::EXPIRES_IN)),
+            ("expires_in=1h", Err(OAuthError::EXPIRES_IN)),
+        ];
+        for (form, expected) in cases {
+            let seconds = requested_lifetime(&parameters(form)).map(|lifetime| lifetime.as_secs());
+            assert_eq!(seconds, expected, "{form}");
+        }
+    }
 }

@@ -1,14 +1,14 @@
-//! Remembers things under names that nobody can guess: for a while, and only so many.
+//! A bounded store whose entries expire.
 
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
 use crate::jose::sign::random_id;
 
-/// Values under random names; each is forgotten after its lifetime, and the oldest when there are
-/// too many.
+/// Values under random IDs; each expires after its lifetime, and the oldest is evicted when the
+/// store is full.
 #[derive(Debug)]
-pub(super) struct Remembered<T> {
+pub(super) struct TtlStore<T> {
     /// Oldest first.
     entries: VecDeque<Entry<T>>,
     capacity: usize,
@@ -17,12 +17,12 @@ pub(super) struct Remembered<T> {
 
 #[derive(Debug)]
 struct Entry<T> {
-    name: String,
-    since: SystemTime,
+    id: String,
+    inserted: SystemTime,
     value: T,
 }
 
-impl<T> Remembered<T> {
+impl<T> TtlStore<T> {
     pub(super) const fn new(capacity: usize, lifetime: Duration) -> Self {
         Self {
             entries: VecDeque::new(),
@@ -31,45 +31,43 @@ impl<T> Remembered<T> {
         }
     }
 
-    /// Keeps `value` from `now` on and says under which name.
-    pub(super) fn keep(&mut self, value: T, now: SystemTime) -> String {
-        let name = random_id();
-        self.keep_as(name.clone(), value, now);
-        name
+    /// Inserts `value` and returns its ID.
+    pub(super) fn insert(&mut self, value: T, now: SystemTime) -> String {
+        let id = random_id();
+        self.insert_with_id(id.clone(), value, now);
+        id
     }
 
-    /// Keeps `value` under a name that is free since its value was [taken](Self::take).
-    pub(super) fn keep_as(&mut self, name: String, value: T, now: SystemTime) {
+    /// Inserts `value` under an ID that is free since its value was [removed](Self::remove).
+    pub(super) fn insert_with_id(&mut self, id: String, value: T, now: SystemTime) {
         let lifetime = self.lifetime;
-        self.entries.retain(|entry| entry.lives(lifetime, now));
+        self.entries.retain(|entry| entry.is_alive(lifetime, now));
         if self.entries.len() >= self.capacity {
             self.entries.pop_front();
         }
         self.entries.push_back(Entry {
-            name,
-            since: now,
+            id,
+            inserted: now,
             value,
         });
     }
 
-    /// The value under `name`, unless it is forgotten by `now`.
-    pub(super) fn find(&self, name: &str, now: SystemTime) -> Option<&T> {
-        let entry = self.entries.iter().find(|entry| entry.name == name)?;
-        entry.lives(self.lifetime, now).then_some(&entry.value)
+    pub(super) fn get(&self, id: &str, now: SystemTime) -> Option<&T> {
+        let entry = self.entries.iter().find(|entry| entry.id == id)?;
+        entry.is_alive(self.lifetime, now).then_some(&entry.value)
     }
 
-    /// As [`find`](Self::find), and forgets it.
-    pub(super) fn take(&mut self, name: &str, now: SystemTime) -> Option<T> {
-        let position = self.entries.iter().position(|entry| entry.name == name)?;
+    pub(super) fn remove(&mut self, id: &str, now: SystemTime) -> Option<T> {
+        let position = self.entries.iter().position(|entry| entry.id == id)?;
         let entry = self.entries.remove(position)?;
-        entry.lives(self.lifetime, now).then_some(entry.value)
+        entry.is_alive(self.lifetime, now).then_some(entry.value)
     }
 }
 
 impl<T> Entry<T> {
-    /// A clock that was set back makes nothing older.
-    fn lives(&self, lifetime: Duration, now: SystemTime) -> bool {
-        now.duration_since(self.since).unwrap_or_default() < lifetime
+    /// A clock that was set back makes no entry older.
+    fn is_alive(&self, lifetime: Duration, now: SystemTime) -> bool {
+        now.duration_since(self.inserted).unwrap_or_default() < lifetime
     }
 }
 
@@ -84,9 +82,9 @@ mod tests {
     }
 
     #[test]
-    fn a_value_lives_as_long_as_it_may_and_no_longer() {
-        let mut remembered = Remembered::new(2, MINUTE);
-        let name = remembered.keep("value", at(100));
+    fn a_value_expires_after_its_lifetime() {
+        let mut store = TtlStore::new(2, MINUTE);
+        let id = store.insert("value", at(100));
         let cases = [
             (at(0), Some(&"value")),
             (at(100), Some(&"value")),
@@ -94,31 +92,31 @@ mod tests {
             (at(160), None),
         ];
         for (now, expected) in cases {
-            assert_eq!(remembered.find(&name, now), expected, "{now:?}");
+            assert_eq!(store.get(&id, now), expected, "{now:?}");
         }
-        assert_eq!(remembered.take(&name, at(160)), None);
+        assert_eq!(store.remove(&id, at(160)), None);
     }
 
     #[test]
-    fn what_is_taken_is_gone_and_its_name_can_be_used_again() {
-        let mut remembered = Remembered::new(2, MINUTE);
-        let name = remembered.keep(1, at(0));
-        assert_eq!(remembered.take(&name, at(1)), Some(1));
-        assert_eq!(remembered.take(&name, at(1)), None);
-        remembered.keep_as(name.clone(), 2, at(1));
-        assert_eq!(remembered.find(&name, at(60)), Some(&2));
-        assert_eq!(remembered.find("another", at(1)), None);
+    fn a_removed_id_can_be_used_again() {
+        let mut store = TtlStore::new(2, MINUTE);
+        let id = store.insert(1, at(0));
+        assert_eq!(store.remove(&id, at(1)), Some(1));
+        assert_eq!(store.remove(&id, at(1)), None);
+        store.insert_with_id(id.clone(), 2, at(1));
+        assert_eq!(store.get(&id, at(60)), Some(&2));
+        assert_eq!(store.get("another", at(1)), None);
     }
 
     #[test]
-    fn the_expired_and_then_the_oldest_make_room() {
-        let mut remembered = Remembered::new(2, MINUTE);
-        let first = remembered.keep(1, at(0));
-        let second = remembered.keep(2, at(30));
-        let third = remembered.keep(3, at(59));
-        let left = [&first, &second, &third].map(|name| remembered.find(name, at(59)).copied());
+    fn expired_values_are_evicted_before_the_oldest() {
+        let mut store = TtlStore::new(2, MINUTE);
+        let first = store.insert(1, at(0));
+        let second = store.insert(2, at(30));
+        let third = store.insert(3, at(59));
+        let left = [&first, &second, &third].map(|id| store.get(id, at(59)).copied());
         assert_eq!(left, [None, Some(2), Some(3)]);
-        remembered.keep(4, at(119));
-        assert_eq!(remembered.entries.len(), 1);
+        store.insert(4, at(119));
+        assert_eq!(store.entries.len(), 1);
     }
 }

@@ -1,5 +1,5 @@
-// Hands the answer to the window that opened or framed this one; the browser delivers it only if
-// that window is of the target's origin.
+// Posts the authorization response to the window that opened or framed this one; the browser delivers
+// it only if that window has the target's origin.
 "use strict";
 
 const { target, response } = document.currentScript.dataset;

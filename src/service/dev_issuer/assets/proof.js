@@ -1,9 +1,9 @@
-// Makes DPoP proofs (RFC 9449 §4.2) with a key that lasts as long as this page and cannot leave it.
+// Makes DPoP proofs (RFC 9449 §4.2) with a key that lasts as long as this page and cannot be exported.
 "use strict";
 
 const sender = crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
 
-/** What each server asked the next proof to repeat, by its origin (RFC 9449 §8, §9). */
+/** The nonce for the next proof to each origin (RFC 9449 §8, §9). */
 const nonces = new Map();
 
 const bytesOf = (text) => new TextEncoder().encode(text);
@@ -11,7 +11,7 @@ const base64url = (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes)))
   .replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 const encode = (value) => base64url(bytesOf(JSON.stringify(value)));
 
-/** A proof for one request to a URL, and for the token that comes with it, if one does. */
+/** A proof for one request to a URL, and for the token that is sent with it, if any. */
 async function proofFor(method, url, token) {
   const { privateKey, publicKey } = await sender;
   const { kty, crv, x, y } = await crypto.subtle.exportKey("jwk", publicKey);
@@ -24,7 +24,7 @@ async function proofFor(method, url, token) {
   return `${input}.${base64url(signature)}`;
 }
 
-/** As `fetch` of `path`, with a proof for the `url` that this is; once more where a new nonce is wanted in it. */
+/** Fetches `path` with a proof for its absolute `url`; repeats the request once with a new nonce. */
 async function fetchWithProof(path, url, options, token) {
   const { origin } = new URL(url);
   const send = async () => {

@@ -3,7 +3,7 @@
 
 const byId = (id) => document.getElementById(id);
 
-/** An element with properties and children; text is never taken for markup. */
+/** An element with properties and children; strings become text, never markup. */
 function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
   made.append(...children);
@@ -17,38 +17,38 @@ let isBound = false;
 start();
 
 async function start() {
-  const { people, api, token_endpoint: endpoint } = await (await fetch("/test_view.json")).json();
-  showPeople(people);
+  const { people: users, api, token_endpoint: endpoint } = await (await fetch("/test_view.json")).json();
+  showUsers(users);
   showRoutes(api);
   byId("wish").addEventListener("submit", (event) => {
     event.preventDefault();
-    getToken(people, endpoint);
+    getToken(users, endpoint);
   });
   byId("copy-token").addEventListener("click", (event) => copy(token, event.target));
   byId("forget-token").addEventListener("click", () => {
-    showToken(null, "Forgotten. Calls go without a token.");
+    showToken(null, "No token. Calls are sent without one.");
     byId("wish").querySelector("input:checked").focus();
   });
   byId("sending").addEventListener("change", showCurlLines);
 }
 
-function showPeople(people) {
-  people.forEach(({ name, role }, index) => {
+function showUsers(users) {
+  users.forEach(({ name, role }, index) => {
     const input = element("input", { type: "radio", name: "person", value: index, checked: index === 0 });
-    input.addEventListener("change", () => showScopes(people));
+    input.addEventListener("change", () => showScopes(users));
     byId("people").append(choice(input, name, role));
   });
-  showScopes(people);
+  showScopes(users);
 }
 
-/** Everybody's scopes are shown; those that the chosen person has can be ticked. */
-function showScopes(people) {
-  const mine = chosen(people).scopes;
-  const all = [...new Set(people.flatMap((person) => person.scopes))];
+/** Shows the scopes of all users; those of the chosen user can be selected. */
+function showScopes(users) {
+  const mine = chosen(users).scopes;
+  const all = [...new Set(users.flatMap((user) => user.scopes))];
   const choices = all.map((scope) => {
     const has = mine.includes(scope);
     const input = element("input", { type: "checkbox", name: "scope", value: scope, checked: has, disabled: !has });
-    return choice(input, scope, has ? "" : "not this person's");
+    return choice(input, scope, has ? "" : "not granted to this user");
   });
   byId("scopes").replaceChildren(byId("scopes").querySelector("legend"), ...choices);
 }
@@ -57,29 +57,29 @@ function choice(input, name, remark) {
   return element("label", { className: "choice" }, input, element("span", {}, name), element("span", { className: "quiet" }, remark));
 }
 
-function chosen(people) {
-  return people[new FormData(byId("wish")).get("person")];
+function chosen(users) {
+  return users[new FormData(byId("wish")).get("person")];
 }
 
-async function getToken(people, endpoint) {
+async function getToken(users, endpoint) {
   const scopes = new FormData(byId("wish")).getAll("scope");
-  const wish = {
+  const parameters = {
     grant_type: "client_credentials",
     client_id: scopes.length === 0 ? "demo" : "demo-read-write",
     client_secret: "any",
-    sub: chosen(people).subject,
+    sub: chosen(users).subject,
     scope: scopes.join(" "),
     expires_in: byId("lifetime").value,
   };
   try {
-    const options = { method: "POST", body: new URLSearchParams(wish) };
+    const options = { method: "POST", body: new URLSearchParams(parameters) };
     const path = "/oauth/token";
     const response = await (byId("bind").checked ? fetchWithProof(path, endpoint, options) : fetch(path, options));
     const answer = await response.json();
     isBound = answer.token_type === "DPoP";
     showToken(answer.access_token ?? null, answer.error_description ?? "");
   } catch {
-    showToken(null, "The development issuer does not answer. Is the service still running?");
+    showToken(null, "The development issuer does not respond. Is the service running?");
   }
 }
 
@@ -95,8 +95,8 @@ function showToken(text, remark) {
   const claims = decode(parts[1]);
   const { alg, kid, typ } = decode(parts[0]);
   byId("claims").replaceChildren(...Object.entries(claims).map(claimRow));
-  const use = isBound ? "bound to this page's key, of no use to anybody else" : "of use to whoever bears it";
-  byId("token-state").textContent = `Signed with ${alg} by key ${kid.slice(0, 8)}… as ${typ}, ${use}; it says:`;
+  const use = isBound ? "bound to this page's key and useless without it" : "a bearer token";
+  byId("token-state").textContent = `Signed with ${alg} by key ${kid.slice(0, 8)}… as ${typ}; ${use}. Its claims:`;
 }
 
 function decode(part) {
@@ -112,15 +112,15 @@ function claimRow([name, value]) {
 }
 
 const MEANINGS = {
-  aud: "the API that it is for",
-  azp: "the client that got it",
-  client_id: "the client that got it",
-  cnf: "the key of the one who may use it",
-  gty: "how it was granted",
-  iss: "who issued it",
-  jti: "its own name",
-  scope: "what it grants",
-  sub: "whom it is about",
+  aud: "the API that accepts it",
+  azp: "the client that it was issued to",
+  client_id: "the client that it was issued to",
+  cnf: "the key that it is bound to",
+  gty: "the grant type",
+  iss: "the issuer",
+  jti: "its ID",
+  scope: "the scopes that it grants",
+  sub: "the user",
 };
 
 function showRoutes(api) {
@@ -161,7 +161,7 @@ function showCurlLines() {
   }
 }
 
-/** A proof serves one call, so the line has one only when it is copied. */
+/** A proof is valid for one call, so it is made only when the line is copied. */
 function curlLine(method, url, proof = "…") {
   const sent = tokenToSend();
   const verb = method === "GET" ? "" : ` -X ${method}`;
@@ -170,7 +170,7 @@ function curlLine(method, url, proof = "…") {
   return `curl -i${verb}${credentials}${proven} '${url}'`;
 }
 
-/** Whether the token is sent as the one sends it who may. */
+/** Whether the token is sent with a proof. */
 const isProven = () => isBound && byId("sending").value !== "stolen";
 const scheme = () => (isProven() ? "DPoP" : "Bearer");
 
@@ -199,7 +199,7 @@ async function ask(method, url, requirement) {
     shown.push(labelled("Body", pretty(await response.text())));
     return shown;
   } catch {
-    return [element("p", {}, element("span", { className: "status bad" }, "No answer"), " Is the service still running?")];
+    return [element("p", {}, element("span", { className: "status bad" }, "No response"), " Is the service running?")];
   }
 }
 
@@ -209,12 +209,12 @@ function verdict({ ok, status, statusText }, challenge, sent, requirement) {
 }
 
 function reason(status, challenge, sent, requirement) {
-  const said = (name) => challenge.match(new RegExp(`${name}="([^"]*)"`))?.[1];
+  const parameter = (name) => challenge.match(new RegExp(`${name}="([^"]*)"`))?.[1];
   if (status === 401 && !sent) return "No token was sent. Get one above and call again.";
-  if (status === 401) return said("error_description") ?? "The token was refused.";
-  if (status === 403) return `The token is good, but does not grant ${said("scope") ?? "what this route asks"}. Tick it above, get a new token and call again.`;
-  if (status === 503) return "The API could not get the issuer's keys; try again in a moment.";
-  return requirement === "anybody" ? "Open to anybody; no token is looked at." : "The token was accepted.";
+  if (status === 401) return parameter("error_description") ?? "The token was rejected.";
+  if (status === 403) return `The token is good, but does not grant ${parameter("scope") ?? "what this route requires"}. Select it above, get a new token and call again.`;
+  if (status === 503) return "The API could not fetch the issuer's keys; try again in a moment.";
+  return requirement === "anybody" ? "A public route: no token is checked." : "The token was accepted.";
 }
 
 function labelled(label, text) {

@@ -1,18 +1,23 @@
-//! What holds for every path: who may ask, and from which pages.
+//! Rules for all paths: unknown paths and methods, CORS, and the host of a request.
+
+use std::io::ErrorKind;
+use std::net::TcpListener;
 
 use actix_web::http::header::ORIGIN;
 use actix_web::http::{Method, StatusCode};
 use actix_web::test::TestRequest;
 use serde_json::json;
 
-use super::{Issuer, send};
+use crate::service::dev_issuer::DevIssuer;
+
+use super::{AUDIENCE, Issuer, send};
 
 #[actix_web::test]
 async fn unknown_paths_and_methods_are_json_errors() {
-    let seen = send(TestRequest::get().uri("/elsewhere")).await;
-    let expected = json!({"error": "not_found", "error_description": "there is nothing here"});
+    let response = send(TestRequest::get().uri("/elsewhere")).await;
+    let expected = json!({"error": "not_found", "error_description": "no such path"});
     assert_eq!(
-        (seen.status, seen.json()),
+        (response.status, response.json()),
         (StatusCode::NOT_FOUND, expected)
     );
 
@@ -25,15 +30,15 @@ async fn unknown_paths_and_methods_are_json_errors() {
         (Method::DELETE, "/.well-known/jwks.json", "GET, HEAD"),
     ];
     for (method, path, allowed) in cases {
-        let seen = send(TestRequest::default().method(method).uri(path)).await;
-        assert_eq!(seen.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
-        assert_eq!(seen.header("allow"), Some(allowed), "{path}");
-        assert_eq!(seen.json()["error"], "method_not_allowed", "{path}");
+        let response = send(TestRequest::default().method(method).uri(path)).await;
+        assert_eq!(response.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert_eq!(response.header("allow"), Some(allowed), "{path}");
+        assert_eq!(response.json()["error"], "method_not_allowed", "{path}");
     }
 }
 
 #[actix_web::test]
-async fn every_answer_is_for_loopback_origins_alone() {
+async fn only_loopback_origins_are_allowed() {
     let paths = ["/", "/.well-known/jwks.json", "/oauth/token", "/elsewhere"];
     for path in paths {
         for (origin, allowed) in [
@@ -41,13 +46,13 @@ async fn every_answer_is_for_loopback_origins_alone() {
             ("https://example.com", None),
         ] {
             let request = TestRequest::get().uri(path).insert_header((ORIGIN, origin));
-            let seen = send(request).await;
+            let response = send(request).await;
             assert_eq!(
-                seen.header("access-control-allow-origin"),
+                response.header("access-control-allow-origin"),
                 allowed,
                 "{path} {origin}"
             );
-            let exposed = seen.header("access-control-expose-headers");
+            let exposed = response.header("access-control-expose-headers");
             let mut exposed: Vec<_> = exposed.unwrap().split(", ").collect();
             exposed.sort_unstable();
             let expected = ["dpop-nonce", "www-authenticate"];
@@ -57,7 +62,7 @@ async fn every_answer_is_for_loopback_origins_alone() {
 }
 
 #[actix_web::test]
-async fn a_preflight_is_answered() {
+async fn a_preflight_from_loopback_is_allowed() {
     let request = TestRequest::default()
         .method(Method::OPTIONS)
         .uri("/oauth/token")
@@ -67,11 +72,11 @@ async fn a_preflight_is_answered() {
             "Access-Control-Request-Headers",
             "authorization,content-type,dpop",
         ));
-    let seen = send(request).await;
-    assert_eq!(seen.status, StatusCode::OK);
-    let origin = seen.header("access-control-allow-origin");
+    let response = send(request).await;
+    assert_eq!(response.status, StatusCode::OK);
+    let origin = response.header("access-control-allow-origin");
     assert_eq!(origin, Some("http://127.0.0.1:3000"));
-    let headers = seen.header("access-control-allow-headers").unwrap();
+    let headers = response.header("access-control-allow-headers").unwrap();
     assert!(
         headers.contains("authorization")
             && headers.contains("content-type")
@@ -81,19 +86,39 @@ async fn a_preflight_is_answered() {
 }
 
 #[actix_web::test]
-async fn a_foreign_name_is_never_answered() {
+async fn a_request_for_another_host_is_rejected() {
     let issuer = Issuer::new();
     let paths = ["/", "/authorize", "/oauth/token", "/userinfo", "/elsewhere"];
     for path in paths {
         for method in [Method::GET, Method::POST, Method::OPTIONS] {
             let request = TestRequest::default().method(method).uri(path);
-            let seen = issuer.send_to("rebound.example:3011", request).await;
-            assert_eq!(seen.status, StatusCode::MISDIRECTED_REQUEST, "{path}");
-            assert_eq!(seen.json()["error"], "invalid_request", "{path}");
+            let response = issuer.send_to("rebound.example:3011", request).await;
+            assert_eq!(response.status, StatusCode::MISDIRECTED_REQUEST, "{path}");
+            assert_eq!(response.json()["error"], "invalid_request", "{path}");
         }
     }
     for host in ["localhost:3011", "127.0.0.1:3011", "[::1]:3011"] {
-        let seen = issuer.send_to(host, TestRequest::get()).await;
-        assert_eq!(seen.status, StatusCode::OK, "{host}");
+        let response = issuer.send_to(host, TestRequest::get()).await;
+        assert_eq!(response.status, StatusCode::OK, "{host}");
     }
+}
+
+#[test]
+fn any_free_port_is_the_same_on_every_loopback_address() {
+    let issuer = DevIssuer::bind(0, AUDIENCE.to_owned(), false).unwrap();
+    let addresses: Vec<_> = issuer.listener.addresses().collect();
+    let port = addresses[0].port();
+    assert_eq!(issuer.url(), format!("http://localhost:{port}/"));
+    for address in addresses {
+        assert!(address.ip().is_loopback(), "{address}");
+        assert_eq!(address.port(), port);
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_an_error() {
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let error = DevIssuer::bind(port, AUDIENCE.to_owned(), false).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AddrInUse);
 }

@@ -1,5 +1,6 @@
-//! A browser is sent to `/authorize`, a person is chosen, and the client trades the code.
+//! The authorization code flow with a browser: `/authorize`, the sign-in page, and the exchange of the code.
 
+use actix_web::cookie::{self, Cookie, SameSite};
 use actix_web::http::StatusCode;
 use actix_web::http::header::COOKIE;
 use actix_web::test::TestRequest;
@@ -7,16 +8,15 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
 use crate::jose::digest::sha256;
-use crate::service::dev_issuer::login::Strength;
+use crate::service::dev_issuer::users::Factors;
 
-use super::{AUDIENCE, Issuer, Seen, URL, claims};
+use super::{AUDIENCE, Issuer, Response, URL, claims};
 
 pub(super) const CALLBACK: &str = "http://localhost:5173/callback";
-/// What a sign-in is that proves nothing.
-const ONE_FACTOR: &str = Strength::OneFactor.class();
+const ONE_FACTOR: &str = Factors::One.acr();
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
-/// One browser, which keeps its cookies.
+/// A browser with its cookies.
 pub(super) struct Browser<'a> {
     pub(super) issuer: &'a Issuer,
     cookies: Vec<(String, String)>,
@@ -28,42 +28,45 @@ impl<'a> Browser<'a> {
         Self { issuer, cookies }
     }
 
-    pub(super) async fn get(&mut self, path: &str) -> Seen {
+    pub(super) async fn get(&mut self, path: &str) -> Response {
         self.send(TestRequest::get().uri(path)).await
     }
 
-    async fn send(&mut self, request: TestRequest) -> Seen {
+    async fn send(&mut self, request: TestRequest) -> Response {
         let pairs = self
             .cookies
             .iter()
             .map(|(name, value)| format!("{name}={value}"));
         let pairs: Vec<_> = pairs.collect();
-        let seen = self
+        let response = self
             .issuer
             .send(request.insert_header((COOKIE, pairs.join("; "))))
             .await;
-        for cookie in seen.headers.get_all("set-cookie") {
-            let (name, value) = cookie.to_str().unwrap().split_once('=').unwrap();
-            let (value, attributes) = value.split_once(';').unwrap();
-            assert!(
-                attributes.starts_with(" Path=/; HttpOnly; SameSite=Lax"),
-                "{attributes}"
-            );
-            self.cookies.retain(|(known, _)| known != name);
-            if !value.is_empty() {
+        for cookie in response.headers.get_all("set-cookie") {
+            let cookie = Cookie::parse(cookie.to_str().unwrap().to_owned()).unwrap();
+            let is_removal = cookie.value().is_empty();
+            let max_age = cookie.max_age();
+            assert_eq!(max_age, is_removal.then_some(cookie::time::Duration::ZERO));
+            assert_eq!(cookie.http_only(), Some(true), "{cookie}");
+            assert_eq!(cookie.same_site(), Some(SameSite::Lax), "{cookie}");
+            assert_eq!((cookie.path(), cookie.domain()), (Some("/"), None));
+            assert_eq!((cookie.secure(), cookie.expires()), (None, None));
+            self.cookies.retain(|(known, _)| known != cookie.name());
+            if !is_removal {
+                let (name, value) = cookie.name_value();
                 self.cookies.push((name.to_owned(), value.to_owned()));
             }
         }
-        seen
+        response
     }
 
-    /// Chooses somebody on a page that was shown.
-    pub(super) async fn choose(&mut self, page: &Seen, person: &str) -> Seen {
+    /// Chooses a user on the sign-in page.
+    pub(super) async fn choose(&mut self, page: &Response, person: &str) -> Response {
         self.answer(page, &format!("person={person}")).await
     }
 
-    /// Sends the form of a page that was shown, with these further fields.
-    pub(super) async fn answer(&mut self, page: &Seen, fields: &str) -> Seen {
+    /// Submits the form of the sign-in page with further fields.
+    pub(super) async fn answer(&mut self, page: &Response, fields: &str) -> Response {
         let attribute = |name: &str| {
             let (_, rest) = page.text().split_once(name).unwrap();
             rest.split_once('"').unwrap().0.replace("&amp;", "&")
@@ -73,7 +76,7 @@ impl<'a> Browser<'a> {
         self.post(&action, &form).await
     }
 
-    async fn post(&mut self, path: &str, form: &str) -> Seen {
+    async fn post(&mut self, path: &str, form: &str) -> Response {
         let request = TestRequest::post()
             .uri(path)
             .insert_header(("Content-Type", "application/x-www-form-urlencoded"))
@@ -81,28 +84,28 @@ impl<'a> Browser<'a> {
         self.send(request).await
     }
 
-    pub(super) async fn sign_in(&mut self, person: &str, more: &str) -> Seen {
+    pub(super) async fn sign_in(&mut self, person: &str, more: &str) -> Response {
         let page = self.get(&authorize(more)).await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.text());
         self.choose(&page, person).await
     }
 
-    /// Signs in and trades the code.
+    /// Signs in and exchanges the code.
     pub(super) async fn tokens(&mut self, person: &str, more: &str) -> Value {
-        let led_back = self.sign_in(person, more).await;
-        self.trade(&led_back).await
+        let redirect = self.sign_in(person, more).await;
+        self.trade(&redirect).await
     }
 
-    /// Trades the code that the browser was led back with.
-    pub(super) async fn trade(&mut self, led_back: &Seen) -> Value {
-        let code = led_back.told("code").unwrap();
-        let seen = self.issuer.post("/oauth/token", &trade(&code)).await;
-        assert_eq!(seen.status, StatusCode::OK, "{}", seen.text());
-        seen.json()
+    /// Exchanges the code of a redirect.
+    pub(super) async fn trade(&mut self, redirect: &Response) -> Value {
+        let code = redirect.redirect_parameter("code").unwrap();
+        let response = self.issuer.post("/oauth/token", &trade(&code)).await;
+        assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+        response.json()
     }
 }
 
-/// A request that is in order, and `more`.
+/// A valid authorization request with further parameters.
 pub(super) fn authorize(more: &str) -> String {
     let challenge = BASE64URL_NOPAD.encode(&sha256(VERIFIER.as_bytes()));
     format!(
@@ -119,17 +122,17 @@ pub(super) fn trade(code: &str) -> String {
 }
 
 #[actix_web::test]
-async fn a_person_signs_in_and_the_client_gets_what_is_theirs() {
+async fn a_client_gets_tokens_with_the_scopes_of_the_user() {
     let cases = [
         ("manager", "read:messages"),
         ("administrator", "read:messages write:messages"),
     ];
-    for (person, theirs) in cases {
+    for (person, scopes) in cases {
         let issuer = Issuer::new();
         let asked =
             "scope=openid+read:messages+write:messages+other&nonce=n%3D&audience=https://api.test/";
         let answer = Browser::new(&issuer).tokens(person, asked).await;
-        let scope = format!("openid {theirs}");
+        let scope = format!("openid {scopes}");
         let token = answer["access_token"].as_str().unwrap();
         let id_token = answer["id_token"].as_str().unwrap();
         let expected = json!({
@@ -156,7 +159,7 @@ async fn a_person_signs_in_and_the_client_gets_what_is_theirs() {
 }
 
 #[actix_web::test]
-async fn an_id_token_says_what_was_asked_for() {
+async fn an_id_token_has_the_requested_claims() {
     let issuer = Issuer::new();
     let asked = "scope=openid+profile+email";
     let answer = Browser::new(&issuer).tokens("manager", asked).await;
@@ -175,25 +178,29 @@ async fn an_id_token_says_what_was_asked_for() {
 }
 
 #[actix_web::test]
-async fn the_answer_leads_back_with_the_state() {
+async fn the_response_carries_the_state() {
     let issuer = Issuer::new();
     let mut browser = Browser::new(&issuer);
-    let seen = browser.sign_in("manager", "").await;
-    assert_eq!(seen.status, StatusCode::SEE_OTHER);
-    let location = seen.header("location").unwrap();
-    let code = seen.told("code").unwrap();
+    let response = browser.sign_in("manager", "").await;
+    assert_eq!(response.status, StatusCode::SEE_OTHER);
+    let location = response.header("location").unwrap();
+    let code = response.redirect_parameter("code").unwrap();
     assert_eq!(location, format!("{CALLBACK}?code={code}&state=s%2B%3D"));
 }
 
 #[actix_web::test]
-async fn a_code_is_good_once_and_for_a_minute() {
+async fn a_code_is_valid_once_and_for_a_minute() {
     let issuer = Issuer::new();
     for (seconds, status) in [(59, StatusCode::OK), (60, StatusCode::BAD_REQUEST)] {
         let mut browser = Browser::new(&issuer);
-        let code = browser.sign_in("manager", "").await.told("code").unwrap();
-        issuer.pass(seconds);
-        let seen = issuer.post("/oauth/token", &trade(&code)).await;
-        assert_eq!(seen.status, status, "{seconds}");
+        let code = browser
+            .sign_in("manager", "")
+            .await
+            .redirect_parameter("code")
+            .unwrap();
+        issuer.advance(seconds);
+        let response = issuer.post("/oauth/token", &trade(&code)).await;
+        assert_eq!(response.status, status, "{seconds}");
         let again = issuer.post("/oauth/token", &trade(&code)).await;
         let refused = json!({
             "error": "invalid_grant",
@@ -204,7 +211,7 @@ async fn a_code_is_good_once_and_for_a_minute() {
 }
 
 #[actix_web::test]
-async fn a_code_is_for_the_one_who_asked_and_used_by_any_try() {
+async fn a_code_is_bound_to_its_request_and_used_up_by_any_attempt() {
     let issuer = Issuer::new();
     let wrong = [
         ("client_id=spa", "client_id=other"),
@@ -216,26 +223,33 @@ async fn a_code_is_for_the_one_who_asked_and_used_by_any_try() {
     ];
     for (right, wrong) in wrong {
         let mut browser = Browser::new(&issuer);
-        let code = browser.sign_in("manager", "").await.told("code").unwrap();
+        let code = browser
+            .sign_in("manager", "")
+            .await
+            .redirect_parameter("code")
+            .unwrap();
         let form = trade(&code).replacen(right, wrong, 1);
-        let seen = issuer.post("/oauth/token", &form).await;
-        assert_eq!(seen.json()["error"], "invalid_grant", "{wrong}");
+        let response = issuer.post("/oauth/token", &form).await;
+        assert_eq!(response.json()["error"], "invalid_grant", "{wrong}");
         let again = issuer.post("/oauth/token", &trade(&code)).await;
         let unused = right == "code=";
         assert_eq!(again.status.is_success(), unused, "{wrong}");
     }
-    let nobody = issuer
+    let no_client = issuer
         .post("/oauth/token", "grant_type=authorization_code")
         .await;
-    assert_eq!(nobody.json()["error_description"], "client_id is missing");
+    assert_eq!(
+        no_client.json()["error_description"],
+        "client_id is missing"
+    );
 }
 
 #[actix_web::test]
-async fn who_is_signed_in_is_not_asked_again_unless_the_client_wants_it() {
+async fn a_session_suffices_unless_the_client_requests_a_sign_in() {
     let issuer = Issuer::new();
     let mut browser = Browser::new(&issuer);
     browser.sign_in("manager", "").await;
-    issuer.pass(100);
+    issuer.advance(100);
     let cases = [
         ("", true),
         ("prompt=none", true),
@@ -245,50 +259,73 @@ async fn who_is_signed_in_is_not_asked_again_unless_the_client_wants_it() {
         ("prompt=select_account", false),
     ];
     for (more, at_once) in cases {
-        let seen = browser.get(&authorize(more)).await;
-        assert_eq!(seen.status == StatusCode::FOUND, at_once, "{more}");
-        assert_eq!(seen.told("code").is_some(), at_once, "{more}");
+        let response = browser.get(&authorize(more)).await;
+        assert_eq!(response.status == StatusCode::FOUND, at_once, "{more}");
+        assert_eq!(
+            response.redirect_parameter("code").is_some(),
+            at_once,
+            "{more}"
+        );
     }
-    issuer.pass(24 * 60 * 60 - 101);
-    assert!(browser.get(&authorize("")).await.told("code").is_some());
-    issuer.pass(1);
+    issuer.advance(24 * 60 * 60 - 101);
+    assert!(
+        browser
+            .get(&authorize(""))
+            .await
+            .redirect_parameter("code")
+            .is_some()
+    );
+    issuer.advance(1);
     assert_eq!(browser.get(&authorize("")).await.status, StatusCode::OK);
 }
 
 #[actix_web::test]
-async fn a_silent_request_learns_that_nobody_is_signed_in() {
+async fn a_session_is_found_among_the_cookies_of_other_applications() {
     let issuer = Issuer::new();
-    let seen = Browser::new(&issuer).get(&authorize("prompt=none")).await;
-    assert_eq!(seen.status, StatusCode::FOUND);
-    let expected =
-        format!("{CALLBACK}?error=login_required&error_description=login%20required&state=s%2B%3D");
-    assert_eq!(seen.header("location"), Some(expected.as_str()));
+    let mut browser = Browser::new(&issuer);
+    browser.sign_in("manager", "").await;
+    let foreign = [("a", "1"), ("", "2"), ("c", "%zz"), ("d", "\"x=y")];
+    let foreign = foreign.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    browser.cookies.splice(0..0, foreign);
+    let response = browser.get(&authorize("prompt=none")).await;
+    assert!(response.redirect_parameter("code").is_some());
 }
 
 #[actix_web::test]
-async fn a_silent_request_in_a_frame_is_answered_by_message() {
+async fn prompt_none_without_a_session_is_an_error() {
+    let issuer = Issuer::new();
+    let response = Browser::new(&issuer).get(&authorize("prompt=none")).await;
+    assert_eq!(response.status, StatusCode::FOUND);
+    let expected =
+        format!("{CALLBACK}?error=login_required&error_description=login%20required&state=s%2B%3D");
+    assert_eq!(response.header("location"), Some(expected.as_str()));
+}
+
+#[actix_web::test]
+async fn prompt_none_in_a_frame_is_answered_by_a_web_message() {
     let issuer = Issuer::new();
     let mut browser = Browser::new(&issuer);
     let silent = authorize("prompt=none&response_mode=web_message");
-    let seen = browser.get(&silent).await;
+    let response = browser.get(&silent).await;
     let refused = "{&quot;error&quot;:&quot;login_required&quot;,\
         &quot;error_description&quot;:&quot;login required&quot;,&quot;state&quot;:&quot;s+=&quot;}";
-    assert!(seen.text().contains(refused), "{}", seen.text());
+    assert!(response.text().contains(refused), "{}", response.text());
     browser.sign_in("manager", "").await;
-    let seen = browser.get(&silent).await;
-    assert_eq!(seen.status, StatusCode::OK);
+    let response = browser.get(&silent).await;
+    assert_eq!(response.status, StatusCode::OK);
     assert!(
-        seen.text()
+        response
+            .text()
             .contains("data-target=\"http://localhost:5173\"")
     );
-    assert!(seen.text().contains("{&quot;code&quot;:&quot;"));
-    assert_eq!(seen.header("x-frame-options"), None);
-    let policy = seen.header("content-security-policy").unwrap();
+    assert!(response.text().contains("{&quot;code&quot;:&quot;"));
+    assert_eq!(response.header("x-frame-options"), None);
+    let policy = response.header("content-security-policy").unwrap();
     assert!(!policy.contains("frame-ancestors"), "{policy}");
 }
 
 #[actix_web::test]
-async fn what_is_wrong_is_told_to_the_client() {
+async fn errors_are_returned_to_the_client() {
     let issuer = Issuer::new();
     let cases = [
         ("audience=other", "access_denied"),
@@ -297,21 +334,29 @@ async fn what_is_wrong_is_told_to_the_client() {
         ("response_mode=fragment", "invalid_request"),
     ];
     for (more, error) in cases {
-        let seen = Browser::new(&issuer).get(&authorize(more)).await;
-        assert_eq!(seen.status, StatusCode::FOUND, "{more}");
-        assert_eq!(seen.told("error").as_deref(), Some(error), "{more}");
-        assert_eq!(seen.told("state").as_deref(), Some("s+="), "{more}");
+        let response = Browser::new(&issuer).get(&authorize(more)).await;
+        assert_eq!(response.status, StatusCode::FOUND, "{more}");
+        assert_eq!(
+            response.redirect_parameter("error").as_deref(),
+            Some(error),
+            "{more}"
+        );
+        assert_eq!(
+            response.redirect_parameter("state").as_deref(),
+            Some("s+="),
+            "{more}"
+        );
     }
     let implicit = authorize("").replace("=code&", "=token&");
-    let seen = Browser::new(&issuer).get(&implicit).await;
+    let response = Browser::new(&issuer).get(&implicit).await;
     assert_eq!(
-        seen.told("error").as_deref(),
+        response.redirect_parameter("error").as_deref(),
         Some("unsupported_response_type")
     );
 }
 
 #[actix_web::test]
-async fn a_browser_is_never_led_to_a_page_that_is_refused() {
+async fn a_browser_is_never_redirected_to_an_invalid_redirect_uri() {
     let issuer = Issuer::new();
     let mut browser = Browser::new(&issuer);
     browser.sign_in("manager", "").await;
@@ -325,26 +370,26 @@ async fn a_browser_is_never_led_to_a_page_that_is_refused() {
         authorize(&format!("x={}", "x".repeat(8 * 1024))),
     ];
     for path in cases {
-        let seen = browser.get(&path).await;
-        assert!(seen.status.is_client_error(), "{path}");
-        assert_eq!(seen.header("location"), None, "{path}");
+        let response = browser.get(&path).await;
+        assert!(response.status.is_client_error(), "{path}");
+        assert_eq!(response.header("location"), None, "{path}");
         assert_eq!(
-            seen.header("content-type"),
+            response.header("content-type"),
             Some("text/html; charset=utf-8")
         );
-        assert!(!seen.text().contains("example.com"), "{path}");
+        assert!(!response.text().contains("example.com"), "{path}");
     }
 }
 
 #[actix_web::test]
-async fn a_form_counts_only_from_the_browser_that_was_shown_it() {
+async fn a_form_is_accepted_only_from_the_browser_that_it_was_sent_to() {
     let issuer = Issuer::new();
     let mut browser = Browser::new(&issuer);
     let page = browser.get(&authorize("")).await;
     let login = authorize("").replace("/authorize", "/login");
-    let stranger = Browser::new(&issuer).choose(&page, "manager").await;
+    let other = Browser::new(&issuer).choose(&page, "manager").await;
     let cases = [
-        ("a stranger's browser", stranger),
+        ("another browser", other),
         ("no form", browser.post(&login, "person=manager").await),
         (
             "a made-up form",
@@ -355,18 +400,18 @@ async fn a_form_counts_only_from_the_browser_that_was_shown_it() {
             Browser::new(&issuer).post(&login, "person=manager").await,
         ),
     ];
-    for (case, seen) in cases {
-        assert_eq!(seen.status, StatusCode::BAD_REQUEST, "{case}");
-        assert_eq!(seen.header("location"), None, "{case}");
-        assert_eq!(seen.header("set-cookie"), None, "{case}");
+    for (case, response) in cases {
+        assert_eq!(response.status, StatusCode::BAD_REQUEST, "{case}");
+        assert_eq!(response.header("location"), None, "{case}");
+        assert_eq!(response.header("set-cookie"), None, "{case}");
     }
-    let unknown = browser.choose(&page, "stranger").await;
+    let unknown = browser.choose(&page, "unknown").await;
     assert_eq!(unknown.status, StatusCode::BAD_REQUEST);
     let again = browser.get(&authorize("")).await;
     assert!(again.text().contains("name=\"form\""));
-    let seen = browser.choose(&page, "manager").await;
+    let response = browser.choose(&page, "manager").await;
     assert!(
-        seen.told("code").is_some(),
-        "an older page of the same browser counts"
+        response.redirect_parameter("code").is_some(),
+        "an older page of the same browser is accepted"
     );
 }

@@ -10,7 +10,7 @@ use crate::jose::Algorithm;
 use crate::test_kit::{ProofBuilder, SigningKey, shared};
 
 use super::authorize::{Browser, authorize, trade};
-use super::{Issuer, Seen, claims, decode};
+use super::{Issuer, Response, claims, decode};
 
 const ENDPOINT: &str = "http://localhost:3011/oauth/token";
 const CREDENTIALS: &str = "grant_type=client_credentials&client_id=demo-read&client_secret=x";
@@ -24,12 +24,12 @@ fn thumbprint(key: &SigningKey) -> String {
 }
 
 impl Issuer {
-    /// A good proof for the token endpoint.
+    /// A valid proof for the token endpoint.
     fn proof(&self, key: &SigningKey) -> ProofBuilder {
         ProofBuilder::new(key, "POST", ENDPOINT).issued_at(self.clock.now())
     }
 
-    async fn ask(&self, form: &str, proofs: &[String]) -> Seen {
+    async fn ask(&self, form: &str, proofs: &[String]) -> Response {
         let mut request = TestRequest::post()
             .uri("/oauth/token")
             .insert_header(("Content-Type", "application/x-www-form-urlencoded"));
@@ -39,16 +39,16 @@ impl Issuer {
         self.send(request.set_payload(form.to_owned())).await
     }
 
-    /// Asks with a good proof by `key`.
-    async fn ask_with(&self, form: &str, key: &SigningKey) -> Seen {
+    /// Sends a token request with a valid proof by `key`.
+    async fn ask_with(&self, form: &str, key: &SigningKey) -> Response {
         self.ask(form, &[self.proof(key).build()]).await
     }
 }
 
 #[track_caller]
-fn assert_refused(seen: &Seen, code: &str, description: &str) {
+fn assert_error(response: &Response, code: &str, description: &str) {
     let expected = json!({"error": code, "error_description": description});
-    assert_eq!((seen.status.as_u16(), seen.json()), (400, expected));
+    assert_eq!((response.status.as_u16(), response.json()), (400, expected));
 }
 
 fn confirmation(answer: &Value) -> Value {
@@ -59,24 +59,24 @@ fn confirmation(answer: &Value) -> Value {
 async fn a_proof_binds_the_token_to_its_key() {
     for algorithm in [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256] {
         let key = shared(algorithm);
-        let seen = Issuer::new().ask_with(CREDENTIALS, &key).await;
-        assert_eq!(seen.status, StatusCode::OK, "{}", seen.text());
-        let answer = seen.json();
+        let response = Issuer::new().ask_with(CREDENTIALS, &key).await;
+        assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+        let answer = response.json();
         assert_eq!(answer["token_type"], "DPoP");
         assert_eq!(confirmation(&answer), json!({"jkt": thumbprint(&key)}));
-        assert_eq!(seen.header("dpop-nonce"), None);
+        assert_eq!(response.header("dpop-nonce"), None);
     }
 }
 
 #[actix_web::test]
-async fn nobody_asks_for_a_confirmation_beside_the_own_key() {
+async fn a_requested_cnf_claim_does_not_replace_the_own_key() {
     let asked = format!("{CREDENTIALS}&claims={{\"cnf\":{{\"jkt\":\"another\"}}}}");
     let answer = Issuer::new().ask_with(&asked, &key()).await.json();
     assert_eq!(confirmation(&answer), json!({"jkt": thumbprint(&key())}));
 }
 
 #[actix_web::test]
-async fn a_proof_that_does_not_hold_is_told_why() {
+async fn an_invalid_proof_is_rejected_with_its_reason() {
     let issuer = Issuer::new();
     let good = || issuer.proof(&key());
     let ago = |seconds| issuer.clock.now() - Duration::from_secs(seconds);
@@ -105,16 +105,20 @@ async fn a_proof_that_does_not_hold_is_told_why() {
         (good().header("typ", "JWT"), "the proof is of another type"),
     ];
     for (proof, description) in cases {
-        let seen = issuer.ask(CREDENTIALS, &[proof.build()]).await;
-        assert_refused(&seen, "invalid_dpop_proof", description);
+        let response = issuer.ask(CREDENTIALS, &[proof.build()]).await;
+        assert_error(&response, "invalid_dpop_proof", description);
     }
     let two = [good().build(), good().build()];
-    let seen = issuer.ask(CREDENTIALS, &two).await;
-    assert_refused(&seen, "invalid_dpop_proof", "more than one proof was sent");
+    let response = issuer.ask(CREDENTIALS, &two).await;
+    assert_error(
+        &response,
+        "invalid_dpop_proof",
+        "more than one proof was sent",
+    );
 }
 
 #[actix_web::test]
-async fn a_proof_names_the_endpoint_as_the_metadata_does() {
+async fn the_htu_of_a_proof_is_the_endpoint_of_the_metadata() {
     let issuer = Issuer::new();
     let called = "http://127.0.0.1:3011/oauth/token";
     for (url, status) in [(ENDPOINT, 200), (called, 400)] {
@@ -123,23 +127,23 @@ async fn a_proof_names_the_endpoint_as_the_metadata_does() {
             .uri("/oauth/token")
             .insert_header(("DPoP", proof))
             .set_payload(CREDENTIALS);
-        let seen = issuer.send_to("127.0.0.1:3011", request).await;
-        assert_eq!(seen.status.as_u16(), status, "{url}");
+        let response = issuer.send_to("127.0.0.1:3011", request).await;
+        assert_eq!(response.status.as_u16(), status, "{url}");
     }
 }
 
 #[actix_web::test]
-async fn each_proof_is_taken_once() {
+async fn each_proof_is_accepted_once() {
     let issuer = Issuer::new();
     let proof = [issuer.proof(&key()).build()];
     assert_eq!(issuer.ask(CREDENTIALS, &proof).await.status, StatusCode::OK);
     let again = issuer.ask(CREDENTIALS, &proof).await;
-    assert_refused(&again, "invalid_dpop_proof", "the proof was used before");
+    assert_error(&again, "invalid_dpop_proof", "the proof was used before");
 }
 
 #[actix_web::test]
-async fn nonces_are_given_with_each_answer_to_a_proof_and_wanted_in_the_next() {
-    const WANTED: &str = "the proof must carry the nonce that the DPoP-Nonce header gives";
+async fn each_response_to_a_proof_carries_the_nonce_for_the_next() {
+    const REQUIRED: &str = "the proof must carry the nonce of the DPoP-Nonce header";
     let issuer = Issuer::with_nonces(true);
     let bearer = issuer.ask(CREDENTIALS, &[]).await;
     assert_eq!(
@@ -147,7 +151,7 @@ async fn nonces_are_given_with_each_answer_to_a_proof_and_wanted_in_the_next() {
         (StatusCode::OK, None)
     );
     let refused = issuer.ask_with(CREDENTIALS, &key()).await;
-    assert_refused(&refused, "use_dpop_nonce", WANTED);
+    assert_error(&refused, "use_dpop_nonce", REQUIRED);
     let nonce = refused.header("dpop-nonce").unwrap();
     let with = |nonce: &str| [issuer.proof(&key()).nonce(nonce).build()];
     let good = issuer.ask(CREDENTIALS, &with(nonce)).await;
@@ -155,11 +159,11 @@ async fn nonces_are_given_with_each_answer_to_a_proof_and_wanted_in_the_next() {
     assert_eq!(good.json()["token_type"], "DPoP");
     assert_eq!(good.header("dpop-nonce"), Some(nonce));
     let made_up = issuer.ask(CREDENTIALS, &with("made up")).await;
-    assert_refused(&made_up, "use_dpop_nonce", WANTED);
+    assert_error(&made_up, "use_dpop_nonce", REQUIRED);
 
-    issuer.pass(300);
+    issuer.advance(300);
     let stale = issuer.ask(CREDENTIALS, &with(nonce)).await;
-    assert_refused(&stale, "use_dpop_nonce", WANTED);
+    assert_error(&stale, "use_dpop_nonce", REQUIRED);
     assert_ne!(stale.header("dpop-nonce"), Some(nonce));
 }
 
@@ -167,15 +171,15 @@ async fn nonces_are_given_with_each_answer_to_a_proof_and_wanted_in_the_next() {
 async fn a_proof_from_before_the_start_needs_a_nonce_and_a_later_one_none() {
     let issuer = Issuer::new();
     let start = issuer.clock.now();
-    issuer.pass(10);
+    issuer.advance(10);
     let early = || {
         issuer
             .proof(&key())
             .issued_at(start - Duration::from_secs(1))
     };
-    let refused = issuer.ask(CREDENTIALS, &[early().build()]).await;
-    assert_eq!(refused.json()["error"], "use_dpop_nonce");
-    let nonce = refused.header("dpop-nonce").unwrap();
+    let rejected = issuer.ask(CREDENTIALS, &[early().build()]).await;
+    assert_eq!(rejected.json()["error"], "use_dpop_nonce");
+    let nonce = rejected.header("dpop-nonce").unwrap();
     let later = issuer.proof(&key()).issued_at(start);
     for proof in [early().nonce(nonce), later] {
         let good = issuer.ask(CREDENTIALS, &[proof.build()]).await;
@@ -185,11 +189,11 @@ async fn a_proof_from_before_the_start_needs_a_nonce_and_a_later_one_none() {
 }
 
 #[actix_web::test]
-async fn a_request_that_lacks_a_nonce_uses_nothing_up() {
+async fn a_request_without_a_nonce_does_not_use_up_the_code() {
     let issuer = Issuer::with_nonces(true);
     let mut browser = Browser::new(&issuer);
     let code = browser.sign_in("manager", "scope=openid").await;
-    let form = trade(&code.told("code").unwrap());
+    let form = trade(&code.redirect_parameter("code").unwrap());
     let refused = issuer.ask_with(&form, &key()).await;
     assert_eq!(refused.json()["error"], "use_dpop_nonce");
     let nonce = refused.header("dpop-nonce").unwrap();
@@ -199,7 +203,7 @@ async fn a_request_that_lacks_a_nonce_uses_nothing_up() {
 }
 
 #[actix_web::test]
-async fn a_code_is_bound_to_the_key_that_the_client_named() {
+async fn a_code_is_bound_to_dpop_jkt() {
     const OTHER: &str =
         "the code is bound to another key (dpop_jkt) than the one that made the proof, if any did";
     let issuer = Issuer::new();
@@ -207,65 +211,72 @@ async fn a_code_is_bound_to_the_key_that_the_client_named() {
     let asked = format!("scope=openid&prompt=login&dpop_jkt={}", thumbprint(&key()));
     let other = shared(Algorithm::EdDsa);
     for (key, is_bound) in [(Some(key()), true), (Some(other), false), (None, false)] {
-        let seen = browser.sign_in("manager", &asked).await;
-        let form = trade(&seen.told("code").unwrap());
+        let response = browser.sign_in("manager", &asked).await;
+        let form = trade(&response.redirect_parameter("code").unwrap());
         let proof = key.iter().map(|key| issuer.proof(key).build());
-        let seen = issuer.ask(&form, &proof.collect::<Vec<_>>()).await;
+        let response = issuer.ask(&form, &proof.collect::<Vec<_>>()).await;
         if is_bound {
-            assert_eq!(seen.status, StatusCode::OK, "{}", seen.text());
+            assert_eq!(response.status, StatusCode::OK, "{}", response.text());
         } else {
-            assert_refused(&seen, "invalid_grant", OTHER);
+            assert_error(&response, "invalid_grant", OTHER);
         }
     }
 }
 
 #[actix_web::test]
-async fn a_malformed_thumbprint_is_told_to_the_client() {
+async fn a_malformed_dpop_jkt_is_returned_to_the_client() {
     let issuer = Issuer::new();
     let path = authorize("dpop_jkt=abc");
-    let seen = Browser::new(&issuer).get(&path).await;
-    assert_eq!(seen.told("error").as_deref(), Some("invalid_request"));
+    let response = Browser::new(&issuer).get(&path).await;
     assert_eq!(
-        seen.told("error_description").as_deref(),
+        response.redirect_parameter("error").as_deref(),
+        Some("invalid_request")
+    );
+    assert_eq!(
+        response.redirect_parameter("error_description").as_deref(),
         Some("dpop_jkt must be the base64url of a SHA-256")
     );
 }
 
 #[actix_web::test]
-async fn a_refresh_token_is_bound_to_the_key_of_the_one_who_got_it() {
+async fn a_refresh_token_is_bound_to_the_key_that_it_was_issued_to() {
     let issuer = Issuer::new();
     let mut browser = Browser::new(&issuer);
     let code = browser
         .sign_in("manager", "scope=openid+offline_access")
         .await;
-    let code = code.told("code").unwrap();
+    let code = code.redirect_parameter("code").unwrap();
     let answer = issuer.ask_with(&trade(&code), &key()).await.json();
     // The ID token is for the client itself and bound to nothing.
     let id_token = answer["id_token"].as_str().unwrap();
     assert_eq!(decode(id_token.split('.').nth(1).unwrap()).get("cnf"), None);
     let token = answer["refresh_token"].as_str().unwrap();
     let form = format!("grant_type=refresh_token&client_id=spa&refresh_token={token}");
-    for seen in [
+    for response in [
         issuer.ask(&form, &[]).await,
         issuer.ask_with(&form, &shared(Algorithm::EdDsa)).await,
     ] {
-        assert_refused(&seen, "invalid_grant", "unknown or invalid refresh token");
+        assert_error(
+            &response,
+            "invalid_grant",
+            "unknown or invalid refresh token",
+        );
     }
-    let seen = issuer.ask_with(&form, &key()).await;
-    assert_eq!(seen.status, StatusCode::OK, "{}", seen.text());
-    let answer = seen.json();
+    let response = issuer.ask_with(&form, &key()).await;
+    assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+    let answer = response.json();
     assert_eq!(answer["token_type"], "DPoP");
     assert_eq!(confirmation(&answer), json!({"jkt": thumbprint(&key())}));
 }
 
 #[actix_web::test]
-async fn userinfo_takes_a_bound_token_with_its_proof_alone_and_each_proof_once() {
+async fn userinfo_accepts_a_bound_token_only_with_its_proof_and_each_proof_once() {
     const USERINFO: &str = "http://localhost:3011/userinfo";
     let issuer = Issuer::new();
     let code = Browser::new(&issuer)
         .sign_in("manager", "scope=openid")
         .await;
-    let form = trade(&code.told("code").unwrap());
+    let form = trade(&code.redirect_parameter("code").unwrap());
     let answer = issuer.ask_with(&form, &key()).await.json();
     let token = answer["access_token"].as_str().unwrap();
     let ask = async |scheme: &str, proof: Option<&str>| {
@@ -275,11 +286,11 @@ async fn userinfo_takes_a_bound_token_with_its_proof_alone_and_each_proof_once()
         }
         let credentials = format!("{scheme} {token}");
         let request = request.insert_header(("Authorization", credentials));
-        let seen = issuer.send_to("127.0.0.1:3011", request).await;
-        let challenge = seen.header("www-authenticate").unwrap_or_default();
+        let response = issuer.send_to("127.0.0.1:3011", request).await;
+        let challenge = response.header("www-authenticate").unwrap_or_default();
         let (_, error) = challenge.split_once("error=\"").unwrap_or_default();
         let (error, _) = error.split_once('"').unwrap_or_default();
-        (seen.status.as_u16(), error.to_owned())
+        (response.status.as_u16(), error.to_owned())
     };
     let good = |key: &SigningKey, url: &str| {
         let proof = ProofBuilder::new(key, "GET", url).token(token);
@@ -297,7 +308,7 @@ async fn userinfo_takes_a_bound_token_with_its_proof_alone_and_each_proof_once()
         ("Bearer", None, 401, "invalid_token"),
     ];
     for (scheme, proof, status, error) in cases {
-        let seen = ask(scheme, proof.map(String::as_str)).await;
-        assert_eq!(seen, (status, error.to_owned()), "{scheme} {proof:?}");
+        let response = ask(scheme, proof.map(String::as_str)).await;
+        assert_eq!(response, (status, error.to_owned()), "{scheme} {proof:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! The issuer as its clients and browsers see it: every answer over the whole application.
+//! The issuer as clients and browsers use it: each response is that of the whole application.
 
 mod app;
 mod authorize;
@@ -11,32 +11,35 @@ mod token;
 use std::time::{Duration, SystemTime};
 
 use actix_web::body::to_bytes;
+use actix_web::dev::Service;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HOST, HeaderMap};
-use actix_web::test::{TestRequest, call_service, init_service};
+use actix_web::test::{TestRequest, init_service};
 use actix_web::web::{Bytes, Data};
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::jose::Algorithm;
-use crate::test_kit::{TestClock, shared};
+use crate::test_kit::{SigningKey, TestClock, shared};
 use crate::verify::clock::Clock;
 
 use super::app::app;
-use super::proofs::Proofs;
-use super::provider::Provider;
+use super::error::OAuthError;
+use super::sender::DpopVerifier;
+use super::{Provider, ProviderKey};
 
 const URL: &str = "http://localhost:3011/";
 const AUDIENCE: &str = "https://api.test/";
 
-/// An issuer that has forgotten nothing between requests.
+/// An issuer whose state lasts between requests.
 struct Issuer {
     provider: Data<Provider>,
     clock: TestClock,
 }
 
-/// An answer.
-struct Seen {
+/// A response with its whole body.
+struct Response {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
@@ -47,31 +50,34 @@ impl Issuer {
         Self::with_nonces(false)
     }
 
-    /// One that wants nonces in proofs, or not.
+    /// One that requires nonces in proofs, or not.
     fn with_nonces(with_nonces: bool) -> Self {
         let clock = TestClock::at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000));
-        let shown = clock.clone();
-        let keys = shared(Algorithm::Rs256).into();
-        let clock_of_provider = Clock::new(move || shown.now());
-        let proofs = Proofs::new(with_nonces, clock.now()).unwrap();
-        let provider = Provider::new(3011, AUDIENCE.to_owned(), keys, clock_of_provider, proofs);
+        let test_clock = clock.clone();
+        let key = ProviderKey::from(shared(Algorithm::Rs256));
+        let clock_of_provider = Clock::new(move || test_clock.now());
+        let dpop = DpopVerifier::new(with_nonces, clock.now()).unwrap();
+        let provider = Provider::new(3011, AUDIENCE.to_owned(), key, clock_of_provider, dpop);
         Self {
             provider: Data::new(provider),
             clock,
         }
     }
 
-    async fn send(&self, request: TestRequest) -> Seen {
+    async fn send(&self, request: TestRequest) -> Response {
         self.send_to("localhost:3011", request).await
     }
 
-    async fn send_to(&self, host: &str, request: TestRequest) -> Seen {
+    async fn send_to(&self, host: &str, request: TestRequest) -> Response {
         let app = init_service(app(self.provider.clone())).await;
         let request = request.insert_header((HOST, host)).to_request();
-        let response = call_service(&app, request).await;
+        let response = match app.call(request).await {
+            Ok(response) => response.into_parts().1.map_into_boxed_body(),
+            Err(error) => error.error_response(),
+        };
         let (status, headers) = (response.status(), response.headers().clone());
         let body = to_bytes(response.into_body()).await.ok().unwrap();
-        Seen {
+        Response {
             status,
             headers,
             body,
@@ -79,14 +85,14 @@ impl Issuer {
     }
 
     /// Posts a form.
-    async fn post(&self, path: &str, form: &str) -> Seen {
+    async fn post(&self, path: &str, form: &str) -> Response {
         let request = TestRequest::post()
             .uri(path)
             .insert_header(("Content-Type", "application/x-www-form-urlencoded"));
         self.send(request.set_payload(form.to_owned())).await
     }
 
-    fn pass(&self, seconds: u64) {
+    fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
@@ -96,7 +102,7 @@ impl Issuer {
     }
 }
 
-impl Seen {
+impl Response {
     fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
@@ -109,23 +115,23 @@ impl Seen {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// What a redirect says under `name`, decoded.
-    fn told(&self, name: &str) -> Option<String> {
+    /// The parameter `name` of the URL that the response redirects to.
+    fn redirect_parameter(&self, name: &str) -> Option<String> {
         let url = url::Url::parse(self.header("location")?).unwrap();
         let mut pairs = url.query_pairs();
         pairs.find_map(|(known, value)| (known == name).then(|| value.into_owned()))
     }
 }
 
-async fn send(request: TestRequest) -> Seen {
+async fn send(request: TestRequest) -> Response {
     Issuer::new().send(request).await
 }
 
-/// A provider for rules that need one and nothing of it.
+/// A provider for tests of single functions.
 pub(super) fn provider() -> Provider {
-    let keys = shared(Algorithm::Es256).into();
-    let proofs = Proofs::new(false, SystemTime::now()).unwrap();
-    Provider::new(3011, AUDIENCE.to_owned(), keys, Clock::default(), proofs)
+    let key = shared(Algorithm::Es256).into();
+    let dpop = DpopVerifier::new(false, SystemTime::now()).unwrap();
+    Provider::new(3011, AUDIENCE.to_owned(), key, Clock::default(), dpop)
 }
 
 /// The claims of a token of this type whose signature is checked.
@@ -147,4 +153,26 @@ fn claims(token: &str, typ: &str) -> Value {
 
 fn decode(part: &str) -> Value {
     serde_json::from_slice(&BASE64URL_NOPAD.decode(part.as_bytes()).unwrap()).unwrap()
+}
+
+impl From<SigningKey> for ProviderKey {
+    fn from(key: SigningKey) -> Self {
+        Self(watch::channel(Some(key)).1)
+    }
+}
+
+#[actix_web::test]
+async fn the_key_is_awaited_until_it_is_generated() {
+    let generated = ProviderKey::generate().unwrap();
+    let key = generated.signing().await.unwrap();
+    assert_eq!(key.algorithm(), Algorithm::Rs256);
+    let jwk = generated.public_jwk().await.unwrap();
+    assert_eq!(jwk, key.public_jwk().unwrap());
+}
+
+#[actix_web::test]
+async fn a_key_that_cannot_be_generated_is_an_error() {
+    let none = ProviderKey(watch::channel(None).1);
+    let error = none.signing().await.unwrap_err();
+    assert_eq!(error, OAuthError::NO_SIGNING_KEY);
 }

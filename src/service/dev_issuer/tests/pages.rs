@@ -1,4 +1,4 @@
-//! The pages: what they show, and what they may do in a browser.
+//! The pages: their content, and their content security policies.
 
 use actix_web::http::StatusCode;
 use actix_web::test::TestRequest;
@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::access::table::{Api, get};
 use crate::access::{AuthenticatedUser, Public};
-use crate::service::dev_issuer::login::Strength;
-use crate::service::dev_issuer::test_view::TestedApi;
+use crate::service::dev_issuer::pages::TestedApi;
+use crate::service::dev_issuer::users::Factors;
 
 use super::authorize::{Browser, authorize};
 use super::{AUDIENCE, Issuer, URL, provider, send};
@@ -37,8 +37,8 @@ fn with_api() -> Issuer {
 }
 
 #[actix_web::test]
-async fn the_test_view_is_told_whom_and_what_it_may_call() {
-    let seen = with_api()
+async fn the_test_view_gets_users_and_routes() {
+    let response = with_api()
         .send(TestRequest::get().uri("/test_view.json"))
         .await;
     let expected = json!({
@@ -61,37 +61,44 @@ async fn the_test_view_is_told_whom_and_what_it_may_call() {
             ],
         },
     });
-    assert_eq!((seen.status, seen.json()), (StatusCode::OK, expected));
-    let seen = send(TestRequest::get().uri("/test_view.json")).await;
-    assert_eq!(seen.json()["api"], json!(null));
+    assert_eq!(
+        (response.status, response.json()),
+        (StatusCode::OK, expected)
+    );
+    let response = send(TestRequest::get().uri("/test_view.json")).await;
+    assert_eq!(response.json()["api"], json!(null));
 }
 
 #[actix_web::test]
-async fn the_test_view_runs_its_own_script_and_reaches_its_api_alone() {
-    let seen = with_api().send(TestRequest::get()).await;
-    assert!(seen.text().contains(&format!("<code>{URL}</code>")));
-    assert!(seen.text().contains(&format!("<code>{AUDIENCE}</code>")));
+async fn the_test_view_runs_only_its_script_and_connects_only_to_its_api() {
+    let response = with_api().send(TestRequest::get()).await;
+    assert!(response.text().contains(&format!("<code>{URL}</code>")));
+    assert!(
+        response
+            .text()
+            .contains(&format!("<code>{AUDIENCE}</code>"))
+    );
     assert_eq!(
-        seen.header("content-type"),
+        response.header("content-type"),
         Some("text/html; charset=utf-8")
     );
     assert_eq!(
-        seen.header("content-security-policy"),
+        response.header("content-security-policy"),
         Some(
             "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; script-src 'self'; \
              style-src 'self'; img-src data:; form-action 'none'; \
              connect-src 'self' http://127.0.0.1:3010"
         )
     );
-    assert_eq!(seen.header("x-frame-options"), Some("DENY"));
-    assert_eq!(seen.header("referrer-policy"), Some("no-referrer"));
-    assert_eq!(seen.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(response.header("x-frame-options"), Some("DENY"));
+    assert_eq!(response.header("referrer-policy"), Some("no-referrer"));
+    assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
 }
 
 #[actix_web::test]
-async fn whatever_a_page_loads_is_there() {
+async fn all_assets_of_the_pages_exist() {
     let issuer = Issuer::new();
-    let strong = format!("acr_values={}", Strength::TwoFactors.class());
+    let strong = format!("acr_values={}", Factors::Two.acr());
     let second_factor = Browser::new(&issuer).sign_in("manager", &strong).await;
     let mut pages = vec![("the second factor".to_owned(), second_factor)];
     let message = authorize("prompt=none&response_mode=web_message");
@@ -106,14 +113,14 @@ async fn whatever_a_page_loads_is_there() {
             .filter(|text| text.starts_with("/assets/"));
         let mut loaded = 0;
         for path in paths {
-            let seen = issuer.send(TestRequest::get().uri(path)).await;
-            assert_eq!(seen.status, StatusCode::OK, "{path}");
+            let response = issuer.send(TestRequest::get().uri(path)).await;
+            assert_eq!(response.status, StatusCode::OK, "{path}");
             let expected = if path.ends_with(".css") {
                 "text/css"
             } else {
                 "text/javascript"
             };
-            let content_type = seen.header("content-type").unwrap();
+            let content_type = response.header("content-type").unwrap();
             assert_eq!(content_type, format!("{expected}; charset=utf-8"), "{path}");
             loaded += 1;
         }
@@ -126,11 +133,11 @@ async fn whatever_a_page_loads_is_there() {
 }
 
 #[actix_web::test]
-async fn the_sign_in_page_names_the_client_and_lets_nothing_of_it_out_of_its_place() {
+async fn the_sign_in_page_shows_the_client_escaped() {
     let path =
         authorize("scope=%22%3E%3Cscript%3E").replace("client_id=spa", "client_id=%3Cb%3E%26%22");
-    let seen = send(TestRequest::get().uri(&path)).await;
-    let page = seen.text();
+    let response = send(TestRequest::get().uri(&path)).await;
+    let page = response.text();
     assert!(page.contains("<code>&lt;b&gt;&amp;&quot;</code>"), "{page}");
     assert!(
         page.contains("<code>http://localhost:5173</code>"),
@@ -141,5 +148,5 @@ async fn the_sign_in_page_names_the_client_and_lets_nothing_of_it_out_of_its_pla
         let button = format!("<button name=\"person\" value=\"{id}\"><strong>{name}</strong>");
         assert!(page.contains(&button), "{page}");
     }
-    assert_eq!(seen.header("x-frame-options"), Some("DENY"));
+    assert_eq!(response.header("x-frame-options"), Some("DENY"));
 }

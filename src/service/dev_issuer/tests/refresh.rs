@@ -1,4 +1,4 @@
-//! Refresh tokens, `/userinfo`, and the ways to end it all.
+//! Refresh tokens, `/userinfo`, revocation and logout.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::AUTHORIZATION;
@@ -6,26 +6,26 @@ use actix_web::test::TestRequest;
 use serde_json::{Value, json};
 
 use super::authorize::{Browser, authorize};
-use super::{Issuer, Seen, claims};
+use super::{Issuer, Response, claims};
 
 const OFFLINE: &str = "scope=openid+offline_access+read:messages&nonce=n&max_age=60";
 
-async fn refresh(issuer: &Issuer, token: &Value, more: &str) -> Seen {
+async fn refresh(issuer: &Issuer, token: &Value, more: &str) -> Response {
     let token = token.as_str().unwrap();
     let form = format!("grant_type=refresh_token&client_id=spa&refresh_token={token}&{more}");
     issuer.post("/oauth/token", &form).await
 }
 
-fn assert_refused(seen: &Seen) {
+fn assert_rejected(response: &Response) {
     let refused = json!({
         "error": "invalid_grant",
         "error_description": "unknown or invalid refresh token",
     });
-    assert_eq!((seen.status.as_u16(), seen.json()), (400, refused));
+    assert_eq!((response.status.as_u16(), response.json()), (400, refused));
 }
 
 #[actix_web::test]
-async fn a_refresh_token_comes_with_offline_access_alone() {
+async fn a_refresh_token_needs_offline_access() {
     let issuer = Issuer::new();
     let answer = Browser::new(&issuer)
         .tokens("manager", "scope=openid")
@@ -36,11 +36,11 @@ async fn a_refresh_token_comes_with_offline_access_alone() {
 }
 
 #[actix_web::test]
-async fn a_refresh_token_brings_new_tokens_and_its_successor() {
+async fn a_refresh_token_is_exchanged_for_new_tokens_and_its_successor() {
     let issuer = Issuer::new();
     let first = Browser::new(&issuer).tokens("manager", OFFLINE).await;
     let signed_in = issuer.now();
-    issuer.pass(1000);
+    issuer.advance(1000);
     let second = refresh(&issuer, &first["refresh_token"], "").await.json();
     assert_ne!(second["refresh_token"], first["refresh_token"]);
     assert_eq!(second["scope"], "openid offline_access read:messages");
@@ -73,28 +73,28 @@ async fn a_used_refresh_token_ends_its_family() {
     let issuer = Issuer::new();
     let first = Browser::new(&issuer).tokens("manager", OFFLINE).await;
     let second = refresh(&issuer, &first["refresh_token"], "").await.json();
-    assert_refused(&refresh(&issuer, &first["refresh_token"], "").await);
-    assert_refused(&refresh(&issuer, &second["refresh_token"], "").await);
+    assert_rejected(&refresh(&issuer, &first["refresh_token"], "").await);
+    assert_rejected(&refresh(&issuer, &second["refresh_token"], "").await);
 }
 
 #[actix_web::test]
-async fn a_refresh_token_that_is_unknown_revoked_or_old_is_refused() {
+async fn an_unknown_revoked_or_expired_refresh_token_is_rejected() {
     let issuer = Issuer::new();
-    assert_refused(&refresh(&issuer, &json!("x.y"), "").await);
-    assert_refused(&refresh(&issuer, &json!(""), "").await);
+    assert_rejected(&refresh(&issuer, &json!("x.y"), "").await);
+    assert_rejected(&refresh(&issuer, &json!(""), "").await);
     let answer = Browser::new(&issuer).tokens("manager", OFFLINE).await;
     let token = &answer["refresh_token"];
     let form = format!("client_id=spa&token={}", token.as_str().unwrap());
     let revoked = issuer.post("/oauth/revoke", &form).await;
     assert_eq!((revoked.status, revoked.text()), (StatusCode::OK, ""));
-    assert_refused(&refresh(&issuer, token, "").await);
+    assert_rejected(&refresh(&issuer, token, "").await);
     let answer = Browser::new(&issuer).tokens("manager", OFFLINE).await;
-    issuer.pass(30 * 24 * 60 * 60);
-    assert_refused(&refresh(&issuer, &answer["refresh_token"], "").await);
+    issuer.advance(30 * 24 * 60 * 60);
+    assert_rejected(&refresh(&issuer, &answer["refresh_token"], "").await);
 }
 
 #[actix_web::test]
-async fn any_token_can_be_given_back_by_a_client_that_says_its_name() {
+async fn a_client_that_sends_its_id_can_revoke_any_token() {
     let issuer = Issuer::new();
     let cases = [
         ("client_id=spa&token=unknown", 200),
@@ -103,30 +103,33 @@ async fn any_token_can_be_given_back_by_a_client_that_says_its_name() {
         ("token=unknown", 400),
     ];
     for (form, status) in cases {
-        let seen = issuer.post("/oauth/revoke", form).await;
-        assert_eq!(seen.status.as_u16(), status, "{form}");
+        let response = issuer.post("/oauth/revoke", form).await;
+        assert_eq!(response.status.as_u16(), status, "{form}");
     }
 }
 
-async fn userinfo(issuer: &Issuer, token: &str) -> Seen {
+async fn userinfo(issuer: &Issuer, token: &str) -> Response {
     let request = TestRequest::get().uri("/userinfo");
     let header = (AUTHORIZATION, format!("Bearer {token}"));
     issuer.send(request.insert_header(header)).await
 }
 
 #[actix_web::test]
-async fn an_access_token_says_who_signed_in() {
+async fn userinfo_returns_the_claims_of_the_user() {
     let issuer = Issuer::new();
     let asked = "scope=openid+email";
     let answer = Browser::new(&issuer).tokens("administrator", asked).await;
     let token = answer["access_token"].as_str().unwrap();
-    let seen = userinfo(&issuer, token).await;
+    let response = userinfo(&issuer, token).await;
     let expected = json!({
         "sub": "auth0|administrator", "email": "administrator@example.com",
         "email_verified": true,
     });
-    assert_eq!((seen.status, seen.json()), (StatusCode::OK, expected));
-    issuer.pass(7200 + 5);
+    assert_eq!(
+        (response.status, response.json()),
+        (StatusCode::OK, expected)
+    );
+    issuer.advance(7200 + 5);
     let expired = userinfo(&issuer, token).await;
     assert_eq!(
         expired.header("www-authenticate"),
@@ -137,7 +140,7 @@ async fn an_access_token_says_who_signed_in() {
 }
 
 #[actix_web::test]
-async fn only_a_token_with_openid_says_who_signed_in() {
+async fn userinfo_needs_a_token_with_openid() {
     let issuer = Issuer::new();
     let without = issuer.send(TestRequest::post().uri("/userinfo")).await;
     assert_eq!(without.status, StatusCode::UNAUTHORIZED);
@@ -155,17 +158,18 @@ async fn only_a_token_with_openid_says_who_signed_in() {
     let answer = Browser::new(&issuer)
         .tokens("manager", "scope=read:messages")
         .await;
-    let seen = userinfo(&issuer, answer["access_token"].as_str().unwrap()).await;
-    assert_eq!(seen.status, StatusCode::FORBIDDEN);
+    let response = userinfo(&issuer, answer["access_token"].as_str().unwrap()).await;
+    assert_eq!(response.status, StatusCode::FORBIDDEN);
     assert!(
-        seen.header("www-authenticate")
+        response
+            .header("www-authenticate")
             .unwrap()
             .ends_with("scope=\"openid\"")
     );
 }
 
 #[actix_web::test]
-async fn signing_out_ends_the_session_and_leads_back_on_loopback() {
+async fn logout_ends_the_session_and_redirects_on_loopback() {
     let issuer = Issuer::new();
     let cases = [
         ("/v2/logout", StatusCode::OK, None),
@@ -183,23 +187,23 @@ async fn signing_out_ends_the_session_and_leads_back_on_loopback() {
     for (path, status, location) in cases {
         let mut browser = Browser::new(&issuer);
         browser.sign_in("manager", "").await;
-        let seen = browser.get(path).await;
+        let response = browser.get(path).await;
         assert_eq!(
-            (seen.status, seen.header("location")),
+            (response.status, response.header("location")),
             (status, location),
             "{path}"
         );
         let silent = browser.get(&authorize("prompt=none")).await;
         assert_eq!(
-            silent.told("error").as_deref(),
+            silent.redirect_parameter("error").as_deref(),
             Some("login_required"),
             "{path}"
         );
     }
     let elsewhere = "/v2/logout?returnTo=https://example.com/";
-    let seen = Browser::new(&issuer).get(elsewhere).await;
+    let response = Browser::new(&issuer).get(elsewhere).await;
     assert_eq!(
-        (seen.status, seen.header("location")),
+        (response.status, response.header("location")),
         (StatusCode::BAD_REQUEST, None)
     );
 }

@@ -1,37 +1,41 @@
-//! A client asks for a stronger or a more recent sign-in, and gets tokens that tell of it (RFC 9470 §5, §6).
+//! Step-up authentication: a client requests two factors or a recent sign-in (RFC 9470 §5, §6).
 
 use actix_web::http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::service::dev_issuer::login::Strength;
+use crate::service::dev_issuer::users::Factors;
 
 use super::authorize::{Browser, authorize};
-use super::{Issuer, Seen, claims};
+use super::{Issuer, Response, claims};
 
-const NONE: &str = Strength::OneFactor.class();
-const MULTI: &str = Strength::TwoFactors.class();
+const NONE: &str = Factors::One.acr();
+const MULTI: &str = Factors::Two.acr();
 
-/// What the access token of this answer tells of the sign-in.
+/// The claims `acr`, `amr` and `auth_time` of the access token.
 fn login(answer: &Value) -> Value {
     let token = claims(answer["access_token"].as_str().unwrap(), "at+jwt");
     json!([token["acr"], token["amr"], token["auth_time"]])
 }
 
-fn assert_second_factor(seen: &Seen, person: &str) {
-    assert_eq!(seen.status, StatusCode::OK, "{}", seen.text());
-    let asked = seen.text().contains("name=\"second_factor\"");
+fn assert_second_factor(response: &Response, person: &str) {
+    assert_eq!(response.status, StatusCode::OK, "{}", response.text());
+    let asked = response.text().contains("name=\"second_factor\"");
     let named = format!("name=\"person\" value=\"{person}\"");
-    assert!(asked && seen.text().contains(&named), "{}", seen.text());
+    assert!(
+        asked && response.text().contains(&named),
+        "{}",
+        response.text()
+    );
 }
 
-async fn confirm(browser: &mut Browser<'_>, page: &Seen, person: &str) -> Value {
+async fn confirm(browser: &mut Browser<'_>, page: &Response, person: &str) -> Value {
     let fields = format!("person={person}&second_factor=confirmed");
-    let led_back = browser.answer(page, &fields).await;
-    browser.trade(&led_back).await
+    let redirect = browser.answer(page, &fields).await;
+    browser.trade(&redirect).await
 }
 
 #[actix_web::test]
-async fn a_client_that_asks_for_two_factors_gets_them() {
+async fn a_client_that_requests_two_factors_gets_them() {
     let issuer = Issuer::new();
     let mut browser = Browser::new(&issuer);
     let asked = format!("scope=openid&acr_values=urn:other+{MULTI}+{NONE}");
@@ -51,17 +55,20 @@ async fn a_client_that_asks_for_two_factors_gets_them() {
 }
 
 #[actix_web::test]
-async fn who_is_signed_in_only_confirms_the_second_factor() {
+async fn a_signed_in_user_only_confirms_the_second_factor() {
     let issuer = Issuer::new();
     let mut browser = Browser::new(&issuer);
     let weak = browser.tokens("manager", "").await;
     assert_eq!(login(&weak), json!([NONE, ["user"], issuer.now()]));
-    issuer.pass(100);
+    issuer.advance(100);
     let asked = format!("acr_values={MULTI}");
     let silent = browser
         .get(&authorize(&format!("{asked}&prompt=none")))
         .await;
-    assert_eq!(silent.told("error").as_deref(), Some("login_required"));
+    assert_eq!(
+        silent.redirect_parameter("error").as_deref(),
+        Some("login_required")
+    );
     let page = browser.get(&authorize(&asked)).await;
     assert_second_factor(&page, "manager");
     let strong = confirm(&mut browser, &page, "manager").await;
@@ -74,7 +81,7 @@ async fn who_is_signed_in_only_confirms_the_second_factor() {
 }
 
 #[actix_web::test]
-async fn a_stronger_sign_in_is_named_as_the_client_asks() {
+async fn a_stronger_sign_in_has_the_requested_acr() {
     let issuer = Issuer::new();
     let mut browser = Browser::new(&issuer);
     let asked = format!("acr_values={MULTI}");
@@ -85,14 +92,14 @@ async fn a_stronger_sign_in_is_named_as_the_client_asks() {
         ("acr_values=urn:other", MULTI),
         (&format!("acr_values={NONE}"), NONE),
     ] {
-        let seen = browser.get(&authorize(more)).await;
+        let response = browser.get(&authorize(more)).await;
         let expected = json!([class, ["user", "mfa"], issuer.now()]);
-        assert_eq!(login(&browser.trade(&seen).await), expected, "{more}");
+        assert_eq!(login(&browser.trade(&response).await), expected, "{more}");
     }
 }
 
 #[actix_web::test]
-async fn a_class_that_is_not_known_is_no_error() {
+async fn an_unknown_acr_value_is_no_error() {
     let issuer = Issuer::new();
     let answer = Browser::new(&issuer)
         .tokens("manager", "acr_values=urn:other+7")
@@ -101,30 +108,30 @@ async fn a_class_that_is_not_known_is_no_error() {
 }
 
 #[actix_web::test]
-async fn a_recent_sign_in_is_asked_for_by_max_age_or_prompt() {
+async fn max_age_and_prompt_request_a_recent_sign_in() {
     let issuer = Issuer::new();
     let mut browser = Browser::new(&issuer);
     let first = issuer.now();
     let answer = browser.tokens("manager", "").await;
     assert_eq!(login(&answer)[2], first);
-    issuer.pass(300);
+    issuer.advance(300);
     let kept = browser.get(&authorize("max_age=301")).await;
     assert_eq!(login(&browser.trade(&kept).await)[2], first);
     for more in ["max_age=300", "max_age=0", "prompt=login"] {
-        issuer.pass(1);
+        issuer.advance(1);
         let answer = browser.tokens("manager", more).await;
         assert_eq!(login(&answer)[2], issuer.now(), "{more}");
     }
 }
 
 #[actix_web::test]
-async fn a_refresh_tells_of_the_sign_in_that_it_rests_on() {
+async fn refreshed_tokens_keep_the_claims_of_the_sign_in() {
     let issuer = Issuer::new();
     let mut browser = Browser::new(&issuer);
     let asked = format!("scope=offline_access&acr_values={MULTI}");
     let page = browser.sign_in("manager", &asked).await;
     let first = confirm(&mut browser, &page, "manager").await;
-    issuer.pass(1000);
+    issuer.advance(1000);
     let form = format!(
         "grant_type=refresh_token&client_id=spa&refresh_token={}",
         first["refresh_token"].as_str().unwrap()
@@ -134,18 +141,21 @@ async fn a_refresh_tells_of_the_sign_in_that_it_rests_on() {
 }
 
 #[actix_web::test]
-async fn nobody_is_signed_in_before_the_second_factor_is_confirmed() {
+async fn no_session_starts_before_the_second_factor_is_confirmed() {
     let issuer = Issuer::new();
     let mut browser = Browser::new(&issuer);
     let asked = format!("acr_values={MULTI}");
     let page = browser.sign_in("manager", &asked).await;
     assert_second_factor(&page, "manager");
     let silent = browser.get(&authorize("prompt=none")).await;
-    assert_eq!(silent.told("error").as_deref(), Some("login_required"));
+    assert_eq!(
+        silent.redirect_parameter("error").as_deref(),
+        Some("login_required")
+    );
     let again = browser.choose(&page, "manager").await;
     assert_second_factor(&again, "manager");
-    let stranger = Browser::new(&issuer)
+    let other = Browser::new(&issuer)
         .answer(&page, "person=manager&second_factor=confirmed")
         .await;
-    assert_eq!(stranger.status, StatusCode::BAD_REQUEST);
+    assert_eq!(other.status, StatusCode::BAD_REQUEST);
 }

@@ -1,4 +1,4 @@
-//! Discovery, and tokens for clients that act for themselves.
+//! Metadata, and the client credentials grant.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,14 +14,14 @@ use crate::service::dev_issuer::{DevIssuer, metadata};
 use crate::service::server::Options;
 use crate::test_kit::shared;
 
-use super::{AUDIENCE, Issuer, Seen, URL, claims, send};
+use super::{AUDIENCE, Issuer, Response, URL, claims, send};
 
-async fn ask(form: &str) -> Seen {
+async fn ask(form: &str) -> Response {
     Issuer::new().post("/oauth/token", form).await
 }
 
 #[actix_web::test]
-async fn both_discovery_paths_say_where_things_are() {
+async fn both_metadata_paths_return_the_same_document() {
     let openid = send(TestRequest::get().uri("/.well-known/openid-configuration")).await;
     let expected = json!({
         "issuer": URL,
@@ -67,16 +67,16 @@ async fn both_discovery_paths_say_where_things_are() {
 
 #[actix_web::test]
 async fn the_key_set_holds_the_public_key() {
-    let seen = send(TestRequest::get().uri("/.well-known/jwks.json")).await;
+    let response = send(TestRequest::get().uri("/.well-known/jwks.json")).await;
     let jwk = shared(Algorithm::Rs256).public_jwk();
     assert_eq!(
-        (seen.status, seen.json()),
+        (response.status, response.json()),
         (StatusCode::OK, json!({"keys": [jwk]}))
     );
 }
 
 #[actix_web::test]
-async fn each_client_is_given_its_scopes() {
+async fn each_client_is_granted_its_scopes() {
     let cases = [
         ("demo", None),
         ("demo-read", Some("read:messages")),
@@ -85,10 +85,10 @@ async fn each_client_is_given_its_scopes() {
     ];
     for (client, scope) in cases {
         let form = format!("grant_type=client_credentials&client_id={client}&client_secret=x");
-        let seen = ask(&form).await;
-        assert_eq!(seen.status, StatusCode::OK, "{client}");
-        assert_eq!(seen.header("cache-control"), Some("no-store"));
-        let answer = seen.json();
+        let response = ask(&form).await;
+        assert_eq!(response.status, StatusCode::OK, "{client}");
+        assert_eq!(response.header("cache-control"), Some("no-store"));
+        let answer = response.json();
         let token = answer["access_token"].as_str().unwrap();
         let mut expected = json!({
             "access_token": token, "token_type": "Bearer", "expires_in": 86_400,
@@ -111,7 +111,7 @@ async fn each_client_is_given_its_scopes() {
 }
 
 #[actix_web::test]
-async fn json_and_basic_are_understood_with_the_parameters_for_development() {
+async fn json_and_basic_are_accepted_with_the_parameters_for_development() {
     let request = TestRequest::post().uri("/oauth/token").insert_header((
         AUTHORIZATION,
         format!(
@@ -121,7 +121,7 @@ async fn json_and_basic_are_understood_with_the_parameters_for_development() {
     ));
     let body = json!({
         "grant_type": "client_credentials", "audience": AUDIENCE,
-        "scope": "write:messages", "expires_in": 60, "sub": "somebody",
+        "scope": "write:messages", "expires_in": 60, "sub": "user-7",
     });
     let answer = send(request.set_json(body)).await.json();
     assert_eq!(
@@ -129,7 +129,7 @@ async fn json_and_basic_are_understood_with_the_parameters_for_development() {
         (&json!("write:messages"), &json!(60))
     );
     let claims = claims(answer["access_token"].as_str().unwrap(), "at+jwt");
-    assert_eq!(claims["sub"], "somebody");
+    assert_eq!(claims["sub"], "user-7");
     assert_eq!(claims["scope"], "write:messages");
     assert_eq!(
         claims["exp"].as_u64(),
@@ -138,7 +138,7 @@ async fn json_and_basic_are_understood_with_the_parameters_for_development() {
 }
 
 #[actix_web::test]
-async fn each_refusal_has_its_code_and_repeats_nothing() {
+async fn each_error_has_its_code_and_repeats_nothing() {
     let good = "grant_type=client_credentials&client_id=demo-read&client_secret=x";
     let cases = [
         ("", 400, "invalid_request", "grant_type is missing"),
@@ -146,19 +146,19 @@ async fn each_refusal_has_its_code_and_repeats_nothing() {
             "grant_type=password",
             400,
             "unsupported_grant_type",
-            "this issuer knows no such grant type",
+            "unknown grant_type",
         ),
         (
             "grant_type=client_credentials&client_id=secretive&client_secret=x",
             401,
             "invalid_client",
-            "no such client, or no client_secret",
+            "unknown client, or no client_secret",
         ),
         (
             &format!("{good}&audience=secretive"),
             403,
             "access_denied",
-            "no API has that audience here",
+            "no API has that audience",
         ),
         (
             &format!("{good}&scope=write:messages"),
@@ -170,13 +170,13 @@ async fn each_refusal_has_its_code_and_repeats_nothing() {
             &format!("{good}&expires_in=0"),
             400,
             "invalid_request",
-            "expires_in is a number of seconds from 1 to 604800",
+            "expires_in must be a number of seconds from 1 to 604800",
         ),
         (
             &format!("{good}&scope=a&scope=b"),
             400,
             "invalid_request",
-            "the body is neither a form nor a JSON object of texts and numbers, or repeats a name",
+            "a parameter was sent more than once",
         ),
         (
             &"x".repeat(64 * 1024 + 1),
@@ -186,27 +186,30 @@ async fn each_refusal_has_its_code_and_repeats_nothing() {
         ),
     ];
     for (form, status, code, description) in cases {
-        let seen = ask(form).await;
+        let response = ask(form).await;
         let expected = json!({"error": code, "error_description": description});
-        assert_eq!((seen.status.as_u16(), seen.json()), (status, expected));
-        assert_eq!(seen.header("cache-control"), Some("no-store"));
-        assert_eq!(seen.header("www-authenticate"), None);
+        assert_eq!(
+            (response.status.as_u16(), response.json()),
+            (status, expected)
+        );
+        assert_eq!(response.header("cache-control"), Some("no-store"));
+        assert_eq!(response.header("www-authenticate"), None);
     }
 }
 
 #[actix_web::test]
-async fn a_client_that_tried_the_header_is_challenged() {
+async fn a_client_that_sent_a_header_is_challenged() {
     let request = TestRequest::post()
         .uri("/oauth/token")
         .insert_header((AUTHORIZATION, "Basic !"))
         .set_payload("grant_type=client_credentials");
-    let seen = send(request).await;
-    assert_eq!(seen.status, StatusCode::UNAUTHORIZED);
+    let response = send(request).await;
+    assert_eq!(response.status, StatusCode::UNAUTHORIZED);
     let challenge = Some(r#"Basic realm="development issuer""#);
-    assert_eq!(seen.header("www-authenticate"), challenge);
+    assert_eq!(response.header("www-authenticate"), challenge);
 }
 
-/// The body of an answer over a real connection.
+/// The body of a response over a real connection.
 fn fetch(address: SocketAddr, path: &str) -> Value {
     let mut stream = TcpStream::connect(address).unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
