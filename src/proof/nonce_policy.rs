@@ -51,10 +51,7 @@ impl NoncePolicy {
 
     /// Whether the proof has the nonce that it needs at `now` since 1970, if it needs one.
     pub(crate) fn accepts(&self, proof: &Proof<'_>, now: Duration) -> bool {
-        // Clients write `iat` in whole seconds, so a proof of the second in which the start was may be older or younger.
-        // It counts as younger: else every proof of a process's first second would need a nonce, and it can be
-        // replayed only if it was used, and the process ended and started again, within that one second.
-        let is_older = proof.issued_at() < Duration::from_secs(self.started_at.as_secs());
+        let is_older = proof.issued_at() < self.started_at;
         if !is_older && !self.always {
             return true;
         }
@@ -120,9 +117,8 @@ mod tests {
         for (made, is_accepted) in [
             (START - Duration::from_secs(200), false),
             (START - SECOND, false),
-            (START - Duration::from_millis(501), false),
             // The second in which the start was.
-            (Duration::from_secs(START.as_secs()), true),
+            (Duration::from_secs(START.as_secs()), false),
             (START, true),
             (START + SECOND, true),
         ] {

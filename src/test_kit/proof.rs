@@ -1,6 +1,6 @@
 //! Builds DPoP proofs of any kind: good ones by default, broken in one place on request.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
@@ -62,9 +62,16 @@ impl ProofBuilder {
         self.claim("nonce", nonce)
     }
 
-    /// Sets `iat`.
+    /// Sets `iat`, with its fraction of a second where it has one: a proof from before the start of the verifier needs a nonce.
     pub fn issued_at(self, time: SystemTime) -> Self {
-        self.claim("iat", seconds(time))
+        let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH);
+        match since_1970 {
+            Ok(after) if after.subsec_micros() > 0 => {
+                let whole = Duration::from_micros(u64::try_from(after.as_micros()).unwrap_or(0));
+                self.claim("iat", whole.as_secs_f64())
+            }
+            _ => self.claim("iat", seconds(time)),
+        }
     }
 
     /// Says `value` under `name`, in the place of what was said there.
@@ -121,8 +128,6 @@ impl ProofBuilder {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use serde_json::json;
 
     use super::*;
