@@ -74,6 +74,18 @@ impl<'t, H: for<'h> Members<'h>> Compact<'t, H> {
         decode(self.signature)
     }
 
+    /// Whether the third segment is base64url, without decoding all of it.
+    pub(crate) fn has_encoded_signature(&self) -> bool {
+        let is_of_alphabet = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        // Of the last group alone some bits may be unused, and these must be zero.
+        let last = self.signature.len() - self.signature.len() % 4;
+        self.signature.bytes().all(is_of_alphabet)
+            && self
+                .signature
+                .get(last..)
+                .is_some_and(|rest| decode(rest).is_ok())
+    }
+
     /// The third segment as it came.
     pub(crate) fn encoded_signature(&self) -> &str {
         self.signature

@@ -350,6 +350,7 @@ mod tests {
         let wanted = WantedKey {
             fingerprint,
             edition,
+            is_named: true,
             may_pass: true,
         };
         keys.wanted(wanted, &Counters::default(), Instant::now())

@@ -90,6 +90,8 @@ pub(crate) struct WantedKey {
     pub(crate) fingerprint: u64,
     /// The edition of the set that lacks it; 0 where there is no set.
     pub(crate) edition: u64,
+    /// Whether the token names it: of one that names none, a signature that does not hold is all that is known.
+    pub(crate) is_named: bool,
     /// Whether all that can be judged without the key would pass.
     pub(crate) may_pass: bool,
 }
@@ -185,7 +187,10 @@ impl IssuerKeys {
         let ended = self.ended.borrow().number;
         if let Err(wish) = state.look_for(wanted, ended, now) {
             counters.count_refresh_denied();
-            return wish;
+            return match wish {
+                Wish::Undetermined(_) if !wanted.is_named => Wish::Denied,
+                wish => wish,
+            };
         }
         let is_late = state.flight == Flight::UnderWay;
         if state.flight == Flight::Grounded {

@@ -47,6 +47,7 @@ impl Bench {
         let wanted = WantedKey {
             fingerprint: key,
             edition: self.keys.edition(),
+            is_named: true,
             may_pass: true,
         };
         let now = self.start + Duration::from_secs(seconds);
@@ -121,6 +122,7 @@ fn a_key_that_is_absent_is_looked_for_again_when_the_budget_allows() {
         let wanted = WantedKey {
             fingerprint: 1,
             edition: bench.keys.edition(),
+            is_named: true,
             may_pass: true,
         };
         let now = now + Duration::from_millis(milliseconds);
@@ -152,6 +154,7 @@ fn a_token_that_cannot_pass_costs_no_fetch() {
     let wanted = WantedKey {
         fingerprint: 1,
         edition: bench.keys.edition(),
+        is_named: true,
         may_pass: false,
     };
     let wish = bench.keys.wanted(wanted, &bench.counters, bench.start);

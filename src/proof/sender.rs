@@ -237,7 +237,7 @@ impl Dpop {
         match verdict {
             Verdict::First => Ok(()),
             Verdict::Replayed => Err(SenderError::Replayed),
-            Verdict::Full | Verdict::OverShare | Verdict::Unavailable if self.accepts_unchecked => {
+            Verdict::Full | Verdict::Unavailable if self.accepts_unchecked => {
                 log::debug!("a proof is accepted unchecked");
                 Ok(())
             }

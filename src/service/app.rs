@@ -19,8 +19,8 @@ use super::server::{Http, Listener, Options, Serving, Tls, http};
 use super::settings::{self, Mtls, Settings};
 use super::shutdown::{Draining, Signals};
 use super::{probes, reload, request_log, routes, senders, startup};
-use crate::Verifier;
 use crate::rejection::problem;
+use crate::{Api, Verifier};
 
 /// Serves the API, and the development issuer where there is one, until told to stop.
 ///
@@ -73,6 +73,9 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
     let serving = listener.serve(&api, &server.options(), tls.as_ref());
     let serving = serving.map_err(cannot_listen("server", &server.host, server.port))?;
     announce(&addresses, server, settings.mtls.as_ref());
+    if operations_serving.is_none() {
+        announce_routes(&probes::api());
+    }
     signals.drained(draining, server.drain_delay).await;
     end(serving, server.shutdown_timeout).await;
     if let Some(companion) = companion {
@@ -94,6 +97,7 @@ fn serve_operations(listener: Listener, probes: Probes) -> Result<Serving, Failu
     for address in listener.addresses() {
         log::info!("probes and metrics are served on http://{address}");
     }
+    announce_routes(&probes::api());
     let app = http(move || {
         App::new()
             .configure(|app| probes.configure(app))
@@ -125,7 +129,11 @@ fn announce(addresses: &[SocketAddr], server: &settings::Server, mtls: Option<&M
     if let Some(mtls) = mtls {
         log::info!("client certificates are taken from {}", mtls.source);
     }
-    for row in routes::api().rows().chain(probes::api().rows()) {
+    announce_routes(&routes::api());
+}
+
+fn announce_routes(api: &Api) {
+    for row in api.rows() {
         log::info!("{} {}: {}", row.method, row.path, row.requirement);
     }
 }

@@ -256,6 +256,7 @@ impl Verifier {
             let key = WantedKey {
                 fingerprint: token.key_fingerprint(),
                 edition,
+                is_named: token.key_id().is_some(),
                 may_pass: rules::may_pass(&keys.issuer, token, now),
             };
             Missing { issuer: index, key }
@@ -282,6 +283,7 @@ impl Verifier {
             return Ok(Arc::clone(key));
         }
         if set.may_lack_key(token.key_id()) {
+            token.check_signature_encoding()?;
             return Err(missing(set.edition()));
         }
         if !is_any_fitting {

@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::VerifyError;
 use crate::claims::{Audience, Claims};
 use crate::jose::Algorithm;
-use crate::jose::compact::Compact;
+use crate::jose::compact::{Compact, CompactError};
 use crate::jose::json::Member;
 use crate::jose::jwk::Jwk;
 
@@ -104,6 +104,15 @@ impl Unverified<'_> {
             Member::Valid(audience) => Ok(audience),
             Member::Absent => Err(VerifyError::Missing { claim: "aud" }),
             Member::Malformed => Err(VerifyError::Malformed { claim: "aud" }),
+        }
+    }
+
+    /// Refuses a signature that is not even encoded as one, where there is no key to decode it for.
+    pub(crate) fn check_signature_encoding(&self) -> Result<(), VerifyError> {
+        if self.compact.has_encoded_signature() {
+            Ok(())
+        } else {
+            Err(CompactError::Base64Url.into())
         }
     }
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::Phase;
-use super::admission::Admission;
+use super::admission::{AddressSlot, Admission, Slot};
 use super::worker::Workers;
 
 /// As actix's own server: long enough for files to be closed where too many are open.
@@ -22,8 +22,8 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(500);
 pub(super) struct Acceptor {
     socket: TcpListener,
     dispatcher: Dispatcher,
-    /// A client that was accepted and waits for a permit; kept here so that a shutdown does not lose it.
-    waiting: Option<Client>,
+    /// A client that was admitted and waits for a permit; kept here so that a shutdown does not lose it.
+    waiting: Option<(Client, AddressSlot)>,
 }
 
 /// Hands clients to the workers, within the limits of admission.
@@ -57,11 +57,13 @@ impl Acceptor {
     async fn accept_all(&mut self) -> Infallible {
         loop {
             if self.waiting.is_none() {
-                self.waiting = Some(self.accept().await);
+                let client = self.accept().await;
+                self.waiting = self.dispatcher.admit(client);
+                continue;
             }
             let permit = self.dispatcher.admission.permit().await;
-            if let Some(client) = self.waiting.take() {
-                self.dispatcher.dispatch(client, permit);
+            if let Some((client, address)) = self.waiting.take() {
+                self.dispatcher.dispatch(client, Slot::new(permit, address));
             }
         }
     }
@@ -91,27 +93,36 @@ impl Acceptor {
         };
         let mut waiting = self.waiting;
         while let Some(permit) = self.dispatcher.admission.try_permit() {
-            match waiting.take().map_or_else(|| socket.accept(), Ok) {
-                Ok(client) if client.0.set_nonblocking(true).is_ok() => {
-                    self.dispatcher.dispatch(client, permit);
-                }
-                Ok(_) => {}
-                Err(error) if is_of_one_client(&error) => {}
-                // The backlog is empty, or no more files can be opened.
-                Err(_) => break,
+            let admitted = match waiting.take() {
+                Some(admitted) => Some(admitted),
+                None => match socket.accept() {
+                    Ok(client) if client.0.set_nonblocking(true).is_ok() => {
+                        self.dispatcher.admit(client)
+                    }
+                    Ok(_) => None,
+                    Err(error) if is_of_one_client(&error) => None,
+                    // The backlog is empty, or no more files can be opened.
+                    Err(_) => break,
+                },
+            };
+            if let Some((client, address)) = admitted {
+                self.dispatcher.dispatch(client, Slot::new(permit, address));
             }
         }
     }
 }
 
 impl Dispatcher {
-    /// Hands a client to a worker; where its address has too many connections, it is closed.
-    fn dispatch(&self, (stream, peer): Client, permit: OwnedSemaphorePermit) {
-        if let Some(slot) = self.admission.admit(permit, peer.ip()) {
-            let activity = self.admission.activity();
-            if let Some(open) = self.workers.dispatch(stream, peer, slot, activity) {
-                self.admission.track(open);
-            }
+    /// Admits a client; its connection is closed if its address has too many.
+    fn admit(&self, client: Client) -> Option<(Client, AddressSlot)> {
+        let address = self.admission.admit(client.1.ip())?;
+        Some((client, address))
+    }
+
+    fn dispatch(&self, (stream, peer): Client, slot: Slot) {
+        let activity = self.admission.activity();
+        if let Some(open) = self.workers.dispatch(stream, peer, slot, activity) {
+            self.admission.track(open);
         }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! A server that is full must not be silent: whoever holds all connections without asking anything
 //! would keep every other client out. So a new client takes the place of the connection that is
-//! needed least: one without a complete request first, then the one that has been idle longest. A
-//! connection with a request in progress is never closed.
+//! needed least: one without a complete request first, then the one that has been idle longest, then
+//! one whose client has stopped taking its response or sending its body. While the service works on
+//! a request, its connection is never closed.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -25,6 +26,9 @@ const CLOSING: Duration = Duration::from_secs(1);
 /// How long a client waits before the connections are looked at again, where each has a request in progress.
 const ALL_BUSY: Duration = Duration::from_millis(50);
 
+/// How long what was found of the connections is used: meanwhile new ones without a request may have come.
+const VALID: Duration = Duration::from_millis(100);
+
 /// Of how many connections the ones to close are found in one pass: of a hundredth of them, so that
 /// a flood of clients costs each of them little.
 const PASS: usize = 100;
@@ -43,7 +47,7 @@ pub(super) struct Admission {
 #[derive(Debug)]
 pub(super) struct Slot {
     _permit: OwnedSemaphorePermit,
-    _address: Option<AddressSlot>,
+    _address: AddressSlot,
 }
 
 /// An open connection, and the worker that serves it.
@@ -88,18 +92,15 @@ impl Admission {
         Arc::clone(&self.permits).try_acquire_owned().ok()
     }
 
-    /// A place for a client; `None` if its address has as many connections as it may.
-    pub(super) fn admit(&self, permit: OwnedSemaphorePermit, peer: IpAddr) -> Option<Slot> {
-        let address = match &self.addresses {
+    /// One of the connections that an address may have; `None` if it has them all.
+    pub(super) fn admit(&self, peer: IpAddr) -> Option<AddressSlot> {
+        match &self.addresses {
             Some(addresses) if !is_trusted(&addresses.exempt, Some(peer)) => {
-                Some(AddressLimit::take(addresses, peer)?)
+                let counted = Some(AddressLimit::take(addresses, peer)?);
+                Some(AddressSlot { _counted: counted })
             }
-            _ => None,
-        };
-        Some(Slot {
-            _permit: permit,
-            _address: address,
-        })
+            _ => Some(AddressSlot { _counted: None }),
+        }
     }
 
     /// What is known of a connection that is opened now.
@@ -121,7 +122,7 @@ impl Admission {
     /// Closes the connection that is needed least; false if each has a request in progress.
     async fn close_one(&self) -> bool {
         loop {
-            let candidate = lock(&self.open).next_candidate();
+            let candidate = lock(&self.open).next_candidate(Instant::now());
             let Some(candidate) = candidate else {
                 return false;
             };
@@ -144,20 +145,26 @@ struct OpenConnections {
     connections: Vec<Open>,
     /// The next ones to close, the first at the end; found in one pass over all of them.
     candidates: Vec<Candidate>,
+    found: Option<Instant>,
 }
 
 impl OpenConnections {
-    fn next_candidate(&mut self) -> Option<Candidate> {
-        if self.candidates.is_empty() {
-            self.find_candidates();
+    fn next_candidate(&mut self, now: Instant) -> Option<Candidate> {
+        let is_old = self.found.is_none_or(|found| now > found + VALID);
+        if self.candidates.is_empty() || is_old {
+            self.find_candidates(now);
+            self.found = Some(now);
         }
         self.candidates.pop()
     }
 
-    fn find_candidates(&mut self) {
+    fn find_candidates(&mut self, now: Instant) {
+        // Those of the last pass would keep connections that have ended.
+        self.candidates.clear();
         self.connections
             .retain(|connection| connection.activity.strong_count() > 0);
-        let mut candidates: Vec<_> = self.connections.iter().filter_map(Candidate::of).collect();
+        let open = self.connections.iter();
+        let mut candidates: Vec<_> = open.filter_map(|open| Candidate::of(open, now)).collect();
         let count = (candidates.len() / PASS).max(1);
         if count < candidates.len() {
             candidates.select_nth_unstable_by_key(count, Candidate::order);
@@ -178,9 +185,9 @@ struct Candidate {
 }
 
 impl Candidate {
-    fn of(open: &Open) -> Option<Self> {
+    fn of(open: &Open, now: Instant) -> Option<Self> {
         let activity = open.activity.upgrade()?;
-        let (stage, since) = (activity.stage(), activity.since());
+        let (stage, since) = (activity.stage(now), activity.since());
         (stage != Stage::Busy).then(|| Self {
             activity,
             worker: open.worker.clone(),
@@ -193,9 +200,11 @@ impl Candidate {
         (self.stage, self.since)
     }
 
-    /// Has its worker close it; false if it has been used or closed since it was found.
+    /// Has its worker close it; false if it has been used or has ended since it was found.
     async fn close(self) -> bool {
-        if (self.activity.stage(), self.activity.since()) != self.order() {
+        let is_as_found =
+            (self.activity.stage(Instant::now()), self.activity.since()) == self.order();
+        if !is_as_found || Arc::strong_count(&self.activity) == 1 {
             return false;
         }
         let (closed, is_closed) = oneshot::channel();
@@ -212,15 +221,29 @@ struct AddressLimit {
     counts: Mutex<HashMap<IpAddr, u16>>,
 }
 
-/// One connection of an address.
+/// One of the connections that an address may have, where that is limited.
 #[derive(Debug)]
-struct AddressSlot {
+pub(super) struct AddressSlot {
+    _counted: Option<CountedAddress>,
+}
+
+#[derive(Debug)]
+struct CountedAddress {
     limit: Arc<AddressLimit>,
     address: IpAddr,
 }
 
+impl Slot {
+    pub(super) fn new(permit: OwnedSemaphorePermit, address: AddressSlot) -> Self {
+        Self {
+            _permit: permit,
+            _address: address,
+        }
+    }
+}
+
 impl AddressLimit {
-    fn take(limit: &Arc<Self>, peer: IpAddr) -> Option<AddressSlot> {
+    fn take(limit: &Arc<Self>, peer: IpAddr) -> Option<CountedAddress> {
         let address = client_of(peer);
         let mut counts = lock(&limit.counts);
         let count = counts.entry(address).or_default();
@@ -228,14 +251,14 @@ impl AddressLimit {
             return None;
         }
         *count += 1;
-        Some(AddressSlot {
+        Some(CountedAddress {
             limit: Arc::clone(limit),
             address,
         })
     }
 }
 
-impl Drop for AddressSlot {
+impl Drop for CountedAddress {
     fn drop(&mut self) {
         let mut counts = lock(&self.limit.counts);
         if let Some(count) = counts.get_mut(&self.address) {

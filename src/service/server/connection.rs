@@ -7,9 +7,10 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use actix_http::error::PayloadError;
-use actix_http::{Payload, Request, Response};
+use actix_http::{ConnectionType, Payload, Request, Response};
 use actix_web::web::Bytes;
 use futures_core::Stream;
 use tokio::task::AbortHandle;
@@ -22,9 +23,14 @@ const BUSY: u8 = 2;
 /// How many bytes of a request's body are handed over each time the handler waits for more of it.
 const BODY_CREDIT: usize = 16 * 1024;
 
+/// How long a client may take nothing of a response, or send nothing of a body, until its connection may be closed for
+/// another client: a slow network moves a few bytes in that time.
+const STALLED: Duration = Duration::from_secs(5);
+
 /// What the acceptor knows of a connection, so that it can close one in favour of a new client.
 ///
-/// Written on the worker's thread alone; the orderings are relaxed, since the worker itself decides.
+/// Written on the worker's thread alone. The orderings are relaxed: what the acceptor reads may be out of date, so it
+/// only proposes, and the worker checks again on its own thread before it closes a connection.
 #[derive(Debug)]
 pub(super) struct Activity {
     started: Instant,
@@ -32,6 +38,8 @@ pub(super) struct Activity {
     /// When it was accepted, or last wrote, in nanoseconds since the server started.
     since: AtomicU64,
     is_unflushed: AtomicBool,
+    /// Whether the handler waits for more of the request's body.
+    awaits_body: AtomicBool,
     task: OnceLock<AbortHandle>,
 }
 
@@ -42,6 +50,8 @@ pub(super) enum Stage {
     FirstHead,
     /// For a further request.
     Idle,
+    /// For the client to take a response or to send a body, which it has not done for [`STALLED`].
+    Stalled,
     /// For the service: a request is in progress.
     Busy,
 }
@@ -54,16 +64,20 @@ impl Activity {
             stage: AtomicU8::new(FIRST_HEAD),
             since: AtomicU64::new(0),
             is_unflushed: AtomicBool::new(false),
+            awaits_body: AtomicBool::new(false),
             task: OnceLock::new(),
         };
         activity.touch(Instant::now());
         activity
     }
 
-    pub(super) fn stage(&self) -> Stage {
+    pub(super) fn stage(&self, now: Instant) -> Stage {
+        let is_unflushed = self.is_unflushed.load(Ordering::Relaxed);
+        let awaits_client = is_unflushed || self.awaits_body.load(Ordering::Relaxed);
         match self.stage.load(Ordering::Relaxed) {
             FIRST_HEAD => Stage::FirstHead,
-            IDLE if !self.is_unflushed.load(Ordering::Relaxed) => Stage::Idle,
+            IDLE if !is_unflushed => Stage::Idle,
+            _ if awaits_client && self.is_quiet(now) => Stage::Stalled,
             _ => Stage::Busy,
         }
     }
@@ -73,19 +87,28 @@ impl Activity {
         self.since.load(Ordering::Relaxed)
     }
 
+    fn is_quiet(&self, now: Instant) -> bool {
+        let since = self.started + Duration::from_nanos(self.since());
+        now.saturating_duration_since(since) >= STALLED
+    }
+
     /// Keeps the task that serves the connection, which [`Self::close`] ends.
     pub(super) fn serve_by(&self, task: AbortHandle) {
         // It is set once, right after the task was spawned.
         drop(self.task.set(task));
     }
 
-    /// Closes the connection, unless a request is in progress. To be called on its worker's thread,
-    /// where no request can begin meanwhile.
+    /// Closes the connection, unless a request is in progress or it is closed already. To be called on its
+    /// worker's thread, where no request can begin meanwhile.
     pub(super) fn close(&self) -> bool {
-        if self.stage() == Stage::Busy {
-            return false;
+        let task = self.task.get().filter(|task| !task.is_finished());
+        match task {
+            Some(task) if self.stage(Instant::now()) != Stage::Busy => {
+                task.abort();
+                true
+            }
+            _ => false,
         }
-        self.task.get().map(AbortHandle::abort).is_some()
     }
 
     fn set_stage(&self, stage: u8) {
@@ -113,6 +136,9 @@ pub(super) struct Connection {
     /// The task of a stream that holds bytes back.
     held: RefCell<Option<Waker>>,
     interim: RefCell<Interim>,
+    /// Whether the interim response that begins the write buffer is to be left out: a rejection follows at once, so
+    /// the client need not send the body.
+    omits_interim: Cell<bool>,
 }
 
 /// What becomes of the `100 Continue` of a request with `Expect: 100-continue`.
@@ -126,8 +152,6 @@ enum Interim {
     Flushed,
     /// It is in the buffer, and the handler has not been polled since.
     Buffered,
-    /// A rejection follows at once, so it is left out: the client need not send the body.
-    Omitted,
 }
 
 impl Connection {
@@ -138,6 +162,7 @@ impl Connection {
             body: Cell::new(None),
             held: RefCell::new(None),
             interim: RefCell::default(),
+            omits_interim: Cell::new(false),
         }
     }
 
@@ -155,10 +180,11 @@ impl Connection {
     }
 
     /// Counts bytes that were handed over.
-    pub(super) fn received(&self, count: usize) {
-        let body = self.body.get();
-        self.body
-            .set(body.map(|credit| credit.saturating_sub(count)));
+    pub(super) fn received(&self, count: usize, now: Instant) {
+        if let Some(credit) = self.body.get() {
+            self.body.set(Some(credit.saturating_sub(count)));
+            self.activity.touch(now);
+        }
     }
 
     /// Keeps the task of a stream that holds bytes back, to be woken when they are wanted.
@@ -196,8 +222,9 @@ impl Connection {
     }
 
     /// Ready once all responses before are written, so that the `100 Continue` which follows begins
-    /// the write buffer.
+    /// the write buffer. The request is in progress from now on.
     pub(super) async fn before_interim(&self) {
+        self.activity.set_stage(BUSY);
         poll_fn(|cx| {
             let mut interim = self.interim.borrow_mut();
             if matches!(*interim, Interim::Flushed) {
@@ -212,44 +239,46 @@ impl Connection {
 
     /// Whether the interim response that begins the write buffer is to be left out.
     pub(super) fn omits_interim(&self) -> bool {
-        let mut interim = self.interim.borrow_mut();
-        let is_omitted = matches!(*interim, Interim::Omitted);
-        if is_omitted {
-            *interim = Interim::None;
-        }
-        is_omitted
+        self.omits_interim.take()
     }
 
-    /// Notes whether the request was rejected when the handler was first polled.
-    fn first_polled(&self, is_rejected: bool) {
-        let mut interim = self.interim.borrow_mut();
-        if matches!(*interim, Interim::Buffered) {
-            *interim = if is_rejected {
-                Interim::Omitted
-            } else {
-                Interim::None
-            };
-        }
+    /// Takes back the interim response, which has not left the write buffer, and tells whether there was one.
+    fn omit_interim(&self) -> bool {
+        let is_buffered = matches!(*self.interim.borrow(), Interim::Buffered);
+        self.omits_interim.set(is_buffered);
+        is_buffered
     }
 
     fn await_body(&self) {
         if self.is_busy.get() {
-            self.body.set(Some(BODY_CREDIT));
+            self.set_body(Some(BODY_CREDIT));
             self.release();
         }
+    }
+
+    fn set_body(&self, credit: Option<usize>) {
+        self.body.set(credit);
+        let awaits_body = credit.is_some();
+        self.activity
+            .awaits_body
+            .store(awaits_body, Ordering::Relaxed);
     }
 }
 
 /// A request in progress: from the call of its handler until the last byte of its response's body.
 #[derive(Debug)]
-pub(super) struct InProgress(Rc<Connection>);
+pub(super) struct InProgress {
+    connection: Rc<Connection>,
+    has_body: bool,
+}
 
 impl InProgress {
     /// Notes that `request` begins, and has the connection know when its body is waited for.
     pub(super) fn begin(connection: &Rc<Connection>, request: &mut Request) -> Self {
         connection.is_busy.set(true);
         connection.activity.set_stage(BUSY);
-        if !matches!(request.payload(), Payload::None) {
+        let has_body = !matches!(request.payload(), Payload::None);
+        if has_body {
             let body = RequestBody {
                 payload: request.take_payload(),
                 is_complete: false,
@@ -259,10 +288,14 @@ impl InProgress {
                 payload: Box::pin(body),
             };
         }
-        Self(Rc::clone(connection))
+        Self {
+            connection: Rc::clone(connection),
+            has_body,
+        }
     }
 
-    /// Awaits the response. If the request is rejected at once, no `100 Continue` is sent before.
+    /// Awaits the response. If the request is rejected at once, no `100 Continue` is sent before, and the connection
+    /// ends with the response: whether the client sends the body after all cannot be known.
     pub(super) async fn respond<B, E>(
         &self,
         response: impl Future<Output = Result<Response<B>, E>>,
@@ -270,15 +303,28 @@ impl InProgress {
         let mut response = pin!(response);
         let mut is_first = true;
         poll_fn(|cx| {
-            let polled = response.as_mut().poll(cx);
+            let mut polled = response.as_mut().poll(cx);
             if is_first {
                 is_first = false;
-                self.0
-                    .first_polled(matches!(&polled, Poll::Ready(ready) if is_rejection(ready)));
+                self.first_polled(&mut polled);
             }
             polled
         })
         .await
+    }
+
+    fn first_polled<B, E>(&self, polled: &mut Poll<Result<Response<B>, E>>) {
+        let connection = &self.connection;
+        if let Poll::Ready(ready) = polled
+            && is_rejection(ready)
+            && connection.omit_interim()
+            && self.has_body
+            && let Ok(response) = ready
+        {
+            let head = response.head_mut();
+            head.set_connection_type(ConnectionType::Close);
+        }
+        connection.interim.replace(Interim::None);
     }
 }
 
@@ -291,10 +337,10 @@ fn is_rejection<B, E>(response: &Result<Response<B>, E>) -> bool {
 
 impl Drop for InProgress {
     fn drop(&mut self) {
-        self.0.is_busy.set(false);
-        self.0.body.set(None);
-        self.0.activity.set_stage(IDLE);
-        self.0.release();
+        self.connection.is_busy.set(false);
+        self.connection.set_body(None);
+        self.connection.activity.set_stage(IDLE);
+        self.connection.release();
     }
 }
 
@@ -313,7 +359,7 @@ impl Stream for RequestBody {
         if polled.is_pending() {
             self.connection.await_body();
         } else {
-            self.connection.body.set(None);
+            self.connection.set_body(None);
             self.is_complete = matches!(polled, Poll::Ready(None));
         }
         polled
@@ -324,7 +370,36 @@ impl Drop for RequestBody {
     fn drop(&mut self) {
         // A body that is complete may be kept beyond its request, and says nothing of the next one's.
         if !self.is_complete {
-            self.connection.body.set(None);
+            self.connection.set_body(None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_neither_takes_its_response_nor_sends_its_body_stalls_after_five_seconds() {
+        let started = Instant::now();
+        let activity = Arc::new(Activity::new(started));
+        let connection = Rc::new(Connection::new(Arc::clone(&activity)));
+        let (soon, later) = (started, started + Duration::from_secs(6));
+        assert_eq!(activity.stage(later), Stage::FirstHead);
+        let request = InProgress::begin(&connection, &mut Request::new());
+        assert_eq!(activity.stage(later), Stage::Busy);
+        connection.await_body();
+        assert_eq!(activity.stage(soon), Stage::Busy);
+        assert_eq!(activity.stage(later), Stage::Stalled);
+        connection.received(1, later);
+        assert_eq!(activity.stage(later), Stage::Busy);
+        connection.set_body(None);
+        connection.blocked();
+        assert_eq!(activity.stage(later), Stage::Busy);
+        assert_eq!(activity.stage(later + STALLED), Stage::Stalled);
+        drop(request);
+        assert_eq!(activity.stage(later), Stage::Busy);
+        connection.flushed();
+        assert_eq!(activity.stage(later), Stage::Idle);
     }
 }

@@ -99,7 +99,7 @@ impl<Io> DeadlineStream<Io> {
         };
         if in_time {
             buffer.put_slice(bytes);
-            self.connection.received(bytes.len());
+            self.connection.received(bytes.len(), now);
             self.has_handed_over = true;
         }
     }
@@ -267,8 +267,13 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for DeadlineStream<Io> {
         flushed
     }
 
+    /// As [`Self::poll_write`]: the end of a TLS session is written, too.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        let shut_down = Pin::new(&mut self.io).poll_shutdown(cx);
+        if shut_down.is_pending() {
+            return self.poll_stalled(cx, Instant::now()).map(Err);
+        }
+        shut_down
     }
 }
 

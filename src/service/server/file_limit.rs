@@ -20,8 +20,8 @@ pub(super) fn connections(wanted: usize) -> usize {
     wanted.min(possible)
 }
 
-/// For sockets that listen, event queues, fetches and whatever else a process has open.
-const RESERVED: usize = 100;
+/// For the operations listener and the development issuer, sockets that listen, event queues, fetches and whatever else a process has open.
+const RESERVED: usize = 300;
 
 #[cfg(test)]
 mod tests {

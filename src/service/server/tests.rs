@@ -423,5 +423,87 @@ async fn one_address_has_no_more_connections_than_it_may_unless_it_is_a_proxy() 
     }
 }
 
+#[actix_web::test]
+async fn connections_that_end_by_themselves_keep_no_new_client_waiting() {
+    let stage = Stage::new(&Options {
+        max_connections: 300,
+        ..Options::for_tests()
+    });
+    let idle = async || {
+        let mut client = ask(stage.address, QUICK).await;
+        client.read_exact(&mut [0; 20]).await.unwrap();
+        client
+    };
+    let mut clients = std::collections::VecDeque::new();
+    for _ in 0..300 {
+        clients.push_back(idle().await);
+    }
+    // The first of those that are found to be needed least is closed, the next two end by themselves.
+    assert!(all(ask(stage.address, LAST).await).await.ends_with("quick"));
+    drop(clients.drain(..3));
+    for _ in 0..3 {
+        clients.push_back(idle().await);
+    }
+    let begun = std::time::Instant::now();
+    assert!(all(ask(stage.address, LAST).await).await.ends_with("quick"));
+    assert!(
+        begun.elapsed() < Duration::from_millis(900),
+        "{:?}",
+        begun.elapsed()
+    );
+    drop(clients);
+    assert_eq!(stage.serving.end(HANG).await, 0);
+}
+
+#[actix_web::test]
+async fn rejections_of_pipelined_requests_come_without_interim_responses() {
+    let stage = Stage::new(&Options::for_tests());
+    let request = "GET /none HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n";
+    let client = ask(stage.address, &format!("{}{LAST}", request.repeat(3))).await;
+    let answers = all(client).await;
+    assert_eq!(answers.matches("HTTP/1.1 404").count(), 3, "{answers}");
+    assert!(!answers.contains("100 Continue"), "{answers}");
+    assert_eq!(stage.serving.end(HANG).await, 0);
+}
+
+#[actix_web::test]
+async fn a_rejection_instead_of_an_interim_response_ends_the_connection() {
+    let stage = Stage::new(&Options::for_tests());
+    for framing in ["Content-Length: 2", "Transfer-Encoding: chunked"] {
+        let head =
+            format!("POST /none HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n{framing}\r\n\r\n");
+        let mut client = ask(stage.address, &head).await;
+        let mut answer = [0; 200];
+        let length = client.read(&mut answer).await.unwrap();
+        let answer = std::str::from_utf8(&answer[..length]).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+    }
+    assert_eq!(stage.serving.end(HANG).await, 0);
+}
+
+#[actix_web::test]
+async fn a_client_beyond_the_limit_of_its_address_takes_no_place() {
+    let stage = Stage::new(&Options {
+        max_connections: 2,
+        max_connections_per_address: NonZeroU16::new(2),
+        ..Options::for_tests()
+    });
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let mut client = ask(stage.address, QUICK).await;
+        client.read_exact(&mut [0; 20]).await.unwrap();
+        clients.push(client);
+    }
+    for _ in 0..5 {
+        assert_eq!(answer(ask(stage.address, LAST).await).await, "");
+    }
+    for mut client in clients {
+        client.write_all(LAST.as_bytes()).await.unwrap();
+        assert!(all(client).await.ends_with("quick"));
+    }
+    assert_eq!(stage.serving.end(HANG).await, 0);
+}
+
 /// A test that waits this long will wait for ever.
 const HANG: Duration = Duration::from_secs(20);

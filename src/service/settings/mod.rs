@@ -109,6 +109,7 @@ impl Settings {
 
     fn parse_tree(tree: Map<String, Value>) -> Result<Self, SettingsError> {
         let host = layers::place_of(&tree, "server", "host");
+        let operations_port = layers::place_of(&tree, "operations", "port");
         let (mut server, operations, cors, auth, dev_issuer, log) =
             Section::read_root(tree, |root| {
                 let server = root.section("server", Server::read)?;
@@ -125,6 +126,9 @@ impl Settings {
                     root.section("log", Log::read)?,
                 ))
             })?;
+        if let Some(operations) = &operations {
+            operations.check(&server, operations_port.as_ref())?;
+        }
         let (startup, token_memory, dpop) = (auth.startup, auth.token_memory, auth.dpop.clone());
         let mtls = auth.mtls.resolve(&server)?;
         if let (Some(tls), Some(mtls)) = (&mut server.tls, &mtls) {

@@ -1,12 +1,14 @@
 //! Reads `[operations]`: where probes and metrics are served, apart from the API.
 
-use super::error::SettingsError;
+use super::error::{Place, SettingsError};
 use super::section::{Section, said};
-use super::server;
+use super::server::{self, Server};
 
 const DEFAULT_HOST: &str = "127.0.0.1";
 
 const WITHOUT_PORT: &str = "only applies when operations.port is set, such as 9000";
+
+const SAME_PORT: &str = "must be another port than server.port";
 
 /// `[operations]`: a listener for probes and metrics, with connections of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,18 @@ pub(crate) struct Operations {
 }
 
 impl Operations {
+    /// Refuses the port that the API listens on.
+    pub(super) fn check(&self, server: &Server, port: Option<&Place>) -> Result<(), SettingsError> {
+        let is_any = |host: &str| matches!(host, "0.0.0.0" | "::");
+        let is_same_host = self.host == server.host || is_any(&self.host) || is_any(&server.host);
+        match port {
+            Some(port) if self.port != 0 && self.port == server.port && is_same_host => {
+                Err(port.refuse(SAME_PORT))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// `None` where no port is set: then the API's listener serves them.
     pub(super) fn read(operations: &mut Section) -> Result<Option<Self>, SettingsError> {
         let host = operations.take("host");
@@ -38,7 +52,7 @@ fn default_host() -> Result<String, SettingsError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::read_section as read;
+    use super::super::tests::{parsed, read_section as read};
     use super::*;
 
     #[test]
@@ -60,6 +74,23 @@ mod tests {
         assert_eq!(read("port = 9000", Operations::read), at("127.0.0.1"));
         let text = "port = 9000\nhost = '[::]'";
         assert_eq!(read(text, Operations::read), at("::"));
+    }
+
+    #[test]
+    fn the_port_is_not_that_of_the_api() {
+        let load = |host: &str, port: u16| {
+            let text = format!(
+                "[operations]\nhost = '{host}'\nport = {port}\n[auth]\nissuer_base_url = 'https://a.example/'\n\
+                 audience = 'a'"
+            );
+            parsed(&text, &[]).map(drop)
+        };
+        let same = "operations.port (file Settings.toml): must be another port than server.port"
+            .to_owned();
+        assert_eq!(load("127.0.0.1", 3010), Err(same.clone()));
+        assert_eq!(load("0.0.0.0", 3010), Err(same));
+        assert_eq!(load("127.0.0.2", 3010), Ok(()));
+        assert_eq!(load("127.0.0.1", 3009), Ok(()));
     }
 
     #[test]
