@@ -11,6 +11,7 @@ pub mod endpoint;
 pub mod first;
 pub mod granting;
 mod maybe;
+pub(crate) mod path_pattern;
 mod proving;
 mod public;
 mod registration;
