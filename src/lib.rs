@@ -11,7 +11,7 @@
 //! scope!(ReadMessages = "read:messages");
 //!
 //! async fn public(_: Public) -> &'static str { "for anybody" }
-//! async fn private(user: AuthenticatedUser) -> String { format!("for {}", user.subject()) }
+//! async fn private(user: AuthenticatedUser) -> String { format!("for {}", user.subject().unwrap_or("unknown")) }
 //! async fn messages(_: Scoped<ReadMessages>) -> &'static str { "for readers of messages" }
 //!
 //! #[actix_web::main]

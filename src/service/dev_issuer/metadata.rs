@@ -87,7 +87,8 @@ pub(super) async fn userinfo(
     let jwk = provider.key.public_jwk().await?;
     let verifier = verifier(&provider, provider.url_for(&request), &jwk)?;
     let caller = Granting::<Scoped<OpenId>>::verified_by(&verifier, &request).await?;
-    let user = User::with_subject(caller.subject()).ok_or_else(no_user)?;
+    let user = caller.subject().and_then(User::with_subject);
+    let user = user.ok_or_else(no_user)?;
     Ok(HttpResponse::Ok().json(user.claims(caller.scopes().iter())))
 }
 
