@@ -167,7 +167,10 @@ mod tests {
         assert!(decide::<StepUp<Recently>>(&verifier, Some(&good)).is_err());
         let counters = verifier.counters();
         assert_eq!(counters.granted(), 2);
-        let refused = Refusal::ALL.map(|reason| (reason.label(), counters.refused(reason)));
+        let refused = Refusal::ALL
+            .iter()
+            .map(|&reason| (reason.label(), counters.refused(reason)));
+        let refused: Vec<_> = refused.collect();
         let expected = [
             ("unauthenticated", 1),
             ("invalid_request", 0),

@@ -41,7 +41,10 @@ pub(super) fn look(verifier: &Verifier, request: &HttpRequest) -> Look {
     match Credentials::find(request.headers(), request.uri(), accepted) {
         Ok(Some(credentials)) => seek(verifier, request, credentials),
         Ok(None) => Look::Done(Ok(None)),
-        Err(error) => Look::Done(Err(Rejection::from(error).after(error.scheme()))),
+        Err(error) => {
+            let scheme = error.scheme();
+            Look::Done(Err(Rejection::from(error).after(scheme)))
+        }
     }
 }
 
@@ -52,7 +55,7 @@ fn seek(verifier: &Verifier, request: &HttpRequest, credentials: Credentials) ->
         Err(Refused::Finally(rejection)) => return Look::Done(Err(rejection)),
         Ok(checked) => return proving::prove(verifier, request, &credentials, checked).into(),
     };
-    let refusal = match verifier.wish_for(error) {
+    let refusal = match verifier.wish_for(&error) {
         Wish::Arrived => return seek(verifier, request, credentials),
         Wish::Fetching(keys) => return Look::Waiting(Wait::Keys(credentials, error, keys)),
         Wish::Denied => refusal(error),

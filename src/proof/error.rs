@@ -8,7 +8,7 @@ use crate::jose::{CompactError, JwkError};
 /// Why a DPoP proof was refused.
 ///
 /// The text of an error is for the log; it carries nothing of the proof but times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProofError {
     /// The header has `crit` or `b64`, of which nothing is understood here (RFC 7515 §4.1.11).

@@ -147,7 +147,7 @@ fn message(time: [u8; 8]) -> Vec<u8> {
 }
 
 /// Why no nonces can be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NonceError {
     /// The system gave no random numbers.

@@ -256,7 +256,7 @@ impl Dpop {
 }
 
 /// Why a token's sender is not let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SenderError {
     /// Whether the proof was used before cannot be found out.
     #[error("whether the proof was used before cannot be found out")]

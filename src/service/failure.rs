@@ -139,7 +139,7 @@ mod tests {
         );
         assert!(failure.source().is_none());
         let target = crate::proof::TargetError::Authority;
-        let failure = Failure::from(target);
+        let failure = Failure::from(target.clone());
         assert!(failure.to_string().ends_with(&target.to_string()));
         assert!(failure.source().is_none());
     }

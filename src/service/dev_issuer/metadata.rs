@@ -27,7 +27,7 @@ crate::scope!(OpenId = "openid");
 /// The metadata; it does not wait for the key.
 pub(super) async fn metadata(provider: web::Data<Provider>) -> HttpResponse {
     let scopes: Vec<_> = OPENID_SCOPES.iter().chain(&clients::SCOPES).collect();
-    let algorithms = Algorithm::ALL.into_iter();
+    let algorithms = Algorithm::ALL.iter().copied();
     let algorithms = algorithms.filter(|algorithm| !algorithm.is_symmetric());
     let mut metadata = json!({
         "issuer": provider.url,

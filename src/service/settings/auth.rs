@@ -116,7 +116,8 @@ impl Said {
 fn algorithms(said: &Setting) -> Result<Vec<Algorithm>, SettingsError> {
     let named: Result<Vec<Algorithm>, _> = said.list()?.into_iter().map(str::parse).collect();
     named.ok().filter(|named| !named.is_empty()).ok_or_else(|| {
-        let known = Algorithm::ALL.map(Algorithm::name).join(", ");
+        let known: Vec<_> = Algorithm::ALL.iter().map(|known| known.name()).collect();
+        let known = known.join(", ");
         said.place()
             .refuse(format!("must be one or more of {known}"))
     })

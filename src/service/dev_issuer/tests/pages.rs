@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::test::TestRequest;
 use serde_json::json;
 
-use crate::access::table::{Api, get};
+use crate::{Api, get};
 use crate::access::{AuthenticatedUser, Public};
 use crate::service::dev_issuer::pages::TestedApi;
 use crate::service::dev_issuer::users::Factors;
