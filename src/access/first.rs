@@ -262,7 +262,7 @@ impl<T: AccessFirst> Future for Resolving<T> {
                 } => {
                     let others = ready!(others.poll(context)).map_err(Into::into)?;
                     let Some(first) = first.take() else {
-                        return Poll::Pending;
+                        panic!("Resolving polled after completion");
                     };
                     return Poll::Ready(Ok(InOrder {
                         values: T::join(first, others),
