@@ -1,14 +1,12 @@
 //! The walk of a request: credentials → verified token → proven sender.
 
-use std::time::Duration;
-
 use actix_web::HttpRequest;
 
 use super::Caller;
 use super::proving::{self, Checked, Claim, Proving};
 use crate::credentials::{Credentials, CredentialsError};
 use crate::keys::{Fetch, Wish};
-use crate::rejection::{Cause, Rejection};
+use crate::rejection::{Cause, RETRY_SOON, Rejection};
 use crate::verify::{Verifier, VerifyError};
 
 /// What one look at a request brings, with the keys that are there.
@@ -165,7 +163,7 @@ async fn arrival(
         return Err(refusal(error).after(Some(credentials.scheme())));
     }
     Err(Cause::KeysUnavailable {
-        retry_after: RETRY_AFTER,
+        retry_after: RETRY_SOON,
     }
     .into())
 }
@@ -174,6 +172,3 @@ fn refusal(error: VerifyError) -> Rejection {
     log::debug!("a token is refused: {error}");
     error.into()
 }
-
-/// A fetch has just failed; the next one is made within a few of these.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
