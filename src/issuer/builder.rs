@@ -85,6 +85,8 @@ impl IssuerBuilder {
     }
 
     /// Adds a value that `aud` may contain: the name of this API. At least one is needed.
+    ///
+    /// Each call adds another value, where the other methods replace what an earlier call set.
     pub fn audience(mut self, audience: &str) -> Self {
         self.audience.push(audience.to_owned());
         self
@@ -419,6 +421,14 @@ mod tests {
         ] {
             assert_eq!(builder.build().map(drop), Err(expected));
         }
+    }
+
+    #[test]
+    fn audiences_add_up_where_other_settings_are_replaced() {
+        let builder = discovered().audience("other").name("a").name("b");
+        let issuer = builder.build().unwrap();
+        assert_eq!(issuer.audience, ["api", "other"]);
+        assert_eq!(issuer.label(), "b");
     }
 
     #[test]
