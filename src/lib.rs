@@ -84,7 +84,8 @@ pub mod testing {}
 #[doc(hidden)]
 pub mod fuzzing;
 
-pub use access::table::{Api, delete, get, patch, post, put};
+pub use access::endpoint::{delete, get, patch, post, put};
+pub use access::table::Api;
 pub use access::{
     Access, AuthenticatedUser, Bound, Caller, Claim, Identified, KnownUser, MaybeUser, NoClaims,
     ProtectedRoute, Public, Requirement, Rule, Scoped, StepUp, protected,

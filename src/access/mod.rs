@@ -7,7 +7,7 @@ pub mod authenticated;
 mod bound;
 mod caller;
 mod claim;
-pub mod endpoint;
+pub(crate) mod endpoint;
 pub mod first;
 pub mod granting;
 mod maybe;
