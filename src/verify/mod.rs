@@ -307,7 +307,7 @@ fn without_slash(name: &str) -> &str {
 }
 
 fn accepts(issuer: &Issuer, algorithm: Algorithm) -> bool {
-    let symmetric = matches!(issuer.keys, KeySource::Secret(_));
+    let symmetric = matches!(issuer.keys(), Some(KeySource::Secret(_)));
     algorithm.is_symmetric() == symmetric
         && (issuer.algorithms.is_empty() || issuer.algorithms.contains(&algorithm))
 }
