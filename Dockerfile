@@ -1,5 +1,5 @@
 # Builds the service without the development issuer, into an image that holds little else.
-FROM rust:1-bookworm AS build
+FROM rust:1.95-bookworm AS build
 WORKDIR /source
 COPY Cargo.toml Cargo.lock ./
 COPY docs docs

@@ -27,7 +27,8 @@ fn verifier(key: &SigningKey, token_memory: usize) -> Verifier {
 fn fresh(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("fresh");
     let asymmetric = Algorithm::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|algorithm| !algorithm.is_symmetric());
     for algorithm in asymmetric {
         let key = shared(algorithm);

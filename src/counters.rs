@@ -42,7 +42,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every reason, in the order of the declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: &'static [Self] = &[
         Self::Unauthenticated,
         Self::InvalidRequest,
         Self::InvalidToken,
@@ -85,7 +85,7 @@ pub enum Fetched {
 
 impl Fetched {
     /// Every outcome, in the order of the declaration.
-    pub const ALL: [Self; 2] = [Self::Keys, Self::Nothing];
+    pub const ALL: &'static [Self] = &[Self::Keys, Self::Nothing];
 
     /// The label under which the outcome is counted.
     #[must_use]
@@ -107,13 +107,13 @@ impl Counters {
     /// Requests whose caller was turned away for this reason.
     #[must_use]
     pub fn refused(&self, reason: Refusal) -> u64 {
-        counted(&Refusal::ALL, &self.refused, &reason).map_or(0, Count::read)
+        counted(Refusal::ALL, &self.refused, &reason).map_or(0, Count::read)
     }
 
     /// Fetches of keys that ended so.
     #[must_use]
     pub fn fetched(&self, outcome: Fetched) -> u64 {
-        counted(&Fetched::ALL, &self.fetched, &outcome).map_or(0, Count::read)
+        counted(Fetched::ALL, &self.fetched, &outcome).map_or(0, Count::read)
     }
 
     /// Requests that waited for a fetch of keys.
@@ -145,13 +145,13 @@ impl Counters {
     }
 
     pub(crate) fn count_refused(&self, reason: Refusal) {
-        if let Some(count) = counted(&Refusal::ALL, &self.refused, &reason) {
+        if let Some(count) = counted(Refusal::ALL, &self.refused, &reason) {
             count.add(1);
         }
     }
 
     pub(crate) fn count_fetched(&self, outcome: Fetched) {
-        if let Some(count) = counted(&Fetched::ALL, &self.fetched, &outcome) {
+        if let Some(count) = counted(Fetched::ALL, &self.fetched, &outcome) {
             count.add(1);
         }
     }
@@ -200,14 +200,12 @@ mod tests {
     #[test]
     fn each_reason_has_a_count_of_its_own() {
         let counters = Counters::default();
-        for (times, reason) in (1..).zip(Refusal::ALL) {
+        for (times, reason) in (1..).zip(Refusal::ALL.iter().copied()) {
             for _ in 0..times {
                 counters.count_refused(reason);
             }
         }
-        assert_eq!(
-            Refusal::ALL.map(|reason| counters.refused(reason)),
-            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
-        );
+        let refused = Refusal::ALL.iter().map(|&reason| counters.refused(reason));
+        assert_eq!(refused.collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     }
 }

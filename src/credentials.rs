@@ -292,7 +292,7 @@ impl fmt::Display for Credentials {
 }
 
 /// Why a request carries no credentials that can be judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialsError {
     /// `Host` is malformed (RFC 9112 §3.2).
@@ -317,7 +317,7 @@ pub enum CredentialsError {
 
 impl CredentialsError {
     /// The scheme that was meant, where that is plain.
-    pub(crate) fn scheme(self) -> Option<AuthScheme> {
+    pub(crate) fn scheme(&self) -> Option<AuthScheme> {
         match self {
             Self::ProofAlone | Self::ProofMissing => Some(AuthScheme::Dpop),
             Self::MalformedHost | Self::NoToken | Self::Several | Self::Unusable => None,

@@ -11,7 +11,7 @@
 //! scope!(ReadMessages = "read:messages");
 //!
 //! async fn public(_: Public) -> &'static str { "for anybody" }
-//! async fn private(user: AuthenticatedUser) -> String { format!("for {}", user.subject()) }
+//! async fn private(user: AuthenticatedUser) -> String { format!("for {}", user.subject().unwrap_or("unknown")) }
 //! async fn messages(_: Scoped<ReadMessages>) -> &'static str { "for readers of messages" }
 //!
 //! #[actix_web::main]
@@ -84,7 +84,8 @@ pub mod testing {}
 #[doc(hidden)]
 pub mod fuzzing;
 
-pub use access::table::{Api, delete, get, patch, post, put};
+pub use access::endpoint::{delete, get, patch, post, put};
+pub use access::table::Api;
 pub use access::{
     Access, AuthenticatedUser, Bound, Caller, Claim, Identified, KnownUser, MaybeUser, NoClaims,
     ProtectedRoute, Public, Requirement, Rule, Scoped, StepUp, protected,

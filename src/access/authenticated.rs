@@ -31,7 +31,7 @@ use crate::verify::{UnfitClaims, Verified};
 /// }
 ///
 /// async fn hello(user: AuthenticatedUser) -> String {
-///     format!("Hello, {}.", user.subject())
+///     format!("Hello, {}.", user.subject().unwrap_or("unknown"))
 /// }
 ///
 /// async fn mail(user: AuthenticatedUser<MyClaims>) -> String {

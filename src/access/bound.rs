@@ -22,7 +22,7 @@ use crate::rejection::{Cause, Rejection};
 /// scope!(WritePayments = "write:payments");
 ///
 /// async fn pay(caller: Bound<Scoped<WritePayments>>) -> String {
-///     format!("Paid by {}.", caller.subject())
+///     format!("Paid by {}.", caller.subject().unwrap_or("unknown"))
 /// }
 /// ```
 ///

@@ -100,7 +100,7 @@ macro_rules! claim {
 /// use actix_resource_server::{AuthenticatedUser, Claim, KnownUser};
 ///
 /// async fn profile(user: Claim<KnownUser>) -> String {
-///     user.subject().to_owned()
+///     user.subject().unwrap_or("unknown").to_owned()
 /// }
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +110,9 @@ impl Rule for KnownUser {
     const DESCRIPTION: &'static str = "Anonymous sessions are not accepted here.";
 
     fn holds(token: &Verified) -> bool {
-        !token.subject().starts_with("anon@")
+        token
+            .subject()
+            .is_some_and(|subject| !subject.starts_with("anon@"))
     }
 }
 
@@ -126,7 +128,7 @@ impl Rule for KnownUser {
 /// claim!(pub EmailVerified = "email_verified" equals true);
 ///
 /// async fn inbox(caller: Claim<EmailVerified>) -> String {
-///     caller.subject().to_owned()
+///     caller.subject().unwrap_or("unknown").to_owned()
 /// }
 /// ```
 pub struct Claim<R: Rule, A: Identified = AuthenticatedUser> {

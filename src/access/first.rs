@@ -28,7 +28,7 @@ use super::renewing::{FreshNonce, Handling, Renewing};
 /// use actix_web::{App, web};
 ///
 /// async fn create(user: AuthenticatedUser, body: web::Bytes) -> String {
-///     format!("{} bytes from {}", body.len(), user.subject())
+///     format!("{} bytes from {}", body.len(), user.subject().unwrap_or("unknown"))
 /// }
 ///
 /// let app = App::new().route("/messages", web::post().to(protected(create)));
@@ -62,7 +62,7 @@ pub trait ProtectedRoute {
     /// use actix_web::{App, web};
     ///
     /// async fn create(user: AuthenticatedUser, body: web::Bytes) -> String {
-    ///     format!("{} bytes from {}", body.len(), user.subject())
+    ///     format!("{} bytes from {}", body.len(), user.subject().unwrap_or("unknown"))
     /// }
     ///
     /// let app = App::new().route("/messages", web::post().protected(create));
@@ -262,7 +262,7 @@ impl<T: AccessFirst> Future for Resolving<T> {
                 } => {
                     let others = ready!(others.poll(context)).map_err(Into::into)?;
                     let Some(first) = first.take() else {
-                        return Poll::Pending;
+                        panic!("Resolving polled after completion");
                     };
                     return Poll::Ready(Ok(InOrder {
                         values: T::join(first, others),

@@ -3,7 +3,7 @@
 //! Then nothing is put on the heap; only a request that has to wait, for a key or for whoever
 //! remembers proofs, carries a future there.
 
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -20,7 +20,7 @@ use crate::verify::Verifier;
 pub struct Granting<A>(Step<A>);
 
 enum Step<A> {
-    Decided(Option<Result<A, Rejection>>),
+    Decided(Ready<Result<A, Rejection>>),
     Waiting(Pin<Box<dyn Future<Output = Result<A, Rejection>>>>),
 }
 
@@ -31,7 +31,7 @@ impl<A: Access> Granting<A> {
             log::error!(
                 "a protected route has no verifier: register one, with Api::verified_by or App::app_data"
             );
-            return Self(Step::Decided(Some(Err(Cause::NoVerifier.into()))));
+            return Self(Step::Decided(ready(Err(Cause::NoVerifier.into()))));
         };
         Self::verified_by(verifier, request)
     }
@@ -39,7 +39,7 @@ impl<A: Access> Granting<A> {
     /// The same with this verifier.
     pub(crate) fn verified_by(verifier: &Verifier, request: &HttpRequest) -> Self {
         Self(match walk::look(verifier, request) {
-            Look::Done(caller) => Step::Decided(Some(decide(request, verifier, caller))),
+            Look::Done(caller) => Step::Decided(ready(decide(request, verifier, caller))),
             Look::Waiting(wait) => {
                 let walk = Walk::new(verifier.clone(), request.clone());
                 Step::Waiting(Box::pin(async move {
@@ -89,10 +89,7 @@ impl<A> Future for Granting<A> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            Step::Decided(decision) => match decision.take() {
-                Some(decision) => Poll::Ready(decision),
-                None => Poll::Pending,
-            },
+            Step::Decided(decision) => Pin::new(decision).poll(context),
             Step::Waiting(decision) => decision.as_mut().poll(context),
         }
     }
@@ -167,7 +164,10 @@ mod tests {
         assert!(decide::<StepUp<Recently>>(&verifier, Some(&good)).is_err());
         let counters = verifier.counters();
         assert_eq!(counters.granted(), 2);
-        let refused = Refusal::ALL.map(|reason| (reason.label(), counters.refused(reason)));
+        let refused = Refusal::ALL
+            .iter()
+            .map(|&reason| (reason.label(), counters.refused(reason)));
+        let refused: Vec<_> = refused.collect();
         let expected = [
             ("unauthenticated", 1),
             ("invalid_request", 0),
@@ -203,12 +203,13 @@ mod tests {
     }
 
     #[test]
-    fn a_decision_is_taken_once() {
+    #[should_panic(expected = "polled after completion")]
+    fn a_poll_after_completion_panics() {
         let request = TestRequest::default()
             .app_data(verifier())
             .to_http_request();
         let mut granting = Granting::<AuthenticatedUser<NoClaims>>::start(&request);
         assert!(poll(&mut granting).is_ready());
-        assert!(poll(&mut granting).is_pending());
+        drop(poll(&mut granting));
     }
 }

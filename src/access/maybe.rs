@@ -18,7 +18,7 @@ use crate::rejection::Rejection;
 ///
 /// async fn greet(caller: MaybeUser) -> String {
 ///     match caller.user() {
-///         Some(user) => format!("Hello, {}.", user.subject()),
+///         Some(user) => format!("Hello, {}.", user.subject().unwrap_or("unknown")),
 ///         None => "Hello, stranger.".to_owned(),
 ///     }
 /// }

@@ -155,10 +155,9 @@ fn sent<'r>(
 
 fn unproven(verifier: &Verifier, scheme: AuthScheme, error: SenderError) -> Rejection {
     log::debug!("a sender is refused: {error}");
+    let needs_nonce = error == SenderError::Nonce;
     let rejection = Rejection::from(error).after(Some(scheme));
-    if error == SenderError::Nonce
-        && let Some(nonce) = verifier.senders().nonce(since_epoch(verifier.now()))
-    {
+    if needs_nonce && let Some(nonce) = verifier.senders().nonce(since_epoch(verifier.now())) {
         return rejection.with_nonce(nonce);
     }
     rejection

@@ -8,6 +8,7 @@ use actix_web::http::Method;
 use actix_web::{Resource, guard, web};
 
 use super::endpoint::Endpoint;
+use super::path_pattern::{are_equivalent, has_parameters};
 use crate::rejection::problem;
 
 /// The resources of these routes, in the order in which they are to be asked.
@@ -37,7 +38,7 @@ fn other_methods(endpoints: &[(String, Endpoint)]) -> Vec<Resource> {
     let mut paths: Vec<&str> = endpoints.iter().map(|(path, _)| path.as_str()).collect();
     paths.sort_unstable();
     paths.dedup();
-    paths.sort_by_key(|path| path.contains('{'));
+    paths.sort_by_key(|path| has_parameters(path));
     paths
         .into_iter()
         .map(|path| refusal(path, allow(path, endpoints)))
@@ -65,16 +66,6 @@ fn allow(path: &str, endpoints: &[(String, Endpoint)]) -> String {
 
 /// Whether a request for `path` may be one for `pattern`: the same up to the names of parameters, or an instance of it.
 fn fits(path: &str, pattern: &str) -> bool {
-    shape(path) == shape(pattern)
-        || (!path.contains('{') && ResourceDef::new(pattern).is_match(path))
-}
-
-/// The path without the names of its parameters: `/{id:\d+}/x` is `/{:\d+}/x`.
-fn shape(path: &str) -> String {
-    let mut parts = path.split('{');
-    let literal = parts.next().unwrap_or_default().to_owned();
-    parts.fold(literal, |shape, part| {
-        let name = part.find([':', '}']).unwrap_or_default();
-        shape + "{" + part.get(name..).unwrap_or_default()
-    })
+    are_equivalent(path, pattern)
+        || (!has_parameters(path) && ResourceDef::new(pattern).is_match(path))
 }

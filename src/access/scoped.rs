@@ -26,7 +26,7 @@ use crate::rejection::{Cause, Rejection};
 /// scope!(pub Admin = "admin");
 ///
 /// async fn inbox(caller: Scoped<ReadMessages>) -> String {
-///     caller.subject().to_owned()
+///     caller.subject().unwrap_or("unknown").to_owned()
 /// }
 ///
 /// async fn export(_: Scoped<AnyOf<(Admin, ReadMessages)>>) {}

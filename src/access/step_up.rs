@@ -38,7 +38,7 @@ use crate::rejection::{Cause, Rejection};
 /// step_up!(pub Recently = max_age 5 minutes);
 ///
 /// async fn transfer(caller: StepUp<Recently, Scoped<Transfer>>) -> String {
-///     caller.subject().to_owned()
+///     caller.subject().unwrap_or("unknown").to_owned()
 /// }
 /// ```
 ///

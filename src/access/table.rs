@@ -10,8 +10,7 @@ use actix_web::http::Method;
 use actix_web::web;
 
 use super::Requirement;
-use super::endpoint::Endpoint;
-pub use super::endpoint::{delete, get, patch, post, put};
+pub use super::endpoint::Endpoint;
 use super::registration::resources;
 use crate::rejection::problem;
 use crate::verify::Verifier;
@@ -20,8 +19,7 @@ use crate::verify::Verifier;
 ///
 /// # Examples
 /// ```no_run
-/// use actix_resource_server::access::table::{Api, get};
-/// use actix_resource_server::{AuthenticatedUser, Issuer, Public, Scoped, Verifier, scope};
+/// use actix_resource_server::{Api, AuthenticatedUser, Issuer, Public, Scoped, Verifier, get, scope};
 /// use actix_web::{App, HttpServer};
 ///
 /// scope!(ReadMessages = "read:messages");

@@ -1,14 +1,12 @@
 //! The walk of a request: credentials → verified token → proven sender.
 
-use std::time::Duration;
-
 use actix_web::HttpRequest;
 
 use super::Caller;
 use super::proving::{self, Checked, Claim, Proving};
 use crate::credentials::{Credentials, CredentialsError};
 use crate::keys::{Fetch, Wish};
-use crate::rejection::{Cause, Rejection};
+use crate::rejection::{Cause, RETRY_SOON, Rejection};
 use crate::verify::{Verifier, VerifyError};
 
 /// What one look at a request brings, with the keys that are there.
@@ -41,7 +39,10 @@ pub(super) fn look(verifier: &Verifier, request: &HttpRequest) -> Look {
     match Credentials::find(request.headers(), request.uri(), accepted) {
         Ok(Some(credentials)) => seek(verifier, request, credentials),
         Ok(None) => Look::Done(Ok(None)),
-        Err(error) => Look::Done(Err(Rejection::from(error).after(error.scheme()))),
+        Err(error) => {
+            let scheme = error.scheme();
+            Look::Done(Err(Rejection::from(error).after(scheme)))
+        }
     }
 }
 
@@ -52,7 +53,7 @@ fn seek(verifier: &Verifier, request: &HttpRequest, credentials: Credentials) ->
         Err(Refused::Finally(rejection)) => return Look::Done(Err(rejection)),
         Ok(checked) => return proving::prove(verifier, request, &credentials, checked).into(),
     };
-    let refusal = match verifier.wish_for(error) {
+    let refusal = match verifier.wish_for(&error) {
         Wish::Arrived => return seek(verifier, request, credentials),
         Wish::Fetching(keys) => return Look::Waiting(Wait::Keys(credentials, error, keys)),
         Wish::Denied => refusal(error),
@@ -162,7 +163,7 @@ async fn arrival(
         return Err(refusal(error).after(Some(credentials.scheme())));
     }
     Err(Cause::KeysUnavailable {
-        retry_after: RETRY_AFTER,
+        retry_after: RETRY_SOON,
     }
     .into())
 }
@@ -171,6 +172,3 @@ fn refusal(error: VerifyError) -> Rejection {
     log::debug!("a token is refused: {error}");
     error.into()
 }
-
-/// A fetch has just failed; the next one is made within a few of these.
-const RETRY_AFTER: Duration = Duration::from_secs(1);

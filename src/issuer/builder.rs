@@ -5,7 +5,7 @@ use std::time::Duration;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{Fetching, HttpHosts, Issuer, IssuerError, KeySource, Name, Secret, UrlRole};
+use super::{Fetching, HttpHosts, Issuer, IssuerError, KeySource, Secret, Source, UrlRole};
 use crate::claims::scope::ScopeClaim;
 use crate::jose::{Algorithm, public_key};
 
@@ -85,6 +85,8 @@ impl IssuerBuilder {
     }
 
     /// Adds a value that `aud` may contain: the name of this API. At least one is needed.
+    ///
+    /// Each call adds another value, where the other methods replace what an earlier call set.
     pub fn audience(mut self, audience: &str) -> Self {
         self.audience.push(audience.to_owned());
         self
@@ -178,18 +180,11 @@ impl IssuerBuilder {
         self.check_algorithms()?;
         let http_hosts =
             HttpHosts::parse(&self.allow_http_hosts).ok_or(IssuerError::NotAHttpHost)?;
-        let keys = self.key_source(&http_hosts)?;
-        let discovery = self.base_url.as_deref();
-        let discovery = discovery
-            .map(|url| base_url(url, &http_hosts))
-            .transpose()?;
-        let name = self.name_in_tokens()?;
+        let source = self.source(&http_hosts)?;
         let spelling = self.name.or(self.base_url).unwrap_or_default();
         Ok(Issuer {
             spelling,
-            name,
-            discovery,
-            keys,
+            source,
             audience: self.audience,
             algorithms: self.algorithms,
             strict: self.strict,
@@ -235,32 +230,42 @@ impl IssuerBuilder {
         }
     }
 
-    fn key_source(&self, http_hosts: &HttpHosts) -> Result<KeySource, IssuerError> {
+    fn source(&self, http_hosts: &HttpHosts) -> Result<Source, IssuerError> {
+        let keys = self.key_source(http_hosts)?;
+        let base_url = self.base_url.as_deref();
+        let base_url = base_url
+            .map(|url| base_url_of(url, http_hosts))
+            .transpose()?;
+        match (base_url, self.name.clone(), keys) {
+            (None, _, None) => Err(IssuerError::NoKeys),
+            (_, Some(name), _) if name.is_empty() => Err(IssuerError::NoName),
+            (Some(base_url), name, keys) => Ok(Source::Discovery {
+                base_url,
+                name,
+                keys,
+            }),
+            (None, Some(name), Some(keys)) => Ok(Source::Configured { name, keys }),
+            (None, None, Some(_)) => Err(IssuerError::NoName),
+        }
+    }
+
+    fn key_source(&self, http_hosts: &HttpHosts) -> Result<Option<KeySource>, IssuerError> {
         match (&self.secret, &self.public_key, &self.jwks_uri) {
             (Some(_), None, Some(_)) => Err(IssuerError::SecretWithJwksUri),
             (Some(_), Some(_), _) => Err(IssuerError::SecretWithPublicKey),
             (None, Some(_), Some(_)) => Err(IssuerError::PublicKeyWithJwksUri),
-            (Some(secret), None, None) => Ok(KeySource::Secret(secret.clone())),
-            (None, Some(key), None) => Ok(KeySource::PublicKeys(public_key::read(key)?)),
+            (Some(secret), None, None) => Ok(Some(KeySource::Secret(secret.clone()))),
+            (None, Some(key), None) => Ok(Some(KeySource::PublicKeys(public_key::read(key)?))),
             (None, None, Some(uri)) => {
-                fetchable(uri, UrlRole::JwksUri, http_hosts).map(KeySource::JwksUri)
+                let uri = fetchable(uri, UrlRole::JwksUri, http_hosts)?;
+                Ok(Some(KeySource::JwksUri(uri)))
             }
-            (None, None, None) if self.base_url.is_some() => Ok(KeySource::Discovered),
-            (None, None, None) => Err(IssuerError::NoKeys),
-        }
-    }
-
-    fn name_in_tokens(&self) -> Result<Name, IssuerError> {
-        match (&self.name, &self.base_url) {
-            (Some(name), _) if name.is_empty() => Err(IssuerError::NoName),
-            (Some(name), _) => Ok(Name::Fixed(name.clone())),
-            (None, Some(_)) => Ok(Name::Discovered),
-            (None, None) => Err(IssuerError::NoName),
+            (None, None, None) => Ok(None),
         }
     }
 }
 
-fn base_url(text: &str, http_hosts: &HttpHosts) -> Result<Url, IssuerError> {
+fn base_url_of(text: &str, http_hosts: &HttpHosts) -> Result<Url, IssuerError> {
     let url = fetchable(text, UrlRole::BaseUrl, http_hosts)?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err(IssuerError::NotPlain {
@@ -419,6 +424,14 @@ mod tests {
         ] {
             assert_eq!(builder.build().map(drop), Err(expected));
         }
+    }
+
+    #[test]
+    fn audiences_add_up_where_other_settings_are_replaced() {
+        let builder = discovered().audience("other").name("a").name("b");
+        let issuer = builder.build().unwrap();
+        assert_eq!(issuer.audience, ["api", "other"]);
+        assert_eq!(issuer.label(), "b");
     }
 
     #[test]

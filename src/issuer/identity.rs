@@ -6,7 +6,7 @@
 
 use url::Url;
 
-use super::{Issuer, IssuerError, Name};
+use super::{Issuer, IssuerError, Source};
 
 /// Checks that every token leads to one of these issuers: by its `iss`, and by its `aud` where several entries are one
 /// issuer.
@@ -63,13 +63,19 @@ pub(crate) fn issuer_of(base: &Url) -> String {
 
 /// The name of an issuer in the normal form of a URL, without a trailing slash.
 fn identity(issuer: &Issuer) -> String {
-    let name = match (&issuer.name, &issuer.discovery) {
-        (Name::Fixed(name), _) => {
+    let name = match &issuer.source {
+        Source::Discovery {
+            name: None,
+            base_url,
+            ..
+        } => issuer_of(base_url),
+        Source::Discovery {
+            name: Some(name), ..
+        }
+        | Source::Configured { name, .. } => {
             let url = Url::parse(name).map(String::from);
             without_slash(url.as_ref().unwrap_or(name)).to_owned()
         }
-        (Name::Discovered, Some(base)) => issuer_of(base),
-        (Name::Discovered, None) => String::new(),
     };
     normal_percents(&name)
 }

@@ -32,9 +32,7 @@ pub(crate) use identity::{WELL_KNOWN, check_distinct, issuer_of, same_issuers};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Issuer {
-    pub(crate) name: Name,
-    pub(crate) discovery: Option<Url>,
-    pub(crate) keys: KeySource,
+    pub(crate) source: Source,
     pub(crate) audience: Vec<String>,
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) strict: bool,
@@ -47,19 +45,24 @@ pub struct Issuer {
     pub(crate) spelling: String,
 }
 
-/// The value that `iss` must have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Name {
-    /// Whatever the discovery document calls itself, which is the base URL up to a trailing slash.
-    Discovered,
-    Fixed(String),
+/// Where the value of `iss` and the keys come from.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// From the discovery document, as far as they are not configured.
+    Discovery {
+        base_url: Url,
+        /// Without it, the document's `issuer`, which is the base URL up to a trailing slash.
+        name: Option<String>,
+        /// Without them, those of the document's `jwks_uri`.
+        keys: Option<KeySource>,
+    },
+    /// Both are configured.
+    Configured { name: String, keys: KeySource },
 }
 
-/// Where the issuer's keys come from.
+/// The configured source of the issuer's keys.
 #[derive(Clone, Debug)]
 pub(crate) enum KeySource {
-    /// The `jwks_uri` of the discovery document.
-    Discovered,
     JwksUri(Url),
     /// Configured keys.
     PublicKeys(PublicKeys),
@@ -128,10 +131,40 @@ impl Issuer {
 
     /// What to call this issuer in logs: its configured URL.
     pub(crate) fn label(&self) -> &str {
-        match (&self.name, &self.discovery) {
-            (Name::Fixed(name), _) => name,
-            (Name::Discovered, Some(url)) => url.as_str(),
-            (Name::Discovered, None) => "",
+        match &self.source {
+            Source::Discovery {
+                name: None,
+                base_url,
+                ..
+            } => base_url.as_str(),
+            Source::Discovery {
+                name: Some(name), ..
+            }
+            | Source::Configured { name, .. } => name,
+        }
+    }
+
+    /// The configured value of `iss`.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match &self.source {
+            Source::Discovery { name, .. } => name.as_deref(),
+            Source::Configured { name, .. } => Some(name),
+        }
+    }
+
+    /// The URL under which the discovery document is found.
+    pub(crate) fn base_url(&self) -> Option<&Url> {
+        match &self.source {
+            Source::Discovery { base_url, .. } => Some(base_url),
+            Source::Configured { .. } => None,
+        }
+    }
+
+    /// The configured source of the keys.
+    pub(crate) fn keys(&self) -> Option<&KeySource> {
+        match &self.source {
+            Source::Discovery { keys, .. } => keys.as_ref(),
+            Source::Configured { keys, .. } => Some(keys),
         }
     }
 }

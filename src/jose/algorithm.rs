@@ -62,7 +62,7 @@ pub(crate) enum KeyKind {
 
 impl Algorithm {
     /// Every algorithm, in the order of RFC 7518 §3.1.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: &'static [Self] = &[
         Self::Hs256,
         Self::Hs384,
         Self::Hs512,
@@ -141,7 +141,7 @@ impl FromStr for Algorithm {
         if name == "Ed25519" {
             return Ok(Self::EdDsa);
         }
-        let known = Self::ALL.into_iter().find(|known| known.name() == name);
+        let known = Self::ALL.iter().copied().find(|known| known.name() == name);
         known.ok_or(UnknownAlgorithm)
     }
 }
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn every_name_is_read_back() {
-        for algorithm in Algorithm::ALL {
+        for algorithm in Algorithm::ALL.iter().copied() {
             assert_eq!(algorithm.name().parse(), Ok(algorithm));
         }
         assert_eq!("Ed25519".parse(), Ok(Algorithm::EdDsa));

@@ -142,7 +142,7 @@ impl<'de> Members<'de> for KeyedHeader {
 }
 
 /// Why a text is no compact JWS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompactError {
     /// A segment is not unpadded base64url (RFC 7515 §2).

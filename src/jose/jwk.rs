@@ -122,7 +122,7 @@ fn allowed_algorithms(
 ) -> Result<Vec<Algorithm>, JwkError> {
     let fits = |algorithm: &Algorithm| algorithm.key_kind() == kind;
     let Some(name) = text(members, "alg")? else {
-        return Ok(Algorithm::ALL.into_iter().filter(fits).collect());
+        return Ok(Algorithm::ALL.iter().copied().filter(fits).collect());
     };
     let said: Algorithm = name.parse().map_err(|_| JwkError::OtherAlgorithm)?;
     if !fits(&said) {
@@ -203,7 +203,7 @@ fn octet_key_pair(key: &OctetKeyPairParameters) -> Result<(KeyKind, Material), J
 }
 
 /// Why a JWK cannot verify access tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JwkError {
     /// A member has the wrong type or form, or the key is none of its kind.

@@ -41,7 +41,7 @@ pub(crate) fn read(text: &str) -> Result<PublicKeys, PublicKeyError> {
     let usable: Vec<_> = usable.into_iter().flatten().map(Arc::new).collect();
     let skipped: Vec<_> = skipped.into_iter().filter_map(Result::err).collect();
     if usable.is_empty() {
-        let first = skipped.first().copied();
+        let first = skipped.first().cloned();
         return Err(first.map_or(PublicKeyError::Unreadable, PublicKeyError::Key));
     }
     Ok(PublicKeys { usable, skipped })
@@ -53,7 +53,7 @@ fn pem(text: &str) -> Result<Jwk, PublicKeyError> {
         .map_err(|_| PublicKeyError::NotPublicKeyPem)?;
     let (kind, material) = material(&der).ok_or(PublicKeyError::Key(JwkError::OtherKind))??;
     let fits = |algorithm: &Algorithm| algorithm.key_kind() == kind;
-    let algorithms: Vec<_> = Algorithm::ALL.into_iter().filter(fits).collect();
+    let algorithms: Vec<_> = Algorithm::ALL.iter().copied().filter(fits).collect();
     let key = VerificationKey::new(material, &algorithms)
         .ok_or(PublicKeyError::Key(JwkError::Malformed))?;
     Ok(Jwk {
@@ -84,7 +84,7 @@ fn material(der: &[u8]) -> Option<Result<(KeyKind, Material), JwkError>> {
 }
 
 /// Why a configured public key cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublicKeyError {
     /// A key in it verifies no access tokens.

@@ -351,7 +351,11 @@ mod tests {
 
     #[test]
     fn every_signature_holds_under_the_published_key() {
-        for algorithm in Algorithm::ALL.into_iter().filter(|one| !one.is_symmetric()) {
+        for algorithm in Algorithm::ALL
+            .iter()
+            .copied()
+            .filter(|one| !one.is_symmetric())
+        {
             let key = key_for(algorithm);
             let signature = key.sign(INPUT);
             assert!(holds(&key, INPUT, &signature), "{algorithm}");

@@ -29,15 +29,20 @@ struct Document {
 /// # Errors
 /// What was wrong at the first place, where none has a document.
 pub(crate) async fn discover(client: &Client, base: &Url) -> Result<Metadata, DiscoveryError> {
-    let mut absent = None;
-    for place in places(base) {
+    let (first, others) = places(base);
+    let failure = match client.get(&first, None).await {
+        Ok(answer) => return read(&answer.body.unwrap_or_default(), base),
+        Err(error @ FetchError::Status(_)) => error,
+        Err(error) => return Err(error.into()),
+    };
+    for place in others {
         match client.get(&place, None).await {
             Ok(answer) => return read(&answer.body.unwrap_or_default(), base),
-            Err(error @ FetchError::Status(_)) => absent.get_or_insert(error),
+            Err(FetchError::Status(_)) => {}
             Err(error) => return Err(error.into()),
-        };
+        }
     }
-    Err(absent.unwrap_or(FetchError::NotHttps).into())
+    Err(failure.into())
 }
 
 pub(crate) fn read(body: &[u8], base: &Url) -> Result<Metadata, DiscoveryError> {
@@ -61,9 +66,9 @@ pub(crate) fn names(issuer: &str, base: &Url) -> bool {
 }
 
 /// Where a document may be: behind the issuer's path (OpenID Connect Discovery §4), or before it (RFC 8414 §3.1).
-fn places(base: &Url) -> Vec<Url> {
+fn places(base: &Url) -> (Url, Vec<Url>) {
     if base.path().contains(WELL_KNOWN) {
-        return vec![base.clone()];
+        return (base.clone(), Vec::new());
     }
     let path = base.path().trim_end_matches('/');
     let at = |path: String| {
@@ -71,14 +76,12 @@ fn places(base: &Url) -> Vec<Url> {
         place.set_path(&path);
         place
     };
-    let mut places = vec![
-        at(format!("{path}{WELL_KNOWN}openid-configuration")),
-        at(format!("{WELL_KNOWN}oauth-authorization-server{path}")),
-    ];
+    let first = at(format!("{path}{WELL_KNOWN}openid-configuration"));
+    let mut others = vec![at(format!("{WELL_KNOWN}oauth-authorization-server{path}"))];
     if !path.is_empty() {
-        places.push(at(format!("{WELL_KNOWN}openid-configuration{path}")));
+        others.push(at(format!("{WELL_KNOWN}openid-configuration{path}")));
     }
-    places
+    (first, others)
 }
 
 /// The URL of a key set that the document found under `base` names, if it can be trusted. A document from elsewhere
@@ -124,10 +127,9 @@ mod tests {
     #[test]
     fn documents_are_looked_for_where_the_two_standards_put_them() {
         let found = |base: &str| {
-            places(&url(base))
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
+            let (first, others) = places(&url(base));
+            let places = std::iter::once(first).chain(others);
+            places.map(String::from).collect::<Vec<_>>()
         };
         assert_eq!(
             found("https://a.example/"),

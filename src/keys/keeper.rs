@@ -13,14 +13,14 @@ use tokio::task::LocalSet;
 use tokio::time::{sleep, timeout};
 use url::Url;
 
-use super::discovery::{DiscoveryError, Metadata, discover, key_set_url};
+use super::discovery::{DiscoveryError, discover, key_set_url};
 use super::document::{self, KeySet, KeySetError};
 use super::fetch::Client;
 use super::fetch_error::{Chain, FetchError};
 use super::freshness::Freshness;
 use super::{Ended, Flight, IssuerKeys, configured};
 use crate::counters::{Counters, Fetched};
-use crate::issuer::{KeySource, Name};
+use crate::issuer::{KeySource, Source};
 
 /// Keeps the thread alive; it ends when this is dropped.
 #[derive(Debug)]
@@ -113,28 +113,34 @@ async fn gather(
     published: Option<&Published>,
     counters: &Counters,
 ) -> Result<Brought, FetchFailure> {
-    let metadata = match &issuer.issuer.discovery {
-        Some(base) => Some(discover(client, base).await?),
-        None => None,
-    };
-    let name = name(issuer, metadata.as_ref())?;
-    if let Some(set) = configured(&issuer.issuer, name.clone()) {
-        return Ok(Brought {
-            set: Some(set),
-            lifetime: None,
-            published: None,
-        });
-    }
-    let jwks_uri = match (&issuer.issuer.keys, &issuer.issuer.discovery) {
-        (KeySource::JwksUri(uri), _) => uri.clone(),
-        (_, None) => return Err(FetchFailure::NoJwksUri),
-        (_, Some(base)) => {
-            let named = metadata.and_then(|found| found.jwks_uri);
-            let named = named.ok_or(FetchFailure::NoJwksUri)?;
-            key_set_url(&named, base, &issuer.issuer.http_hosts)?
+    let named_set;
+    let (name, keys) = match &issuer.issuer.source {
+        Source::Configured { name, keys } => (name.clone(), keys),
+        Source::Discovery {
+            base_url,
+            name,
+            keys,
+        } => {
+            let found = discover(client, base_url).await?;
+            let keys = if let Some(keys) = keys {
+                keys
+            } else {
+                let uri = found.jwks_uri.ok_or(FetchFailure::NoJwksUri)?;
+                let uri = key_set_url(&uri, base_url, &issuer.issuer.http_hosts)?;
+                named_set = KeySource::JwksUri(uri);
+                &named_set
+            };
+            (name.clone().unwrap_or(found.issuer), keys)
         }
     };
-    download(issuer, client, name, jwks_uri, published, counters).await
+    if let KeySource::JwksUri(uri) = keys {
+        return download(issuer, client, name, uri.clone(), published, counters).await;
+    }
+    Ok(Brought {
+        set: configured(keys, &issuer.issuer.algorithms, name),
+        lifetime: None,
+        published: None,
+    })
 }
 
 /// The key set, or that it has not changed since it was last taken from there.
@@ -182,14 +188,6 @@ fn read(
         );
     }
     Ok(set)
-}
-
-fn name(issuer: &IssuerKeys, metadata: Option<&Metadata>) -> Result<String, FetchFailure> {
-    match (&issuer.issuer.name, metadata) {
-        (Name::Fixed(name), _) => Ok(name.clone()),
-        (Name::Discovered, Some(found)) => Ok(found.issuer.clone()),
-        (Name::Discovered, None) => Err(FetchFailure::NoJwksUri),
-    }
 }
 
 impl IssuerKeys {

@@ -24,7 +24,8 @@ use arc_swap::{ArcSwapOption, Guard};
 use tokio::sync::{Notify, watch};
 
 use crate::counters::Counters;
-use crate::issuer::{Issuer, KeySource, Name};
+use crate::issuer::{Issuer, KeySource, Source};
+use crate::jose::Algorithm;
 use document::KeySet;
 use freshness::{Freshness, Refresh};
 pub(crate) use keeper::{FetchFailure, Keeper};
@@ -129,8 +130,9 @@ impl IssuerKeys {
             issuer,
         };
         keys.report_configuration();
-        if let (Name::Fixed(name), None) = (&keys.issuer.name, &keys.issuer.discovery) {
-            let set = configured(&keys.issuer, name.clone()).map(|set| set.succeeding(None, 1));
+        if let Source::Configured { name, keys: source } = &keys.issuer.source {
+            let set = configured(source, &keys.issuer.algorithms, name.clone());
+            let set = set.map(|set| set.succeeding(None, 1));
             keys.current.store(set.map(Arc::new));
         }
         keys
@@ -143,19 +145,26 @@ impl IssuerKeys {
 
     /// Whether `iss` selects this issuer: to the letter once its name is known, before that up to a trailing slash.
     pub(crate) fn is_named(&self, iss: &str) -> bool {
-        if let Name::Fixed(name) = &self.issuer.name {
-            return iss == name;
-        }
-        match (&*self.current(), &self.issuer.discovery) {
-            (Some(set), _) => iss == set.issuer(),
-            (None, Some(base)) => discovery::names(iss, base),
-            (None, None) => false,
+        match &self.issuer.source {
+            Source::Discovery {
+                name: None,
+                base_url,
+                ..
+            } => match &*self.current() {
+                Some(set) => iss == set.issuer(),
+                None => discovery::names(iss, base_url),
+            },
+            Source::Discovery {
+                name: Some(name), ..
+            }
+            | Source::Configured { name, .. } => iss == name,
         }
     }
 
     /// Whether anything is ever fetched for this issuer.
     pub(crate) fn is_fetched(&self) -> bool {
-        self.issuer.discovery.is_some() || matches!(self.issuer.keys, KeySource::JwksUri(_))
+        self.issuer.base_url().is_some()
+            || matches!(self.issuer.keys(), Some(KeySource::JwksUri(_)))
     }
 
     /// Which of its key sets the issuer is at; 0 before the first.
@@ -230,7 +239,7 @@ impl IssuerKeys {
         if let Some(warning) = self.issuer.warning() {
             log::warn!("keys: {warning}");
         }
-        if let KeySource::PublicKeys(keys) = &self.issuer.keys {
+        if let Some(KeySource::PublicKeys(keys)) = self.issuer.keys() {
             for error in &keys.skipped {
                 let label = self.issuer.label();
                 log::warn!("keys: {label}: a configured key is skipped: {error}");
@@ -241,8 +250,8 @@ impl IssuerKeys {
     /// Whether the keys themselves are configured, so that no fetch can bring another.
     fn is_configured(&self) -> bool {
         matches!(
-            self.issuer.keys,
-            KeySource::PublicKeys(_) | KeySource::Secret(_)
+            self.issuer.keys(),
+            Some(KeySource::PublicKeys(_) | KeySource::Secret(_))
         )
     }
 
@@ -280,14 +289,10 @@ impl State {
 const SHORTEST_RECHECK: Duration = Duration::from_millis(500);
 
 /// The keys that are configured rather than fetched, under the issuer's exact name.
-fn configured(issuer: &Issuer, name: String) -> Option<KeySet> {
-    match &issuer.keys {
-        KeySource::Secret(secret) => Some(KeySet::of_secret(
-            name,
-            secret.as_bytes(),
-            &issuer.algorithms,
-        )),
+fn configured(keys: &KeySource, algorithms: &[Algorithm], name: String) -> Option<KeySet> {
+    match keys {
+        KeySource::Secret(secret) => Some(KeySet::of_secret(name, secret.as_bytes(), algorithms)),
         KeySource::PublicKeys(keys) => Some(KeySet::of_public_keys(name, &keys.usable)),
-        KeySource::Discovered | KeySource::JwksUri(_) => None,
+        KeySource::JwksUri(_) => None,
     }
 }

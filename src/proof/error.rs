@@ -8,7 +8,7 @@ use crate::jose::{CompactError, JwkError};
 /// Why a DPoP proof was refused.
 ///
 /// The text of an error is for the log; it carries nothing of the proof but times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProofError {
     /// The header has `crit` or `b64`, of which nothing is understood here (RFC 7515 §4.1.11).
@@ -22,13 +22,13 @@ pub enum ProofError {
     },
     /// The proof is no compact JWS (RFC 9449 §4.3, check 2).
     #[error("the proof is not well-formed: {0}")]
-    Form(#[from] CompactError),
+    Form(CompactError),
     /// `iat` is further ahead of the clock than the leeway (RFC 9449 §4.3, check 11).
     #[error("the proof was made ahead of the clock")]
     IssuedAhead,
     /// `jwk` is no public key for signatures, or not one for the proof's `alg` (RFC 9449 §4.3, checks 6 and 7).
     #[error("the proof's key cannot be used: {0}")]
-    Key(#[from] JwkError),
+    Key(JwkError),
     /// A claim has the wrong type or form (RFC 9449 §4.2).
     #[error("the proof's claim {claim} is malformed")]
     Malformed {
@@ -80,4 +80,40 @@ pub enum ProofError {
     /// `alg` is missing, `none`, symmetric or unknown (RFC 9449 §4.3, check 5).
     #[error("the proof's algorithm is not known here")]
     UnknownAlgorithm,
+}
+
+// By hand: `#[from]` would make a source of what the text tells already.
+impl From<CompactError> for ProofError {
+    fn from(error: CompactError) -> Self {
+        Self::Form(error)
+    }
+}
+
+impl From<JwkError> for ProofError {
+    fn from(error: JwkError) -> Self {
+        Self::Key(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    #[test]
+    fn what_the_text_tells_is_no_source() {
+        let form = ProofError::from(CompactError::Base64Url);
+        let key = ProofError::from(JwkError::Malformed);
+        assert_eq!(
+            form.to_string(),
+            format!("the proof is not well-formed: {}", CompactError::Base64Url)
+        );
+        assert_eq!(
+            key.to_string(),
+            format!("the proof's key cannot be used: {}", JwkError::Malformed)
+        );
+        assert!(form.source().is_none());
+        assert!(key.source().is_none());
+    }
 }

@@ -21,7 +21,7 @@ pub use self::certificate::{
 };
 pub use self::dpop::{Expected, Holder, Proof, Proven, TokenRequest};
 pub use self::error::ProofError;
-pub use self::nonce::{Nonce, NonceError, Nonces};
+pub use self::nonce::{NonceError, Nonces};
 pub(crate) use self::nonce_policy::NoncePolicy;
 pub use self::origin::Origin;
 pub use self::policy::{ClientCertificates, Dpop};

@@ -17,13 +17,13 @@ use crate::jose::mac::{CODE_BYTES, MacKey};
 /// # Examples
 /// ```
 /// use std::time::Duration;
-/// use actix_resource_server::proof::{Nonce, Nonces};
+/// use actix_resource_server::proof::Nonces;
 ///
 /// let nonces = Nonces::new(None, Nonces::LIFETIME)?;
 /// let now = Duration::from_secs(1_700_000_000);
 /// let nonce = nonces.issue(now);
-/// assert_eq!(nonces.judge(nonce.to_str().ok(), now), Nonce::Fresh);
-/// assert_eq!(nonces.judge(None, now), Nonce::Missing);
+/// assert!(nonces.accepts(nonce.to_str().ok(), now));
+/// assert!(!nonces.accepts(None, now));
 /// # Ok::<_, actix_resource_server::proof::NonceError>(())
 /// ```
 #[derive(Debug)]
@@ -31,21 +31,6 @@ pub struct Nonces {
     key: MacKey,
     /// In microseconds.
     slot: u64,
-}
-
-/// What a nonce is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nonce {
-    /// Still good, but of the slot before: the client needs a new one soon.
-    Aging,
-    /// Good.
-    Fresh,
-    /// There is none.
-    Missing,
-    /// Ours, but too old, or further ahead than clocks may be apart.
-    Stale,
-    /// Not ours.
-    Unknown,
 }
 
 impl Nonces {
@@ -95,24 +80,16 @@ impl Nonces {
         HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 
-    /// What the nonce of a proof is worth at `now` since 1970.
+    /// Whether the nonce of a proof is one of these and good at `now` since 1970.
     #[must_use]
-    pub fn judge(&self, nonce: Option<&str>, now: Duration) -> Nonce {
-        let Some(nonce) = nonce else {
-            return Nonce::Missing;
-        };
-        let Some(time) = self.authentic_time(nonce) else {
-            return Nonce::Unknown;
+    pub fn accepts(&self, nonce: Option<&str>, now: Duration) -> bool {
+        let Some(time) = nonce.and_then(|nonce| self.authentic_time(nonce)) else {
+            return false;
         };
         let (slot, current) = (self.slot_at(time), self.slot_at(microseconds(now)));
-        // The clock of the replica that made it may be a little ahead.
-        if slot == current || slot == current.saturating_add(1) {
-            Nonce::Fresh
-        } else if slot.saturating_add(1) == current {
-            Nonce::Aging
-        } else {
-            Nonce::Stale
-        }
+        // The slot before the current one, and the one after it: the clock of the replica that made the nonce may be
+        // a little ahead.
+        slot.abs_diff(current) <= 1
     }
 
     /// Whether the nonce is one of a slot that began at `start` since 1970 or later.
@@ -147,7 +124,7 @@ fn message(time: [u8; 8]) -> Vec<u8> {
 }
 
 /// Why no nonces can be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NonceError {
     /// The system gave no random numbers.
@@ -194,24 +171,24 @@ mod tests {
     }
 
     #[test]
-    fn a_nonce_is_fresh_in_its_slot_aging_in_the_next_and_then_stale() {
+    fn a_nonce_is_good_in_its_slot_and_the_next_and_one_slot_ahead() {
         let nonces = shared();
         let start = 1000 * SLOT;
         let nonce = issued(&nonces, start);
         for (seconds, expected) in [
-            (start, Nonce::Fresh),
-            (start + SLOT - 1, Nonce::Fresh),
-            (start + SLOT, Nonce::Aging),
-            (start + 2 * SLOT - 1, Nonce::Aging),
-            (start + 2 * SLOT, Nonce::Stale),
-            (start + 1_000_000, Nonce::Stale),
-            (start - 1, Nonce::Fresh),
-            (start - SLOT, Nonce::Fresh),
-            (start - SLOT - 1, Nonce::Stale),
-            (0, Nonce::Stale),
+            (start, true),
+            (start + SLOT - 1, true),
+            (start + SLOT, true),
+            (start + 2 * SLOT - 1, true),
+            (start + 2 * SLOT, false),
+            (start + 1_000_000, false),
+            (start - 1, true),
+            (start - SLOT, true),
+            (start - SLOT - 1, false),
+            (0, false),
         ] {
             assert_eq!(
-                nonces.judge(Some(&nonce), at(seconds)),
+                nonces.accepts(Some(&nonce), at(seconds)),
                 expected,
                 "{seconds}"
             );
@@ -222,13 +199,13 @@ mod tests {
     fn replicas_that_share_a_secret_accept_each_others() {
         let now = 1_700_000_000;
         let nonce = issued(&shared(), now);
-        assert_eq!(shared().judge(Some(&nonce), at(now)), Nonce::Fresh);
+        assert!(shared().accepts(Some(&nonce), at(now)));
         let random = || Nonces::new(None, Nonces::LIFETIME).unwrap();
         for other in [
             random(),
             Nonces::new(Some(&"x".repeat(32)), Nonces::LIFETIME).unwrap(),
         ] {
-            assert_eq!(other.judge(Some(&nonce), at(now)), Nonce::Unknown);
+            assert!(!other.accepts(Some(&nonce), at(now)));
         }
         assert_ne!(issued(&random(), now), issued(&random(), now));
     }
@@ -251,13 +228,9 @@ mod tests {
         wrong.extend([format!("{good}="), "ä".repeat(27), "A".repeat(54)]);
         wrong.extend([format!("{short}~"), BASE64URL_NOPAD.encode(&bytes[..24])]);
         for nonce in wrong {
-            assert_eq!(
-                nonces.judge(Some(&nonce), at(now)),
-                Nonce::Unknown,
-                "{nonce}"
-            );
+            assert!(!nonces.accepts(Some(&nonce), at(now)), "{nonce}");
         }
-        assert_eq!(nonces.judge(None, at(now)), Nonce::Missing);
+        assert!(!nonces.accepts(None, at(now)));
     }
 
     #[test]
@@ -266,13 +239,13 @@ mod tests {
             let nonces = Nonces::new(None, lifetime).unwrap();
             for now in [Duration::ZERO, Duration::MAX] {
                 let nonce = nonces.issue(now);
-                assert_eq!(nonces.judge(nonce.to_str().ok(), now), Nonce::Fresh);
+                assert!(nonces.accepts(nonce.to_str().ok(), now));
             }
         }
         let shortest = Nonces::new(None, Duration::ZERO).unwrap();
         let nonce = issued(&shortest, 10);
-        assert_eq!(shortest.judge(Some(&nonce), at(11)), Nonce::Aging);
-        assert_eq!(shortest.judge(Some(&nonce), at(12)), Nonce::Stale);
+        assert!(shortest.accepts(Some(&nonce), at(11)));
+        assert!(!shortest.accepts(Some(&nonce), at(12)));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use actix_web::http::header::HeaderValue;
 
-use super::{Nonce, NonceError, Nonces, Proof};
+use super::{NonceError, Nonces, Proof};
 
 /// Issues nonces, and judges whether a proof has the one that it needs.
 #[derive(Clone, Debug)]
@@ -55,11 +55,8 @@ impl NoncePolicy {
         if !is_older && !self.always {
             return true;
         }
-        let is_good = matches!(
-            self.nonces.judge(proof.nonce(), now),
-            Nonce::Aging | Nonce::Fresh
-        );
-        is_good && (!is_older || self.nonces.is_not_before(proof.nonce(), self.started_at))
+        self.nonces.accepts(proof.nonce(), now)
+            && (!is_older || self.nonces.is_not_before(proof.nonce(), self.started_at))
     }
 
     /// A nonce for a client that needs one.

@@ -256,13 +256,13 @@ impl Dpop {
 }
 
 /// Why a token's sender is not let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SenderError {
     /// Whether the proof was used before cannot be found out.
     #[error("whether the proof was used before cannot be found out")]
     CannotRemember,
     /// The certificate that came cannot be read (RFC 9440 §2).
-    #[error("{0}")]
+    #[error(transparent)]
     Certificate(CertificateError),
     /// A member of `cnf` is no text (RFC 7800 §3.1).
     #[error("the token's confirmation is malformed")]
@@ -283,7 +283,7 @@ pub(crate) enum SenderError {
     #[error("the token is bound to another certificate")]
     OtherCertificate,
     /// The proof does not hold (RFC 9449 §4.3).
-    #[error("{0}")]
+    #[error(transparent)]
     Proof(#[from] ProofError),
     /// A proof came beside a bearer token (RFC 9449 §7.1).
     #[error("a proof came beside a bearer token")]
@@ -300,4 +300,18 @@ pub(crate) enum SenderError {
     /// The token is bound to its sender, and nothing that counts was proven (RFC 9449 §7.2, RFC 8705 §3).
     #[error("the token is bound to its sender, who proves nothing")]
     Unproven,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    #[test]
+    fn the_error_of_a_proof_is_told_once() {
+        let error = SenderError::from(ProofError::Signature);
+        assert_eq!(error.to_string(), ProofError::Signature.to_string());
+        assert!(error.source().is_none());
+    }
 }

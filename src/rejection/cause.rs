@@ -130,7 +130,7 @@ impl Cause {
             Self::KeysUnavailable { retry_after } | Self::KeyUndetermined { retry_after } => {
                 Some(*retry_after)
             }
-            Self::ReplayUnknown | Self::TooManyProofs => Some(RETRY_AFTER),
+            Self::ReplayUnknown | Self::TooManyProofs => Some(RETRY_SOON),
             _ => None,
         }
     }
@@ -175,5 +175,6 @@ const TOO_MANY_PROOFS: &str =
 
 const TOO_WEAK_LOGIN: &str = "The login behind the token does not suffice; this route needs";
 
-/// The replay store is asked anew by then, or proofs of the sender have expired.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// By then the replay store is asked again, proofs of the sender have expired, and keys are fetched again within a few
+/// attempts.
+pub(crate) const RETRY_SOON: Duration = Duration::from_secs(1);

@@ -306,7 +306,8 @@ mod tests {
     #[test]
     fn a_proof_may_be_signed_with_every_asymmetric_algorithm() {
         let asymmetric = Algorithm::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|known| !known.is_symmetric());
         let names: Vec<_> = asymmetric.map(Algorithm::name).collect();
         assert_eq!(PROOF_ALGORITHMS, names.join(" "));

@@ -19,6 +19,7 @@ use crate::counters::Refusal;
 use crate::credentials::{AuthScheme, Schemes};
 use crate::proof::nonce::{DPOP_NONCE, NO_STORE};
 pub use cause::Cause;
+pub(crate) use cause::RETRY_SOON;
 use challenge::{Challenges, Offer};
 use problem::Problem;
 

@@ -50,14 +50,14 @@ pub(crate) enum Failure {
     #[error("the output cannot be written: {0}")]
     Output(io::Error),
     #[error("server.public_url is none that clients could call: {0}")]
-    PublicUrl(#[from] crate::proof::TargetError),
+    PublicUrl(crate::proof::TargetError),
     #[cfg(feature = "redis")]
     #[error("auth.dpop.replay_store: {0}")]
-    Redis(#[from] crate::proof::RedisError),
+    Redis(crate::proof::RedisError),
     #[error(transparent)]
     Settings(#[from] SettingsError),
     #[error("the system gave no thread or event queue: {0}")]
-    System(#[from] io::Error),
+    System(io::Error),
     #[cfg(feature = "dev-issuer")]
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -83,6 +83,26 @@ impl Failure {
     }
 }
 
+// By hand: `#[from]` would make a source of what the text tells already.
+impl From<crate::proof::TargetError> for Failure {
+    fn from(error: crate::proof::TargetError) -> Self {
+        Self::PublicUrl(error)
+    }
+}
+
+#[cfg(feature = "redis")]
+impl From<crate::proof::RedisError> for Failure {
+    fn from(error: crate::proof::RedisError) -> Self {
+        Self::Redis(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
 /// Why there is no token.
 #[cfg(feature = "dev-issuer")]
 #[derive(Debug, thiserror::Error)]
@@ -102,4 +122,25 @@ pub(crate) enum TokenError {
         "the answer is not that of the development issuer; does another program listen on its port?"
     )]
     Unreadable,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    #[test]
+    fn what_the_text_tells_is_no_source() {
+        let failure = Failure::from(io::Error::other("no more threads"));
+        assert_eq!(
+            failure.to_string(),
+            "the system gave no thread or event queue: no more threads"
+        );
+        assert!(failure.source().is_none());
+        let target = crate::proof::TargetError::Authority;
+        let failure = Failure::from(target.clone());
+        assert!(failure.to_string().ends_with(&target.to_string()));
+        assert!(failure.source().is_none());
+    }
 }

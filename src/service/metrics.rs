@@ -70,7 +70,10 @@ impl Collector for Counted {
         ] {
             single(&mut encoder, name, help, count)?;
         }
-        let refused = Refusal::ALL.map(|reason| (reason.label(), counters.refused(reason)));
+        let refused = Refusal::ALL
+            .iter()
+            .map(|&reason| (reason.label(), counters.refused(reason)));
+        let refused: Vec<_> = refused.collect();
         family(
             &mut encoder,
             "access_refused",
@@ -78,7 +81,10 @@ impl Collector for Counted {
             "reason",
             &refused,
         )?;
-        let fetched = Fetched::ALL.map(|outcome| (outcome.label(), counters.fetched(outcome)));
+        let fetched = Fetched::ALL
+            .iter()
+            .map(|&outcome| (outcome.label(), counters.fetched(outcome)));
+        let fetched: Vec<_> = fetched.collect();
         family(
             &mut encoder,
             "keys_fetched",

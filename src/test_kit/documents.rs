@@ -14,6 +14,7 @@ use super::wire::{Answer, Answers};
 
 /// What an issuer publishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Document {
     /// `/.well-known/oauth-authorization-server` ([RFC 8414 §3]); a 404 until its fault is taken
     /// away.

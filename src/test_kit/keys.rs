@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_shared_key_is_the_same_every_time() {
-        for algorithm in Algorithm::ALL {
+        for algorithm in Algorithm::ALL.iter().copied() {
             let key = shared(algorithm);
             assert_eq!(key.algorithm(), algorithm);
             assert_eq!(key.kid(), shared(algorithm).kid());

@@ -8,7 +8,7 @@ use crate::keys::WantedKey;
 /// Why a token was refused.
 ///
 /// The text of an error is for the log; it carries nothing of the token but times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
     /// The token is bound to its sender, who has proved nothing (RFC 9449 §7.2, RFC 8705 §3).

@@ -178,15 +178,15 @@ impl Verifier {
     }
 
     /// Asks for the key that a token needs, where a fetch may mend the error.
-    pub(crate) fn wish_for(&self, error: VerifyError) -> Wish {
+    pub(crate) fn wish_for(&self, error: &VerifyError) -> Wish {
         let (counters, now) = (&self.0.counters, Instant::now());
         let of = |missing: &Missing| self.0.issuers.get(missing.issuer);
         let wish = match error {
             VerifyError::OutdatedKey(outdated) => {
-                of(&outdated).map(|issuer| issuer.wanted_anew(outdated.key.edition, counters, now))
+                of(outdated).map(|issuer| issuer.wanted_anew(outdated.key.edition, counters, now))
             }
             VerifyError::UnknownKey(missing) => {
-                of(&missing).map(|issuer| issuer.wanted(missing.key, counters, now))
+                of(missing).map(|issuer| issuer.wanted(missing.key, counters, now))
             }
             _ => None,
         };
@@ -309,7 +309,7 @@ fn without_slash(name: &str) -> &str {
 }
 
 fn accepts(issuer: &Issuer, algorithm: Algorithm) -> bool {
-    let symmetric = matches!(issuer.keys, KeySource::Secret(_));
+    let symmetric = matches!(issuer.keys(), Some(KeySource::Secret(_)));
     algorithm.is_symmetric() == symmetric
         && (issuer.algorithms.is_empty() || issuer.algorithms.contains(&algorithm))
 }
@@ -357,7 +357,8 @@ mod tests {
     #[test]
     fn every_algorithm_is_verified_by_its_own_key_and_no_other() {
         let asymmetric = Algorithm::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|algorithm| !algorithm.is_symmetric());
         for algorithm in asymmetric {
             let key = shared(algorithm);

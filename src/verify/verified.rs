@@ -96,13 +96,16 @@ impl Verified {
     /// The issuer, exactly as in `iss`.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        text(self.claims.issuer.valid())
+        let issuer = self.claims.issuer.valid();
+        issuer.map(String::as_str).unwrap_or_default()
     }
 
-    /// The user, or the client itself, that the token is about (`sub`); empty where the token names none.
+    /// The user, or the client itself, that the token is about (`sub`), where the token names one.
+    ///
+    /// Two tokens without a subject are not of the same user.
     #[must_use]
-    pub fn subject(&self) -> &str {
-        text(self.claims.subject.valid())
+    pub fn subject(&self) -> Option<&str> {
+        self.claims.subject.valid().map(String::as_str)
     }
 
     /// The client that asked for the token (`client_id`), where the token names it.
@@ -262,10 +265,6 @@ impl Verified {
 
 /// The two counts that an `Arc` keeps beside its value.
 const COUNTS_OF_ARC: usize = 2 * size_of::<usize>();
-
-fn text(claim: Option<&String>) -> &str {
-    claim.map(String::as_str).unwrap_or_default()
-}
 
 impl fmt::Debug for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

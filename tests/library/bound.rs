@@ -50,7 +50,7 @@ fn with_nonces() -> Dpop {
 async fn user(caller: AuthenticatedUser) -> String {
     format!(
         "{} {}",
-        caller.subject(),
+        caller.subject().unwrap_or_default(),
         caller.caller().is_sender_proven()
     )
 }
@@ -58,7 +58,7 @@ async fn user(caller: AuthenticatedUser) -> String {
 async fn bound(caller: Bound) -> String {
     format!(
         "{} {}",
-        caller.subject(),
+        caller.subject().unwrap_or_default(),
         caller.caller().is_sender_proven()
     )
 }
@@ -66,7 +66,7 @@ async fn bound(caller: Bound) -> String {
 async fn reader(caller: Bound<Scoped<ReadMessages>>) -> String {
     format!(
         "{} {}",
-        caller.subject(),
+        caller.subject().unwrap_or_default(),
         caller.caller().is_sender_proven()
     )
 }
@@ -74,14 +74,18 @@ async fn reader(caller: Bound<Scoped<ReadMessages>>) -> String {
 async fn bound_reader(caller: Scoped<ReadMessages, Bound>) -> String {
     format!(
         "{} {}",
-        caller.subject(),
+        caller.subject().unwrap_or_default(),
         caller.caller().is_sender_proven()
     )
 }
 
 async fn guest(caller: MaybeUser<Bound>) -> String {
     match caller.user() {
-        Some(user) => format!("{} {}", user.subject(), user.caller().is_sender_proven()),
+        Some(user) => format!(
+            "{} {}",
+            user.subject().unwrap_or_default(),
+            user.caller().is_sender_proven()
+        ),
         None => "nobody".to_owned(),
     }
 }

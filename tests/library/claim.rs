@@ -62,8 +62,10 @@ async fn office(_: Scoped<ReadMessages, Claim<Staff, Claim<EmailVerified>>>) -> 
 }
 
 async fn lounge(user: MaybeUser<Claim<Gold>>) -> String {
-    user.user()
-        .map_or_else(|| "nobody".to_owned(), |user| user.subject().to_owned())
+    user.user().map_or_else(
+        || "nobody".to_owned(),
+        |user| user.subject().unwrap_or_default().to_owned(),
+    )
 }
 
 fn api() -> Api {

@@ -9,7 +9,9 @@ use actix_web::test::{TestRequest, init_service};
 use crate::app::{self, Answer, DPOP, ReadMessages, ask, bearer, get_with};
 
 async fn greet(caller: MaybeUser) -> String {
-    let name = caller.user().map(|user| user.subject().to_owned());
+    let name = caller
+        .user()
+        .map(|user| user.subject().unwrap_or_default().to_owned());
     format!("Hello, {}.", name.unwrap_or_else(|| "stranger".to_owned()))
 }
 
@@ -19,7 +21,7 @@ async fn greet_reader(caller: MaybeUser<Scoped<ReadMessages>>) -> String {
         "Hello, {}.",
         reader.map_or_else(
             || "stranger".to_owned(),
-            |reader| reader.subject().to_owned()
+            |reader| reader.subject().unwrap_or_default().to_owned()
         )
     )
 }

@@ -42,7 +42,7 @@ fn keep_log() {
 }
 
 async fn private(user: AuthenticatedUser) -> String {
-    user.subject().to_owned()
+    user.subject().unwrap_or_default().to_owned()
 }
 
 async fn scoped(_: Scoped<ReadMessages>) -> &'static str {
@@ -108,7 +108,7 @@ async fn a_verifier_may_be_shared_as_any_other_data() {
 #[actix_web::test]
 async fn the_nearest_verifier_decides() {
     async fn subject(user: AuthenticatedUser) -> String {
-        user.subject().to_owned()
+        user.subject().unwrap_or_default().to_owned()
     }
     let (near, far) = (app::issuer(), app::issuer());
     let near_verifier = app::warm_verifier(&near).await;

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::app::{self, Answer, get_with};
 
 async fn private(user: AuthenticatedUser) -> String {
-    user.subject().to_owned()
+    user.subject().unwrap_or_default().to_owned()
 }
 
 fn api() -> Api {

@@ -66,8 +66,10 @@ async fn between(_: Claim<KnownUser, StepUp<Recently, Scoped<ReadMessages>>>) ->
 }
 
 async fn maybe(user: MaybeUser<StepUp<Gold>>) -> String {
-    user.user()
-        .map_or_else(|| "nobody".to_owned(), |user| user.subject().to_owned())
+    user.user().map_or_else(
+        || "nobody".to_owned(),
+        |user| user.subject().unwrap_or_default().to_owned(),
+    )
 }
 
 fn api() -> Api {

@@ -206,6 +206,21 @@ async fn no_method_is_listed_twice() {
 }
 
 #[actix_web::test]
+async fn methods_of_a_path_with_another_expression_are_not_allowed() {
+    let issuer = app::issuer();
+    let table = Api::new("/api")
+        .route(r"/{year:\d{4}}", get(public))
+        .route(r"/{day:\d{2}}", post(public))
+        .route(r"/{number:\d{4}}", delete(public))
+        .verified_by(app::verifier(&issuer));
+    let app = init_service(App::new().service(table)).await;
+    for (path, allow) in [("/api/2024", "GET, HEAD, DELETE"), ("/api/24", "POST")] {
+        let answer = ask!(app, TestRequest::put().uri(path));
+        assert_eq!(answer, Answer::method_not_allowed(allow), "{path}");
+    }
+}
+
+#[actix_web::test]
 async fn an_unknown_path_under_the_prefix_is_404() {
     let issuer = app::issuer();
     let table = api("/api").verified_by(app::verifier(&issuer));

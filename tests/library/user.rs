@@ -34,7 +34,7 @@ async fn from_the_outermost_type_each_step_leads_further_in() {
     let caller: &Caller = scoped.caller();
     assert_eq!(inner.claims().email, "a@b.test");
     assert_eq!(scoped.claims().email, "a@b.test");
-    assert_eq!(scoped.subject(), "user-1");
+    assert_eq!(scoped.subject(), Some("user-1"));
     assert!(std::ptr::eq::<Verified>(verified, &**caller));
 }
 
@@ -53,7 +53,7 @@ async fn a_verified_token_tells_what_it_says() {
     let now = SystemTime::UNIX_EPOCH + now;
     let verified = verifier.verify(&token, now).expect("a good token");
     assert_eq!(verified.issuer(), issuer.url());
-    assert_eq!(verified.subject(), "user-1");
+    assert_eq!(verified.subject(), Some("user-1"));
     assert_eq!(verified.client_id(), Some("client-1"));
     assert_eq!(verified.token_id(), Some("id-1"));
     assert_eq!(
@@ -83,7 +83,7 @@ async fn what_a_token_leaves_out_is_absent() {
     let user = app::admit(&verifier, &token.build())
         .await
         .expect("a token of the plain profile");
-    assert_eq!(user.subject(), "");
+    assert_eq!(user.subject(), None);
     assert_eq!(
         (user.client_id(), user.token_id(), user.issued_at()),
         (None, None, None)

@@ -9,7 +9,7 @@ use crate::expected::{
 };
 
 fn asymmetric() -> impl Iterator<Item = Algorithm> {
-    let all = Algorithm::ALL.into_iter();
+    let all = Algorithm::ALL.iter().copied();
     all.filter(|algorithm| !algorithm.is_symmetric())
 }
 

@@ -13,7 +13,8 @@ use crate::wire::Request;
 fn proofs_of_every_asymmetric_algorithm_are_taken() {
     let sender = Sender::new();
     let algorithms = Algorithm::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|algorithm| !algorithm.is_symmetric());
     let mut tried = 0;
     for algorithm in algorithms {

@@ -2,7 +2,7 @@ use actix_resource_server::{Api, AuthenticatedUser, ProtectedRoute, post, protec
 use actix_web::{App, web};
 
 async fn create(body: web::Json<Vec<u8>>, user: AuthenticatedUser) -> String {
-    format!("{} bytes from {}", body.len(), user.subject())
+    format!("{} bytes from {}", body.len(), user.subject().unwrap_or_default())
 }
 
 fn main() {

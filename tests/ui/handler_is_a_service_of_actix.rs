@@ -3,7 +3,7 @@ use actix_web::{App, web};
 
 #[actix_web::get("/private")]
 async fn private(user: AuthenticatedUser) -> String {
-    user.subject().to_owned()
+    user.subject().unwrap_or_default().to_owned()
 }
 
 fn main() {

@@ -1,7 +1,7 @@
 use actix_resource_server::{Api, AuthenticatedUser, patch, protected};
 
 fn private(user: AuthenticatedUser) -> String {
-    user.subject().to_owned()
+    user.subject().unwrap_or_default().to_owned()
 }
 
 fn main() {

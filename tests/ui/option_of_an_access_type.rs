@@ -2,7 +2,7 @@ use actix_resource_server::{Api, AuthenticatedUser, ProtectedRoute, get};
 use actix_web::{App, web};
 
 async fn greet(user: Option<AuthenticatedUser>) -> String {
-    user.map(|user| user.subject().to_owned()).unwrap_or_default()
+    user.map(|user| user.subject().unwrap_or_default().to_owned()).unwrap_or_default()
 }
 
 fn main() {

@@ -109,6 +109,7 @@ pub struct OverTls;
 
 /// Where the certificate of a request's sender is found.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CertificateSource {
     /// The TLS connection itself.
     Connection,
@@ -123,6 +124,7 @@ pub enum CertificateSource {
 
 /// How a proxy writes the client's certificate into a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CertificateHeader {
     /// `Client-Cert` ([RFC 9440 §2.2]), such as `:MIIBqDCC…:`.
     ///
@@ -212,7 +214,7 @@ impl CertificateHeader {
 }
 
 /// Why a certificate that was sent cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateError {
     /// The header says two different things of the certificate.

@@ -187,7 +187,7 @@ fn a_proof_for_a_token_request_is_judged_like_any_other() {
 
 #[test]
 fn a_proof_of_every_asymmetric_algorithm_holds() {
-    for algorithm in Algorithm::ALL {
+    for algorithm in Algorithm::ALL.iter().copied() {
         let key = shared(algorithm);
         let verdict = judge(&by(&key).build(), &key);
         if algorithm.is_symmetric() {

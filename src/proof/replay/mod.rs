@@ -137,6 +137,7 @@ impl ProofId {
 
 /// The answer to a claim, at once or later.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Claimed {
     /// It is known.
     Decided(Verdict),

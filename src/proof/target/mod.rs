@@ -274,7 +274,7 @@ fn without_dot_segments(path: &str) -> String {
 }
 
 /// Why something is no URL that a client could have called here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TargetError {
     /// No host, a malformed one or port, or a user name (RFC 3986 §3.2, RFC 9110 §4.2.4).

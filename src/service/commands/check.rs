@@ -101,7 +101,7 @@ async fn reach(trusted: &Trusted) -> Result<Vec<Reached>, Failure> {
 impl Reached {
     fn new(issuer: &Issuer, reason: Option<String>) -> Self {
         let configured =
-            issuer.discovery.is_none() && !matches!(issuer.keys, KeySource::JwksUri(_));
+            issuer.base_url().is_none() && !matches!(issuer.keys(), Some(KeySource::JwksUri(_)));
         Self {
             issuer: issuer.label().to_owned(),
             audience: issuer.audience.clone(),

@@ -27,7 +27,7 @@ crate::scope!(OpenId = "openid");
 /// The metadata; it does not wait for the key.
 pub(super) async fn metadata(provider: web::Data<Provider>) -> HttpResponse {
     let scopes: Vec<_> = OPENID_SCOPES.iter().chain(&clients::SCOPES).collect();
-    let algorithms = Algorithm::ALL.into_iter();
+    let algorithms = Algorithm::ALL.iter().copied();
     let algorithms = algorithms.filter(|algorithm| !algorithm.is_symmetric());
     let mut metadata = json!({
         "issuer": provider.url,
@@ -87,7 +87,8 @@ pub(super) async fn userinfo(
     let jwk = provider.key.public_jwk().await?;
     let verifier = verifier(&provider, provider.url_for(&request), &jwk)?;
     let caller = Granting::<Scoped<OpenId>>::verified_by(&verifier, &request).await?;
-    let user = User::with_subject(caller.subject()).ok_or_else(no_user)?;
+    let user = caller.subject().and_then(User::with_subject);
+    let user = user.ok_or_else(no_user)?;
     Ok(HttpResponse::Ok().json(user.claims(caller.scopes().iter())))
 }
 

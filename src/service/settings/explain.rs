@@ -9,7 +9,7 @@ use crate::issuer::{IssuerError, UrlRole};
 impl Said {
     /// The key that the error is about, the layer that said it, and what would be right.
     pub(super) fn explain(&self, error: &IssuerError) -> SettingsError {
-        match *error {
+        match error {
             IssuerError::NoAudience => self.wrong("audience", AUDIENCE_NEEDED),
             IssuerError::NoKeys => self.wrong("issuer_base_url", KEYS_NEEDED),
             IssuerError::NoName => self.wrong("issuer", NAME_NEEDED),
@@ -18,9 +18,9 @@ impl Said {
                 format!("{algorithm} needs a secret: say {}", self.said("secret")),
             ),
             IssuerError::NotAHttpHost => self.wrong("allow_http_hosts", HOSTS_NEEDED),
-            IssuerError::NotAUrl { role } => self.wrong(key_of(role), ABSOLUTE_NEEDED),
-            IssuerError::NotPlain { role } => self.wrong(key_of(role), PLAIN_NEEDED),
-            IssuerError::PlainHttp { role } => self.wrong(key_of(role), HTTPS_NEEDED),
+            IssuerError::NotAUrl { role } => self.wrong(key_of(*role), ABSOLUTE_NEEDED),
+            IssuerError::NotPlain { role } => self.wrong(key_of(*role), PLAIN_NEEDED),
+            IssuerError::PlainHttp { role } => self.wrong(key_of(*role), HTTPS_NEEDED),
             IssuerError::PublicKey(cause) => {
                 self.wrong("public_key", format!("cannot be used: {cause}"))
             }

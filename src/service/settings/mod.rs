@@ -332,7 +332,7 @@ mod tests {
         assert!(!format!("{settings:?}").contains("0123"));
         let issuers = issuers("", &variables).unwrap();
         assert!(
-            matches!(&issuers[0].keys, KeySource::Secret(kept) if kept.as_bytes() == secret.as_bytes())
+            matches!(issuers[0].keys(), Some(KeySource::Secret(kept)) if kept.as_bytes() == secret.as_bytes())
         );
     }
 

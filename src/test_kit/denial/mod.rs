@@ -111,7 +111,8 @@ impl DenialMatrix {
         let tries = api.rows().flat_map(|row| {
             let path = path::fill(&row.path, &self.parameters);
             let ways = Way::ALL
-                .into_iter()
+                .iter()
+                .copied()
                 .filter_map(move |way| Some((way, way.expected(row.requirement)?)));
             ways.filter_map(move |(way, expected)| {
                 Some(Try {

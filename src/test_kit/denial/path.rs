@@ -1,36 +1,17 @@
 //! Puts values in the place of a path's parameters.
 
+use crate::access::path_pattern::{Part, parts};
+
 /// `{name}` and `{name:pattern}` become the value of that name, or `1`.
 pub(super) fn fill(pattern: &str, values: &[(String, String)]) -> String {
-    let mut path = String::new();
-    let mut rest = pattern;
-    while let Some((before, parameter)) = rest.split_once('{') {
-        let (inside, after) = split_at_end(parameter);
-        let name = inside.split(':').next().unwrap_or_default();
-        let value = values.iter().rfind(|(known, _)| known == name);
-        path.push_str(before);
-        path.push_str(value.map_or(SAMPLE, |(_, value)| value));
-        rest = after;
-    }
-    path.push_str(rest);
-    path
-}
-
-/// What stands before the brace that closes the parameter, and after it; a pattern may have braces of its own.
-fn split_at_end(text: &str) -> (&str, &str) {
-    let mut open = 1_usize;
-    for (at, character) in text.char_indices() {
-        match character {
-            '{' => open = open.saturating_add(1),
-            '}' => open = open.saturating_sub(1),
-            _ => {}
+    let text = |part| match part {
+        Part::Literal(literal) => literal,
+        Part::Parameter { name, .. } => {
+            let value = values.iter().rfind(|(known, _)| known == name);
+            value.map_or(SAMPLE, |(_, value)| value)
         }
-        if open == 0 {
-            let (inside, after) = text.split_at(at);
-            return (inside, after.strip_prefix('}').unwrap_or(after));
-        }
-    }
-    (text, "")
+    };
+    parts(pattern).map(text).collect()
 }
 
 /// A text that most parameters accept, numbers among them.

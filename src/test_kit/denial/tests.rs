@@ -7,13 +7,13 @@ use actix_web::{App, web};
 use serde::Deserialize;
 
 use super::*;
-use crate::access::table::{get, post};
 use crate::test_kit::{Algorithm, TestClock, TestIssuer};
 use crate::verify::clock::Clock;
 use crate::{
     AnyOf, AuthenticatedUser, Bound, Claim, Issuer, MaybeUser, Public, Scoped, StepUp, Verifier,
     claim, scope, step_up,
 };
+use crate::{get, post};
 
 scope!(Read = "read");
 scope!(Write = "write");

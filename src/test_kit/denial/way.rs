@@ -50,7 +50,7 @@ pub enum Way {
 
 impl Way {
     /// Every way, in the order in which they are tried.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: &'static [Self] = &[
         Self::NoToken,
         Self::Garbage,
         Self::Expired,

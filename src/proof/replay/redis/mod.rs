@@ -294,7 +294,7 @@ enum Failure {
 const SOME_ERROR: &str = "it answers with an error";
 
 /// Why Redis cannot be used at all; neither text shows the URL, which may hold a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedisError {
     /// The URL is none that Redis is reached by.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::contents::Contents;
-use crate::issuer::{Issuer, Name};
+use crate::issuer::{Issuer, Source};
 use crate::keys::discovery;
 use crate::verify::Unready;
 
@@ -26,10 +26,16 @@ impl Case<'_> {
     /// The issuer that the token names, up to a trailing slash; of several entries the one that its audience chooses.
     pub(super) fn issuer(&self) -> Option<&Issuer> {
         let named = self.contents.issuer()?;
-        let is_named = |issuer: &&Issuer| match (&issuer.name, &issuer.discovery) {
-            (Name::Fixed(name), _) => name == named,
-            (Name::Discovered, Some(base)) => discovery::names(named, base),
-            (Name::Discovered, None) => false,
+        let is_named = |issuer: &&Issuer| match &issuer.source {
+            Source::Discovery {
+                name: None,
+                base_url,
+                ..
+            } => discovery::names(named, base_url),
+            Source::Discovery {
+                name: Some(name), ..
+            }
+            | Source::Configured { name, .. } => name == named,
         };
         let audience = self.contents.audience();
         let is_meant = |issuer: &&Issuer| {

@@ -91,7 +91,7 @@ impl Check {
         match verdict {
             Verdict::Granted(_) | Verdict::Open => None,
             Verdict::KeysUnavailable | Verdict::KeyUndetermined(_) => Some(Self::Key),
-            Verdict::Refused(error) => Some(Self::behind(*error, case)),
+            Verdict::Refused(error) => Some(Self::behind(error.clone(), case)),
             Verdict::TooLittleScope(..) => Some(Self::Scope),
             Verdict::TooWeakLogin(..) => Some(Self::Login),
             Verdict::Unusable(_) => Some(Self::Credentials),

@@ -48,7 +48,7 @@ impl Verdict {
         let sent = credentials(token);
         let token = match sent
             .as_ref()
-            .map_err(|error| *error)
+            .map_err(Clone::clone)
             .and_then(Credentials::as_str)
         {
             Ok(token) => token,
@@ -101,12 +101,12 @@ impl Verdict {
             Self::KeyUndetermined(retry_after) => Some(Cause::KeyUndetermined {
                 retry_after: *retry_after,
             }),
-            Self::Refused(error) => Some((*error).into()),
+            Self::Refused(error) => Some(error.clone().into()),
             Self::TooLittleScope(_, ways) => Some(Cause::InsufficientScope {
                 alternatives: ways.clone(),
             }),
             Self::TooWeakLogin(_, demand) => Some(Cause::InsufficientLogin(*demand)),
-            Self::Unusable(error) => Some((*error).into()),
+            Self::Unusable(error) => Some(error.clone().into()),
         }
     }
 }
@@ -136,7 +136,7 @@ async fn verify(verifier: &Verifier, token: &str) -> Result<Arc<Verified>, Verdi
             Err(error @ (VerifyError::UnknownKey(_) | VerifyError::OutdatedKey(_))) => error,
             judged => return judged.map_err(Verdict::Refused),
         };
-        match verifier.wish_for(error) {
+        match verifier.wish_for(&error) {
             Wish::Arrived => {}
             Wish::Denied => return Err(Verdict::Refused(error)),
             Wish::Failing(_) => return Err(Verdict::KeysUnavailable),

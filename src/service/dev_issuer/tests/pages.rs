@@ -4,10 +4,10 @@ use actix_web::http::StatusCode;
 use actix_web::test::TestRequest;
 use serde_json::json;
 
-use crate::access::table::{Api, get};
 use crate::access::{AuthenticatedUser, Public};
 use crate::service::dev_issuer::pages::TestedApi;
 use crate::service::dev_issuer::users::Factors;
+use crate::{Api, get};
 
 use super::authorize::{Browser, authorize};
 use super::{AUDIENCE, Issuer, URL, provider, send};

@@ -86,7 +86,8 @@ pub(super) fn unknown_algorithm(case: &Case<'_>) -> Explanation {
 
 fn known_algorithms() -> String {
     let asymmetric = Algorithm::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|algorithm| !algorithm.is_symmetric());
     let names: Vec<_> = asymmetric.map(Algorithm::name).collect();
     names.join(", ")

@@ -29,10 +29,10 @@ impl Explanation {
             Verdict::Granted(_) | Verdict::Open => None,
             Verdict::KeysUnavailable => Some(trust::keys_unavailable(case)),
             Verdict::KeyUndetermined(wait) => Some(trust::key_undetermined(*wait)),
-            Verdict::Refused(error) => Some(refused(*error, case)),
+            Verdict::Refused(error) => Some(refused(error.clone(), case)),
             Verdict::TooLittleScope(token, ways) => Some(scope::too_little(token, ways, case)),
             Verdict::TooWeakLogin(_, demand) => Some(login::too_weak(demand, case)),
-            Verdict::Unusable(error) => Some(unusable(*error)),
+            Verdict::Unusable(error) => Some(unusable(error.clone())),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::case::Case;
 use super::super::words::{listed, quoted};
 use super::{Explanation, claims};
-use crate::issuer::{Issuer, KeySource, Name};
+use crate::issuer::{Issuer, KeySource};
 use crate::jose::Algorithm;
 use crate::service::commands::layout::line;
 
@@ -28,17 +28,17 @@ fn unslashed(issuer: &str) -> &str {
 }
 
 fn slash(named: &str, issuer: &Issuer) -> Explanation {
-    let (written, expected) = match &issuer.name {
-        Name::Fixed(name) => ("configured as", name.as_str()),
-        Name::Discovered => (
+    let (written, expected) = match issuer.name() {
+        Some(name) => ("configured as", name),
+        None => (
             "written otherwise in its own discovery document than",
             issuer.label(),
         ),
     };
-    let why = match (named.ends_with('/'), &issuer.name) {
-        (true, Name::Fixed(_)) => "The issuer is configured without the slash that iss ends in",
-        (false, Name::Fixed(_)) => "The issuer is configured with a slash that iss does not end in",
-        (_, Name::Discovered) => "The issuer's name differs in its last slash",
+    let why = match (named.ends_with('/'), issuer.name()) {
+        (true, Some(_)) => "The issuer is configured without the slash that iss ends in",
+        (false, Some(_)) => "The issuer is configured with a slash that iss does not end in",
+        (_, None) => "The issuer's name differs in its last slash",
     };
     Explanation::new(
         "issuer_slash",
@@ -94,7 +94,7 @@ pub(super) fn other_algorithm(case: &Case<'_>) -> Explanation {
 /// What keeps a token of such an algorithm from being accepted, and the remedy.
 fn kept_from(case: &Case<'_>, symmetric: bool) -> (String, &'static str) {
     let issuer = case.issuer();
-    let secret = issuer.is_some_and(|issuer| matches!(issuer.keys, KeySource::Secret(_)));
+    let secret = issuer.is_some_and(|issuer| matches!(issuer.keys(), Some(KeySource::Secret(_))));
     let allowed = issuer.map(|issuer| issuer.algorithms.as_slice());
     let allowed = allowed.unwrap_or_default();
     match (symmetric, secret) {
