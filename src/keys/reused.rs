@@ -136,6 +136,18 @@ mod tests {
     }
 
     #[actix_web::test]
+    async fn a_token_that_no_key_would_make_good_draws_nothing() {
+        let issuer = issuer();
+        let verifier = warm_verifier(&issuer).await;
+        verifier.make_keys_older(OLD);
+        let forged = || issuer.token().signed_by(&successor(&issuer));
+        for token in [forged().claim("exp", 1), forged().claim("aud", "other")] {
+            assert_eq!(admit(&verifier, &token.build()).await, bad_signature());
+        }
+        assert_eq!(issuer.requests().jwks, 1);
+    }
+
+    #[actix_web::test]
     async fn while_the_issuer_fails_a_bad_signature_is_one() {
         let issuer = issuer();
         let verifier = warm_verifier(&issuer).await;
