@@ -116,7 +116,7 @@ fn certificate(reason: &CertificateError) -> &'static str {
 /// What the resolver reports, where it is the one that failed. The connector tells it by this text alone.
 fn resolver_failure(error: &reqwest::Error) -> Option<String> {
     let failed = sources(error).find(|source| source.to_string() == "dns error")?;
-    Some(failed.source()?.to_string())
+    Some(sources(failed).last()?.to_string())
 }
 
 fn sources<'e>(
