@@ -61,7 +61,7 @@ impl From<SenderError> for Cause {
             SenderError::OtherCertificate => {
                 Self::InvalidToken("The token is bound to another certificate.")
             }
-            SenderError::Proof(error) => proof(error),
+            SenderError::Proof(error) => proof(&error),
             SenderError::ProofForBearer => Self::InvalidRequest(
                 "A DPoP proof needs the scheme DPoP and a token bound to its key.",
             ),
@@ -77,7 +77,7 @@ impl From<SenderError> for Cause {
     }
 }
 
-fn proof(error: ProofError) -> Cause {
+fn proof(error: &ProofError) -> Cause {
     Cause::InvalidProof(match error {
         ProofError::OtherKey => {
             return Cause::InvalidToken("The token is bound to another key than the proof's.");
@@ -112,7 +112,7 @@ impl From<VerifyError> for Cause {
                 "The token's header demands extensions that are not supported."
             }
             VerifyError::Expired { .. } => "The token has expired.",
-            VerifyError::Form(error) => form(error),
+            VerifyError::Form(error) => form(&error),
             VerifyError::IdToken => "The token is an ID token; an access token is needed.",
             VerifyError::IssuedAhead => "The token was issued in the future.",
             VerifyError::LogoutToken => "The token is a logout token; an access token is needed.",
@@ -140,7 +140,7 @@ impl From<VerifyError> for Cause {
     }
 }
 
-fn form(error: CompactError) -> &'static str {
+fn form(error: &CompactError) -> &'static str {
     match error {
         CompactError::Base64Url | CompactError::Segments => "The token is not a signed JWT.",
         CompactError::Header => "The token's header is malformed.",

@@ -91,14 +91,14 @@ impl Check {
         match verdict {
             Verdict::Granted(_) | Verdict::Open => None,
             Verdict::KeysUnavailable | Verdict::KeyUndetermined(_) => Some(Self::Key),
-            Verdict::Refused(error) => Some(Self::behind(error.clone(), case)),
+            Verdict::Refused(error) => Some(Self::behind(error, case)),
             Verdict::TooLittleScope(..) => Some(Self::Scope),
             Verdict::TooWeakLogin(..) => Some(Self::Login),
             Verdict::Unusable(_) => Some(Self::Credentials),
         }
     }
 
-    fn behind(error: VerifyError, case: &Case<'_>) -> Self {
+    fn behind(error: &VerifyError, case: &Case<'_>) -> Self {
         match error {
             VerifyError::Bound => Self::Sender,
             VerifyError::CriticalHeader => Self::Extensions,

@@ -5,7 +5,7 @@ use super::super::words::{listed, quoted};
 use super::Explanation;
 use crate::jose::{Algorithm, CompactError};
 
-pub(super) fn form(error: CompactError, case: &Case<'_>) -> Explanation {
+pub(super) fn form(error: &CompactError, case: &Case<'_>) -> Explanation {
     match error {
         CompactError::Base64Url => Explanation::new(
             "malformed_token",

@@ -29,10 +29,10 @@ impl Explanation {
             Verdict::Granted(_) | Verdict::Open => None,
             Verdict::KeysUnavailable => Some(trust::keys_unavailable(case)),
             Verdict::KeyUndetermined(wait) => Some(trust::key_undetermined(*wait)),
-            Verdict::Refused(error) => Some(refused(error.clone(), case)),
+            Verdict::Refused(error) => Some(refused(error, case)),
             Verdict::TooLittleScope(token, ways) => Some(scope::too_little(token, ways, case)),
             Verdict::TooWeakLogin(_, demand) => Some(login::too_weak(demand, case)),
-            Verdict::Unusable(error) => Some(unusable(error.clone())),
+            Verdict::Unusable(error) => Some(unusable(error)),
         }
     }
 
@@ -45,11 +45,11 @@ impl Explanation {
     }
 }
 
-fn refused(error: VerifyError, case: &Case<'_>) -> Explanation {
+fn refused(error: &VerifyError, case: &Case<'_>) -> Explanation {
     match error {
         VerifyError::Bound => claims::bound(),
         VerifyError::CriticalHeader => form::critical_header(),
-        VerifyError::Expired { ago } => claims::expired(ago, case),
+        VerifyError::Expired { ago } => claims::expired(*ago, case),
         VerifyError::Form(error) => form::form(error, case),
         VerifyError::IdToken => claims::id_token(case),
         VerifyError::IssuedAhead => claims::ahead("iat", "issued_ahead", case),
@@ -73,7 +73,7 @@ fn refused(error: VerifyError, case: &Case<'_>) -> Explanation {
     }
 }
 
-fn unusable(error: CredentialsError) -> Explanation {
+fn unusable(error: &CredentialsError) -> Explanation {
     match error {
         CredentialsError::MalformedHost
         | CredentialsError::ProofAlone
