@@ -42,6 +42,8 @@ impl Keeper {
             .enable_all()
             .build()?;
         let keep = move || {
+            // Fetches that are dropped unfinished spawn their cleaning up, so that the runtime must outlast them.
+            let _context = runtime.enter();
             let tasks = LocalSet::new();
             let client = Arc::new(Client::default());
             for issuer in issuers {

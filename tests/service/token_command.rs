@@ -119,7 +119,7 @@ fn what_the_issuer_refuses_is_said_in_one_line() {
     assert_refused(
         &ended,
         1,
-        "expires_in is a number of seconds from 1 to 604800",
+        "expires_in must be a number of seconds from 1 to 604800",
     );
 }
 

@@ -32,6 +32,9 @@ use super::{Provider, ProviderKey, authorize, metadata, sessions, token};
 /// Far more than any request needs, in bytes.
 const MAX_BODY_LENGTH: usize = 64 * 1024;
 
+/// Far more than the browsers and tools of one machine open.
+const MAX_CONNECTIONS: usize = 1000;
+
 /// The development issuer with its bound sockets; it serves once it [runs](Self::run).
 #[derive(Debug)]
 pub(crate) struct DevIssuer {
@@ -104,6 +107,7 @@ impl DevIssuer {
         let http = http(move || app(provider.clone()));
         let mut options = options.clone();
         options.workers = Some(NonZeroUsize::MIN);
+        options.max_connections = options.max_connections.min(MAX_CONNECTIONS);
         let encrypted = self.tls_listener.zip(tls);
         let encrypted = encrypted.map(|(listener, tls)| listener.serve(&http, &options, Some(tls)));
         Ok(Running {
