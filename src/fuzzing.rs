@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::claims::Claims;
 use crate::credentials::{Credentials, Schemes};
 use crate::jose::compact::Compact;
-use crate::keys::{discovery, document};
+use crate::keys::{discovery, jwk_set};
 use crate::proof::{Proof, Target};
 
 /// An accepted header carries a token of `b64token`'s characters.
@@ -83,7 +83,7 @@ pub fn claims(bytes: &[u8]) {
 
 /// An accepted set has keys, and no more of them, usable and not, than the document; those listed again are one.
 pub fn jwks(bytes: &[u8]) {
-    if let Ok((set, unusable)) = document::read("issuer".to_owned(), bytes) {
+    if let Ok((set, unusable)) = jwk_set::read("issuer".to_owned(), bytes) {
         let value: Value = serde_json::from_slice(bytes).unwrap_or_default();
         let members = value
             .get("keys")

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::granting::Granting;
 use super::{Access, Caller, CallerNeed, Identified, Requirement};
 use crate::rejection::Rejection;
-use crate::verify::{UnfitClaims, Verified};
+use crate::verify::{ClaimsMismatch, Verified};
 
 /// A caller whose access token is valid.
 ///
@@ -101,13 +101,13 @@ pub trait OwnClaims: Sized + 'static {
     ///
     /// # Errors
     /// The claims do not fit the type; the caller gets 401.
-    fn read(verified: &Verified) -> Result<Self::Held, UnfitClaims>;
+    fn read(verified: &Verified) -> Result<Self::Held, ClaimsMismatch>;
 }
 
 impl<C: DeserializeOwned + Send + Sync + 'static> OwnClaims for C {
     type Held = Arc<Self>;
 
-    fn read(verified: &Verified) -> Result<Arc<Self>, UnfitClaims> {
+    fn read(verified: &Verified) -> Result<Arc<Self>, ClaimsMismatch> {
         verified.own_claims()
     }
 }
@@ -119,7 +119,7 @@ pub struct NoClaims;
 impl OwnClaims for NoClaims {
     type Held = &'static Self;
 
-    fn read(_: &Verified) -> Result<&'static Self, UnfitClaims> {
+    fn read(_: &Verified) -> Result<&'static Self, ClaimsMismatch> {
         Ok(&Self)
     }
 }
@@ -151,6 +151,6 @@ mod tests {
         assert_eq!(user.claims().email, "a@b.test");
         assert_eq!(user.caller().subject(), user.subject());
         let unfit = granted(caller_with(&[("email", 1.into())])).map(drop);
-        assert_eq!(unfit, Err(Rejection::from(UnfitClaims)));
+        assert_eq!(unfit, Err(Rejection::from(ClaimsMismatch)));
     }
 }

@@ -5,7 +5,7 @@ use actix_web::HttpRequest;
 use super::Caller;
 use super::proving::{self, Checked, Claim, Proving};
 use crate::credentials::{Credentials, CredentialsError};
-use crate::keys::{Fetch, Wish};
+use crate::keys::{Fetch, KeyRequest};
 use crate::rejection::{Cause, RETRY_SOON, Rejection};
 use crate::verify::{Verifier, VerifyError};
 
@@ -53,12 +53,12 @@ fn seek(verifier: &Verifier, request: &HttpRequest, credentials: Credentials) ->
         Err(Refused::Finally(rejection)) => return Look::Done(Err(rejection)),
         Ok(checked) => return proving::prove(verifier, request, &credentials, checked).into(),
     };
-    let refusal = match verifier.wish_for(&error) {
-        Wish::Arrived => return seek(verifier, request, credentials),
-        Wish::Fetching(keys) => return Look::Waiting(Wait::Keys(credentials, error, keys)),
-        Wish::Denied => refusal(error),
-        Wish::Failing(retry_after) => Cause::KeysUnavailable { retry_after }.into(),
-        Wish::Undetermined(retry_after) => Cause::KeyUndetermined { retry_after }.into(),
+    let refusal = match verifier.request_key(&error) {
+        KeyRequest::Arrived => return seek(verifier, request, credentials),
+        KeyRequest::Fetching(keys) => return Look::Waiting(Wait::Keys(credentials, error, keys)),
+        KeyRequest::Denied => refusal(error),
+        KeyRequest::Failing(retry_after) => Cause::KeysUnavailable { retry_after }.into(),
+        KeyRequest::Undetermined(retry_after) => Cause::KeyUndetermined { retry_after }.into(),
     };
     Look::Done(Err(refusal.after(Some(credentials.scheme()))))
 }

@@ -86,7 +86,7 @@ impl UnparsedJwk {
     /// The key may not be used with the algorithm, or is no key of its kind.
     pub(crate) fn bind(self, algorithm: Algorithm) -> Result<VerificationKey, JwkError> {
         if !self.algorithms.contains(&algorithm) {
-            return Err(JwkError::OtherAlgorithm);
+            return Err(JwkError::AlgorithmNotAllowed);
         }
         VerificationKey::new(self.material, &[algorithm]).ok_or(JwkError::Malformed)
     }
@@ -124,9 +124,9 @@ fn allowed_algorithms(
     let Some(name) = text(members, "alg")? else {
         return Ok(Algorithm::ALL.iter().copied().filter(fits).collect());
     };
-    let said: Algorithm = name.parse().map_err(|_| JwkError::OtherAlgorithm)?;
+    let said: Algorithm = name.parse().map_err(|_| JwkError::AlgorithmNotAllowed)?;
     if !fits(&said) {
-        return Err(JwkError::OtherAlgorithm);
+        return Err(JwkError::AlgorithmNotAllowed);
     }
     Ok(vec![said])
 }
@@ -214,7 +214,7 @@ pub enum JwkError {
     NotPublic,
     /// `alg` is not known here, or does not fit the kind of key (RFC 7517 §4.4).
     #[error("the key is for another algorithm")]
-    OtherAlgorithm,
+    AlgorithmNotAllowed,
     /// The kind of key or its curve is not known here.
     #[error("the key is of another kind")]
     OtherKind,
@@ -307,11 +307,11 @@ mod tests {
     fn alg_must_be_known_and_fit_the_key() {
         for alg in ["ES256", "HS256", "RSA-OAEP", "none", "rs256", ""] {
             let jwk = changed(Algorithm::Rs256, &json!({ "alg": alg }));
-            assert_eq!(error(&jwk), Some(JwkError::OtherAlgorithm), "{alg}");
+            assert_eq!(error(&jwk), Some(JwkError::AlgorithmNotAllowed), "{alg}");
         }
         assert_eq!(
             error(&changed(Algorithm::Es256, &json!({"alg": "ES384"}))),
-            Some(JwkError::OtherAlgorithm)
+            Some(JwkError::AlgorithmNotAllowed)
         );
         assert_eq!(
             error(&changed(Algorithm::Rs256, &json!({"alg": 1}))),

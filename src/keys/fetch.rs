@@ -12,8 +12,8 @@ use reqwest::redirect::{Attempt, Policy};
 use tokio::sync::OnceCell;
 use url::Url;
 
+use super::cache_control::{Said, lifetime};
 use super::fetch_error::FetchError;
-use super::lifetime::{Said, lifetime};
 use crate::issuer::is_loopback;
 
 /// Fetches small documents from issuers.

@@ -3,18 +3,18 @@
 //! Finding a key reads an atomic pointer and never waits. A key that is not there is asked for
 //! ([`IssuerKeys::wanted`]), and everybody who waits for it waits for the same fetch.
 
+mod cache_control;
 pub(crate) mod discovery;
-pub(crate) mod document;
 pub(crate) mod fetch;
 pub(crate) mod fetch_error;
-pub(crate) mod freshness;
-mod keeper;
-mod lifetime;
+pub(crate) mod jwk_set;
 mod members;
+mod negative_cache;
+pub(crate) mod refresh_budget;
+mod refresher;
 mod reused;
 #[cfg(test)]
 mod tests;
-mod unknown;
 mod unready;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,10 +26,10 @@ use tokio::sync::{Notify, watch};
 use crate::counters::Counters;
 use crate::issuer::{Issuer, KeySource, Source};
 use crate::jose::Algorithm;
-use document::KeySet;
-use freshness::{Freshness, Refresh};
-pub(crate) use keeper::{FetchFailure, Keeper};
-use unknown::UnknownKeys;
+use jwk_set::KeySet;
+use negative_cache::NegativeCache;
+use refresh_budget::{Refresh, RefreshBudget};
+pub(crate) use refresher::{FetchFailure, KeyRefresher};
 pub(crate) use unready::Problem;
 pub use unready::UnreadyReason;
 
@@ -46,21 +46,21 @@ pub(crate) struct IssuerKeys {
 
 #[derive(Debug)]
 struct State {
-    freshness: Freshness,
-    flight: Flight,
-    unknown: UnknownKeys,
+    budget: RefreshBudget,
+    fetch_state: FetchState,
+    unknown: NegativeCache,
     problem: Option<FetchFailure>,
 }
 
 /// Whether there is a fetch that somebody who wants a key can wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Flight {
+enum FetchState {
     /// None.
-    Grounded,
+    Idle,
     /// One is called for, and begins at once.
-    CalledFor,
+    Requested,
     /// One has begun, and may have read the set before the key was in it.
-    UnderWay,
+    InFlight,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,7 +71,7 @@ struct Ended {
 
 /// What becomes of a wish for a key.
 #[derive(Debug)]
-pub(crate) enum Wish {
+pub(crate) enum KeyRequest {
     /// Other keys have come meanwhile: look again.
     Arrived,
     /// A fetch is under way.
@@ -89,8 +89,8 @@ pub(crate) enum Wish {
 pub(crate) struct WantedKey {
     /// Stands for the key ID.
     pub(crate) fingerprint: u64,
-    /// The edition of the set that lacks it; 0 where there is no set.
-    pub(crate) edition: u64,
+    /// The generation of the set that lacks it; 0 where there is no set.
+    pub(crate) generation: u64,
     /// Whether the token names it: of one that names none, a signature that does not hold is all that is known.
     pub(crate) is_named: bool,
     /// Whether all that can be judged without the key would pass.
@@ -120,9 +120,9 @@ impl IssuerKeys {
         let keys = Self {
             current: ArcSwapOption::empty(),
             state: Mutex::new(State {
-                freshness: Freshness::new(issuer.fetching, Instant::now()),
-                flight: Flight::UnderWay,
-                unknown: UnknownKeys::default(),
+                budget: RefreshBudget::new(issuer.fetching, Instant::now()),
+                fetch_state: FetchState::InFlight,
+                unknown: NegativeCache::default(),
                 problem: None,
             }),
             ended: watch::Sender::default(),
@@ -168,46 +168,51 @@ impl IssuerKeys {
     }
 
     /// Which of its key sets the issuer is at; 0 before the first.
-    pub(crate) fn edition(&self) -> u64 {
-        self.current().as_ref().map_or(0, |set| set.edition())
+    pub(crate) fn generation(&self) -> u64 {
+        self.current().as_ref().map_or(0, |set| set.generation())
     }
 
-    /// Asks for a key that was not in the set of an edition.
-    pub(crate) fn wanted(&self, wanted: WantedKey, counters: &Counters, now: Instant) -> Wish {
-        let has_set = wanted.edition > 0;
+    /// Asks for a key that was not in the set of an generation.
+    pub(crate) fn request_key(
+        &self,
+        wanted: WantedKey,
+        counters: &Counters,
+        now: Instant,
+    ) -> KeyRequest {
+        let has_set = wanted.generation > 0;
         if !self.is_fetched() || (self.is_configured() && has_set) {
-            return Wish::Denied;
+            return KeyRequest::Denied;
         }
         if has_set {
             counters.count_unknown_key();
             if !wanted.may_pass {
-                return Wish::Denied;
+                return KeyRequest::Denied;
             }
         }
         let mut state = self.state();
-        if self.edition() != wanted.edition {
-            return Wish::Arrived;
+        if self.generation() != wanted.generation {
+            return KeyRequest::Arrived;
         }
         // A stalled retry takes its whole deadline, and each retry begins by itself: waiting for one would gain
         // nothing but seconds, and calling for one would let any client set the pace.
-        if let Some(pause) = state.freshness.failing(now) {
-            return Wish::Failing(pause);
+        if let Some(pause) = state.budget.failing(now) {
+            return KeyRequest::Failing(pause);
         }
         let ended = self.ended.borrow().number;
         if let Err(wish) = state.look_for(wanted, ended, now) {
             counters.count_refresh_denied();
             return match wish {
-                Wish::Undetermined(_) if !wanted.is_named => Wish::Denied,
+                KeyRequest::Undetermined(_) if !wanted.is_named => KeyRequest::Denied,
                 wish => wish,
             };
         }
-        let is_late = state.flight == Flight::UnderWay;
-        if state.flight == Flight::Grounded {
-            state.flight = Flight::CalledFor;
+        let is_late = state.fetch_state == FetchState::InFlight;
+        if state.fetch_state == FetchState::Idle {
+            state.fetch_state = FetchState::Requested;
             self.called.notify_one();
         }
         counters.count_awaited_key();
-        Wish::Fetching(Fetch {
+        KeyRequest::Fetching(Fetch {
             number: ended.saturating_add(1),
             is_late,
             ended: self.ended.subscribe(),
@@ -217,7 +222,7 @@ impl IssuerKeys {
     /// Why keys have never been had so far; `None` once they have.
     pub(crate) fn problem(&self) -> Option<Problem> {
         let state = self.state();
-        if self.current().is_some() || state.freshness.has_succeeded() {
+        if self.current().is_some() || state.budget.has_succeeded() {
             return None;
         }
         let failed = state.problem.clone().map(Problem::Failed);
@@ -232,7 +237,7 @@ impl IssuerKeys {
 
     /// How long ago keys last came; `None` where they never did, or are configured.
     pub(crate) fn age(&self, now: Instant) -> Option<Duration> {
-        self.state().freshness.age(now)
+        self.state().budget.age(now)
     }
 
     fn report_configuration(&self) {
@@ -262,24 +267,24 @@ impl IssuerKeys {
 
 impl State {
     /// Whether there is a fetch for this key, or one may be called for, after `ended` of them have ended.
-    fn look_for(&mut self, wanted: WantedKey, ended: u64, now: Instant) -> Result<(), Wish> {
+    fn look_for(&mut self, wanted: WantedKey, ended: u64, now: Instant) -> Result<(), KeyRequest> {
         // A fetch that is under way may have read the set already, so that the one after it decides.
-        let fetches = 1 + u64::from(self.flight == Flight::UnderWay);
+        let fetches = 1 + u64::from(self.fetch_state == FetchState::InFlight);
         let next = ended.saturating_add(fetches);
         let is_absent = self.unknown.is_absent(wanted.fingerprint, next);
-        if self.flight != Flight::Grounded || wanted.edition == 0 {
+        if self.fetch_state != FetchState::Idle || wanted.generation == 0 {
             return Ok(());
         }
-        let age = self.freshness.age(now);
+        let age = self.budget.age(now);
         if is_absent && age.is_some_and(|age| age < SHORTEST_RECHECK) {
-            return Err(Wish::Denied);
+            return Err(KeyRequest::Denied);
         }
         // The budget is spent here alone, under the lock and with no fetch under way, so that one draw is one fetch.
-        match self.freshness.draw(now) {
+        match self.budget.try_take(now) {
             Refresh::Allowed => Ok(()),
             // Whatever emptied the bucket was drawn within the last cool-down, and has looked for this key too.
-            Refresh::Denied(_) if is_absent => Err(Wish::Denied),
-            Refresh::Denied(wait) => Err(Wish::Undetermined(wait)),
+            Refresh::Denied(_) if is_absent => Err(KeyRequest::Denied),
+            Refresh::Denied(wait) => Err(KeyRequest::Undetermined(wait)),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::freshness::Refresh;
-use super::{Fetch, Flight, IssuerKeys, Wish};
+use super::refresh_budget::Refresh;
+use super::{Fetch, FetchState, IssuerKeys, KeyRequest};
 use crate::counters::Counters;
 
 impl IssuerKeys {
@@ -13,32 +13,37 @@ impl IssuerKeys {
         self.is_fetched() && !self.is_configured() && self.age(now).is_some_and(is_old)
     }
 
-    /// Asks for the set anew, since a signature does not hold under the key of its ID in the set of this edition.
+    /// Asks for the set anew, since a signature does not hold under the key of its ID in the set of this generation.
     /// Draws on the same budget as unknown key IDs; without budget, and while fetches fail, the signature is what it
     /// is. The fetch makes the set fresh, so that a flood of such signatures draws one a minute at most.
-    pub(crate) fn wanted_anew(&self, edition: u64, counters: &Counters, now: Instant) -> Wish {
+    pub(crate) fn request_refresh(
+        &self,
+        generation: u64,
+        counters: &Counters,
+        now: Instant,
+    ) -> KeyRequest {
         if !self.may_be_outdated(now) {
-            return Wish::Denied;
+            return KeyRequest::Denied;
         }
         let mut state = self.state();
-        if self.edition() != edition {
-            return Wish::Arrived;
+        if self.generation() != generation {
+            return KeyRequest::Arrived;
         }
-        if !state.freshness.is_well() {
-            return Wish::Denied;
+        if !state.budget.is_well() {
+            return KeyRequest::Denied;
         }
-        let is_late = state.flight == Flight::UnderWay;
-        if state.flight == Flight::Grounded {
-            if state.freshness.draw(now) != Refresh::Allowed {
-                return Wish::Denied;
+        let is_late = state.fetch_state == FetchState::InFlight;
+        if state.fetch_state == FetchState::Idle {
+            if state.budget.try_take(now) != Refresh::Allowed {
+                return KeyRequest::Denied;
             }
-            state.flight = Flight::CalledFor;
+            state.fetch_state = FetchState::Requested;
             self.called.notify_one();
         }
         counters.count_awaited_key();
         let ended = self.ended.subscribe();
         let number = ended.borrow().number.saturating_add(1);
-        Wish::Fetching(Fetch {
+        KeyRequest::Fetching(Fetch {
             number,
             is_late,
             ended,
@@ -50,7 +55,7 @@ impl IssuerKeys {
 impl IssuerKeys {
     /// Lets the set be as old as if so much time had passed.
     pub(crate) fn make_older(&self, by: Duration) {
-        self.state().freshness.make_older(by);
+        self.state().budget.make_older(by);
     }
 }
 
@@ -165,17 +170,17 @@ mod tests {
         let issuer = Issuer::with_jwks_uri("a", "https://a.example/keys").audience("api");
         let keys = IssuerKeys::new(issuer.build().expect("an issuer"));
         let now = Instant::now();
-        let ask = |edition, now| keys.wanted_anew(edition, &Counters::default(), now);
-        keys.state().flight = Flight::Grounded;
-        keys.state().freshness.succeeded(now, None);
-        assert!(matches!(ask(0, now), Wish::Denied));
+        let ask = |generation, now| keys.request_refresh(generation, &Counters::default(), now);
+        keys.state().fetch_state = FetchState::Idle;
+        keys.state().budget.succeeded(now, None);
+        assert!(matches!(ask(0, now), KeyRequest::Denied));
         let later = now.checked_add(OLD).expect("a moment");
         for _ in 0..10 {
             let wish = ask(0, later);
             assert!(
                 matches!(
                     wish,
-                    Wish::Fetching(Fetch {
+                    KeyRequest::Fetching(Fetch {
                         is_late: false,
                         number: 1,
                         ..
@@ -184,13 +189,13 @@ mod tests {
                 "{wish:?}"
             );
         }
-        assert!(matches!(ask(1, later), Wish::Arrived));
-        keys.state().flight = Flight::Grounded;
-        assert!(matches!(ask(0, later), Wish::Fetching(_)));
-        keys.state().freshness.failed(later);
-        for flight in [Flight::Grounded, Flight::UnderWay] {
-            keys.state().flight = flight;
-            assert!(matches!(ask(0, later), Wish::Denied), "{flight:?}");
+        assert!(matches!(ask(1, later), KeyRequest::Arrived));
+        keys.state().fetch_state = FetchState::Idle;
+        assert!(matches!(ask(0, later), KeyRequest::Fetching(_)));
+        keys.state().budget.failed(later);
+        for flight in [FetchState::Idle, FetchState::InFlight] {
+            keys.state().fetch_state = flight;
+            assert!(matches!(ask(0, later), KeyRequest::Denied), "{flight:?}");
         }
     }
 }

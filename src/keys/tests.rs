@@ -39,25 +39,25 @@ impl Bench {
     }
 
     fn fetch(&self, succeeds: bool) {
-        self.keys.take_off();
+        self.keys.begin_fetch();
         self.end(succeeds);
     }
 
-    fn ask(&self, key: u64, seconds: u64) -> Wish {
+    fn ask(&self, key: u64, seconds: u64) -> KeyRequest {
         let wanted = WantedKey {
             fingerprint: key,
-            edition: self.keys.edition(),
+            generation: self.keys.generation(),
             is_named: true,
             may_pass: true,
         };
         let now = self.start + Duration::from_secs(seconds);
-        self.keys.wanted(wanted, &self.counters, now)
+        self.keys.request_key(wanted, &self.counters, now)
     }
 
     /// Asks for a key, and makes the fetch that the wish is granted.
     fn ask_and_fetch(&self, key: u64, seconds: u64) {
         let wish = self.ask(key, seconds);
-        assert!(matches!(wish, Wish::Fetching(_)), "{wish:?}");
+        assert!(matches!(wish, KeyRequest::Fetching(_)), "{wish:?}");
         self.fetch(true);
     }
 
@@ -74,7 +74,7 @@ fn a_key_is_undetermined_until_a_fetch_that_began_later_has_succeeded() {
     for _ in 0..2 {
         let wish = bench.ask(1, 10);
         assert!(
-            matches!(wish, Wish::Undetermined(wait) if wait <= COOLDOWN),
+            matches!(wish, KeyRequest::Undetermined(wait) if wait <= COOLDOWN),
             "{wish:?}"
         );
     }
@@ -82,35 +82,35 @@ fn a_key_is_undetermined_until_a_fetch_that_began_later_has_succeeded() {
     bench.ask_and_fetch(2, 31);
     for key in [1, 2] {
         let wish = bench.ask(key, 32);
-        assert!(matches!(wish, Wish::Denied), "{wish:?}");
+        assert!(matches!(wish, KeyRequest::Denied), "{wish:?}");
     }
     let wish = bench.ask(3, 32);
-    assert!(matches!(wish, Wish::Undetermined(_)), "{wish:?}");
+    assert!(matches!(wish, KeyRequest::Undetermined(_)), "{wish:?}");
 }
 
 #[test]
 fn a_fetch_that_was_under_way_when_a_key_was_first_seen_decides_nothing_about_it() {
     let bench = Bench::new();
     bench.spend();
-    assert!(matches!(bench.ask(1, 31), Wish::Fetching(fetch) if !fetch.is_late));
-    bench.keys.take_off();
-    assert!(matches!(bench.ask(2, 31), Wish::Fetching(fetch) if fetch.is_late));
+    assert!(matches!(bench.ask(1, 31), KeyRequest::Fetching(fetch) if !fetch.is_late));
+    bench.keys.begin_fetch();
+    assert!(matches!(bench.ask(2, 31), KeyRequest::Fetching(fetch) if fetch.is_late));
     bench.end(true);
-    assert!(matches!(bench.ask(1, 32), Wish::Denied));
-    assert!(matches!(bench.ask(2, 32), Wish::Undetermined(_)));
+    assert!(matches!(bench.ask(1, 32), KeyRequest::Denied));
+    assert!(matches!(bench.ask(2, 32), KeyRequest::Undetermined(_)));
     bench.fetch(true);
-    assert!(matches!(bench.ask(2, 32), Wish::Denied));
+    assert!(matches!(bench.ask(2, 32), KeyRequest::Denied));
 }
 
 #[test]
 fn a_key_that_waits_through_an_outage_is_decided_about_by_the_next_success() {
     let bench = Bench::new();
     bench.spend();
-    assert!(matches!(bench.ask(1, 10), Wish::Undetermined(_)));
+    assert!(matches!(bench.ask(1, 10), KeyRequest::Undetermined(_)));
     bench.fetch(false);
-    assert!(matches!(bench.ask(1, 10), Wish::Failing(_)));
+    assert!(matches!(bench.ask(1, 10), KeyRequest::Failing(_)));
     bench.fetch(true);
-    assert!(matches!(bench.ask(1, 10), Wish::Denied));
+    assert!(matches!(bench.ask(1, 10), KeyRequest::Denied));
 }
 
 #[test]
@@ -121,15 +121,21 @@ fn a_key_that_is_absent_is_looked_for_again_when_the_budget_allows() {
     let ask = |milliseconds| {
         let wanted = WantedKey {
             fingerprint: 1,
-            edition: bench.keys.edition(),
+            generation: bench.keys.generation(),
             is_named: true,
             may_pass: true,
         };
         let now = now + Duration::from_millis(milliseconds);
-        bench.keys.wanted(wanted, &bench.counters, now)
+        bench.keys.request_key(wanted, &bench.counters, now)
     };
-    assert!(matches!(ask(10), Wish::Denied), "found absent just now");
-    assert!(matches!(ask(900), Wish::Fetching(_)), "published late");
+    assert!(
+        matches!(ask(10), KeyRequest::Denied),
+        "found absent just now"
+    );
+    assert!(
+        matches!(ask(900), KeyRequest::Fetching(_)),
+        "published late"
+    );
 }
 
 #[test]
@@ -138,14 +144,17 @@ fn while_fetches_fail_nobody_waits_and_nobody_calls_for_one() {
     bench.fetch(false);
     for (key, seconds) in [(1, 0), (2, 3600)] {
         let wish = bench.ask(key, seconds);
-        assert!(matches!(wish, Wish::Failing(_)), "{wish:?}");
+        assert!(matches!(wish, KeyRequest::Failing(_)), "{wish:?}");
     }
-    bench.keys.take_off();
+    bench.keys.begin_fetch();
     let wish = bench.ask(3, 0);
-    assert!(matches!(wish, Wish::Failing(_)), "{wish:?}");
+    assert!(matches!(wish, KeyRequest::Failing(_)), "{wish:?}");
     assert_eq!(bench.counters.awaited_keys(), 0);
     bench.end(true);
-    assert!(matches!(bench.ask(3, 0), Wish::Fetching(_)), "recovered");
+    assert!(
+        matches!(bench.ask(3, 0), KeyRequest::Fetching(_)),
+        "recovered"
+    );
 }
 
 #[test]
@@ -153,12 +162,12 @@ fn a_token_that_cannot_pass_costs_no_fetch() {
     let bench = Bench::new();
     let wanted = WantedKey {
         fingerprint: 1,
-        edition: bench.keys.edition(),
+        generation: bench.keys.generation(),
         is_named: true,
         may_pass: false,
     };
-    let wish = bench.keys.wanted(wanted, &bench.counters, bench.start);
-    assert!(matches!(wish, Wish::Denied), "{wish:?}");
+    let wish = bench.keys.request_key(wanted, &bench.counters, bench.start);
+    assert!(matches!(wish, KeyRequest::Denied), "{wish:?}");
 }
 
 #[test]
@@ -167,10 +176,10 @@ fn a_flood_neither_grows_nor_gets_a_key_refused_that_nobody_could_look_for() {
     bench.spend();
     for key in 2000..5000 {
         let wish = bench.ask(key, 1);
-        assert!(matches!(wish, Wish::Undetermined(_)), "{wish:?}");
+        assert!(matches!(wish, KeyRequest::Undetermined(_)), "{wish:?}");
     }
     bench.ask_and_fetch(1, 31);
-    assert!(matches!(bench.ask(2000, 32), Wish::Denied));
+    assert!(matches!(bench.ask(2000, 32), KeyRequest::Denied));
     let beyond = bench.ask(4999, 32);
-    assert!(matches!(beyond, Wish::Undetermined(_)), "{beyond:?}");
+    assert!(matches!(beyond, KeyRequest::Undetermined(_)), "{beyond:?}");
 }

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::discovery::DiscoveryError;
-use super::document::KeySetError;
 use super::fetch_error::Chain;
-use super::keeper::FetchFailure;
+use super::jwk_set::KeySetError;
+use super::refresher::FetchFailure;
 
 /// Why an issuer's keys have not been fetched yet; nothing of what the network answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -67,7 +67,7 @@ pub enum ProofError {
     OtherToken,
     /// `typ` is not `dpop+jwt` (RFC 9449 §4.3, check 4).
     #[error("the proof is of another type")]
-    OtherType,
+    WrongType,
     /// There is more than one `DPoP` header (RFC 9449 §4.3, check 1).
     #[error("more than one proof was sent")]
     Several,

@@ -7,7 +7,7 @@ use super::Cause;
 use crate::credentials::CredentialsError;
 use crate::jose::compact::CompactError;
 use crate::proof::{ProofError, SenderError};
-use crate::verify::{UnfitClaims, VerifyError};
+use crate::verify::{ClaimsMismatch, VerifyError};
 
 impl From<CredentialsError> for Cause {
     fn from(error: CredentialsError) -> Self {
@@ -34,8 +34,8 @@ impl From<CredentialsError> for Cause {
     }
 }
 
-impl From<UnfitClaims> for Cause {
-    fn from(_: UnfitClaims) -> Self {
+impl From<ClaimsMismatch> for Cause {
+    fn from(_: ClaimsMismatch) -> Self {
         Self::InvalidToken("The token's claims are not what this API expects.")
     }
 }
@@ -97,7 +97,7 @@ fn proof(error: &ProofError) -> Cause {
         ProofError::OtherMethod => "The proof is for another method.",
         ProofError::OtherTarget => "The proof is for another URL.",
         ProofError::OtherToken => "The proof is for another access token.",
-        ProofError::OtherType => "The proof is not of the type dpop+jwt.",
+        ProofError::WrongType => "The proof is not of the type dpop+jwt.",
         ProofError::Several => "More than one proof was sent.",
         ProofError::Signature => "The proof's signature does not hold.",
         ProofError::UnknownAlgorithm => "The proof's algorithm is not accepted here.",
@@ -121,9 +121,9 @@ impl From<VerifyError> for Cause {
             VerifyError::MalformedPayload => "The token's payload is malformed.",
             VerifyError::Missing { .. } => "A claim that is needed is missing from the token.",
             VerifyError::NotYetValid => "The token is not valid yet.",
-            VerifyError::OtherAlgorithm => "The token's algorithm is not accepted here.",
-            VerifyError::OtherAudience => "The token is for another audience.",
-            VerifyError::OtherType => "The token is of a type that is not accepted here.",
+            VerifyError::AlgorithmNotAllowed => "The token's algorithm is not accepted here.",
+            VerifyError::WrongAudience => "The token is for another audience.",
+            VerifyError::WrongType => "The token is of a type that is not accepted here.",
             VerifyError::OutdatedKey(_) | VerifyError::Signature => {
                 "The token's signature does not hold."
             }

@@ -4,11 +4,11 @@ use std::io;
 use std::sync::Arc;
 
 use super::clock::{Clock, since_epoch};
-use super::seen::Seen;
+use super::token_cache::TokenCache;
 use super::{Shared, Verifier, index};
 use crate::counters::Counters;
 use crate::issuer::{Issuer, check_distinct, same_issuers};
-use crate::keys::{IssuerKeys, Keeper};
+use crate::keys::{IssuerKeys, KeyRefresher};
 use crate::proof::{ClientCertificates, Dpop, Origin, Senders};
 
 /// Collects what a [`Verifier`] is to be like.
@@ -107,9 +107,9 @@ impl VerifierBuilder {
             .filter(|issuer| issuer.is_fetched())
             .map(Arc::clone)
             .collect();
-        let keeper = match fetched.is_empty() {
+        let refresher = match fetched.is_empty() {
             true => None,
-            false => Some(Keeper::start(fetched, Arc::clone(&counters))?),
+            false => Some(KeyRefresher::start(fetched, Arc::clone(&counters))?),
         };
         Ok(Verifier(Arc::new(Shared {
             by_name: index(&issuers),
@@ -117,9 +117,9 @@ impl VerifierBuilder {
             issuers,
             counters,
             clock: self.clock,
-            seen: Seen::new(self.token_memory),
+            seen: TokenCache::new(self.token_memory),
             senders,
-            _keeper: keeper,
+            _refresher: refresher,
         })))
     }
 }

@@ -58,13 +58,13 @@ pub enum VerifyError {
     NotYetValid,
     /// The algorithm is known, but this issuer or the key does not use it (RFC 8725 §3.1).
     #[error("the algorithm is not one that this issuer's key is used with")]
-    OtherAlgorithm,
+    AlgorithmNotAllowed,
     /// `aud` does not name this API (RFC 7519 §4.1.3).
     #[error("the token is for another audience")]
-    OtherAudience,
+    WrongAudience,
     /// `typ` is not that of an access token (RFC 9068 §4).
     #[error("the token is of another type")]
-    OtherType,
+    WrongType,
     /// `aud` names audiences of several entries of the token's issuer, each with rules of its own.
     #[error("the token is for audiences of more than one entry of its issuer")]
     SeveralAudiences,

@@ -3,9 +3,9 @@
 mod builder;
 pub mod clock;
 mod error;
-mod rules;
-mod seen;
+mod token_cache;
 mod unverified;
+mod validate;
 mod verified;
 
 use std::collections::HashMap;
@@ -18,16 +18,16 @@ use crate::issuer::{Issuer, KeySource};
 use crate::jose::Algorithm;
 use crate::jose::jwk::Jwk;
 pub use crate::keys::UnreadyReason;
-use crate::keys::{IssuerKeys, Keeper, WantedKey, Wish};
+use crate::keys::{IssuerKeys, KeyRefresher, KeyRequest, WantedKey};
 use crate::proof::Senders;
 #[cfg(feature = "service")]
 pub(crate) use builder::DEFAULT_TOKEN_MEMORY;
 pub use builder::VerifierBuilder;
 use clock::{Clock, since_epoch};
 pub use error::{Missing, VerifyError};
-use seen::Seen;
+use token_cache::TokenCache;
 use unverified::Unverified;
-pub use verified::{UnfitClaims, Verified};
+pub use verified::{ClaimsMismatch, Verified};
 
 /// Verifies access tokens by the keys of the issuers that are trusted.
 ///
@@ -55,9 +55,9 @@ struct Shared {
     same_issuers: Vec<Vec<usize>>,
     counters: Arc<Counters>,
     clock: Clock,
-    seen: Option<Arc<Seen>>,
+    seen: Option<Arc<TokenCache>>,
     senders: Senders,
-    _keeper: Option<Keeper>,
+    _refresher: Option<KeyRefresher>,
 }
 
 impl Verifier {
@@ -118,9 +118,9 @@ impl Verifier {
         let unverified = Unverified::parse(token)?;
         let issuer = self.entry_for(&unverified)?;
         let key = self.find_key(issuer, &unverified, now)?;
-        let authentic = unverified.into_authentic();
-        let admitted = rules::admit(&self.issuer(issuer)?.issuer, &authentic, now)?;
-        Ok(Arc::new(Verified::new(authentic, admitted, &key)))
+        let signed = unverified.into_signature_verified();
+        let valid = validate::validate_claims(&self.issuer(issuer)?.issuer, &signed, now)?;
+        Ok(Arc::new(Verified::new(signed, valid, &key)))
     }
 
     /// What has happened since the start.
@@ -178,19 +178,18 @@ impl Verifier {
     }
 
     /// Asks for the key that a token needs, where a fetch may mend the error.
-    pub(crate) fn wish_for(&self, error: &VerifyError) -> Wish {
+    pub(crate) fn request_key(&self, error: &VerifyError) -> KeyRequest {
         let (counters, now) = (&self.0.counters, Instant::now());
         let of = |missing: &Missing| self.0.issuers.get(missing.issuer);
         let wish = match error {
-            VerifyError::OutdatedKey(outdated) => {
-                of(outdated).map(|issuer| issuer.wanted_anew(outdated.key.edition, counters, now))
-            }
+            VerifyError::OutdatedKey(outdated) => of(outdated)
+                .map(|issuer| issuer.request_refresh(outdated.key.generation, counters, now)),
             VerifyError::UnknownKey(missing) => {
-                of(missing).map(|issuer| issuer.wanted(missing.key, counters, now))
+                of(missing).map(|issuer| issuer.request_key(missing.key, counters, now))
             }
             _ => None,
         };
-        wish.unwrap_or(Wish::Denied)
+        wish.unwrap_or(KeyRequest::Denied)
     }
 
     #[cfg(test)]
@@ -229,7 +228,7 @@ impl Verifier {
         match (entries.next(), entries.next()) {
             (Some(only), None) => Ok(only),
             (Some(_), Some(_)) => Err(VerifyError::SeveralAudiences),
-            (None, _) => Err(VerifyError::OtherAudience),
+            (None, _) => Err(VerifyError::WrongAudience),
         }
     }
 
@@ -250,18 +249,18 @@ impl Verifier {
     ) -> Result<Arc<Jwk>, VerifyError> {
         let keys = self.issuer(index)?;
         if !accepts(&keys.issuer, token.algorithm()) {
-            return Err(VerifyError::OtherAlgorithm);
+            return Err(VerifyError::AlgorithmNotAllowed);
         }
-        let wanted = |edition| {
+        let wanted = |generation| {
             let key = WantedKey {
                 fingerprint: token.key_fingerprint(),
-                edition,
+                generation,
                 is_named: token.key_id().is_some(),
-                may_pass: rules::may_pass(&keys.issuer, token, now),
+                may_pass: validate::may_pass(&keys.issuer, token, now),
             };
             Missing { issuer: index, key }
         };
-        let missing = |edition| VerifyError::UnknownKey(wanted(edition));
+        let missing = |generation| VerifyError::UnknownKey(wanted(generation));
         let current = keys.current();
         let set = current.as_ref().ok_or_else(|| missing(0))?;
         // The issuer may have been selected by its configured name, before its own was known.
@@ -284,12 +283,12 @@ impl Verifier {
         }
         if set.may_lack_key(token.key_id()) {
             token.check_signature_encoding()?;
-            return Err(missing(set.edition()));
+            return Err(missing(set.generation()));
         }
         if !is_any_fitting {
-            return Err(VerifyError::OtherAlgorithm);
+            return Err(VerifyError::AlgorithmNotAllowed);
         }
-        let outdated = wanted(set.edition());
+        let outdated = wanted(set.generation());
         if outdated.key.may_pass && keys.may_be_outdated(Instant::now()) {
             return Err(VerifyError::OutdatedKey(outdated));
         }
@@ -381,13 +380,13 @@ mod tests {
         let other = || token(&key.clone().with_algorithm(Algorithm::Rs512));
         assert_eq!(
             outcome(&trusting(&jwk), other()),
-            Err(VerifyError::OtherAlgorithm)
+            Err(VerifyError::AlgorithmNotAllowed)
         );
         jwk.as_object_mut().expect("an object").remove("alg");
         assert_eq!(outcome(&trusting(&jwk), other()), Ok(()));
         assert_eq!(
             outcome(&trusting(&jwk), token(&key).header("alg", "ES256")),
-            Err(VerifyError::OtherAlgorithm)
+            Err(VerifyError::AlgorithmNotAllowed)
         );
         assert_eq!(
             outcome(&trusting(&jwk), token(&key).header("alg", "PS256")),
@@ -403,7 +402,7 @@ mod tests {
         let forged = SigningKey::from_secret(modulus, Algorithm::Hs256).with_kid(key.kid());
         assert_eq!(
             outcome(&trusting(&jwk), token(&forged)),
-            Err(VerifyError::OtherAlgorithm)
+            Err(VerifyError::AlgorithmNotAllowed)
         );
     }
 
@@ -418,7 +417,7 @@ mod tests {
         );
         assert_eq!(
             outcome(&verifier(issuer(Algorithm::Rs256)), token(&key)),
-            Err(VerifyError::OtherAlgorithm)
+            Err(VerifyError::AlgorithmNotAllowed)
         );
     }
 
@@ -442,7 +441,7 @@ mod tests {
             );
             assert_eq!(
                 outcome(&verifier, token(&shared(Algorithm::Rs256))),
-                Err(VerifyError::OtherAlgorithm)
+                Err(VerifyError::AlgorithmNotAllowed)
             );
         }
     }

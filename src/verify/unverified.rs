@@ -31,7 +31,7 @@ pub(crate) enum TokenType {
 
 /// A token whose signature holds: its issuer's word, not yet judged.
 #[derive(Debug)]
-pub(crate) struct Authentic {
+pub(crate) struct SignatureVerified {
     pub(crate) payload: Vec<u8>,
     pub(crate) token_type: TokenType,
     pub(crate) claims: Claims,
@@ -127,8 +127,8 @@ impl Unverified<'_> {
     }
 
     /// Takes the token for its issuer's word; to be called once a signature holds.
-    pub(crate) fn into_authentic(self) -> Authentic {
-        Authentic {
+    pub(crate) fn into_signature_verified(self) -> SignatureVerified {
+        SignatureVerified {
             payload: self.payload,
             token_type: self.token_type,
             claims: self.claims,
@@ -145,7 +145,7 @@ impl TokenType {
     fn read(named: &Member<String>) -> Result<Self, VerifyError> {
         let name = match named {
             Member::Absent => return Ok(Self::Jwt),
-            Member::Malformed => return Err(VerifyError::OtherType),
+            Member::Malformed => return Err(VerifyError::WrongType),
             Member::Valid(name) => name,
         };
         if name.eq_ignore_ascii_case("JWT") {
@@ -156,7 +156,7 @@ impl TokenType {
         {
             Ok(Self::AccessToken)
         } else {
-            Err(VerifyError::OtherType)
+            Err(VerifyError::WrongType)
         }
     }
 }
@@ -239,7 +239,7 @@ mod tests {
         ] {
             assert_eq!(
                 refusal(&format!(r#"{{"alg":"RS256","typ":{typ}}}"#), "{}"),
-                Some(VerifyError::OtherType),
+                Some(VerifyError::WrongType),
                 "{typ}"
             );
         }

@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::clock::since_epoch;
-use super::rules::Admitted;
-use super::seen::Place;
-use super::unverified::Authentic;
+use super::token_cache::Place;
+use super::unverified::SignatureVerified;
+use super::validate::ValidClaims;
 use crate::claims::footprint::{self, allocated};
 use crate::claims::login::LoginDemand;
 use crate::claims::scope::{ScopeSet, find_claim};
@@ -49,8 +49,8 @@ struct OwnClaims {
 }
 
 impl Verified {
-    pub(super) fn new(token: Authentic, admitted: Admitted, key: &Arc<Jwk>) -> Self {
-        // The scopes that count are those admitted; what they were made of is not kept.
+    pub(super) fn new(token: SignatureVerified, valid: ValidClaims, key: &Arc<Jwk>) -> Self {
+        // The scopes that count are those valid; what they were made of is not kept.
         let claims = Claims {
             scope: Member::Absent,
             scp: Member::Absent,
@@ -58,10 +58,10 @@ impl Verified {
         };
         Self {
             claims,
-            scopes: admitted.scopes,
-            tolerance: admitted.tolerance,
-            from: admitted.from,
-            until: admitted.until,
+            scopes: valid.scopes,
+            tolerance: valid.tolerance,
+            from: valid.from,
+            until: valid.until,
             payload: token.payload.into_boxed_slice(),
             key: Arc::downgrade(key),
             document: OnceLock::new(),
@@ -227,7 +227,7 @@ impl Verified {
     ///
     /// # Errors
     /// The payload does not fit the type.
-    pub fn own_claims<C>(&self) -> Result<Arc<C>, UnfitClaims>
+    pub fn own_claims<C>(&self) -> Result<Arc<C>, ClaimsMismatch>
     where
         C: DeserializeOwned + Send + Sync + 'static,
     {
@@ -236,7 +236,7 @@ impl Verified {
             return Ok(claims);
         }
         let claims: Arc<C> =
-            Arc::new(serde_json::from_slice(&self.payload).map_err(|_| UnfitClaims)?);
+            Arc::new(serde_json::from_slice(&self.payload).map_err(|_| ClaimsMismatch)?);
         let held = OwnClaims {
             claims: claims.clone(),
             bytes: self.bytes_as::<C>(),
@@ -275,4 +275,4 @@ impl fmt::Debug for Verified {
 /// The token's claims do not fit the type that the application reads them as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the token's claims do not fit the type that they are read as")]
-pub struct UnfitClaims;
+pub struct ClaimsMismatch;

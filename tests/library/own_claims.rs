@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
-use actix_resource_server::verify::UnfitClaims;
+use actix_resource_server::verify::ClaimsMismatch;
 use actix_resource_server::{Api, AuthenticatedUser, MaybeUser, Scoped, get};
 use actix_web::App;
 use actix_web::test::{TestRequest, init_service};
@@ -151,7 +151,7 @@ async fn claims_that_did_not_fit_one_type_may_fit_another() {
     let verified = verifier
         .verify(&token, SystemTime::now())
         .expect("a good token");
-    assert_eq!(verified.own_claims::<Mail>().err(), Some(UnfitClaims));
+    assert_eq!(verified.own_claims::<Mail>().err(), Some(ClaimsMismatch));
     assert_eq!(
         verified
             .own_claims::<Subject>()
@@ -159,5 +159,5 @@ async fn claims_that_did_not_fit_one_type_may_fit_another() {
             .sub,
         "user-1"
     );
-    assert_eq!(verified.own_claims::<Mail>().err(), Some(UnfitClaims));
+    assert_eq!(verified.own_claims::<Mail>().err(), Some(ClaimsMismatch));
 }

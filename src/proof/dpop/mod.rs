@@ -232,7 +232,7 @@ fn check_type(named: &Member<String>) -> Result<(), ProofError> {
             .any(|known| name.eq_ignore_ascii_case(known))
     };
     if !named.valid().is_some_and(is_proof) {
-        return Err(ProofError::OtherType);
+        return Err(ProofError::WrongType);
     }
     Ok(())
 }

@@ -174,7 +174,7 @@ fn a_proof_for_a_token_request_is_judged_like_any_other() {
         (good().raw_signature([0; 64]), ProofError::Signature),
         (
             good().raw_jwk(public_jwk(&other, &json!({}))),
-            ProofError::Key(JwkError::OtherAlgorithm),
+            ProofError::Key(JwkError::AlgorithmNotAllowed),
         ),
         (
             good().claim("ath", json!(1)),
@@ -348,19 +348,19 @@ fn type_and_algorithm_are_those_of_a_proof() {
     ] {
         assert_eq!(
             error(good().header("typ", typ)),
-            Some(ProofError::OtherType),
+            Some(ProofError::WrongType),
             "{typ}"
         );
     }
     for typ in [json!(null), json!(["dpop+jwt"])] {
         assert_eq!(
             error(good().header("typ", typ)),
-            Some(ProofError::OtherType)
+            Some(ProofError::WrongType)
         );
     }
     assert_eq!(
         error(good().without_header("typ")),
-        Some(ProofError::OtherType)
+        Some(ProofError::WrongType)
     );
 
     let unknown = Some(ProofError::UnknownAlgorithm);
@@ -400,7 +400,7 @@ fn the_signature_is_that_of_the_key_in_the_header() {
     let mixed = format!("{header}.{payload}.{signature}");
     assert_eq!(judge(&mixed, &sender()).err(), broken);
     // A key of one kind, an algorithm of another.
-    let unfit = Some(ProofError::Key(JwkError::OtherAlgorithm));
+    let unfit = Some(ProofError::Key(JwkError::AlgorithmNotAllowed));
     for alg in ["ES384", "RS256", "EdDSA"] {
         assert_eq!(error(good().header("alg", alg)), unfit, "{alg}");
     }
@@ -440,7 +440,7 @@ fn the_key_is_public_usable_and_for_signatures() {
         ),
         (
             public_jwk(&sender(), &json!({"alg": "ES384"})),
-            JwkError::OtherAlgorithm,
+            JwkError::AlgorithmNotAllowed,
         ),
         (
             public_jwk(&sender(), &json!({"kid": 1})),
@@ -458,7 +458,7 @@ fn the_key_is_public_usable_and_for_signatures() {
     let bound = by(&rsa).raw_jwk(public_jwk(&rsa, &json!({"alg": "PS256"})));
     assert_eq!(
         judge(&bound.build(), &rsa).err(),
-        Some(ProofError::Key(JwkError::OtherAlgorithm))
+        Some(ProofError::Key(JwkError::AlgorithmNotAllowed))
     );
 }
 

@@ -1,6 +1,6 @@
 //! How many connections may be open, in all and for one address, and which is closed for a new one.
 //!
-//! A server that is full must not be silent: whoever holds all connections without asking anything
+//! A server that is full must not be silent: a client that holds all connections without sending a request
 //! would keep every other client out. So a new client takes the place of the connection that is
 //! needed least: one without a complete request first, then the one that has been idle longest, then
 //! one whose client has stopped taking its response or sending its body. While the service works on

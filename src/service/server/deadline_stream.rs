@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn when_patience_is_over_an_idle_client_has_a_second_since_it_was_last_heard_of() {
+    async fn during_shutdown_an_idle_client_has_a_second_since_it_last_wrote() {
         let mut pair = Pair::new(REQUEST, IDLE);
         pair.exchange().await;
         assert!(timeout(MOMENT, pair.read()).await.is_err());
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn when_patience_is_over_a_request_on_its_way_is_read_and_has_its_time() {
+    async fn during_shutdown_a_request_on_its_way_is_read_and_has_its_time() {
         let mut pair = Pair::new(REQUEST, IDLE);
         pair.exchange().await;
         advance(Duration::from_secs(10)).await;
@@ -460,7 +460,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_waits_for_the_end_of_patience_is_told_then_and_later() {
+    async fn waiting_for_shutdown_ends_at_its_begin_and_later_at_once() {
         let timeouts = ConnectionTimeouts::new(REQUEST, IDLE);
         assert!(timeout(MOMENT, timeouts.over()).await.is_err());
         let waiting = timeouts.over();

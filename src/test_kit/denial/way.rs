@@ -88,10 +88,10 @@ impl Way {
             },
             Self::NotYetValid => VerifyError::NotYetValid,
             Self::ForeignIssuer => VerifyError::UnknownIssuer,
-            Self::ForeignAudience => VerifyError::OtherAudience,
+            Self::ForeignAudience => VerifyError::WrongAudience,
             Self::ForeignKey => VerifyError::Signature,
             Self::Unsigned => VerifyError::UnknownAlgorithm,
-            Self::PublicKeyAsSecret => VerifyError::OtherAlgorithm,
+            Self::PublicKeyAsSecret => VerifyError::AlgorithmNotAllowed,
             Self::IdToken => VerifyError::IdToken,
             Self::Stolen => return Some(vec![SenderError::Unproven.into()]),
             Self::Unbound => {

@@ -26,11 +26,11 @@ use super::{Claimed, Pending, ProofId, Verdict};
 #[derive(Clone)]
 pub(super) struct Redis {
     prefix: Arc<str>,
-    wishes: mpsc::Sender<Wish>,
+    wishes: mpsc::Sender<ClaimRequest>,
 }
 
 /// A claim that is to be asked for.
-struct Wish {
+struct ClaimRequest {
     key: String,
     seconds: u64,
     answer: oneshot::Sender<Verdict>,
@@ -54,7 +54,7 @@ impl Redis {
 
     pub(super) fn claim(&self, proof: &ProofId, until: Duration, now: Duration) -> Claimed {
         let (answer, answered) = oneshot::channel();
-        let wish = Wish {
+        let wish = ClaimRequest {
             key: format!("{}{}", self.prefix, BASE64URL_NOPAD.encode(&proof.hash)),
             seconds: seconds_to_keep(until, now),
             answer,
@@ -101,7 +101,7 @@ fn open(url: &str) -> Result<Client, RedisError> {
 }
 
 /// Answers wishes until nobody is left who has any.
-async fn serve(mut line: Line, mut received: mpsc::Receiver<Wish>) {
+async fn serve(mut line: Line, mut received: mpsc::Receiver<ClaimRequest>) {
     let mut wishes = Vec::new();
     while received.recv_many(&mut wishes, MOST_AT_ONCE).await > 0 {
         wishes.retain(|wish| !wish.answer.is_closed());
@@ -130,7 +130,7 @@ impl Line {
     }
 
     /// A verdict for each wish, in their order.
-    async fn ask(&mut self, wishes: &[Wish]) -> Vec<Verdict> {
+    async fn ask(&mut self, wishes: &[ClaimRequest]) -> Vec<Verdict> {
         if wishes.is_empty() {
             return Vec::new();
         }
@@ -209,7 +209,7 @@ impl Line {
     }
 }
 
-fn pipeline(wishes: &[Wish]) -> Pipeline {
+fn pipeline(wishes: &[ClaimRequest]) -> Pipeline {
     let mut pipeline = Pipeline::with_capacity(wishes.len());
     for wish in wishes {
         let set = pipeline.cmd("SET").arg(&wish.key).arg(1);

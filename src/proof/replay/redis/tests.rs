@@ -188,7 +188,7 @@ async fn a_redis_that_never_answers_is_not_waited_for() {
     let url = format!("redis://{}/", silent.local_addr().unwrap());
     let mut line = Line::new(open(&url).unwrap());
     let (answer, _answered) = oneshot::channel();
-    let wishes = [Wish {
+    let wishes = [ClaimRequest {
         key: "key".to_owned(),
         seconds: 1,
         answer,

@@ -9,7 +9,7 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use crate::access::CallerNeed;
 use crate::claims::login::LoginDemand;
 use crate::credentials::{Credentials, CredentialsError, Schemes};
-use crate::keys::Wish;
+use crate::keys::KeyRequest;
 use crate::rejection::Cause;
 use crate::verify::VerifyError;
 use crate::{Rejection, Requirement, Verified, Verifier};
@@ -136,12 +136,12 @@ async fn verify(verifier: &Verifier, token: &str) -> Result<Arc<Verified>, Verdi
             Err(error @ (VerifyError::UnknownKey(_) | VerifyError::OutdatedKey(_))) => error,
             judged => return judged.map_err(Verdict::Refused),
         };
-        match verifier.wish_for(&error) {
-            Wish::Arrived => {}
-            Wish::Denied => return Err(Verdict::Refused(error)),
-            Wish::Failing(_) => return Err(Verdict::KeysUnavailable),
-            Wish::Undetermined(wait) => return Err(Verdict::KeyUndetermined(wait)),
-            Wish::Fetching(fetch) => break fetch,
+        match verifier.request_key(&error) {
+            KeyRequest::Arrived => {}
+            KeyRequest::Denied => return Err(Verdict::Refused(error)),
+            KeyRequest::Failing(_) => return Err(Verdict::KeysUnavailable),
+            KeyRequest::Undetermined(wait) => return Err(Verdict::KeyUndetermined(wait)),
+            KeyRequest::Fetching(fetch) => break fetch,
         }
     };
     match fetch.brought_keys().await {

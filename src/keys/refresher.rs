@@ -14,21 +14,21 @@ use tokio::time::{sleep, timeout};
 use url::Url;
 
 use super::discovery::{DiscoveryError, discover, key_set_url};
-use super::document::{self, KeySet, KeySetError};
 use super::fetch::Client;
 use super::fetch_error::{Chain, FetchError};
-use super::freshness::Freshness;
-use super::{Ended, Flight, IssuerKeys, configured};
+use super::jwk_set::{self, KeySet, KeySetError};
+use super::refresh_budget::RefreshBudget;
+use super::{Ended, FetchState, IssuerKeys, configured};
 use crate::counters::{Counters, Fetched};
 use crate::issuer::{KeySource, Source};
 
 /// Keeps the thread alive; it ends when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Keeper {
+pub(crate) struct KeyRefresher {
     _alive: oneshot::Sender<()>,
 }
 
-impl Keeper {
+impl KeyRefresher {
     /// Starts to fetch the keys of all `issuers`, and goes on refreshing them.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ async fn keep(issuer: Arc<IssuerKeys>, client: Arc<Client>, counters: Arc<Counte
     let mut published = None;
     loop {
         let begun = Instant::now();
-        let deadline = issuer.take_off();
+        let deadline = issuer.begin_fetch();
         let fetched = fetch(deadline, &issuer, &client, published.as_ref(), &counters).await;
         let fetched = fetched.map(|brought| {
             published = brought.published;
@@ -181,7 +181,7 @@ fn read(
     body: &[u8],
     counters: &Counters,
 ) -> Result<KeySet, FetchFailure> {
-    let (set, unusable) = document::read(name, body)?;
+    let (set, unusable) = jwk_set::read(name, body)?;
     counters.count_unusable_keys(u64::try_from(unusable.len()).unwrap_or(u64::MAX));
     for error in &unusable {
         log::debug!(
@@ -194,10 +194,10 @@ fn read(
 
 impl IssuerKeys {
     /// Notes that a fetch begins, and says what it may take.
-    pub(super) fn take_off(&self) -> Duration {
+    pub(super) fn begin_fetch(&self) -> Duration {
         let mut state = self.state();
-        state.flight = Flight::UnderWay;
-        state.freshness.deadline()
+        state.fetch_state = FetchState::InFlight;
+        state.budget.deadline()
     }
 
     /// Publishes what a fetch brought, wakes those who wait for it, and says when the next one is due.
@@ -210,26 +210,26 @@ impl IssuerKeys {
         let now = Instant::now();
         let mut state = self.state();
         let number = self.ended.borrow().number.saturating_add(1);
-        state.flight = Flight::Grounded;
-        let fetched = self.believe_empty(fetched, &mut state.freshness, now);
+        state.fetch_state = FetchState::Idle;
+        let fetched = self.believe_empty(fetched, &mut state.budget, now);
         state.problem = fetched.as_ref().err().cloned();
         let brought_keys = fetched.is_ok();
         match fetched {
             Ok((set, lifetime)) => {
                 counters.count_fetched(Fetched::Keys);
-                self.report(set.as_ref(), state.freshness.is_well());
+                self.report(set.as_ref(), state.budget.is_well());
                 if let Some(set) = set {
                     self.publish(set, number);
                 }
                 // Under the lock and after the set is published: whoever finds a key absent has seen this set.
                 state.unknown.decide(number);
-                state.freshness.succeeded(now, lifetime);
+                state.budget.succeeded(now, lifetime);
             }
             Err(failure) => {
                 counters.count_fetched(Fetched::Nothing);
                 log::warn!("keys: {}: {}", self.issuer.label(), Chain(&failure));
-                state.freshness.failed(begun);
-                if !self.is_configured() && state.freshness.is_outlived(now) {
+                state.budget.failed(begun);
+                if !self.is_configured() && state.budget.is_stale_beyond_limit(now) {
                     self.withdraw();
                 }
             }
@@ -238,14 +238,14 @@ impl IssuerKeys {
             number,
             brought_keys,
         });
-        state.freshness.until_refresh(now).max(SHORTEST_INTERVAL)
+        state.budget.until_refresh(now).max(SHORTEST_INTERVAL)
     }
 
     /// Takes an empty set for the issuer's word, where it has come often enough, so that its keys are withdrawn.
     fn believe_empty(
         &self,
         fetched: FetchOutcome,
-        freshness: &mut Freshness,
+        budget: &mut RefreshBudget,
         now: Instant,
     ) -> FetchOutcome {
         let current = self.current();
@@ -256,7 +256,7 @@ impl IssuerKeys {
         if !self.has_keys() {
             return Ok((None, None));
         }
-        if !freshness.is_emptied(now) {
+        if !budget.is_emptied(now) {
             return fetched;
         }
         log::error!(
@@ -272,9 +272,9 @@ impl IssuerKeys {
         self.current().as_ref().is_some_and(|set| set.len() > 0)
     }
 
-    fn publish(&self, set: KeySet, edition: u64) {
+    fn publish(&self, set: KeySet, generation: u64) {
         let earlier = self.current.load_full();
-        let set = set.succeeding(earlier.as_deref(), edition);
+        let set = set.succeeding(earlier.as_deref(), generation);
         self.current.store(Some(Arc::new(set)));
     }
 
@@ -326,7 +326,7 @@ mod tests {
     use super::*;
     use crate::issuer::{Issuer, IssuerBuilder};
     use crate::jose::Algorithm;
-    use crate::keys::{WantedKey, Wish};
+    use crate::keys::{KeyRequest, WantedKey};
 
     fn keys(issuer: IssuerBuilder) -> IssuerKeys {
         let issuer = issuer.audience("api").longest_outage(Duration::ZERO);
@@ -346,21 +346,24 @@ mod tests {
         keys.end_fetch(Instant::now(), fetched, &Counters::default());
     }
 
-    fn wish(keys: &IssuerKeys, fingerprint: u64, edition: u64) -> Wish {
+    fn wish(keys: &IssuerKeys, fingerprint: u64, generation: u64) -> KeyRequest {
         let wanted = WantedKey {
             fingerprint,
-            edition,
+            generation,
             is_named: true,
             may_pass: true,
         };
-        keys.wanted(wanted, &Counters::default(), Instant::now())
+        keys.request_key(wanted, &Counters::default(), Instant::now())
     }
 
     /// Whether the fetch that a wish is answered with had begun before; `None` where there is none.
     fn is_late(keys: &IssuerKeys, key: u64) -> Option<bool> {
-        match wish(keys, key, keys.edition()) {
-            Wish::Fetching(fetch) => Some(fetch.is_late),
-            Wish::Arrived | Wish::Denied | Wish::Failing(_) | Wish::Undetermined(_) => None,
+        match wish(keys, key, keys.generation()) {
+            KeyRequest::Fetching(fetch) => Some(fetch.is_late),
+            KeyRequest::Arrived
+            | KeyRequest::Denied
+            | KeyRequest::Failing(_)
+            | KeyRequest::Undetermined(_) => None,
         }
     }
 
@@ -373,7 +376,7 @@ mod tests {
             [is_late(&keys, 1), is_late(&keys, 2)],
             [Some(false), Some(false)]
         );
-        keys.take_off();
+        keys.begin_fetch();
         assert_eq!(is_late(&keys, 3), Some(true));
     }
 
@@ -385,7 +388,7 @@ mod tests {
         assert!(keys.current().is_none());
         for key in 0..10 {
             let wish = wish(&keys, key, 0);
-            assert!(matches!(wish, Wish::Failing(_)), "{wish:?}");
+            assert!(matches!(wish, KeyRequest::Failing(_)), "{wish:?}");
         }
     }
 

@@ -20,9 +20,9 @@ use crate::jose::digest::sha256;
 
 /// The memory of one verifier, for all workers.
 #[derive(Debug)]
-pub(crate) struct Seen {
+pub(crate) struct TokenCache {
     tokens: Cache<Fingerprint, Entry, Bytes>,
-    verified: VerifiedOnce,
+    verified: SeenOnceFilter,
 }
 
 /// A token, and what it took when it was weighed last.
@@ -42,7 +42,7 @@ impl Entry {
 /// Where a token is remembered.
 #[derive(Debug)]
 pub(super) struct Place {
-    seen: Weak<Seen>,
+    seen: Weak<TokenCache>,
     token: Fingerprint,
 }
 
@@ -65,13 +65,13 @@ impl Fingerprint {
     }
 }
 
-impl Seen {
+impl TokenCache {
     /// A memory of about this many bytes, all tables included; `None` for none.
     pub(crate) fn new(bytes: usize) -> Option<Arc<Self>> {
         let tokens = bytes
             .checked_div(TYPICAL_WEIGHT)
             .filter(|tokens| *tokens > 0)?;
-        let verified = VerifiedOnce::for_tokens(tokens);
+        let verified = SeenOnceFilter::for_tokens(tokens);
         let weight = bytes.saturating_sub(size_of_val(&*verified.sets));
         let weight = u64::try_from(weight).unwrap_or(u64::MAX);
         Some(Arc::new(Self {
@@ -138,13 +138,13 @@ fn weight_of(verified: &Verified) -> u64 {
 /// Only what an issuer has signed comes in. Forgetting a token costs a signature more, taking one for
 /// another costs a hash; no verdict rests on it, so plain loads and stores suffice.
 #[derive(Debug)]
-struct VerifiedOnce {
+struct SeenOnceFilter {
     sets: Box<[[AtomicU32; WAYS]]>,
     /// With a key of its own, so that nobody outside knows which tokens share a set.
     hasher: RandomState,
 }
 
-impl VerifiedOnce {
+impl SeenOnceFilter {
     fn for_tokens(tokens: usize) -> Self {
         let sets = tokens.clamp(FEWEST_SETS, MOST_SETS).next_power_of_two();
         Self {
@@ -300,7 +300,7 @@ mod tests {
             assert!(with.verify("a.b.c", clock.now()).is_err());
         }
         assert_eq!(remembered(&with), 0);
-        assert!(Seen::new(0).is_none() && Seen::new(1).is_none());
+        assert!(TokenCache::new(0).is_none() && TokenCache::new(1).is_none());
     }
 
     #[test]
@@ -353,7 +353,7 @@ mod tests {
 
     #[test]
     fn ten_thousand_tokens_are_known_at_second_sight() {
-        let verified = VerifiedOnce::for_tokens(10_000);
+        let verified = SeenOnceFilter::for_tokens(10_000);
         let tokens: Vec<_> = (0..10_000)
             .map(|number: u32| format!("{number:020}"))
             .collect();

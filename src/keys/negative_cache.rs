@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 /// A bounded memory of unknown key IDs, by their fingerprints.
 #[derive(Debug, Default)]
-pub(crate) struct UnknownKeys {
+pub(crate) struct NegativeCache {
     /// The number of the first fetch that began after the key ID was first seen.
     decided_by: HashMap<u64, u64>,
     /// The number of the last fetch that succeeded.
@@ -17,7 +17,7 @@ pub(crate) struct UnknownKeys {
     all_undetermined: bool,
 }
 
-impl UnknownKeys {
+impl NegativeCache {
     /// Takes note that a token names `key`, and says whether it is absent: whether a fetch that began after the
     /// key ID was first seen has not brought it. Of a key ID that is new, the fetch of the number `next` is the
     /// first to decide; while too many are undetermined, it is not remembered.
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn a_key_is_absent_once_a_fetch_that_began_later_has_succeeded() {
-        let mut unknown = UnknownKeys::default();
+        let mut unknown = NegativeCache::default();
         assert!(!unknown.is_absent(1, 5));
         for (number, expected) in [(3, false), (4, false), (5, true), (6, true)] {
             unknown.decide(number);
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn only_so_many_are_undetermined_and_those_that_are_absent_make_way() {
         let capacity = u64::try_from(CAPACITY).expect("a small number");
-        let mut unknown = UnknownKeys::default();
+        let mut unknown = NegativeCache::default();
         assert!((0..2 * capacity).all(|key| !unknown.is_absent(key, 1)));
         assert_eq!(unknown.decided_by.len(), CAPACITY);
         unknown.decide(1);
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_full_memory_is_searched_for_absent_keys_once_a_fetch() {
-        let mut unknown = UnknownKeys::default();
+        let mut unknown = NegativeCache::default();
         unknown.decide(1);
         assert!((0..2048).all(|key| !unknown.is_absent(key, 2)));
         assert!(unknown.all_undetermined);

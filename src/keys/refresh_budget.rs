@@ -9,7 +9,7 @@ use crate::issuer::Fetching;
 
 /// What is known of past fetches, and what may be spent on the next.
 #[derive(Debug)]
-pub(crate) struct Freshness {
+pub(crate) struct RefreshBudget {
     limits: Fetching,
     /// When the bucket held `left` draws.
     counted_at: Instant,
@@ -34,7 +34,7 @@ pub(crate) enum Refresh {
     Denied(Duration),
 }
 
-impl Freshness {
+impl RefreshBudget {
     pub(crate) fn new(limits: Fetching, now: Instant) -> Self {
         Self {
             limits,
@@ -50,7 +50,7 @@ impl Freshness {
     }
 
     /// Draws a fetch for a key that is not in the set.
-    pub(crate) fn draw(&mut self, now: Instant) -> Refresh {
+    pub(crate) fn try_take(&mut self, now: Instant) -> Refresh {
         self.refill(now);
         match self.left.checked_sub(1) {
             Some(left) => {
@@ -98,7 +98,7 @@ impl Freshness {
     }
 
     /// Whether no fetch has succeeded for so long that the last keys may not be used any more.
-    pub(crate) fn is_outlived(&self, now: Instant) -> bool {
+    pub(crate) fn is_stale_beyond_limit(&self, now: Instant) -> bool {
         self.age(now)
             .is_some_and(|age| age > self.limits.longest_outage)
     }
@@ -203,20 +203,20 @@ mod tests {
         longest_outage: Duration::from_secs(3600),
     };
 
-    fn fresh() -> (Freshness, Instant) {
+    fn fresh() -> (RefreshBudget, Instant) {
         let start = Instant::now();
-        let mut freshness = Freshness::new(LIMITS, start);
-        freshness.succeeded(start, None);
-        (freshness, start)
+        let mut budget = RefreshBudget::new(LIMITS, start);
+        budget.succeeded(start, None);
+        (budget, start)
     }
 
     #[test]
     fn a_flood_costs_three_fetches_and_then_one_each_cooldown() {
-        let (mut freshness, start) = fresh();
+        let (mut budget, start) = fresh();
         let mut allowed = Vec::new();
         for second in 0..120 {
             for _ in 0..100 {
-                if freshness.draw(start + Duration::from_secs(second)) == Refresh::Allowed {
+                if budget.try_take(start + Duration::from_secs(second)) == Refresh::Allowed {
                     allowed.push(second);
                 }
             }
@@ -226,30 +226,30 @@ mod tests {
 
     #[test]
     fn who_is_denied_learns_when_the_next_fetch_is_allowed() {
-        let (mut freshness, start) = fresh();
+        let (mut budget, start) = fresh();
         for _ in 0..BURST {
-            assert_eq!(freshness.draw(start), Refresh::Allowed);
+            assert_eq!(budget.try_take(start), Refresh::Allowed);
         }
         let at = |second| start + Duration::from_secs(second);
         for (second, wait) in [(0, 30), (1, 29), (29, 1)] {
             let denied = Refresh::Denied(Duration::from_secs(wait));
-            assert_eq!(freshness.draw(at(second)), denied, "{second}");
+            assert_eq!(budget.try_take(at(second)), denied, "{second}");
         }
-        assert_eq!(freshness.draw(at(30)), Refresh::Allowed);
+        assert_eq!(budget.try_take(at(30)), Refresh::Allowed);
         assert_eq!(
-            freshness.draw(at(45)),
+            budget.try_take(at(45)),
             Refresh::Denied(Duration::from_secs(15))
         );
     }
 
     #[test]
     fn a_quiet_time_fills_the_bucket_to_the_brim_and_no_further() {
-        let (mut freshness, start) = fresh();
+        let (mut budget, start) = fresh();
         for _ in 0..4 {
-            freshness.draw(start);
+            budget.try_take(start);
         }
         let later = start + Duration::from_secs(3600);
-        let drawn: Vec<_> = (0..4).map(|_| freshness.draw(later)).collect();
+        let drawn: Vec<_> = (0..4).map(|_| budget.try_take(later)).collect();
         assert_eq!(
             drawn,
             [
@@ -268,73 +268,70 @@ mod tests {
             cooldown: Duration::ZERO,
             ..LIMITS
         };
-        let mut freshness = Freshness::new(limits, start);
-        freshness.succeeded(start, None);
-        assert!((0..100).all(|_| freshness.draw(start) == Refresh::Allowed));
+        let mut budget = RefreshBudget::new(limits, start);
+        budget.succeeded(start, None);
+        assert!((0..100).all(|_| budget.try_take(start) == Refresh::Allowed));
     }
 
     #[test]
     fn it_is_failing_from_a_failure_to_the_next_success() {
-        let (mut freshness, start) = fresh();
-        assert_eq!(freshness.failing(start), None);
-        freshness.failed(start);
-        assert_eq!(freshness.failing(start), Some(SHORTEST_PAUSE));
+        let (mut budget, start) = fresh();
+        assert_eq!(budget.failing(start), None);
+        budget.failed(start);
+        assert_eq!(budget.failing(start), Some(SHORTEST_PAUSE));
         let later = start + SHORTEST_PAUSE;
-        assert_eq!(freshness.failing(later), Some(Duration::ZERO));
-        freshness.succeeded(later, None);
-        assert_eq!(freshness.failing(later), None);
+        assert_eq!(budget.failing(later), Some(Duration::ZERO));
+        budget.succeeded(later, None);
+        assert_eq!(budget.failing(later), None);
     }
 
     #[test]
     fn pauses_double_up_to_four_seconds() {
-        let (mut freshness, start) = fresh();
+        let (mut budget, start) = fresh();
         let mut pauses = Vec::new();
         for _ in 0..8 {
-            freshness.failed(start);
-            pauses.push(freshness.until_refresh(start).as_millis());
+            budget.failed(start);
+            pauses.push(budget.until_refresh(start).as_millis());
         }
         assert_eq!(pauses, [250, 500, 1000, 2000, 4000, 4000, 4000, 4000]);
     }
 
     #[test]
     fn keys_are_refreshed_when_they_reach_their_age() {
-        let (freshness, start) = fresh();
+        let (budget, start) = fresh();
         assert_eq!(
-            freshness.until_refresh(start + Duration::from_secs(200)),
+            budget.until_refresh(start + Duration::from_secs(200)),
             Duration::from_secs(400)
         );
         assert_eq!(
-            freshness.until_refresh(start + Duration::from_secs(900)),
+            budget.until_refresh(start + Duration::from_secs(900)),
             Duration::ZERO
         );
     }
 
     #[test]
     fn a_success_ends_the_pauses() {
-        let (mut freshness, start) = fresh();
-        freshness.failed(start);
-        freshness.succeeded(start, None);
-        assert_eq!(freshness.until_refresh(start), LIMITS.cache_max_age);
-        assert_eq!(freshness.draw(start), Refresh::Allowed);
+        let (mut budget, start) = fresh();
+        budget.failed(start);
+        budget.succeeded(start, None);
+        assert_eq!(budget.until_refresh(start), LIMITS.cache_max_age);
+        assert_eq!(budget.try_take(start), Refresh::Allowed);
     }
 
     #[test]
     fn an_issuer_that_stalls_is_tried_again_every_four_seconds() {
-        let (mut freshness, start) = fresh();
-        assert_eq!(freshness.deadline(), LIMITS.timeout);
+        let (mut budget, start) = fresh();
+        assert_eq!(budget.deadline(), LIMITS.timeout);
         for _ in 0..8 {
-            freshness.failed(start);
+            budget.failed(start);
         }
-        assert_eq!(freshness.deadline(), LONGEST_PAUSE);
-        assert_eq!(
-            freshness.until_refresh(start + LONGEST_PAUSE),
-            Duration::ZERO
-        );
+        assert_eq!(budget.deadline(), LONGEST_PAUSE);
+        assert_eq!(budget.until_refresh(start + LONGEST_PAUSE), Duration::ZERO);
     }
 
     #[test]
     fn what_the_server_says_is_honoured_within_bounds() {
-        let (mut freshness, start) = fresh();
+        let (mut budget, start) = fresh();
         for (said, expected) in [
             (None, 600),
             (Some(300), 300),
@@ -342,9 +339,9 @@ mod tests {
             (Some(15), 60),
             (Some(86400), 600),
         ] {
-            freshness.succeeded(start, said.map(Duration::from_secs));
+            budget.succeeded(start, said.map(Duration::from_secs));
             assert_eq!(
-                freshness.until_refresh(start),
+                budget.until_refresh(start),
                 Duration::from_secs(expected),
                 "{said:?}"
             );
@@ -353,34 +350,36 @@ mod tests {
             cache_max_age: Duration::from_secs(1),
             ..LIMITS
         };
-        let mut freshness = Freshness::new(limits, start);
-        freshness.succeeded(start, Some(Duration::from_secs(300)));
-        assert_eq!(freshness.until_refresh(start), Duration::from_secs(1));
+        let mut budget = RefreshBudget::new(limits, start);
+        budget.succeeded(start, Some(Duration::from_secs(300)));
+        assert_eq!(budget.until_refresh(start), Duration::from_secs(1));
     }
 
     #[test]
     fn an_empty_set_is_believed_when_it_comes_three_times_each_a_refresh_apart() {
-        let (mut freshness, start) = fresh();
+        let (mut budget, start) = fresh();
         let mut believed = Vec::new();
         for second in (0..=1300).step_by(4) {
             let now = start + Duration::from_secs(second);
-            freshness.failed(now);
-            if freshness.is_emptied(now) {
+            budget.failed(now);
+            if budget.is_emptied(now) {
                 believed.push(second);
             }
         }
         assert_eq!(believed.first(), Some(&1200));
-        freshness.succeeded(start, None);
-        assert!(!freshness.is_emptied(start + Duration::from_secs(2000)));
-        assert!(!freshness.is_emptied(start + Duration::from_secs(3000)));
-        assert!(freshness.is_emptied(start + Duration::from_secs(4000)));
+        budget.succeeded(start, None);
+        assert!(!budget.is_emptied(start + Duration::from_secs(2000)));
+        assert!(!budget.is_emptied(start + Duration::from_secs(3000)));
+        assert!(budget.is_emptied(start + Duration::from_secs(4000)));
     }
 
     #[test]
     fn keys_are_outlived_when_an_outage_lasts_too_long() {
-        let (mut freshness, start) = fresh();
-        freshness.failed(start + Duration::from_secs(600));
-        assert!(!freshness.is_outlived(start + LIMITS.longest_outage));
-        assert!(freshness.is_outlived(start + LIMITS.longest_outage + Duration::from_secs(1)));
+        let (mut budget, start) = fresh();
+        budget.failed(start + Duration::from_secs(600));
+        assert!(!budget.is_stale_beyond_limit(start + LIMITS.longest_outage));
+        assert!(
+            budget.is_stale_beyond_limit(start + LIMITS.longest_outage + Duration::from_secs(1))
+        );
     }
 }

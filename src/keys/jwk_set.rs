@@ -15,7 +15,7 @@ use crate::jose::signature::VerificationKey;
 pub(crate) struct KeySet {
     issuer: String,
     /// Tells the sets of this issuer apart; 0 until it is published.
-    edition: u64,
+    generation: u64,
     keys: Vec<Arc<Jwk>>,
     by_id: HashMap<String, Vec<Arc<Jwk>>>,
     /// Each key once, whatever IDs it goes by.
@@ -31,7 +31,7 @@ impl KeySet {
         remove_duplicates(&mut distinct, |_| None);
         Self {
             issuer,
-            edition: 0,
+            generation: 0,
             by_id: index(&keys),
             keys,
             distinct,
@@ -74,8 +74,8 @@ impl KeySet {
         &self.issuer
     }
 
-    pub(crate) fn edition(&self) -> u64 {
-        self.edition
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -98,17 +98,17 @@ impl KeySet {
         !self.ignores_ids && id.is_none_or(|id| !self.by_id.contains_key(id))
     }
 
-    /// Becomes the set of this edition, after `earlier`: takes the keys that have not changed from it, so that what they verified stays verified.
-    pub(crate) fn succeeding(self, earlier: Option<&Self>, edition: u64) -> Self {
+    /// Becomes the set of this generation, after `earlier`: takes the keys that have not changed from it, so that what they verified stays verified.
+    pub(crate) fn succeeding(self, earlier: Option<&Self>, generation: u64) -> Self {
         let Some(earlier) = earlier.filter(|earlier| earlier.issuer == self.issuer) else {
-            return Self { edition, ..self };
+            return Self { generation, ..self };
         };
         let carried = self
             .keys
             .into_iter()
             .map(|key| earlier.same_as(&key).unwrap_or(key));
         Self {
-            edition,
+            generation,
             ignores_ids: self.ignores_ids,
             ..Self::new(self.issuer, carried.collect())
         }
@@ -282,7 +282,7 @@ mod tests {
         let mut bound = a.clone();
         bound.as_object_mut().expect("an object").remove("alg");
         let later = set(&json!([bound, key("b")])).succeeding(Some(&earlier), 2);
-        assert_eq!(later.edition(), 2);
+        assert_eq!(later.generation(), 2);
         drop(earlier);
         // ES256 is the only algorithm of such a key, said or not.
         assert!(kept.upgrade().is_some());

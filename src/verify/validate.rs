@@ -1,4 +1,4 @@
-//! Issuer, audience, times, type: what this server demands of a token that is authentic ([RFC 9068 §4]).
+//! Issuer, audience, times, type: what this server demands of a token that is signed ([RFC 9068 §4]).
 //!
 //! [RFC 9068 §4]: https://www.rfc-editor.org/rfc/rfc9068#section-4
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::VerifyError;
-use super::unverified::{Authentic, TokenType, Unverified};
+use super::unverified::{SignatureVerified, TokenType, Unverified};
 use crate::claims::Claims;
 use crate::claims::scope::{ScopeClaim, ScopeSet, ScopeValue};
 use crate::issuer::Issuer;
@@ -16,22 +16,22 @@ use crate::jose::json::{FromJson, Member};
 /// What passes the rules: the scopes that are granted, the times since 1970 between which the judgement stands,
 /// and how far the issuer's clock may be off.
 #[derive(Debug)]
-pub(crate) struct Admitted {
+pub(crate) struct ValidClaims {
     pub(crate) scopes: ScopeSet,
     pub(crate) tolerance: Duration,
     pub(crate) from: Duration,
     pub(crate) until: Duration,
 }
 
-/// Judges what an authentic token says, at the moment `now` since 1970, and finds the scopes that it grants.
+/// Judges what an signed token says, at the moment `now` since 1970, and finds the scopes that it grants.
 ///
 /// # Errors
 /// The first demand that is not met.
-pub(crate) fn admit(
+pub(crate) fn validate_claims(
     issuer: &Issuer,
-    token: &Authentic,
+    token: &SignatureVerified,
     now: Duration,
-) -> Result<Admitted, VerifyError> {
+) -> Result<ValidClaims, VerifyError> {
     let claims = &token.claims;
     check_audience(issuer, claims)?;
     let (from, until) = check_times(issuer, claims, now)?;
@@ -44,7 +44,7 @@ pub(crate) fn admit(
     if issuer.strict {
         check_profile(token)?;
     }
-    Ok(Admitted {
+    Ok(ValidClaims {
         scopes: scopes.set,
         tolerance: issuer.clock_tolerance,
         from,
@@ -67,7 +67,7 @@ fn check_audience(issuer: &Issuer, claims: &Claims) -> Result<(), VerifyError> {
     if audience.names_one_of(&issuer.audience) {
         Ok(())
     } else {
-        Err(VerifyError::OtherAudience)
+        Err(VerifyError::WrongAudience)
     }
 }
 
@@ -138,9 +138,9 @@ fn check_numbers(claims: &Claims, scopes: &ScopeSet) -> Result<(), VerifyError> 
 }
 
 /// RFC 9068 §2.1 and §2.2.
-fn check_profile(token: &Authentic) -> Result<(), VerifyError> {
+fn check_profile(token: &SignatureVerified) -> Result<(), VerifyError> {
     if token.token_type != TokenType::AccessToken {
-        return Err(VerifyError::OtherType);
+        return Err(VerifyError::WrongType);
     }
     let claims = &token.claims;
     required(&claims.issued_at, "iat")?;
@@ -174,7 +174,7 @@ struct GrantedScopes {
 }
 
 impl GrantedScopes {
-    fn read(issuer: &Issuer, token: &Authentic) -> Self {
+    fn read(issuer: &Issuer, token: &SignatureVerified) -> Self {
         let mut granted = Self::default();
         let mut others = Vec::new();
         for claim in &issuer.scope_claims {
@@ -230,7 +230,7 @@ mod tests {
     }
 
     /// A good token of the moment `NOW`, with the members of `changes` put over it; `null` takes one away.
-    fn token(token_type: TokenType, changes: &Value) -> Authentic {
+    fn token(token_type: TokenType, changes: &Value) -> SignatureVerified {
         let mut claims = json!({
             "iss": "https://issuer.example/", "sub": "user", "aud": "api", "exp": NOW + 60, "iat": NOW - 60,
             "client_id": "client", "jti": "1", "scope": "read",
@@ -244,7 +244,7 @@ mod tests {
             .retain(|_, value| *value != "absent");
         let payload = claims.to_string().into_bytes();
         let claims = Claims::parse(&payload).expect("claims");
-        Authentic {
+        SignatureVerified {
             payload,
             token_type,
             claims,
@@ -253,7 +253,7 @@ mod tests {
 
     fn outcome(issuer: &Issuer, changes: &Value) -> Result<(), VerifyError> {
         let token = token(TokenType::AccessToken, changes);
-        admit(issuer, &token, Duration::from_secs(NOW)).map(drop)
+        validate_claims(issuer, &token, Duration::from_secs(NOW)).map(drop)
     }
 
     const fn missing(claim: &'static str) -> VerifyError {
@@ -288,10 +288,10 @@ mod tests {
             (json!("absent"), missing("aud")),
             (json!(null), malformed("aud")),
             (json!(1), malformed("aud")),
-            (json!([]), VerifyError::OtherAudience),
+            (json!([]), VerifyError::WrongAudience),
             (json!(["api", 1]), malformed("aud")),
-            (json!("other"), VerifyError::OtherAudience),
-            (json!(["other", "API"]), VerifyError::OtherAudience),
+            (json!("other"), VerifyError::WrongAudience),
+            (json!(["other", "API"]), VerifyError::WrongAudience),
         ] {
             assert_eq!(
                 outcome(&issuer(), &json!({ "aud": audience })),
@@ -391,8 +391,8 @@ mod tests {
         }
         assert_eq!(outcome(&issuer, &json!({})), Ok(()));
         let plain = token(TokenType::Jwt, &json!({}));
-        let judged = admit(&issuer, &plain, Duration::from_secs(NOW)).map(drop);
-        assert_eq!(judged, Err(VerifyError::OtherType));
+        let judged = validate_claims(&issuer, &plain, Duration::from_secs(NOW)).map(drop);
+        assert_eq!(judged, Err(VerifyError::WrongType));
     }
 
     #[test]
@@ -436,12 +436,9 @@ mod tests {
                 .map(|claim| claim.parse().expect("a claim"))
                 .collect();
             let token = token(TokenType::Jwt, changes);
-            let admitted = admit(&issuer, &token, Duration::from_secs(NOW)).expect("a good token");
-            admitted
-                .scopes
-                .iter()
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
+            let valid =
+                validate_claims(&issuer, &token, Duration::from_secs(NOW)).expect("a good token");
+            valid.scopes.iter().map(str::to_owned).collect::<Vec<_>>()
         };
         let changes = json!({
             "scope": "a b", "scp": ["c", "d e"], "permissions": ["f"], "roles": "g",
