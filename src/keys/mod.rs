@@ -172,7 +172,7 @@ impl IssuerKeys {
         self.current().as_ref().map_or(0, |set| set.generation())
     }
 
-    /// Asks for a key that was not in the set of an generation.
+    /// Asks for a key that was not in the set of a generation.
     pub(crate) fn request_key(
         &self,
         wanted: WantedKey,
@@ -199,23 +199,30 @@ impl IssuerKeys {
             return KeyRequest::Failing(pause);
         }
         let ended = self.ended.borrow().number;
-        if let Err(wish) = state.look_for(wanted, ended, now) {
+        if let Err(refused) = state.look_for(wanted, ended, now) {
             counters.count_refresh_denied();
-            return match wish {
+            return match refused {
                 KeyRequest::Undetermined(_) if !wanted.is_named => KeyRequest::Denied,
-                wish => wish,
+                refused => refused,
             };
         }
+        self.join_fetch(&mut state, counters)
+    }
+
+    /// The fetch that is under way or requested; requests one where there is none.
+    fn join_fetch(&self, state: &mut State, counters: &Counters) -> KeyRequest {
         let is_late = state.fetch_state == FetchState::InFlight;
         if state.fetch_state == FetchState::Idle {
             state.fetch_state = FetchState::Requested;
             self.called.notify_one();
         }
         counters.count_awaited_key();
+        let ended = self.ended.subscribe();
+        let number = ended.borrow().number.saturating_add(1);
         KeyRequest::Fetching(Fetch {
-            number: ended.saturating_add(1),
+            number,
             is_late,
-            ended: self.ended.subscribe(),
+            ended,
         })
     }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::refresh_budget::Refresh;
-use super::{Fetch, FetchState, IssuerKeys, KeyRequest};
+use super::{FetchState, IssuerKeys, KeyRequest};
 use crate::counters::Counters;
 
 impl IssuerKeys {
@@ -32,22 +32,10 @@ impl IssuerKeys {
         if !state.budget.is_well() {
             return KeyRequest::Denied;
         }
-        let is_late = state.fetch_state == FetchState::InFlight;
-        if state.fetch_state == FetchState::Idle {
-            if state.budget.try_take(now) != Refresh::Allowed {
-                return KeyRequest::Denied;
-            }
-            state.fetch_state = FetchState::Requested;
-            self.called.notify_one();
+        if state.fetch_state == FetchState::Idle && state.budget.try_take(now) != Refresh::Allowed {
+            return KeyRequest::Denied;
         }
-        counters.count_awaited_key();
-        let ended = self.ended.subscribe();
-        let number = ended.borrow().number.saturating_add(1);
-        KeyRequest::Fetching(Fetch {
-            number,
-            is_late,
-            ended,
-        })
+        self.join_fetch(&mut state, counters)
     }
 }
 
@@ -69,6 +57,7 @@ mod tests {
     use actix_web::test::TestRequest;
     use serde_json::json;
 
+    use super::super::Fetch;
     use super::*;
     use crate::jose::sign::SigningKey;
     use crate::rejection::Cause;
