@@ -7,11 +7,11 @@ use actix_web::http::uri::Uri;
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 
+use crate::authorization::{Credentials, Schemes};
 use crate::claims::Claims;
-use crate::credentials::{Credentials, Schemes};
 use crate::jose::compact::Compact;
 use crate::keys::{discovery, jwk_set};
-use crate::proof::{Proof, Target};
+use crate::sender::{Proof, Target};
 
 /// An accepted header carries a token of `b64token`'s characters.
 pub fn authorization(bytes: &[u8]) {

@@ -36,25 +36,27 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-pub mod credentials;
+pub mod authorization;
 
 pub mod jose;
 
 pub mod claims;
 
-pub mod counters;
+pub mod metrics;
 
 pub mod issuer;
 
 mod keys;
 
-pub mod proof;
+pub mod sender;
 
-pub mod verify;
+pub mod verifier;
 
 pub mod rejection;
 
-pub mod access;
+pub mod extract;
+
+pub mod routing;
 
 #[cfg(feature = "test-kit")]
 pub mod test_kit;
@@ -84,15 +86,14 @@ pub mod testing {}
 #[doc(hidden)]
 pub mod fuzzing;
 
-pub use access::endpoint::{delete, get, patch, post, put};
-pub use access::table::Api;
-pub use access::{
-    Access, AuthenticatedUser, Bound, Caller, Claim, Identified, KnownUser, MaybeUser, NoClaims,
-    ProtectedRoute, Public, Requirement, Rule, Scoped, StepUp, protected,
-};
-pub use claims::login::Level;
+pub use claims::authn::AuthnLevel;
 pub use claims::scope::{AnyOf, Scope, ScopeClaim, Scopes};
+pub use extract::{
+    Access, AuthenticatedUser, Bound, Caller, Claim, ClaimRule, Identified, KnownUser, MaybeUser,
+    NoClaims, Public, Requirement, Scoped, StepUp,
+};
 pub use issuer::Issuer;
 pub use jose::Algorithm;
 pub use rejection::Rejection;
-pub use verify::{Verified, Verifier};
+pub use routing::{Api, ProtectedRoute, delete, get, patch, post, protected, put};
+pub use verifier::{Verified, Verifier};

@@ -124,7 +124,7 @@ fn read_claim(token: &Verified) {
 }
 
 fn read_own(token: &Verified) {
-    assert!(token.own_claims::<Value>().is_ok());
+    assert!(token.custom_claims::<Value>().is_ok());
 }
 
 fn read_all(token: &Verified) {

@@ -3,7 +3,7 @@
 use std::alloc::System;
 use std::time::Duration;
 
-use actix_resource_server::proof::{Claimed, ProofId, Replay, Target, Verdict};
+use actix_resource_server::sender::{Claimed, ProofId, Replay, Target, Verdict};
 use stats_alloc::{Region, StatsAlloc};
 
 #[global_allocator]

@@ -1,7 +1,7 @@
 //! What a token says: plain data, with no trust implied.
 
+pub mod authn;
 pub(crate) mod footprint;
-pub mod login;
 pub mod scope;
 mod texts;
 

@@ -23,9 +23,9 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwapOption, Guard};
 use tokio::sync::{Notify, watch};
 
-use crate::counters::Counters;
 use crate::issuer::{Issuer, KeySource, Source};
 use crate::jose::Algorithm;
+use crate::metrics::Counters;
 use jwk_set::KeySet;
 use negative_cache::NegativeCache;
 use refresh_budget::{Refresh, RefreshBudget};

@@ -19,8 +19,8 @@ use super::fetch_error::{Chain, FetchError};
 use super::jwk_set::{self, KeySet, KeySetError};
 use super::refresh_budget::RefreshBudget;
 use super::{Ended, FetchState, IssuerKeys, configured};
-use crate::counters::{Counters, Fetched};
 use crate::issuer::{KeySource, Source};
+use crate::metrics::{Counters, Fetched};
 
 /// Keeps the thread alive; it ends when this is dropped.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::refresh_budget::Refresh;
 use super::{FetchState, IssuerKeys, KeyRequest};
-use crate::counters::Counters;
+use crate::metrics::Counters;
 
 impl IssuerKeys {
     /// Whether the key set is so old that the issuer may have replaced a key in it under the same ID.

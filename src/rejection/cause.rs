@@ -6,8 +6,8 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 
 use super::challenge::ErrorCode;
-use crate::claims::login::LoginDemand;
-use crate::counters::Refusal;
+use crate::claims::authn::AuthnRequirement;
+use crate::metrics::Refusal;
 
 /// Why a caller is turned away; all its texts are constants, and nothing of the request is among them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +30,7 @@ pub enum Cause {
     NonceNeeded,
     /// 401 `insufficient_user_authentication` (RFC 9470 §3).
     #[error("{TOO_WEAK_LOGIN} {0}.")]
-    InsufficientLogin(LoginDemand),
+    InsufficientLogin(AuthnRequirement),
     /// 403 `insufficient_scope`.
     #[error("{TOO_LITTLE_SCOPE}")]
     InsufficientScope {

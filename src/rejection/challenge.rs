@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use actix_web::http::StatusCode;
 
 use super::Cause;
-use crate::claims::login::LoginDemand;
-use crate::credentials::{AuthScheme, Schemes};
+use crate::authorization::{AuthScheme, Schemes};
+use crate::claims::authn::AuthnRequirement;
 
 /// Which credentials are taken, and which were sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -125,7 +125,7 @@ impl<'r> Challenges<'r> {
 }
 
 /// Says what the client asks its authorization server for (RFC 9470 §3); there is no parameter for methods.
-fn push_login(demand: &LoginDemand, parameters: &mut Parameters<'_>) {
+fn push_login(demand: &AuthnRequirement, parameters: &mut Parameters<'_>) {
     if !demand.acr_values.is_empty() {
         parameters.push("acr_values", &demand.acr_values.join(" "));
     }
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_login_is_asked_for_by_all_that_the_level_says() {
-        let strong = Cause::InsufficientLogin(LoginDemand::of::<Strong>());
+        let strong = Cause::InsufficientLogin(AuthnRequirement::of::<Strong>());
         let needs = "The login behind the token does not suffice; this route needs a login";
         let expected = format!(
             r#"error="insufficient_user_authentication", error_description="{needs} with acr gold or silver, with amr mfa, at most 300 s ago.", acr_values="gold silver", max_age="300""#
@@ -245,7 +245,7 @@ mod tests {
             text(&strong, Schemes::BOTH, Some(AuthScheme::Dpop)),
             format!(r#"Bearer realm="api", DPoP {expected}, {algs}"#)
         );
-        let methods = bearer(&Cause::InsufficientLogin(LoginDemand::of::<Methods>()));
+        let methods = bearer(&Cause::InsufficientLogin(AuthnRequirement::of::<Methods>()));
         assert!(methods.ends_with(r#"a login with amr mfa.""#), "{methods}");
     }
 

@@ -4,10 +4,10 @@
 //! decided here what it means.
 
 use super::Cause;
-use crate::credentials::CredentialsError;
+use crate::authorization::CredentialsError;
 use crate::jose::compact::CompactError;
-use crate::proof::{ProofError, SenderError};
-use crate::verify::{ClaimsMismatch, VerifyError};
+use crate::sender::{ProofError, SenderError};
+use crate::verifier::{ClaimsMismatch, VerifyError};
 
 impl From<CredentialsError> for Cause {
     fn from(error: CredentialsError) -> Self {

@@ -15,9 +15,9 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER, WWW_AUTHE
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, ResponseError};
 
-use crate::counters::Refusal;
-use crate::credentials::{AuthScheme, Schemes};
-use crate::proof::nonce::{DPOP_NONCE, NO_STORE};
+use crate::authorization::{AuthScheme, Schemes};
+use crate::metrics::Refusal;
+use crate::sender::nonce::{DPOP_NONCE, NO_STORE};
 pub use cause::Cause;
 pub(crate) use cause::RETRY_SOON;
 use challenge::{Challenges, Offer};

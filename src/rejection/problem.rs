@@ -11,7 +11,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
 use super::Cause;
-use crate::claims::login::LoginDemand;
+use crate::claims::authn::AuthnRequirement;
 
 /// A problem document, `application/problem+json`; its texts are made of constants.
 #[derive(Debug, Serialize)]
@@ -27,7 +27,7 @@ pub(crate) struct Problem {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     alternatives: Vec<Vec<&'static str>>,
     #[serde(flatten)]
-    login: Option<LoginDemand>,
+    login: Option<AuthnRequirement>,
 }
 
 impl Problem {

@@ -13,10 +13,10 @@ use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, web};
 
 use super::companion::{Trusted, trusted};
+use super::config::{self, Mtls, Settings};
 use super::failure::Failure;
 use super::probes::Probes;
 use super::server::{Http, Listener, Options, Serving, Tls, http};
-use super::settings::{self, Mtls, Settings};
 use super::shutdown::{Draining, Signals};
 use super::{probes, reload, request_log, routes, senders, startup};
 use crate::rejection::problem;
@@ -119,7 +119,7 @@ const OPERATIONS: Options = Options {
 };
 
 /// Logs where the API listens, and what each route requires.
-fn announce(addresses: &[SocketAddr], server: &settings::Server, mtls: Option<&Mtls>) {
+fn announce(addresses: &[SocketAddr], server: &config::Server, mtls: Option<&Mtls>) {
     for address in addresses {
         log::info!(
             "listening on {scheme}://{address}",
@@ -133,13 +133,13 @@ fn announce(addresses: &[SocketAddr], server: &settings::Server, mtls: Option<&M
 }
 
 fn announce_routes(api: &Api) {
-    for row in api.rows() {
+    for row in api.routes() {
         log::info!("{} {}: {}", row.method, row.path, row.requirement);
     }
 }
 
 /// The TLS of the service where it has its own, its files read now and at every `SIGHUP`.
-fn tls(server: &settings::Server) -> Result<Option<Tls>, Failure> {
+fn tls(server: &config::Server) -> Result<Option<Tls>, Failure> {
     let tls = server.tls.as_ref().map(Tls::load).transpose()?;
     reload::on_hangup(tls.clone().zip(server.tls.clone()))?;
     Ok(tls)
@@ -195,7 +195,7 @@ async fn end(serving: Serving, shutdown_timeout: Duration) {
 
 /// Which pages in browsers may call the API.
 struct CorsRule {
-    settings: settings::Cors,
+    settings: config::Cors,
     any_loopback_origin: bool,
 }
 

@@ -3,11 +3,11 @@
 use std::io;
 use std::time::Duration;
 
+use super::config::{self, Mtls, Trust};
 #[cfg(feature = "dev-issuer")]
 use super::dev_issuer::DevIssuer;
 use super::failure::Failure;
 use super::server::{Listener, Serving, Tls};
-use super::settings::{self, Mtls, Trust};
 use crate::issuer::Issuer;
 
 /// Whose tokens are accepted, and the server that issues them where it is our own.
@@ -19,7 +19,7 @@ pub(super) struct Trusted {
 
 /// Starts the issuer once it is known where the API listens, which its Test view calls.
 pub(super) type Companion =
-    Box<dyn FnOnce(&Listener, &settings::Server, Option<&Tls>) -> io::Result<Running>>;
+    Box<dyn FnOnce(&Listener, &config::Server, Option<&Tls>) -> io::Result<Running>>;
 
 /// The servers of an issuer of our own.
 pub(super) struct Running {
@@ -43,9 +43,9 @@ impl Running {
 /// A port is taken, no thread can be had, or what is said of the issuer contradicts itself.
 #[cfg(feature = "dev-issuer")]
 pub(super) fn trusted(trust: Trust, mtls: Option<&Mtls>) -> Result<Trusted, Failure> {
+    use super::config::DEV_AUDIENCE;
     use super::routes;
-    use super::settings::DEV_AUDIENCE;
-    use crate::proof::CertificateSource;
+    use crate::sender::CertificateSource;
 
     let (own, issuer) = match trust {
         Trust::Issuers(issuers) => return Ok(configured(issuers)),
@@ -71,7 +71,7 @@ pub(super) fn trusted(trust: Trust, mtls: Option<&Mtls>) -> Result<Trusted, Fail
             let origin = address.map(|address| origin(server.scheme(), address));
             let origin = origin.unwrap_or_default();
             companion
-                .with_api(origin, routes::api().rows())
+                .with_api(origin, routes::api().routes())
                 .run(&server.options(), tls)
         })),
         any_loopback_origin: true,
@@ -81,7 +81,7 @@ pub(super) fn trusted(trust: Trust, mtls: Option<&Mtls>) -> Result<Trusted, Fail
 /// The issuer, with its sockets.
 #[cfg(feature = "dev-issuer")]
 fn bound(
-    own: &settings::DevIssuer,
+    own: &config::DevIssuer,
     audience: String,
     asks_clients: bool,
 ) -> Result<DevIssuer, Failure> {

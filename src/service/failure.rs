@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use super::settings::SettingsError;
+use super::config::SettingsError;
 #[cfg(feature = "dev-issuer")]
 use crate::keys::fetch_error::{Chain, FetchError};
 
@@ -44,16 +44,16 @@ pub(crate) enum Failure {
     )]
     NoPort,
     #[error(transparent)]
-    Nonces(#[from] crate::proof::NonceError),
+    Nonces(#[from] crate::sender::NonceError),
     #[error("there is no such route; the routes are {0}")]
     NoSuchRoute(String),
     #[error("the output cannot be written: {0}")]
     Output(io::Error),
     #[error("server.public_url is none that clients could call: {0}")]
-    PublicUrl(crate::proof::TargetError),
+    PublicUrl(crate::sender::TargetError),
     #[cfg(feature = "redis")]
     #[error("auth.dpop.replay_store: {0}")]
-    Redis(crate::proof::RedisError),
+    Redis(crate::sender::RedisError),
     #[error(transparent)]
     Settings(#[from] SettingsError),
     #[error("the system gave no thread or event queue: {0}")]
@@ -70,7 +70,7 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Nonces(crate::proof::NonceError::SecretTooShort { .. }) | Self::PublicUrl(_) => {
+            Self::Nonces(crate::sender::NonceError::SecretTooShort { .. }) | Self::PublicUrl(_) => {
                 ExitCode::from(2)
             }
             #[cfg(feature = "dev-issuer")]
@@ -84,15 +84,15 @@ impl Failure {
 }
 
 // By hand: `#[from]` would make a source of what the text tells already.
-impl From<crate::proof::TargetError> for Failure {
-    fn from(error: crate::proof::TargetError) -> Self {
+impl From<crate::sender::TargetError> for Failure {
+    fn from(error: crate::sender::TargetError) -> Self {
         Self::PublicUrl(error)
     }
 }
 
 #[cfg(feature = "redis")]
-impl From<crate::proof::RedisError> for Failure {
-    fn from(error: crate::proof::RedisError) -> Self {
+impl From<crate::sender::RedisError> for Failure {
+    fn from(error: crate::sender::RedisError) -> Self {
         Self::Redis(error)
     }
 }
@@ -138,7 +138,7 @@ mod tests {
             "the system gave no thread or event queue: no more threads"
         );
         assert!(failure.source().is_none());
-        let target = crate::proof::TargetError::Authority;
+        let target = crate::sender::TargetError::Authority;
         let failure = Failure::from(target.clone());
         assert!(failure.to_string().ends_with(&target.to_string()));
         assert!(failure.source().is_none());

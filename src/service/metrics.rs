@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::Verifier;
-use crate::counters::{Fetched, Refusal};
+use crate::metrics::{Fetched, Refusal};
 
 /// Everything that is measured, ready to be scraped.
 #[derive(Debug)]

@@ -1,8 +1,9 @@
 //! What only the deployable service needs: settings, logging, signals, commands.
 
 mod app;
-mod commands;
+mod cli;
 mod companion;
+mod config;
 #[cfg(feature = "dev-issuer")]
 mod dev_issuer;
 mod failure;
@@ -13,7 +14,6 @@ mod request_log;
 mod routes;
 mod senders;
 mod server;
-mod settings;
 mod shutdown;
 mod startup;
 mod telemetry;
@@ -25,7 +25,7 @@ use std::process::ExitCode;
 /// The exit code is 0 when all went well, 2 for wrong arguments or settings, and 1 for whatever else failed.
 #[must_use]
 pub fn run() -> ExitCode {
-    match commands::run() {
+    match cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{}: {failure}", env!("CARGO_PKG_NAME"));

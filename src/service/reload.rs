@@ -5,15 +5,15 @@ use std::io;
 use actix_web::rt::{spawn, task::spawn_blocking};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::config;
 use super::server::Tls;
-use super::settings;
 
 /// From now on `SIGHUP` has the files of `[server.tls]` read again; what they hold serves those
 /// who connect afterwards, and what cannot be used changes nothing.
 ///
 /// # Errors
 /// The operating system does not deliver the signal to this process.
-pub(crate) fn on_hangup(tls: Option<(Tls, settings::Tls)>) -> io::Result<()> {
+pub(crate) fn on_hangup(tls: Option<(Tls, config::Tls)>) -> io::Result<()> {
     let hangups = signal(SignalKind::hangup())?;
     match tls {
         Some((tls, settings)) => spawn(reload_at(hangups, tls, settings)),
@@ -29,7 +29,7 @@ async fn stay(mut hangups: Signal) {
     }
 }
 
-async fn reload_at(mut hangups: Signal, tls: Tls, settings: settings::Tls) {
+async fn reload_at(mut hangups: Signal, tls: Tls, settings: config::Tls) {
     while hangups.recv().await.is_some() {
         let (tls, settings) = (tls.clone(), settings.clone());
         // Files may lie on a disk that is slow.

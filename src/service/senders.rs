@@ -1,10 +1,10 @@
 //! Settings → how senders prove that tokens are theirs.
 
+use super::config::{Dpop, Mtls, NonceRule, ReplayStore, Server, Settings};
 use super::failure::Failure;
-use super::settings::{Dpop, Mtls, NonceRule, ReplayStore, Server, Settings};
 use crate::Verifier;
-use crate::proof::{ClientCertificates, Dpop as Proofs, Nonces, Origin, Replay};
-use crate::verify::VerifierBuilder;
+use crate::sender::{ClientCertificates, Dpop as Proofs, Nonces, Origin, Replay};
+use crate::verifier::VerifierBuilder;
 
 /// Tells `verifier` what the settings say of senders.
 ///

@@ -2,8 +2,8 @@
 
 use tokio::time::timeout;
 
+use super::config::{Startup, StartupMode};
 use super::failure::Failure;
-use super::settings::{Startup, StartupMode};
 use crate::Verifier;
 
 /// Waits until every issuer's keys are there, or as long as is allowed.

@@ -8,7 +8,7 @@ use log::kv::{self, Key, Value, VisitSource};
 use log::{Level, Record};
 use serde_json::{Map, json};
 
-use super::settings::{Log, LogFormat};
+use super::config::{Log, LogFormat};
 
 /// Starts the logger; `RUST_LOG` works as everywhere, `info` being the default.
 pub(crate) fn start(log: &Log) {

@@ -113,7 +113,7 @@ impl TokenBuilder {
     /// Binds the token to the sender who has the certificate of this thumbprint: `cnf.x5t#S256`
     /// ([RFC 8705 §3.1]), beside other methods of `cnf`.
     ///
-    /// [`ClientCertificate::thumbprint`](crate::proof::ClientCertificate::thumbprint) tells a certificate's.
+    /// [`ClientCertificate::thumbprint`](crate::sender::ClientCertificate::thumbprint) tells a certificate's.
     ///
     /// [RFC 8705 §3.1]: https://www.rfc-editor.org/rfc/rfc8705#section-3.1
     pub fn bound_to_certificate(self, thumbprint: &str) -> Self {

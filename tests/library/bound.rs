@@ -1,7 +1,7 @@
 //! `Bound` and its like in an app of one's own: with a proof the caller is known, with a stolen token nobody is.
 
-use actix_resource_server::proof::{Dpop, Nonces};
 use actix_resource_server::rejection::Cause;
+use actix_resource_server::sender::{Dpop, Nonces};
 use actix_resource_server::test_kit::{Algorithm, ProofBuilder, TestIssuer, shared};
 use actix_resource_server::{
     Api, AuthenticatedUser, Bound, Identified, MaybeUser, ProtectedRoute, Scoped, Verifier, get,
@@ -201,7 +201,7 @@ mod shared_memory {
     use std::io::{BufRead, BufReader, Write};
     use std::net::{TcpListener, TcpStream};
 
-    use actix_resource_server::proof::Replay;
+    use actix_resource_server::sender::Replay;
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use actix_resource_server::test_kit::TokenBuilder;
 use actix_resource_server::{
-    Api, AuthenticatedUser, Claim, KnownUser, MaybeUser, Rule, Scoped, Verified, claim, get,
+    Api, AuthenticatedUser, Claim, ClaimRule, KnownUser, MaybeUser, Scoped, Verified, claim, get,
 };
 use actix_web::App;
 use actix_web::test::{TestRequest, init_service};
@@ -17,7 +17,7 @@ claim!(Staff = "/realm_access/roles" includes "staff");
 
 struct Adult;
 
-impl Rule for Adult {
+impl ClaimRule for Adult {
     const DESCRIPTION: &'static str = "This is for \"adults\".";
 
     fn holds(token: &Verified) -> bool {
@@ -194,7 +194,7 @@ async fn without_a_token_no_rule_is_told() {
 fn the_table_tells_the_rules() {
     let table = api();
     let requirement = |path: &str| {
-        let mut rows = table.rows();
+        let mut rows = table.routes();
         rows.find(|row| row.path == path)
             .map(|row| row.requirement.to_string())
     };

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use actix_resource_server::access::CallerNeed;
-use actix_resource_server::access::granting::Granting;
+use actix_resource_server::extract::AccessFuture;
+use actix_resource_server::extract::Authentication;
 use actix_resource_server::rejection::Cause;
 use actix_resource_server::{
     Access, AnyOf, Api, AuthenticatedUser, Caller, Claim, Identified, KnownUser, MaybeUser,
@@ -28,62 +28,62 @@ struct Mail {
 
 #[test]
 fn wrappers_compose_in_any_order() {
-    fn requirement<A: Access>() -> (CallerNeed, String) {
+    fn requirement<A: Access>() -> (Authentication, String) {
         (A::requirement().caller, A::requirement().to_string())
     }
     type Own = AuthenticatedUser<Mail>;
     let both = "a token with write:messages and read:messages";
     let cases = [
-        (requirement::<Public>(), CallerNeed::Anybody, "anybody"),
+        (requirement::<Public>(), Authentication::None, "anybody"),
         (
             requirement::<AuthenticatedUser>(),
-            CallerNeed::Token,
+            Authentication::Required,
             "a token",
         ),
         (
             requirement::<AuthenticatedUser<NoClaims>>(),
-            CallerNeed::Token,
+            Authentication::Required,
             "a token",
         ),
-        (requirement::<Own>(), CallerNeed::Token, "a token"),
+        (requirement::<Own>(), Authentication::Required, "a token"),
         (
             requirement::<MaybeUser>(),
-            CallerNeed::Optional,
+            Authentication::Optional,
             "anybody, or a token",
         ),
         (
             requirement::<MaybeUser<Own>>(),
-            CallerNeed::Optional,
+            Authentication::Optional,
             "anybody, or a token",
         ),
         (
             requirement::<MaybeUser<Scoped<Admin, Own>>>(),
-            CallerNeed::Optional,
+            Authentication::Optional,
             "anybody, or a token with admin",
         ),
         (
             requirement::<Scoped<ReadMessages, Scoped<WriteMessages>>>(),
-            CallerNeed::Token,
+            Authentication::Required,
             both,
         ),
         (
             requirement::<Scoped<ReadMessages, Scoped<WriteMessages, Own>>>(),
-            CallerNeed::Token,
+            Authentication::Required,
             both,
         ),
         (
             requirement::<StepUp<Recently, Scoped<Admin, StepUp<Gold, Own>>>>(),
-            CallerNeed::Token,
+            Authentication::Required,
             "a token with admin; a login with acr gold; a login at most 300 s ago",
         ),
         (
             requirement::<MaybeUser<Claim<KnownUser, StepUp<Gold>>>>(),
-            CallerNeed::Optional,
+            Authentication::Optional,
             "anybody, or a token; a login with acr gold; Anonymous sessions are not accepted here.",
         ),
         (
             requirement::<Scoped<AnyOf<(ReadMessages, WriteMessages)>, Scoped<Admin>>>(),
-            CallerNeed::Token,
+            Authentication::Required,
             "a token with admin and read:messages, or admin and write:messages",
         ),
     ];
@@ -213,7 +213,7 @@ impl<A: Identified> Access for ByMail<A> {
 
     fn grant(caller: Option<Caller>) -> Result<Self, Rejection> {
         let access = A::grant(caller)?;
-        match access.caller().own_claims::<Mail>() {
+        match access.caller().custom_claims::<Mail>() {
             Ok(mail) if mail.email.ends_with("@house.test") => Ok(Self(access)),
             _ => Err(Cause::InvalidToken("Members of the house only.").into()),
         }
@@ -228,10 +228,10 @@ impl<A: Identified> Identified for ByMail<A> {
 
 impl<A: Identified> FromRequest for ByMail<A> {
     type Error = Rejection;
-    type Future = Granting<Self>;
+    type Future = AccessFuture<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        Granting::start(request)
+        AccessFuture::start(request)
     }
 }
 

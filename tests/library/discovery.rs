@@ -2,7 +2,7 @@
 
 use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{Document, Fault};
-use actix_resource_server::verify::UnreadyReason;
+use actix_resource_server::verifier::UnreadyReason;
 use actix_resource_server::{Issuer, Rejection};
 use serde_json::json;
 

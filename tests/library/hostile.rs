@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use actix_resource_server::test_kit::{TokenBuilder, shared};
-use actix_resource_server::verify::VerifyError;
+use actix_resource_server::verifier::VerifyError;
 use actix_resource_server::{Algorithm, Issuer, Verifier};
 use proptest::prelude::*;
 use proptest::sample::Index;

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{ProofBuilder, SigningKey, TokenBuilder, shared};
-use actix_resource_server::verify::clock::Clock;
+use actix_resource_server::verifier::clock::Clock;
 use actix_resource_server::{Algorithm, AuthenticatedUser, Issuer, NoClaims, Verifier};
 use actix_web::FromRequest;
 use actix_web::http::header::{HOST, HeaderName, HeaderValue};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use actix_resource_server::counters::Refusal;
+use actix_resource_server::metrics::Refusal;
 use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{Algorithm, Document, SigningKey, TestIssuer};
 use actix_resource_server::{Api, AuthenticatedUser, NoClaims, Verifier, get};

@@ -1,6 +1,6 @@
 //! `Public` lets anybody in, and looks at no credentials.
 
-use actix_resource_server::counters::Refusal;
+use actix_resource_server::metrics::Refusal;
 use actix_resource_server::{Api, ProtectedRoute, Public, get};
 use actix_web::http::header::{AUTHORIZATION, HOST};
 use actix_web::test::{TestRequest, init_service};

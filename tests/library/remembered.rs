@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{TestClock, TestIssuer};
-use actix_resource_server::verify::clock::Clock;
+use actix_resource_server::verifier::clock::Clock;
 use actix_resource_server::{AuthenticatedUser, Verified, Verifier};
 use actix_web::FromRequest;
 use serde::{Deserialize, Deserializer};

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use actix_resource_server::counters::Refusal;
+use actix_resource_server::metrics::Refusal;
 use actix_resource_server::test_kit::{TestClock, TestIssuer, TokenBuilder};
-use actix_resource_server::verify::clock::Clock;
+use actix_resource_server::verifier::clock::Clock;
 use actix_resource_server::{
-    Api, AuthenticatedUser, Claim, KnownUser, Level, MaybeUser, Scoped, StepUp, Verifier, get,
+    Api, AuthenticatedUser, AuthnLevel, Claim, KnownUser, MaybeUser, Scoped, StepUp, Verifier, get,
     step_up,
 };
 use actix_web::App;
@@ -24,7 +24,7 @@ step_up!(Strong = acr "urn:example:gold", amr ["mfa", "hwk"], max_age 60 seconds
 /// A level made by hand.
 struct InSession;
 
-impl Level for InSession {
+impl AuthnLevel for InSession {
     const MAX_AGE: Option<Duration> = Some(Duration::from_secs(900));
 }
 

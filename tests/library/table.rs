@@ -1,6 +1,6 @@
 //! The table of routes is what is served, and tells of itself.
 
-use actix_resource_server::access::table::Row;
+use actix_resource_server::routing::RouteInfo;
 use actix_resource_server::{
     AnyOf, Api, AuthenticatedUser, MaybeUser, Public, Scoped, delete, get, patch, post, put,
 };
@@ -53,7 +53,7 @@ fn api(prefix: &str) -> Api {
 #[test]
 fn each_row_tells_method_path_requirement_and_handler() {
     let table = api("/api");
-    let told = |row: Row<'_>| {
+    let told = |row: RouteInfo<'_>| {
         let handler = row.handler.strip_prefix("library::table::");
         let handler = handler.expect("the handler's whole name");
         format!(
@@ -61,7 +61,7 @@ fn each_row_tells_method_path_requirement_and_handler() {
             row.method, row.path, row.requirement
         )
     };
-    let rows: Vec<_> = table.rows().map(told).collect();
+    let rows: Vec<_> = table.routes().map(told).collect();
     let expected = [
         "GET /api/public (public): anybody",
         "GET /api/greeting (greeting): anybody, or a token",
@@ -72,7 +72,7 @@ fn each_row_tells_method_path_requirement_and_handler() {
         "PATCH /api/messages/{id}/{part} (change): a token",
     ];
     assert_eq!(rows, expected);
-    let summaries: Vec<_> = table.rows().filter_map(|row| row.summary).collect();
+    let summaries: Vec<_> = table.routes().filter_map(|row| row.summary).collect();
     assert_eq!(summaries, ["a word of welcome"]);
 }
 
@@ -85,7 +85,7 @@ fn a_prefix_is_written_with_or_without_its_last_slash() {
         ("/a/", "/a/public"),
     ] {
         assert_eq!(
-            api(prefix).rows().next().map(|row| row.path).as_deref(),
+            api(prefix).routes().next().map(|row| row.path).as_deref(),
             Some(path),
             "{prefix}"
         );
@@ -101,7 +101,7 @@ async fn every_row_is_served_whatever_the_prefix() {
         let table = api(prefix).verified_by(verifier.clone());
         let app = init_service(App::new().service(table)).await;
         let mut served = Vec::new();
-        for row in api(prefix).rows() {
+        for row in api(prefix).routes() {
             let path = row.path.replace("{id}", "7").replace("{part}", "title");
             let request = TestRequest::default().method(row.method.clone()).uri(&path);
             let answer = ask!(app, request.insert_header(bearer(&token)));
@@ -126,7 +126,7 @@ async fn every_row_that_asks_for_a_token_refuses_who_has_none() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let app = init_service(App::new().service(api("/api").verified_by(verifier))).await;
-    for row in api("/api").rows() {
+    for row in api("/api").routes() {
         let path = row.path.replace("{id}", "7").replace("{part}", "title");
         let request = TestRequest::default().method(row.method.clone()).uri(&path);
         let answer = ask!(app, request);

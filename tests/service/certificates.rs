@@ -1,6 +1,6 @@
 //! Certificates, made anew for each test, and the files that they are in.
 
-use actix_resource_server::proof::ClientCertificate;
+use actix_resource_server::sender::ClientCertificate;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::CertificateDer;
 

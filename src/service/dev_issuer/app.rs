@@ -17,11 +17,11 @@ use actix_web::{
     ResponseError, web,
 };
 
-use crate::access::table::Row;
-use crate::proof::nonce::DPOP_NONCE;
+use crate::routing::RouteInfo;
+use crate::sender::nonce::DPOP_NONCE;
 use crate::service::companion::Running;
 use crate::service::server::{Listener, Options, Tls, http};
-use crate::verify::clock::Clock;
+use crate::verifier::clock::Clock;
 
 use super::error::OAuthError;
 use super::pages::{self, TestedApi};
@@ -82,7 +82,7 @@ impl DevIssuer {
     pub(crate) fn with_api<'a>(
         mut self,
         origin: String,
-        rows: impl IntoIterator<Item = Row<'a>>,
+        rows: impl IntoIterator<Item = RouteInfo<'a>>,
     ) -> Self {
         self.provider.api = Some(TestedApi::new(origin, rows));
         self

@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::json;
 
-use crate::proof::ProofError;
+use crate::sender::ProofError;
 
 use super::pages;
 

@@ -4,11 +4,11 @@
 use actix_web::{Error, HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 
-use crate::access::Scoped;
-use crate::access::granting::Granting;
+use crate::extract::AccessFuture;
+use crate::extract::Scoped;
 use crate::jose::Algorithm;
-use crate::proof::{CertificateSource, ClientCertificates, Origin, ProofError};
 use crate::rejection::{Cause, Rejection};
+use crate::sender::{CertificateSource, ClientCertificates, Origin, ProofError};
 use crate::{Issuer, Verifier};
 
 use super::error::OAuthError;
@@ -86,7 +86,7 @@ pub(super) async fn userinfo(
 ) -> Result<HttpResponse, Error> {
     let jwk = provider.key.public_jwk().await?;
     let verifier = verifier(&provider, provider.url_for(&request), &jwk)?;
-    let caller = Granting::<Scoped<OpenId>>::verified_by(&verifier, &request).await?;
+    let caller = AccessFuture::<Scoped<OpenId>>::verified_by(&verifier, &request).await?;
     let user = caller.subject().and_then(User::with_subject);
     let user = user.ok_or_else(no_user)?;
     Ok(HttpResponse::Ok().json(user.claims(caller.scopes().iter())))

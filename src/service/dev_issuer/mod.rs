@@ -33,8 +33,8 @@ use tokio::sync::watch;
 
 use crate::jose::Algorithm;
 use crate::jose::sign::SigningKey;
-use crate::proof::OverTls;
-use crate::verify::clock::Clock;
+use crate::sender::OverTls;
+use crate::verifier::clock::Clock;
 
 use self::error::OAuthError;
 use self::pages::TestedApi;

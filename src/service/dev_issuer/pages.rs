@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::access::table::Row;
+use crate::routing::RouteInfo;
 
 use super::redirect::ClientRedirect;
 use super::users::{USERS, User};
@@ -134,8 +134,8 @@ pub(super) struct TestedApi {
 }
 
 impl TestedApi {
-    pub(super) fn new<'a>(origin: String, rows: impl IntoIterator<Item = Row<'a>>) -> Self {
-        let route = |row: Row<'_>| {
+    pub(super) fn new<'a>(origin: String, rows: impl IntoIterator<Item = RouteInfo<'a>>) -> Self {
+        let route = |row: RouteInfo<'_>| {
             json!({
                 "method": row.method.as_str(),
                 "path": row.path,

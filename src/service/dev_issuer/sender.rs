@@ -8,11 +8,11 @@ use actix_web::HttpRequest;
 use actix_web::http::header::HeaderValue;
 use serde_json::{Map, Value};
 
-use crate::proof::{
+use crate::sender::{
     Claimed, ClientCertificate, Dpop, NonceError, NoncePolicy, Nonces, Proof, ProofError, Proven,
     Replay, Target, TokenRequest, Verdict,
 };
-use crate::verify::clock::since_epoch;
+use crate::verifier::clock::since_epoch;
 
 use super::error::OAuthError;
 

@@ -6,9 +6,9 @@ use actix_web::{Error, HttpRequest, HttpResponse, ResponseError, web};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::credentials::DPOP;
+use crate::authorization::DPOP;
 use crate::jose::sign::SigningKey;
-use crate::proof::nonce::DPOP_NONCE;
+use crate::sender::nonce::DPOP_NONCE;
 use crate::test_kit::TokenBuilder;
 
 use super::clients::{Client, public_client_id};

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 
 use super::connection::{Activity, Stage};
 use super::worker::Inbox;
-use crate::proof::is_trusted;
+use crate::sender::is_trusted;
 
 /// A connection that is told to close gives its permit back within moments.
 const CLOSING: Duration = Duration::from_secs(1);

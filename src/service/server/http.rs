@@ -24,7 +24,7 @@ use super::connection::{Activity, Connection, InProgress};
 use super::deadline_stream::DeadlineStream;
 use super::timeouts::ConnectionTimeouts;
 use super::tls::{self, Tls};
-use crate::proof::OverTls;
+use crate::sender::OverTls;
 
 /// An app, as each worker makes it for itself.
 #[derive(Clone)]

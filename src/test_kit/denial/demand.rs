@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::access::{Requirement, UNBOUND};
+use crate::extract::{Requirement, UNBOUND};
 use crate::rejection::{Cause, Rejection};
 use crate::test_kit::TokenBuilder;
 

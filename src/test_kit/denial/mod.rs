@@ -24,7 +24,7 @@ use self::answer::Expected;
 pub use self::report::{DenialReport, Outcome, Tried};
 pub use self::way::Way;
 use super::{SigningKey, TestIssuer, TokenBuilder};
-use crate::access::table::Api;
+use crate::Api;
 
 /// Every way not to be let in, for all routes of an [`Api`].
 ///
@@ -108,7 +108,7 @@ impl DenialMatrix {
     /// What is tried on the routes of `api`, in the order of the table.
     #[must_use]
     pub fn tries(&self, api: &Api) -> Vec<Try> {
-        let tries = api.rows().flat_map(|row| {
+        let tries = api.routes().flat_map(|row| {
             let path = path::fill(&row.path, &self.parameters);
             let ways = Way::ALL
                 .iter()

@@ -1,6 +1,6 @@
 //! Puts values in the place of a path's parameters.
 
-use crate::access::path_pattern::{Part, parts};
+use crate::routing::path_pattern::{Part, parts};
 
 /// `{name}` and `{name:pattern}` become the value of that name, or `1`.
 pub(super) fn fill(pattern: &str, values: &[(String, String)]) -> String {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::*;
 use crate::test_kit::{Algorithm, TestClock, TestIssuer};
-use crate::verify::clock::Clock;
+use crate::verifier::clock::Clock;
 use crate::{
     AnyOf, AuthenticatedUser, Bound, Claim, Issuer, MaybeUser, Public, Scoped, StepUp, Verifier,
     claim, scope, step_up,

@@ -6,13 +6,13 @@ use std::time::Duration;
 use super::DenialMatrix;
 use super::answer::Expected;
 use super::demand::{logged_in, scoped, too_little_scope, too_weak_login, unbound};
-use crate::access::{CallerNeed, Requirement};
+use crate::extract::{Authentication, Requirement};
 use crate::jose::sign::SigningKey;
 use crate::jose::{Algorithm, CompactError};
-use crate::proof::SenderError;
 use crate::rejection::Rejection;
+use crate::sender::SenderError;
 use crate::test_kit::shared;
-use crate::verify::VerifyError;
+use crate::verifier::VerifyError;
 
 /// One way not to be let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,9 +70,9 @@ impl Way {
     /// The answer of a route that asks for `requirement`; `None` where the way is open.
     pub(super) fn expected(self, requirement: &Requirement) -> Option<Expected> {
         let needed = match requirement.caller {
-            CallerNeed::Anybody => return None,
-            CallerNeed::Optional => self != Self::NoToken,
-            CallerNeed::Token => true,
+            Authentication::None => return None,
+            Authentication::Optional => self != Self::NoToken,
+            Authentication::Required => true,
         };
         let rejections = needed.then(|| self.rejections(requirement))??;
         Some(Expected::any_of(&rejections))

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 use crate::jose::Algorithm;
 use crate::test_kit::{SigningKey, TestClock, shared};
-use crate::verify::clock::Clock;
+use crate::verifier::clock::Clock;
 
 use super::app::app;
 use super::error::OAuthError;

@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::test::TestRequest;
 use serde_json::json;
 
-use crate::access::{AuthenticatedUser, Public};
+use crate::extract::{AuthenticatedUser, Public};
 use crate::service::dev_issuer::pages::TestedApi;
 use crate::service::dev_issuer::users::Factors;
 use crate::{Api, get};
@@ -27,7 +27,7 @@ fn with_api() -> Issuer {
     let mut provider = provider();
     provider.api = Some(TestedApi::new(
         "http://127.0.0.1:3010".to_owned(),
-        api.rows(),
+        api.routes(),
     ));
     let provider = actix_web::web::Data::new(provider);
     Issuer {

@@ -12,7 +12,7 @@ use rustls::{Error, RootCertStore, ServerConfig};
 use zeroize::Zeroize;
 
 use super::any_certificate::AcceptAnyCertificate;
-use crate::service::settings::{NamedFile, SettingsError, Tls};
+use crate::service::config::{NamedFile, SettingsError, Tls};
 
 /// Reads the files that the settings name, and checks that they fit.
 pub(super) fn read(settings: &Tls) -> Result<ServerConfig, SettingsError> {

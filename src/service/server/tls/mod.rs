@@ -17,8 +17,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::timeouts::{ConnectionTimeouts, DRAIN_IDLE_TIMEOUT};
-use crate::proof::ClientCertificate;
-use crate::service::settings::{self, SettingsError};
+use crate::sender::ClientCertificate;
+use crate::service::config::{self, SettingsError};
 
 pub(crate) use self::any_certificate::AcceptAnyCertificate;
 
@@ -31,7 +31,7 @@ impl Tls {
     ///
     /// # Errors
     /// A file cannot be read, or is not what it should be.
-    pub(crate) fn load(settings: &settings::Tls) -> Result<Self, SettingsError> {
+    pub(crate) fn load(settings: &config::Tls) -> Result<Self, SettingsError> {
         let config = files::read(settings)?;
         Ok(Self(Arc::new(ArcSwap::from_pointee(config))))
     }
@@ -41,7 +41,7 @@ impl Tls {
     ///
     /// # Errors
     /// As [`Self::load`]; then nothing changes.
-    pub(crate) fn reload(&self, settings: &settings::Tls) -> Result<(), SettingsError> {
+    pub(crate) fn reload(&self, settings: &config::Tls) -> Result<(), SettingsError> {
         self.0.store(Arc::new(files::read(settings)?));
         Ok(())
     }

@@ -18,7 +18,7 @@ use tokio_rustls::TlsConnector;
 use super::super::{Listener, Options, Serving, http};
 use super::*;
 use crate::jose::digest::sha256;
-use crate::service::settings::Settings;
+use crate::service::config::Settings;
 
 /// A certificate, and the key that is in it.
 struct Identity {
@@ -88,7 +88,7 @@ impl Directory {
         path.to_str().unwrap().to_owned()
     }
 
-    fn settings(&self) -> settings::Tls {
+    fn settings(&self) -> config::Tls {
         let file = self.0.join("Settings.toml");
         let settings = Settings::load(Some(&file), []).unwrap();
         settings.server.tls.unwrap()

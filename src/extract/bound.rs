@@ -1,0 +1,115 @@
+//! A caller who has proven that the token is theirs, so that a stolen one opens nothing.
+
+use std::ops::Deref;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+
+use super::access_future::AccessFuture;
+use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
+use crate::rejection::{Cause, Rejection};
+
+/// A caller whose request proves that the token was issued to them, by a DPoP proof ([RFC 9449 §7]) or a
+/// client certificate ([RFC 8705 §3]).
+///
+/// Extraction fails as that of `A` does, and with 401 and `error="invalid_token"` for a bearer token,
+/// whatever the server takes elsewhere.
+///
+/// # Examples
+/// ```
+/// use actix_resource_server::{Bound, Scoped, scope};
+///
+/// scope!(WritePayments = "write:payments");
+///
+/// async fn pay(caller: Bound<Scoped<WritePayments>>) -> String {
+///     format!("Paid by {}.", caller.subject().unwrap_or("unknown"))
+/// }
+/// ```
+///
+/// [RFC 9449 §7]: https://www.rfc-editor.org/rfc/rfc9449#section-7
+/// [RFC 8705 §3]: https://www.rfc-editor.org/rfc/rfc8705#section-3
+#[derive(Clone, Debug)]
+pub struct Bound<A: Identified = AuthenticatedUser>(A);
+
+impl<A: Identified> Access for Bound<A> {
+    fn requirement() -> Requirement {
+        A::requirement().and_proven_sender()
+    }
+
+    fn grant(caller: Option<Caller>) -> Result<Self, Rejection> {
+        let access = A::grant(caller)?;
+        if !access.caller().is_sender_proven() {
+            return Err(Cause::InvalidToken(UNBOUND).into());
+        }
+        Ok(Self(access))
+    }
+}
+
+impl<A: Identified> Identified for Bound<A> {
+    fn caller(&self) -> &Caller {
+        self.0.caller()
+    }
+}
+
+impl<A: Identified> Deref for Bound<A> {
+    type Target = A;
+
+    fn deref(&self) -> &A {
+        &self.0
+    }
+}
+
+impl<A: Identified> FromRequest for Bound<A> {
+    type Error = Rejection;
+    type Future = AccessFuture<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        AccessFuture::start(request)
+    }
+}
+
+pub(crate) const UNBOUND: &str = "This route needs a token that is bound to its sender.";
+
+#[cfg(all(test, feature = "test-kit"))]
+mod tests {
+    use super::*;
+    use crate::extract::Scoped;
+    use crate::extract::caller::tests::{caller_with, proven};
+    use crate::sender::Sender;
+
+    crate::scope!(Read = "read");
+
+    type Inner = Scoped<Read, Bound>;
+    type Outer = Bound<Scoped<Read>>;
+
+    #[test]
+    fn a_bearer_token_is_not_enough_and_any_proof_is() {
+        let reader = || caller_with(&[("scope", "read".into())]);
+        let unbound = Err(Cause::InvalidToken(UNBOUND).into());
+        assert_eq!(Outer::grant(Some(reader())).map(drop), unbound);
+        assert_eq!(Inner::grant(Some(reader())).map(drop), unbound);
+        for (by_key, by_certificate) in [(true, false), (false, true), (true, true)] {
+            let sender = Sender {
+                by_key,
+                by_certificate,
+            };
+            assert!(Outer::grant(Some(proven(reader(), sender))).is_ok());
+            assert!(Inner::grant(Some(proven(reader(), sender))).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_the_inner_type_asks_is_asked_first() {
+        let refused = Outer::grant(Some(caller_with(&[]))).map(drop);
+        let lacking = Cause::InsufficientScope {
+            alternatives: vec![vec!["read"]],
+        };
+        assert_eq!(refused, Err(lacking.into()));
+        assert_eq!(
+            Outer::grant(None).map(drop),
+            Err(Rejection::no_credentials())
+        );
+        let text = Outer::requirement().to_string();
+        assert_eq!(text, "a token with read, bound to its sender");
+    }
+}

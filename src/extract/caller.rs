@@ -1,0 +1,109 @@
+//! Who calls: the verified token, and what only this request proves.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::authorization::AuthScheme;
+use crate::sender::Sender;
+use crate::verifier::Verified;
+
+/// The caller of one request.
+///
+/// It dereferences to the [`Verified`] token. Only this crate makes one, of a token that it has verified.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    verified: Arc<Verified>,
+    scheme: AuthScheme,
+    sender: Sender,
+    now: SystemTime,
+}
+
+impl Caller {
+    pub(super) fn new(
+        verified: Arc<Verified>,
+        scheme: AuthScheme,
+        sender: Sender,
+        now: SystemTime,
+    ) -> Self {
+        Self {
+            verified,
+            scheme,
+            sender,
+            now,
+        }
+    }
+
+    /// When the request was judged, by the verifier's clock.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.now
+    }
+
+    /// Whether this request proves that its sender is the one whom the token was issued to ([RFC 9449 §7],
+    /// [RFC 8705 §3]); a bearer token proves nothing of the kind.
+    ///
+    /// [RFC 9449 §7]: https://www.rfc-editor.org/rfc/rfc9449#section-7
+    /// [RFC 8705 §3]: https://www.rfc-editor.org/rfc/rfc8705#section-3
+    #[must_use]
+    pub fn is_sender_proven(&self) -> bool {
+        self.sender.is_proven()
+    }
+
+    /// The scheme by which the token came.
+    pub(super) fn scheme(&self) -> AuthScheme {
+        self.scheme
+    }
+}
+
+impl std::ops::Deref for Caller {
+    type Target = Verified;
+
+    fn deref(&self) -> &Verified {
+        &self.verified
+    }
+}
+
+#[cfg(all(test, feature = "test-kit"))]
+pub(super) mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::jose::Algorithm;
+    use crate::test_kit::{SigningKey, TokenBuilder};
+    use crate::{Issuer, Verifier};
+
+    const ISSUER: &str = "https://issuer.example/";
+
+    /// A caller whose token carries these claims beside those of every good one.
+    pub(in crate::extract) fn caller_with(claims: &[(&str, Value)]) -> Caller {
+        caller_at(SystemTime::now(), claims)
+    }
+
+    /// As [`caller_with`], at this moment.
+    pub(in crate::extract) fn caller_at(now: SystemTime, claims: &[(&str, Value)]) -> Caller {
+        let secret = "s".repeat(32);
+        let key = SigningKey::from_secret(&secret, Algorithm::Hs256);
+        let issuer = Issuer::with_secret(ISSUER, &secret, Algorithm::Hs256).audience("api");
+        let verifier = Verifier::start([issuer.build().expect("an issuer")]).expect("a verifier");
+        let token = TokenBuilder::new(ISSUER, "api", &key).issued_at(now);
+        let token = claims.iter().fold(token, |token, (name, value)| {
+            token.claim(name, value.clone())
+        });
+        let verified = verifier.verify(&token.build(), now);
+        let verified = verified.expect("a good token");
+        Caller::new(verified, AuthScheme::Bearer, Sender::default(), now)
+    }
+
+    /// The same caller, who has proven this.
+    pub(in crate::extract) fn proven(caller: Caller, sender: Sender) -> Caller {
+        Caller { sender, ..caller }
+    }
+
+    #[test]
+    fn a_caller_is_who_the_token_says() {
+        let caller = caller_with(&[("sub", "somebody".into())]);
+        assert_eq!(caller.subject(), Some("somebody"));
+        assert_eq!(caller.issuer(), ISSUER);
+        assert!(!format!("{caller:?}").contains("somebody"));
+    }
+}

@@ -1,0 +1,86 @@
+//! A caller who may stay anonymous, but may not send a bad token.
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+
+use super::access_future::AccessFuture;
+use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
+use crate::rejection::Rejection;
+
+/// A caller, or nobody where no credentials were sent.
+///
+/// Extraction fails as that of `A` does once credentials are sent: a bad token is 401, and never
+/// an anonymous caller, as it would be with `Option`.
+///
+/// # Examples
+/// ```
+/// use actix_resource_server::{AuthenticatedUser, MaybeUser};
+///
+/// async fn greet(caller: MaybeUser) -> String {
+///     match caller.user() {
+///         Some(user) => format!("Hello, {}.", user.subject().unwrap_or("unknown")),
+///         None => "Hello, stranger.".to_owned(),
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct MaybeUser<A: Identified = AuthenticatedUser>(Option<A>);
+
+impl<A: Identified> MaybeUser<A> {
+    /// The caller; `None` when no credentials were sent.
+    #[must_use]
+    pub fn user(&self) -> Option<&A> {
+        self.0.as_ref()
+    }
+
+    /// The caller, as a value of its own.
+    #[must_use]
+    pub fn into_user(self) -> Option<A> {
+        self.0
+    }
+}
+
+impl<A: Identified> Access for MaybeUser<A> {
+    fn requirement() -> Requirement {
+        A::requirement().or_anonymous()
+    }
+
+    fn grant(caller: Option<Caller>) -> Result<Self, Rejection> {
+        match caller {
+            None => Ok(Self(None)),
+            Some(caller) => A::grant(Some(caller)).map(Some).map(Self),
+        }
+    }
+}
+
+impl<A: Identified> FromRequest for MaybeUser<A> {
+    type Error = Rejection;
+    type Future = AccessFuture<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        AccessFuture::start(request)
+    }
+}
+
+#[cfg(all(test, feature = "test-kit"))]
+mod tests {
+    use super::*;
+    use crate::extract::Scoped;
+    use crate::extract::caller::tests::caller_with;
+    use crate::rejection::Cause;
+
+    crate::scope!(Read = "read");
+
+    #[test]
+    fn nobody_is_let_in_as_nobody_and_a_caller_as_far_as_the_inner_type_does() {
+        type Reader = MaybeUser<Scoped<Read>>;
+        let granted = |caller| Reader::grant(caller).map(|maybe| maybe.user().is_some());
+        let lacking = Cause::InsufficientScope {
+            alternatives: vec![vec!["read"]],
+        };
+        assert_eq!(granted(None), Ok(false));
+        assert_eq!(granted(Some(caller_with(&[]))), Err(lacking.into()));
+        let reader = caller_with(&[("scope", "read".into())]);
+        assert_eq!(granted(Some(reader)), Ok(true));
+    }
+}

@@ -1,0 +1,173 @@
+//! What an access type asks of a caller, as data.
+
+use std::fmt;
+
+use crate::claims::authn::AuthnRequirement;
+use crate::claims::scope::each_with_each;
+
+/// What a route asks of its callers.
+///
+/// # Examples
+/// ```
+/// use actix_resource_server::{Access, Scoped, scope};
+///
+/// scope!(ReadMessages = "read:messages");
+/// assert_eq!(Scoped::<ReadMessages>::requirement().to_string(), "a token with read:messages");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Requirement {
+    /// Whether there must be a caller at all.
+    pub caller: Authentication,
+    /// The ways to fulfil the demand on scopes, each a list that is needed as a whole; none where nothing is asked.
+    pub scopes: Vec<Vec<&'static str>>,
+    /// What is asked of the login behind the token, innermost first.
+    pub logins: Vec<AuthnRequirement>,
+    /// What the rules on claims say, innermost first.
+    pub rules: Vec<&'static str>,
+    /// Whether the token must be bound to its sender, who proves it (RFC 9449, RFC 8705).
+    pub proven_sender: bool,
+}
+
+/// Whether a route requires an authenticated caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Authentication {
+    /// The route is open; credentials are not read.
+    None,
+    /// The route is open, but a token that is sent must be valid.
+    Optional,
+    /// A valid token is required.
+    Required,
+}
+
+impl Requirement {
+    pub(crate) fn of(caller: Authentication) -> Self {
+        Self {
+            caller,
+            scopes: Vec::new(),
+            logins: Vec::new(),
+            rules: Vec::new(),
+            proven_sender: false,
+        }
+    }
+
+    /// Adds a demand to those that are there: every old way goes with every new one.
+    pub(crate) fn and_scopes(mut self, more: &[Vec<&'static str>]) -> Self {
+        self.scopes = match self.scopes.as_slice() {
+            [] => more.to_vec(),
+            ways => each_with_each(ways, more),
+        };
+        self
+    }
+
+    pub(crate) fn and_login(mut self, demand: AuthnRequirement) -> Self {
+        self.logins.push(demand);
+        self
+    }
+
+    pub(crate) fn and_rule(mut self, description: &'static str) -> Self {
+        self.rules.push(description);
+        self
+    }
+
+    pub(crate) fn and_proven_sender(mut self) -> Self {
+        self.proven_sender = true;
+        self
+    }
+
+    pub(crate) fn or_anonymous(mut self) -> Self {
+        self.caller = Authentication::Optional;
+        self
+    }
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.caller {
+            Authentication::None => "anybody",
+            Authentication::Optional => "anybody, or a token",
+            Authentication::Required => "a token",
+        })?;
+        let ways: Vec<_> = self.scopes.iter().map(|way| way.join(" and ")).collect();
+        if !ways.is_empty() {
+            write!(f, " with {}", ways.join(", or "))?;
+        }
+        if self.proven_sender {
+            f.write_str(", bound to its sender")?;
+        }
+        for login in &self.logins {
+            write!(f, "; {login}")?;
+        }
+        for rule in &self.rules {
+            write!(f, "; {rule}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    crate::step_up!(Recently = max_age 5 minutes);
+
+    fn token_with(scopes: &[Vec<&'static str>]) -> Requirement {
+        Requirement::of(Authentication::Required).and_scopes(scopes)
+    }
+
+    #[test]
+    fn it_reads_as_a_demand_on_the_caller() {
+        for (requirement, text) in [
+            (Requirement::of(Authentication::None), "anybody"),
+            (
+                Requirement::of(Authentication::Optional),
+                "anybody, or a token",
+            ),
+            (Requirement::of(Authentication::Required), "a token"),
+            (token_with(&[vec!["a"]]), "a token with a"),
+            (token_with(&[vec!["a", "b"]]), "a token with a and b"),
+            (
+                token_with(&[vec!["a"], vec!["b", "c"]]),
+                "a token with a, or b and c",
+            ),
+            (
+                token_with(&[vec!["a"]]).or_anonymous(),
+                "anybody, or a token with a",
+            ),
+            (
+                token_with(&[vec!["a"]]).and_rule("One.").and_rule("Two."),
+                "a token with a; One.; Two.",
+            ),
+            (
+                token_with(&[])
+                    .and_rule("One.")
+                    .and_login(AuthnRequirement::of::<Recently>()),
+                "a token; a login at most 300 s ago; One.",
+            ),
+        ] {
+            assert_eq!(requirement.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_further_demand_goes_with_every_way_to_fulfil_the_first() {
+        let twice = token_with(&[vec!["a"], vec!["b"]]).and_scopes(&[vec!["c"], vec!["d", "e"]]);
+        assert_eq!(
+            twice.scopes,
+            [
+                vec!["a", "c"],
+                vec!["a", "d", "e"],
+                vec!["b", "c"],
+                vec!["b", "d", "e"]
+            ]
+        );
+    }
+
+    #[test]
+    fn who_may_stay_anonymous_must_still_have_the_scopes_once_known() {
+        let optional = token_with(&[vec!["a"]]).or_anonymous();
+        assert_eq!(optional.caller, Authentication::Optional);
+        assert_eq!(optional.scopes, [["a"]]);
+    }
+}

@@ -1,0 +1,135 @@
+//! A caller whose token grants what is asked.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+
+use super::access_future::AccessFuture;
+use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
+use crate::claims::scope::Scopes;
+use crate::rejection::{Cause, Rejection};
+
+/// A caller whose verified token grants the scope `S`.
+///
+/// `S` is a type made by [`scope!`](crate::scope), a tuple of them, which needs all, or
+/// [`AnyOf`](crate::AnyOf) a tuple. Extraction fails as that of `A` does, and with 403 and
+/// `error="insufficient_scope"` ([RFC 6750 §3.1]) when the token lacks `S`. It dereferences to `A`.
+///
+/// # Examples
+/// ```
+/// use actix_resource_server::{AnyOf, Scoped, scope};
+///
+/// scope!(pub ReadMessages = "read:messages");
+/// scope!(pub Admin = "admin");
+///
+/// async fn inbox(caller: Scoped<ReadMessages>) -> String {
+///     caller.subject().unwrap_or("unknown").to_owned()
+/// }
+///
+/// async fn export(_: Scoped<AnyOf<(Admin, ReadMessages)>>) {}
+/// ```
+///
+/// [RFC 6750 §3.1]: https://www.rfc-editor.org/rfc/rfc6750#section-3.1
+pub struct Scoped<S: Scopes, A: Identified = AuthenticatedUser> {
+    access: A,
+    scopes: PhantomData<fn() -> S>,
+}
+
+impl<S: Scopes, A: Identified> Access for Scoped<S, A> {
+    fn requirement() -> Requirement {
+        A::requirement().and_scopes(&S::alternatives())
+    }
+
+    fn grant(caller: Option<Caller>) -> Result<Self, Rejection> {
+        let access = A::grant(caller)?;
+        if !S::met_by(access.caller().scopes()) {
+            return Err(Cause::InsufficientScope {
+                alternatives: S::alternatives(),
+            }
+            .into());
+        }
+        Ok(Self {
+            access,
+            scopes: PhantomData,
+        })
+    }
+}
+
+impl<S: Scopes, A: Identified> Identified for Scoped<S, A> {
+    fn caller(&self) -> &Caller {
+        self.access.caller()
+    }
+}
+
+impl<S: Scopes, A: Identified> FromRequest for Scoped<S, A> {
+    type Error = Rejection;
+    type Future = AccessFuture<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        AccessFuture::start(request)
+    }
+}
+
+impl<S: Scopes, A: Identified> Deref for Scoped<S, A> {
+    type Target = A;
+
+    fn deref(&self) -> &A {
+        &self.access
+    }
+}
+
+impl<S: Scopes, A: Identified> fmt::Debug for Scoped<S, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scoped").finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "test-kit"))]
+mod tests {
+    use super::*;
+    use crate::AnyOf;
+    use crate::extract::caller::tests::caller_with;
+
+    crate::scope!(Read = "read");
+    crate::scope!(Write = "write");
+
+    fn granted<A: Access>(scopes: &str) -> Result<(), Rejection> {
+        A::grant(Some(caller_with(&[("scope", scopes.into())]))).map(drop)
+    }
+
+    fn lacking(ways: &[&[&'static str]]) -> Result<(), Rejection> {
+        Err(Cause::InsufficientScope {
+            alternatives: ways.iter().map(|way| way.to_vec()).collect(),
+        }
+        .into())
+    }
+
+    #[test]
+    fn a_token_without_the_scope_is_turned_away() {
+        assert_eq!(granted::<Scoped<Read>>("write read"), Ok(()));
+        assert_eq!(granted::<Scoped<Read>>("write"), lacking(&[&["read"]]));
+        assert_eq!(
+            granted::<Scoped<(Read, Write)>>("read"),
+            lacking(&[&["read", "write"]])
+        );
+        assert_eq!(
+            granted::<Scoped<AnyOf<(Read, Write)>>>("other"),
+            lacking(&[&["read"], &["write"]])
+        );
+    }
+
+    #[test]
+    fn the_inner_type_is_asked_first() {
+        type Both = Scoped<Write, Scoped<Read>>;
+        assert_eq!(granted::<Both>("read write"), Ok(()));
+        assert_eq!(granted::<Both>(""), lacking(&[&["read"]]));
+        assert_eq!(granted::<Both>("read"), lacking(&[&["write"]]));
+        assert_eq!(
+            Both::grant(None).map(drop),
+            Err(Rejection::no_credentials())
+        );
+    }
+}

@@ -1,0 +1,102 @@
+//! One method of one path, with its handler.
+
+use std::fmt;
+
+use actix_web::Route;
+use actix_web::http::Method;
+
+use super::protected::{ProtectedArgs, ProtectedHandler, protected};
+use crate::extract::{Access, Requirement};
+
+/// One method of one path, with its handler.
+pub struct Endpoint {
+    pub(super) method: Method,
+    pub(super) requirement: Requirement,
+    pub(super) handler: &'static str,
+    pub(super) summary: Option<&'static str>,
+    pub(super) route: Route,
+    /// A `GET` answers `HEAD` too.
+    pub(super) head: Option<Route>,
+}
+
+impl Endpoint {
+    /// Says in a few words what the route is for.
+    #[must_use]
+    pub fn summary(mut self, summary: &'static str) -> Self {
+        self.summary = Some(summary);
+        self
+    }
+
+    fn new<F, T>(method: Method, handler: F) -> Self
+    where
+        F: ProtectedHandler<T>,
+        T: ProtectedArgs,
+    {
+        let head = (method == Method::GET).then(|| {
+            Route::new()
+                .method(Method::HEAD)
+                .to(protected(handler.clone()))
+        });
+        Self {
+            requirement: T::First::requirement(),
+            handler: std::any::type_name::<F>(),
+            summary: None,
+            route: Route::new().method(method.clone()).to(protected(handler)),
+            head,
+            method,
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.method, self.handler, self.requirement)
+    }
+}
+
+/// `GET`, and with it `HEAD`.
+///
+/// The handler's first argument must be an [`Access`] type, here and in all the functions beside this one.
+pub fn get<F, T>(handler: F) -> Endpoint
+where
+    F: ProtectedHandler<T>,
+    T: ProtectedArgs,
+{
+    Endpoint::new(Method::GET, handler)
+}
+
+/// `POST`.
+pub fn post<F, T>(handler: F) -> Endpoint
+where
+    F: ProtectedHandler<T>,
+    T: ProtectedArgs,
+{
+    Endpoint::new(Method::POST, handler)
+}
+
+/// `PUT`.
+pub fn put<F, T>(handler: F) -> Endpoint
+where
+    F: ProtectedHandler<T>,
+    T: ProtectedArgs,
+{
+    Endpoint::new(Method::PUT, handler)
+}
+
+/// `PATCH`.
+pub fn patch<F, T>(handler: F) -> Endpoint
+where
+    F: ProtectedHandler<T>,
+    T: ProtectedArgs,
+{
+    Endpoint::new(Method::PATCH, handler)
+}
+
+/// `DELETE`.
+pub fn delete<F, T>(handler: F) -> Endpoint
+where
+    F: ProtectedHandler<T>,
+    T: ProtectedArgs,
+{
+    Endpoint::new(Method::DELETE, handler)
+}

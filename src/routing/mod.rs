@@ -1,0 +1,15 @@
+//! Routes that declare their access: the table, its endpoints and protected handlers.
+
+mod api;
+mod dpop_nonce;
+mod endpoint;
+pub(crate) mod path_pattern;
+mod protected;
+mod resources;
+
+pub use api::{Api, NoVerifier, RouteInfo, ServedBy};
+pub use dpop_nonce::{WithNonce, WithNonceFuture};
+pub use endpoint::{Endpoint, delete, get, patch, post, put};
+pub use protected::{
+    Protected, ProtectedArgs, ProtectedHandler, ProtectedRoute, ResolveFuture, Resolved, protected,
+};

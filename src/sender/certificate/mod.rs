@@ -1,0 +1,247 @@
+//! The client's certificate: of the TLS connection, or of a trusted proxy's header ([RFC 8705]).
+//!
+//! A header proves nothing by itself: anybody can write one. It is looked at only where the peer
+//! of the connection is a proxy that is trusted to have shaken hands with the client, and to have
+//! removed what the client itself wrote ([RFC 9440 §4]).
+//!
+//! [RFC 8705]: https://www.rfc-editor.org/rfc/rfc8705
+//! [RFC 9440 §4]: https://www.rfc-editor.org/rfc/rfc9440#section-4
+
+mod envoy;
+mod field;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use data_encoding::BASE64URL_NOPAD;
+use ipnet::IpNet;
+use rustls_pki_types::CertificateDer;
+use webpki::EndEntityCert;
+
+use super::proxies::is_trusted;
+use crate::jose::digest::sha256;
+
+/// The SHA-256 of a certificate's DER in base64url without padding, as `cnf` names it in
+/// `x5t#S256` ([RFC 8705 §3.1]).
+///
+/// [RFC 8705 §3.1]: https://www.rfc-editor.org/rfc/rfc8705#section-3.1
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thumbprint(Arc<str>);
+
+impl Thumbprint {
+    /// Its 43 characters, such as `A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn of(der: &[u8]) -> Self {
+        Self::of_hash(&sha256(der))
+    }
+
+    fn of_hash(hash: &[u8; 32]) -> Self {
+        Self(BASE64URL_NOPAD.encode(hash).into())
+    }
+}
+
+impl fmt::Display for Thumbprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The certificate by which the client of a connection has proven who it is.
+///
+/// The service's own TLS puts it into the data of each connection, where
+/// [`HttpRequest::conn_data`](actix_web::HttpRequest::conn_data) finds it. In an app with a server
+/// of its own, [`HttpServer::on_connect`](actix_web::HttpServer::on_connect) does the same: its
+/// first argument is the connection, with rustls an `actix_tls::accept::rustls_0_23::TlsStream`,
+/// and the client's certificate is the first of the `peer_certificates()` of its session.
+///
+/// # Examples
+/// ```
+/// use actix_resource_server::sender::ClientCertificate;
+/// use actix_web::dev::Extensions;
+///
+/// fn remember(first_of_chain: &[u8], connection: &mut Extensions) {
+///     if let Ok(certificate) = ClientCertificate::from_der(first_of_chain) {
+///         connection.insert(certificate);
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    thumbprint: Thumbprint,
+}
+
+impl ClientCertificate {
+    /// Takes a certificate in DER. That its key is the client's must be known already: the
+    /// handshake of TLS proves it.
+    ///
+    /// # Errors
+    /// [`CertificateError::NoCertificate`] for bytes that are no X.509 certificate, and
+    /// [`CertificateError::TooLarge`] above 16 KiB.
+    pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
+        if der.len() > LARGEST {
+            return Err(CertificateError::TooLarge);
+        }
+        let parsed = CertificateDer::from(der);
+        EndEntityCert::try_from(&parsed).map_err(|_| CertificateError::NoCertificate)?;
+        Ok(Self {
+            thumbprint: Thumbprint::of(der),
+        })
+    }
+
+    /// By what `cnf` names it.
+    #[must_use]
+    pub fn thumbprint(&self) -> &Thumbprint {
+        &self.thumbprint
+    }
+}
+
+/// Says, in a connection's data, that the connection is encrypted: requests over it are for `https` URLs.
+///
+/// Actix's own server knows that by itself where it was told to bind with TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OverTls;
+
+/// Where the certificate of a request's sender is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CertificateSource {
+    /// The TLS connection itself.
+    Connection,
+    /// A header that a proxy writes, after it has shaken hands with the client.
+    Header {
+        /// The header, and the form of its value.
+        form: CertificateHeader,
+        /// From whom it is believed; from anybody else it counts as absent.
+        trusted_proxies: Vec<IpNet>,
+    },
+}
+
+/// How a proxy writes the client's certificate into a header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CertificateHeader {
+    /// `Client-Cert` ([RFC 9440 §2.2]), such as `:MIIBqDCC…:`.
+    ///
+    /// [RFC 9440 §2.2]: https://www.rfc-editor.org/rfc/rfc9440#section-2.2
+    ClientCert,
+    /// A header of this name with a URL-encoded PEM, as nginx's `$ssl_client_escaped_cert` has it.
+    EscapedPem(HeaderName),
+    /// Envoy's `X-Forwarded-Client-Cert`, with one element alone: `SANITIZE_SET` makes it so.
+    ForwardedClientCert,
+}
+
+impl CertificateSource {
+    /// The thumbprint of the certificate with which a request came, if there was one.
+    ///
+    /// `peer` is the other end of the TCP connection, and `connection` what that connection's own
+    /// handshake has proven.
+    ///
+    /// # Errors
+    /// Only for headers of a trusted proxy: [`CertificateError::Several`] for more than one,
+    /// otherwise what is wrong with the one that there is.
+    pub fn find(
+        &self,
+        headers: &HeaderMap,
+        peer: Option<IpAddr>,
+        connection: Option<&ClientCertificate>,
+    ) -> Result<Option<Thumbprint>, CertificateError> {
+        match self {
+            Self::Connection => Ok(connection.map(|found| found.thumbprint.clone())),
+            Self::Header {
+                form,
+                trusted_proxies,
+            } => match is_trusted(trusted_proxies, peer) {
+                true => form.find(headers),
+                false => Ok(None),
+            },
+        }
+    }
+}
+
+/// For the log: such as `the header client-cert of trusted proxies`.
+impl fmt::Display for CertificateSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection => f.write_str("the TLS connection"),
+            Self::Header { form, .. } => {
+                write!(f, "the header {} of trusted proxies", form.name())
+            }
+        }
+    }
+}
+
+impl CertificateHeader {
+    fn name(&self) -> &HeaderName {
+        match self {
+            Self::ClientCert => &CLIENT_CERT,
+            Self::EscapedPem(name) => name,
+            Self::ForwardedClientCert => &FORWARDED_CLIENT_CERT,
+        }
+    }
+
+    fn find(&self, headers: &HeaderMap) -> Result<Option<Thumbprint>, CertificateError> {
+        let mut values = headers.get_all(self.name());
+        let Some(value) = values.next().map(HeaderValue::as_bytes) else {
+            return Ok(None);
+        };
+        if values.next().is_some() {
+            return Err(CertificateError::Several);
+        }
+        if value.len() > LARGEST {
+            return Err(CertificateError::TooLarge);
+        }
+        // Proxies that cannot leave a header out write nothing into it.
+        if value.is_empty() {
+            return Ok(None);
+        }
+        self.read(value).map(Some)
+    }
+
+    fn read(&self, value: &[u8]) -> Result<Thumbprint, CertificateError> {
+        let certificate = match self {
+            Self::ClientCert => field::byte_sequence(value),
+            Self::EscapedPem(_) => field::escaped_pem(value),
+            Self::ForwardedClientCert => return envoy::only_element(value),
+        }?;
+        Ok(certificate.thumbprint)
+    }
+}
+
+/// Why a certificate that was sent cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertificateError {
+    /// The header says two different things of the certificate.
+    #[error("what the header says of the client certificate contradicts itself")]
+    Contradictory,
+    /// The header is not of the form that it should have.
+    #[error("the header of the client certificate is malformed")]
+    Malformed,
+    /// There are bytes where a certificate should be, but they are none (RFC 5280 §4.1).
+    #[error("what was sent is not one X.509 certificate")]
+    NoCertificate,
+    /// There is more than one such header, so that it cannot be said which of them is the proxy's.
+    #[error("more than one header carries a client certificate")]
+    Several,
+    /// The certificate, or its header, has more than 16 KiB.
+    #[error("the client certificate is too large")]
+    TooLarge,
+}
+
+/// RFC 9440 §2.2.
+static CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
+
+/// As Envoy documents it.
+static FORWARDED_CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
+
+/// Ten times what a certificate has, in bytes.
+const LARGEST: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests;

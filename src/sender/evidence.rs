@@ -1,0 +1,317 @@
+//! Whether a token's sender is who it was issued to: the token's confirmation against what the request proves.
+//!
+//! Every method of confirmation that a token names and this server knows must be proven, and at
+//! least one; a bearer token names none ([RFC 7800 §3.1]).
+//!
+//! [RFC 7800 §3.1]: https://www.rfc-editor.org/rfc/rfc7800#section-3.1
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use actix_web::http::Uri;
+use actix_web::http::header::{HeaderMap, HeaderValue};
+
+use super::{
+    CertificateError, Claimed, ClientCertificate, ClientCertificates, Dpop, Expected, NonceError,
+    NoncePolicy, Origin, Pending, Proof, ProofError, Proven, TargetError, Verdict,
+};
+use crate::authorization::{AuthScheme, DPOP, Schemes};
+use crate::claims::Confirmation;
+use crate::jose::json::Member;
+
+/// How senders are judged: the whole configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Senders {
+    pub(crate) dpop: Option<Dpop>,
+    pub(crate) certificates: Option<ClientCertificates>,
+    pub(crate) origin: Origin,
+}
+
+impl Default for Senders {
+    fn default() -> Self {
+        Self {
+            dpop: Some(Dpop::default()),
+            certificates: None,
+            origin: Origin::default(),
+        }
+    }
+}
+
+/// What a request shows of its sender; it has no `Debug`, so that its token cannot be printed.
+#[derive(Clone, Copy)]
+pub(crate) struct Sent<'r> {
+    pub(crate) scheme: AuthScheme,
+    pub(crate) token: &'r str,
+    pub(crate) method: &'r str,
+    pub(crate) uri: &'r Uri,
+    pub(crate) headers: &'r HeaderMap,
+    pub(crate) peer: Option<IpAddr>,
+    pub(crate) is_secure: bool,
+    pub(crate) certificate: Option<&'r ClientCertificate>,
+    /// Since 1970.
+    pub(crate) now: Duration,
+}
+
+/// What the sender of a token has proven.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sender {
+    /// To hold the key that the token is bound to.
+    pub(crate) by_key: bool,
+    /// To hold the certificate that the token is bound to.
+    pub(crate) by_certificate: bool,
+}
+
+impl Sender {
+    pub(crate) fn is_proven(self) -> bool {
+        self.by_key || self.by_certificate
+    }
+}
+
+/// The verdict on a sender, at once or when it is known whether the proof was used before.
+#[derive(Debug)]
+pub(crate) enum Judged {
+    Known(Sender),
+    Pending(Sender, Pending),
+}
+
+impl Senders {
+    /// Begins to judge at this moment since 1970.
+    ///
+    /// # Errors
+    /// The system gave no random numbers.
+    pub(crate) fn start(mut self, now: Duration) -> Result<Self, NonceError> {
+        if let Some(dpop) = &mut self.dpop {
+            dpop.start(now)?;
+        }
+        Ok(self)
+    }
+
+    pub(crate) fn schemes(&self) -> Schemes {
+        self.dpop.as_ref().map_or(Schemes::BEARER, Dpop::schemes)
+    }
+
+    /// Whether anything is to be proven, or tried to be: what is asked of every plain bearer token.
+    pub(crate) fn concern(
+        &self,
+        scheme: AuthScheme,
+        headers: &HeaderMap,
+        confirmation: &Confirmation,
+    ) -> bool {
+        scheme == AuthScheme::Dpop
+            || confirmation.binds()
+            || (self.dpop.is_some() && headers.contains_key(DPOP))
+            || self
+                .certificates
+                .as_ref()
+                .is_some_and(|asked| asked.is_required)
+    }
+
+    /// Holds the proofs of a request against the confirmation of its token.
+    ///
+    /// # Errors
+    /// [`SenderError`], the cheapest first.
+    pub(crate) fn judge(
+        &self,
+        sent: &Sent<'_>,
+        confirmation: &Confirmation,
+    ) -> Result<Judged, SenderError> {
+        let by_certificate = self.check_certificate(sent, confirmation)?;
+        let proof = self.check_proof(sent, confirmation)?;
+        let sender = Sender {
+            by_key: proof.is_some(),
+            by_certificate,
+        };
+        if confirmation.binds() && !sender.is_proven() {
+            return Err(SenderError::Unproven);
+        }
+        if !by_certificate && confirmation.certificate_thumbprint != Member::Absent {
+            return Err(SenderError::NoCertificate);
+        }
+        match proof {
+            Some((dpop, proven)) => dpop.claim(&proven, sender, sent.now),
+            None => Ok(Judged::Known(sender)),
+        }
+    }
+
+    /// A nonce for a client whose proof needs one.
+    pub(crate) fn nonce(&self, now: Duration) -> Option<HeaderValue> {
+        Some(self.nonce_policy()?.issue(now))
+    }
+
+    /// A nonce for the client's next proof, where every proof needs one.
+    pub(crate) fn renewed_nonce(&self, now: Duration) -> Option<HeaderValue> {
+        self.nonce_policy()?.renewal(now)
+    }
+
+    fn nonce_policy(&self) -> Option<&NoncePolicy> {
+        self.dpop.as_ref()?.nonce_policy.as_ref()
+    }
+
+    /// What becomes of a request when the place that remembers proofs has answered.
+    ///
+    /// # Errors
+    /// The proof was used before, or that cannot be found out.
+    pub(crate) fn settle(&self, verdict: Verdict) -> Result<(), SenderError> {
+        let dpop = self.dpop.as_ref().ok_or(SenderError::Unproven)?;
+        dpop.settle(verdict)
+    }
+
+    /// Whether the token is bound to the certificate that was shown (RFC 8705 §3).
+    fn check_certificate(
+        &self,
+        sent: &Sent<'_>,
+        confirmation: &Confirmation,
+    ) -> Result<bool, SenderError> {
+        let Some(asked) = &self.certificates else {
+            return Ok(false);
+        };
+        let bound_to = match &confirmation.certificate_thumbprint {
+            Member::Absent if asked.is_required => return Err(SenderError::NoCertificateBound),
+            Member::Absent => return Ok(false),
+            Member::Malformed => return Err(SenderError::MalformedConfirmation),
+            Member::Valid(thumbprint) => thumbprint,
+        };
+        let shown = asked.source.find(sent.headers, sent.peer, sent.certificate);
+        match shown.map_err(SenderError::Certificate)? {
+            None => Err(SenderError::NoCertificate),
+            Some(shown) if shown.as_str() == bound_to => Ok(true),
+            Some(_) => Err(SenderError::OtherCertificate),
+        }
+    }
+
+    /// Checks the proof of a request under the scheme DPoP, and that no other has one or needs one.
+    fn check_proof(
+        &self,
+        sent: &Sent<'_>,
+        confirmation: &Confirmation,
+    ) -> Result<Option<(&Dpop, Proven)>, SenderError> {
+        let dpop = match (sent.scheme, &self.dpop) {
+            (AuthScheme::Dpop, Some(dpop)) => dpop,
+            (AuthScheme::Bearer, dpop) => return without_proof(sent, confirmation, dpop.is_some()),
+            (AuthScheme::Dpop, None) => return Err(SenderError::Unproven),
+        };
+        let key_thumbprint = match &confirmation.key_thumbprint {
+            Member::Absent => return Err(SenderError::NoKeyBound),
+            Member::Malformed => return Err(SenderError::MalformedConfirmation),
+            Member::Valid(thumbprint) => thumbprint,
+        };
+        let target = self
+            .origin
+            .of_request(sent.headers, sent.uri, sent.peer, sent.is_secure);
+        let target = target.map_err(SenderError::Target)?;
+        let proof = Proof::find(sent.headers)?.ok_or(SenderError::Unproven)?;
+        let proven = proof.check(&Expected {
+            method: sent.method,
+            target: &target,
+            token: sent.token,
+            key_thumbprint,
+            now: sent.now,
+            iat_offset: dpop.iat_offset,
+            iat_leeway: dpop.iat_leeway,
+        })?;
+        let nonces = self.nonce_policy();
+        if !nonces.is_some_and(|nonces| nonces.accepts(&proof, sent.now)) {
+            return Err(SenderError::Nonce);
+        }
+        Ok(Some((dpop, proven)))
+    }
+}
+
+/// A bearer token is bound to no key, and comes without a proof (RFC 9449 §7.1, §7.2).
+fn without_proof<T>(
+    sent: &Sent<'_>,
+    confirmation: &Confirmation,
+    dpop_is_on: bool,
+) -> Result<Option<T>, SenderError> {
+    if confirmation.key_thumbprint != Member::Absent {
+        return Err(SenderError::Unproven);
+    }
+    match dpop_is_on && sent.headers.contains_key(DPOP) {
+        true => Err(SenderError::ProofForBearer),
+        false => Ok(None),
+    }
+}
+
+impl Dpop {
+    fn settle(&self, verdict: Verdict) -> Result<(), SenderError> {
+        match verdict {
+            Verdict::First => Ok(()),
+            Verdict::Replayed => Err(SenderError::Replayed),
+            Verdict::Full | Verdict::Unavailable if self.accepts_unchecked => {
+                log::debug!("a proof is accepted unchecked");
+                Ok(())
+            }
+            Verdict::OverShare => Err(SenderError::TooManyProofs),
+            Verdict::Full | Verdict::Unavailable => Err(SenderError::CannotRemember),
+        }
+    }
+
+    /// Takes the proof for used from now on (RFC 9449 §11.1).
+    fn claim(&self, proven: &Proven, sender: Sender, now: Duration) -> Result<Judged, SenderError> {
+        match self.replay.claim(&proven.id, proven.acceptable_until, now) {
+            Claimed::Pending(pending) => Ok(Judged::Pending(sender, pending)),
+            Claimed::Decided(verdict) => self.settle(verdict).map(|()| Judged::Known(sender)),
+        }
+    }
+}
+
+/// Why a token's sender is not let in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SenderError {
+    /// Whether the proof was used before cannot be found out.
+    #[error("whether the proof was used before cannot be found out")]
+    CannotRemember,
+    /// The certificate that came cannot be read (RFC 9440 §2).
+    #[error(transparent)]
+    Certificate(CertificateError),
+    /// A member of `cnf` is no text (RFC 7800 §3.1).
+    #[error("the token's confirmation is malformed")]
+    MalformedConfirmation,
+    /// The token is bound to a certificate, and none came (RFC 8705 §3).
+    #[error("the token is bound to a certificate, and none came")]
+    NoCertificate,
+    /// Certificates are required, and the token is bound to none (RFC 8705 §3).
+    #[error("the token is bound to no certificate")]
+    NoCertificateBound,
+    /// The scheme is DPoP, and the token is bound to no key (RFC 9449 §7.1).
+    #[error("the token is bound to no key")]
+    NoKeyBound,
+    /// The proof needs a nonce of ours that is still good, and has none (RFC 9449 §9).
+    #[error("the proof needs a nonce and has none that is still good")]
+    Nonce,
+    /// Another certificate came than the one that the token is bound to (RFC 8705 §3).
+    #[error("the token is bound to another certificate")]
+    OtherCertificate,
+    /// The proof does not hold (RFC 9449 §4.3).
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    /// A proof came beside a bearer token (RFC 9449 §7.1).
+    #[error("a proof came beside a bearer token")]
+    ProofForBearer,
+    /// The proof was used before (RFC 9449 §11.1).
+    #[error("the proof was used before")]
+    Replayed,
+    /// The holder of the key has as many proofs in memory as it may, beside what is left for others.
+    #[error("too many proofs by the same key are still good")]
+    TooManyProofs,
+    /// The URL that was called cannot be told (RFC 9110 §7.2).
+    #[error("the URL that was called cannot be told: {0}")]
+    Target(TargetError),
+    /// The token is bound to its sender, and nothing that counts was proven (RFC 9449 §7.2, RFC 8705 §3).
+    #[error("the token is bound to its sender, who proves nothing")]
+    Unproven,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    #[test]
+    fn the_error_of_a_proof_is_told_once() {
+        let error = SenderError::from(ProofError::Signature);
+        assert_eq!(error.to_string(), ProofError::Signature.to_string());
+        assert!(error.source().is_none());
+    }
+}

@@ -1,0 +1,312 @@
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+
+use super::*;
+use crate::sender::{Replay, Target};
+
+const NOW: Duration = Duration::from_secs(1_700_000_000);
+
+const LIFETIME: Duration = Duration::from_secs(300);
+
+const PASSWORD: &str = "a password that nobody may see";
+
+/// A Redis of the test's own, which ends with it.
+struct Server {
+    program: String,
+    port: u16,
+    process: Child,
+}
+
+impl Server {
+    /// Starts the program that `REDIS_SERVER` names; without it the test is skipped.
+    fn start() -> Option<Self> {
+        let Ok(program) = std::env::var("REDIS_SERVER") else {
+            println!("skipped: REDIS_SERVER names no redis-server");
+            return None;
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let process = Self::spawn(&program, port);
+        Some(Self {
+            program,
+            port,
+            process,
+        })
+    }
+
+    /// Returns once it accepts connections.
+    fn spawn(program: &str, port: u16) -> Child {
+        let mut process = Command::new(program)
+            .args(["--save", "", "--appendonly", "no", "--bind", "127.0.0.1"])
+            .args(["--port", &port.to_string(), "--requirepass", PASSWORD])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        lines
+            .find(|line| {
+                line.as_ref()
+                    .unwrap()
+                    .contains("eady to accept connections")
+            })
+            .expect("Redis starts")
+            .unwrap();
+        std::thread::spawn(move || lines.count());
+        process
+    }
+
+    fn stop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    fn start_again(&mut self) {
+        self.process = Self::spawn(&self.program, self.port);
+    }
+
+    fn url(&self) -> String {
+        let password = PASSWORD.replace(' ', "%20");
+        format!("redis://:{password}@127.0.0.1:{}/1", self.port)
+    }
+
+    fn replica(&self) -> Replay {
+        Replay::in_redis(&self.url(), "test:").unwrap()
+    }
+
+    fn query<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
+        let mut connection = Client::open(self.url()).unwrap().get_connection().unwrap();
+        let mut asked = redis::cmd(command[0]);
+        asked.arg(&command[1..]).query(&mut connection).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+fn id(number: usize) -> ProofId {
+    let target = Target::parse("https://api.example/").unwrap();
+    ProofId::new("key", &target, &number.to_string())
+}
+
+/// The verdict, awaited in a runtime of the caller's own, as each worker has.
+fn claim(replay: &Replay, number: usize) -> Verdict {
+    match replay.claim(&id(number), NOW + LIFETIME, NOW) {
+        Claimed::Decided(verdict) => verdict,
+        Claimed::Pending(pending) => runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(pending),
+    }
+}
+
+#[test]
+fn of_all_replicas_that_claim_a_proof_one_is_first() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    const PROOFS: usize = 2500;
+    let replicas = [server.replica(), server.replica()];
+    let firsts = |replay: &Replay| -> Vec<usize> {
+        (0..PROOFS)
+            .filter(|number| match claim(replay, *number) {
+                Verdict::First => true,
+                Verdict::Replayed => false,
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    };
+    let [one, other] = &replicas;
+    let mut all: Vec<usize> = std::thread::scope(|scope| {
+        let threads = [one, other, one, other].map(|replay| scope.spawn(move || firsts(replay)));
+        let found = threads.map(|thread| thread.join().unwrap());
+        found.into_iter().flatten().collect()
+    });
+    all.sort_unstable();
+    assert_eq!(all, (0..PROOFS).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_redis_keeps_is_a_hash_until_the_proof_has_run_out() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    assert_eq!(claim(&server.replica(), 1), Verdict::First);
+    let keys: Vec<String> = server.query(&["KEYS", "*"]);
+    let hash = BASE64URL_NOPAD.encode(&id(1).hash);
+    assert_eq!(keys, [format!("test:{hash}")]);
+    let left: u64 = server.query(&["TTL", &keys[0]]);
+    let expected = (LIFETIME + CLOCK_SKEW).as_secs();
+    assert!((expected - 10..=expected + 1).contains(&left), "{left}");
+    let replica = Replay::in_redis(&server.url(), "other:").unwrap();
+    assert_eq!(claim(&replica, 1), Verdict::First);
+}
+
+#[test]
+fn a_redis_that_is_gone_refuses_and_one_that_is_back_serves_at_once() {
+    let Some(mut server) = Server::start() else {
+        return;
+    };
+    let [one, idle] = [server.replica(), server.replica()];
+    assert_eq!(claim(&one, 1), Verdict::First);
+    assert_eq!(claim(&idle, 1), Verdict::Replayed);
+    server.stop();
+    for number in 2..5 {
+        assert_eq!(claim(&one, number), Verdict::Unavailable);
+    }
+    server.start_again();
+    // This one's connection broke while nobody used it: it makes another without a word.
+    assert_eq!(claim(&idle, 5), Verdict::First);
+    let begun = std::time::Instant::now();
+    let verdict = std::iter::repeat_with(|| claim(&one, 6))
+        .find(|verdict| *verdict != Verdict::Unavailable || begun.elapsed() > PAUSE * 20);
+    assert_eq!(verdict, Some(Verdict::First));
+    assert_eq!(claim(&idle, 6), Verdict::Replayed);
+}
+
+#[test]
+fn an_answer_that_is_an_error_accepts_nothing() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let replica = server.replica();
+    let _: String = server.query(&["CONFIG", "SET", "maxmemory", "1"]);
+    assert_eq!(claim(&replica, 1), Verdict::Unavailable);
+    let wrong = server.url().replace("password", "passwort");
+    let wrong = Replay::in_redis(&wrong, "test:").unwrap();
+    assert_eq!(claim(&wrong, 1), Verdict::Unavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redis_that_never_answers_is_not_waited_for() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}/", silent.local_addr().unwrap());
+    let mut line = Line::new(open(&url).unwrap());
+    let (answer, _answered) = oneshot::channel();
+    let wishes = [ClaimRequest {
+        key: "key".to_owned(),
+        seconds: 1,
+        answer,
+    }];
+    let begun = Instant::now();
+    assert_eq!(line.ask(&wishes).await, [Verdict::Unavailable]);
+    let waited = begun.elapsed();
+    assert!(waited <= CONNECT_TIMEOUT + RESPONSE_TIMEOUT, "{waited:?}");
+    // Who comes next does not wait at all.
+    let begun = Instant::now();
+    assert_eq!(line.ask(&wishes).await, [Verdict::Unavailable]);
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert!(line.ask(&[]).await.is_empty());
+}
+
+/// What is logged of a Redis at this URL that cannot be used.
+fn failure(url: &str) -> String {
+    let mut runtime = runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().unwrap();
+    let line = Line::new(open(url).unwrap());
+    let connected = runtime.block_on(line.connect());
+    connected.map(drop).unwrap_err().to_string()
+}
+
+#[test]
+fn each_reason_for_which_no_connection_is_made_reads_differently() {
+    let plain = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = plain.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let mut stream = plain.accept().unwrap().0;
+        let _ = stream.write_all(b"-ERR this is no TLS\r\n");
+    });
+    let over_tls = failure(&format!("rediss://127.0.0.1:{port}"));
+    let refused = failure("redis://127.0.0.1:1");
+    assert_eq!(
+        refused,
+        "no connection could be made: Connection refused (os error 111)"
+    );
+    let begun = "no connection could be made over TLS: ";
+    assert!(over_tls.starts_with(begun), "{over_tls}");
+    assert!(over_tls.len() > begun.len() && !over_tls.contains("within"));
+    let unknown = failure("redis://no-such-host.invalid");
+    assert!(
+        unknown.contains("failed to lookup address information"),
+        "{unknown}"
+    );
+}
+
+/// An error as Redis answers it.
+fn error(code: &str) -> Value {
+    redis::parse_redis_value(format!("-{code} a text\r\n").as_bytes()).unwrap()
+}
+
+#[test]
+fn a_wrong_password_reads_as_one() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let expected = "it does not accept the user name or password";
+    let wrong = server.url().replace("password", "passwort");
+    assert_eq!(failure(&wrong), expected);
+    // Without any, the connection is made, and refused when it is used.
+    assert_eq!(refusal(&[error("NOAUTH")]).to_string(), expected);
+}
+
+#[test]
+fn errors_that_redis_answers_are_told_by_their_codes() {
+    for (code, text) in [
+        ("OOM", "it is out of memory"),
+        ("LOADING", "it is still loading its data"),
+        ("UNHEARD", SOME_ERROR),
+    ] {
+        assert_eq!(refusal(&[Value::Okay, error(code)]).to_string(), text);
+    }
+}
+
+#[test]
+fn a_lost_answer_is_never_taken_for_the_first() {
+    assert_eq!(verdict(&Value::Okay), Some(Verdict::First));
+    assert_eq!(verdict(&Value::Nil), Some(Verdict::Replayed));
+    assert_eq!(verdict(&Value::Int(1)), None);
+    assert_eq!(in_doubt(Verdict::Replayed), Verdict::Unavailable);
+    assert_eq!(in_doubt(Verdict::First), Verdict::First);
+}
+
+#[test]
+fn a_proof_is_kept_longer_than_any_replica_would_accept_it() {
+    for (until, now, expected) in [
+        (NOW + LIFETIME, NOW, 331),
+        (NOW + Duration::from_millis(1), NOW, 31),
+        (NOW, NOW, 31),
+        (NOW, NOW + LIFETIME, 31),
+        (Duration::MAX, Duration::ZERO, u64::MAX),
+    ] {
+        assert_eq!(seconds_to_keep(until, now), expected);
+    }
+}
+
+#[test]
+fn only_a_url_of_redis_is_taken_and_none_is_shown() {
+    for url in [
+        "",
+        "redis.example",
+        "http://redis.example",
+        "redis:///var/run/redis.sock",
+        "redis://:secret@redis.example/notanumber",
+        "rediss://:secret@redis.example/#insecure",
+        "unix:///run/redis.sock",
+    ] {
+        let error = Replay::in_redis(url, "test:").unwrap_err();
+        assert_eq!(error, RedisError::NotARedisUrl, "{url}");
+        assert!(!error.to_string().contains("secret"));
+    }
+    for url in [
+        "redis://:secret@127.0.0.1:1/2",
+        "rediss://:secret@redis.example",
+    ] {
+        let replay = Replay::in_redis(url, "test:").unwrap();
+        assert_eq!(format!("{replay:?}"), "Replay(Redis(Redis(redacted)))");
+    }
+}

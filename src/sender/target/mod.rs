@@ -1,0 +1,310 @@
+//! The URL that a client called, in the one form in which two of them compare ([RFC 9449 §4.3]).
+//!
+//! Two URLs are one when [RFC 3986 §6.2.2 and §6.2.3] say so, and never because a browser would
+//! take them for one: nothing is guessed, mended or translated.
+//!
+//! [RFC 9449 §4.3]: https://www.rfc-editor.org/rfc/rfc9449#section-4.3
+//! [RFC 3986 §6.2.2 and §6.2.3]: https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2
+
+use std::fmt;
+use std::net::Ipv6Addr;
+
+/// An `http` or `https` URL without query and fragment, normalised.
+///
+/// # Examples
+/// ```
+/// use actix_resource_server::sender::{Target, TargetError};
+///
+/// let said = Target::parse("HTTPS://API.example:443/%6dessages?page=2")?;
+/// assert_eq!(said, Target::parse("https://api.example/messages")?);
+/// assert_ne!(said, Target::parse("https://api.example/messages/")?);
+/// assert_eq!(Target::parse("https://user@api.example/"), Err(TargetError::Authority));
+/// # Ok::<_, TargetError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target(String);
+
+impl Target {
+    /// Reads an absolute URL, such as the claim `htu`.
+    ///
+    /// # Errors
+    /// [`TargetError`] says what makes it no URL that could have been called.
+    pub fn parse(url: &str) -> Result<Self, TargetError> {
+        let (base, path) = Base::split(url)?;
+        Ok(base.with_path(&without_dot_segments(&normal_path(path)?)))
+    }
+
+    /// The normalised text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What comes before the path of a request: scheme and authority, and perhaps the beginning of the path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Base(String);
+
+impl Base {
+    pub(super) fn new(scheme: Scheme, authority: &str) -> Result<Self, TargetError> {
+        let mut base = format!("{}://", scheme.name());
+        write_authority(authority, scheme, &mut base)?;
+        Ok(Self(base))
+    }
+
+    /// The same with this port in the place of the authority's own.
+    pub(super) fn with_port(
+        scheme: Scheme,
+        authority: &str,
+        port: u16,
+    ) -> Result<Self, TargetError> {
+        // What is replaced must be well-formed, too.
+        Self::new(scheme, authority)?;
+        let (host, _) = split_port(authority);
+        Self::new(scheme, &format!("{host}:{port}"))
+    }
+
+    /// The same with this port, which the authority has already or leaves open.
+    ///
+    /// # Errors
+    /// [`TargetError::Contradiction`] when the authority has another port.
+    pub(super) fn on_port(scheme: Scheme, authority: &str, port: u16) -> Result<Self, TargetError> {
+        let base = Self::with_port(scheme, authority, port)?;
+        let (_, own) = split_port(authority);
+        if !own.is_empty() && base != Self::new(scheme, authority)? {
+            return Err(TargetError::Contradiction);
+        }
+        Ok(base)
+    }
+
+    /// The same with a path below which those of requests stand; `None` unless it is a plain one.
+    pub(super) fn below(mut self, path: &str) -> Option<Self> {
+        let is_plain = |byte: u8| is_path_character(byte) || byte == b'%';
+        if !path.starts_with('/') || !path.bytes().all(is_plain) {
+            return None;
+        }
+        let path = normal_path(path).ok()?;
+        let path = path.strip_suffix('/').unwrap_or(&path);
+        let mut segments = path.split('/').skip(1);
+        if segments.any(|segment| matches!(segment, "" | "." | "..")) {
+            return None;
+        }
+        self.0.push_str(path);
+        Some(self)
+    }
+
+    /// Reads a URL below which the paths of requests stand.
+    pub(super) fn parse(url: &str) -> Result<Self, TargetError> {
+        if url.contains(['?', '#']) {
+            return Err(TargetError::NotPlain);
+        }
+        let target = Target::parse(url)?;
+        Ok(Self(target.0.trim_end_matches('/').to_owned()))
+    }
+
+    /// The URL of a request: its path as it came, so that what is compared is what is routed.
+    ///
+    /// Dot segments are refused: a client resolves them before it calls, and a router does not, so
+    /// that the resource which the proof names would not be the one that is reached.
+    pub(super) fn target(&self, path: &str) -> Result<Target, TargetError> {
+        let path = normal_path(path)?;
+        if path.split('/').any(|segment| matches!(segment, "." | "..")) {
+            return Err(TargetError::DotSegments);
+        }
+        Ok(self.clone().with_path(&path))
+    }
+
+    fn with_path(mut self, path: &str) -> Target {
+        self.0.push_str(path);
+        Target(self.0)
+    }
+
+    /// The URL's beginning, and its path without query and fragment.
+    fn split(url: &str) -> Result<(Self, &str), TargetError> {
+        if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(TargetError::Characters);
+        }
+        let end = url.find(['?', '#']).unwrap_or(url.len());
+        let (url, _) = url.split_at(end);
+        let (scheme, rest) = url.split_once("://").ok_or(TargetError::Scheme)?;
+        let scheme = Scheme::parse(scheme).ok_or(TargetError::Scheme)?;
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        Ok((Self::new(scheme, authority)?, path))
+    }
+}
+
+/// The schemes that HTTP is spoken under (RFC 9110 §4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    /// Reads a scheme, whatever its case (RFC 3986 §6.2.2.1).
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        [Self::Http, Self::Https]
+            .into_iter()
+            .find(|scheme| name.eq_ignore_ascii_case(scheme.name()))
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    const fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+/// Host in lower case, and the port unless the scheme implies it (RFC 3986 §6.2.3).
+fn write_authority(authority: &str, scheme: Scheme, to: &mut String) -> Result<(), TargetError> {
+    let (host, port) = split_port(authority);
+    write_host(host, to)?;
+    if !port.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(TargetError::Authority);
+    }
+    if port.is_empty() {
+        return Ok(());
+    }
+    let port: u16 = port.parse().map_err(|_| TargetError::Authority)?;
+    if port != scheme.default_port() {
+        to.push_str(&format!(":{port}"));
+    }
+    Ok(())
+}
+
+/// Host and port; the port is empty where there is none.
+fn split_port(authority: &str) -> (&str, &str) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (authority, ""),
+    }
+}
+
+/// An IPv6 address in brackets, or a name in ASCII (RFC 3986 §3.2.2); escapes in names are refused.
+fn write_host(host: &str, to: &mut String) -> Result<(), TargetError> {
+    if let Some(literal) = host.strip_prefix('[') {
+        let address = literal.strip_suffix(']');
+        let address = address.and_then(|text| text.parse::<Ipv6Addr>().ok());
+        to.push_str(&format!("[{}]", address.ok_or(TargetError::Authority)?));
+        return Ok(());
+    }
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte);
+    if host.is_empty() || !host.bytes().all(allowed) {
+        return Err(TargetError::Authority);
+    }
+    to.extend(host.chars().map(|letter| letter.to_ascii_lowercase()));
+    Ok(())
+}
+
+/// Escapes as RFC 3986 §6.2.2 has them: none of what needs none, the others in upper case; `/` for nothing.
+fn normal_path(path: &str) -> Result<String, TargetError> {
+    if path.is_empty() {
+        return Ok("/".to_owned());
+    }
+    if !path.starts_with('/') {
+        return Err(TargetError::NoPath);
+    }
+    let mut normal = String::with_capacity(path.len());
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let decoded = hex(bytes.next()).zip(hex(bytes.next()));
+            let (high, low) = decoded.ok_or(TargetError::Escape)?;
+            push(high << 4 | low, is_unreserved, &mut normal);
+        } else {
+            push(byte, is_path_character, &mut normal);
+        }
+    }
+    Ok(normal)
+}
+
+/// The byte itself where it may stand, and its escape elsewhere.
+fn push(byte: u8, may_stand: fn(u8) -> bool, to: &mut String) {
+    if may_stand(byte) {
+        to.push(char::from(byte));
+    } else {
+        to.push_str(&format!("%{byte:02X}"));
+    }
+}
+
+/// RFC 3986 §2.3.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+}
+
+/// `pchar` or the slash between segments (RFC 3986 §3.3).
+fn is_path_character(byte: u8) -> bool {
+    is_unreserved(byte) || b"!$&'()*+,;=:@/".contains(&byte)
+}
+
+fn hex(digit: Option<u8>) -> Option<u8> {
+    let value = char::from(digit?).to_digit(16)?;
+    u8::try_from(value).ok()
+}
+
+/// RFC 3986 §5.2.4, for a path that begins with a slash.
+fn without_dot_segments(path: &str) -> String {
+    let mut kept = Vec::new();
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        match segment {
+            "." => {}
+            ".." => drop(kept.pop()),
+            other => kept.push(other),
+        }
+        if matches!(segment, "." | "..") && segments.peek().is_none() {
+            kept.push("");
+        }
+    }
+    format!("/{}", kept.join("/"))
+}
+
+/// Why something is no URL that a client could have called here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TargetError {
+    /// No host, a malformed one or port, or a user name (RFC 3986 §3.2, RFC 9110 §4.2.4).
+    #[error("the host is missing or malformed")]
+    Authority,
+    /// Something else than visible ASCII (RFC 3986 §2).
+    #[error("a URL has visible ASCII characters only")]
+    Characters,
+    /// The two ways in which proxies tell the URL contradict each other.
+    #[error("Forwarded and X-Forwarded-* contradict each other")]
+    Contradiction,
+    /// The path of a request has `.` or `..` in it, which clients resolve before they call.
+    #[error("the path has dot segments")]
+    DotSegments,
+    /// A percent sign without two hexadecimal digits (RFC 3986 §2.1).
+    #[error("a percent sign is not followed by two hexadecimal digits")]
+    Escape,
+    /// What the trusted proxy says is malformed (RFC 7239 §4).
+    #[error("what the proxy forwarded is malformed")]
+    Forwarded,
+    /// The path does not begin with a slash.
+    #[error("the path does not begin with a slash")]
+    NoPath,
+    /// A public URL has a query or a fragment.
+    #[error("a public URL has no query or fragment")]
+    NotPlain,
+    /// Neither `http://` nor `https://`.
+    #[error("the URL is neither http nor https")]
+    Scheme,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,570 @@
+//! What is explained is what the server answers.
+
+use std::time::{Duration, SystemTime};
+
+use actix_web::App;
+use actix_web::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use actix_web::test::{TestRequest, call_service, init_service};
+use data_encoding::BASE64URL_NOPAD;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::issuer::{Issuer, IssuerBuilder};
+use crate::service::config::Trust;
+use crate::test_kit::{Document, Fault, SigningKey, TestIssuer, TokenBuilder};
+use crate::{Algorithm, Api, Scoped, StepUp, get};
+
+const PRIVATE: &str = "GET /api/private";
+const SCOPED: &str = "GET /api/private-scoped";
+const TRANSFER: &str = "GET /bank/transfer";
+
+/// An issuer, and the service that trusts it.
+struct Bench {
+    issuer: TestIssuer,
+    trusted: Trusted,
+    verifier: Verifier,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(|issuer| issuer)
+    }
+
+    fn with(change: impl FnOnce(IssuerBuilder) -> IssuerBuilder) -> Self {
+        let issuer = TestIssuer::start_with(Algorithm::Es256);
+        let trusted = Issuer::discover(issuer.url()).audience(issuer.audience());
+        let trusted = vec![change(trusted).build().unwrap()];
+        Self {
+            verifier: Verifier::start(trusted.clone()).unwrap(),
+            trusted: Trusted::of(Trust::Issuers(trusted)).unwrap(),
+            issuer,
+        }
+    }
+
+    fn token(&self) -> TokenBuilder {
+        self.issuer.token()
+    }
+
+    async fn explain(&self, token: &str, route: &str) -> Report {
+        let routes = all_routes();
+        let route = Route::find(&routes, route).unwrap();
+        let given = Given::read(token);
+        explain(given, Some(route), &routes, &self.trusted, &self.verifier).await
+    }
+
+    /// Status and challenge of the service itself.
+    async fn ask(&self, token: &str, route: &str) -> (u16, Option<String>) {
+        let api = crate::service::routes::api().verified_by(self.verifier.clone());
+        let bank = bank().verified_by(self.verifier.clone());
+        let app = init_service(App::new().service(bank).service(api)).await;
+        let path = route.strip_prefix("GET ").unwrap();
+        let request = TestRequest::with_uri(path);
+        let request = request.insert_header((AUTHORIZATION, format!("Bearer {token}")));
+        let response = call_service(&app, request.to_request()).await;
+        let challenge = response.headers().get(WWW_AUTHENTICATE);
+        let challenge = challenge.map(|challenge| challenge.to_str().unwrap().to_owned());
+        (response.status().as_u16(), challenge)
+    }
+
+    /// Explains the token, and compares the verdict with the service's own.
+    async fn agreed(&self, token: &str, route: &str) -> Value {
+        let answered = self.ask(token, route).await;
+        let report = self.explain(token, route).await;
+        let explained = match &report.answer {
+            None => (200, None),
+            Some(answer) => (answer.status, answer.www_authenticate.clone()),
+        };
+        assert_eq!(explained, answered, "{token}");
+        assert_eq!(report.accepted, answered.0 == 200);
+        let text = report.text();
+        if let Some((_, signature)) = token.rsplit_once('.') {
+            assert!(signature.len() < 9 || !text.contains(signature), "{text}");
+        }
+        serde_json::to_value(report).unwrap()
+    }
+
+    async fn cause(&self, token: &str, route: &str) -> String {
+        let report = self.agreed(token, route).await;
+        report["code"].as_str().unwrap_or("accepted").to_owned()
+    }
+
+    async fn agrees<const N: usize>(&self, cases: [(TokenBuilder, &str); N], route: &str) {
+        for (token, code) in cases {
+            let shown = format!("{token:?}");
+            assert_eq!(self.cause(&token.build(), route).await, code, "{shown}");
+        }
+    }
+
+    /// Looks for words in what people read.
+    async fn says<const N: usize>(&self, cases: [(TokenBuilder, &str); N], route: &str) {
+        for (token, words) in cases {
+            let text = self.explain(&token.build(), route).await.text();
+            assert!(text.contains(words), "{words}: {text}");
+        }
+    }
+}
+
+crate::step_up!(Strong = acr ["gold", "silver"], amr "mfa", max_age 5 minutes);
+crate::step_up!(ByHardware = amr ["hwk", "pin"]);
+crate::scope!(Transfer = "transfer");
+
+async fn transfer(_: StepUp<Strong, Scoped<Transfer>>) -> &'static str {
+    ""
+}
+
+async fn vault(_: StepUp<ByHardware>) -> &'static str {
+    ""
+}
+
+/// Routes that ask for more than the service's own do.
+fn bank() -> Api {
+    let bank = Api::new("/bank").route("/transfer", get(transfer));
+    bank.route("/vault", get(vault))
+}
+
+fn all_routes() -> Vec<Route> {
+    let bank = bank();
+    let mut routes = routes::all();
+    routes.extend(bank.routes().map(Route::from));
+    routes
+}
+
+fn in_seconds(seconds: u64) -> SystemTime {
+    SystemTime::now() + Duration::from_secs(seconds)
+}
+
+fn ago(seconds: u64) -> SystemTime {
+    SystemTime::now() - Duration::from_secs(seconds)
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    since.as_secs()
+}
+
+fn encrypted() -> String {
+    let header = json!({"alg": "dir", "enc": "A256GCM", "iss": "https://tenant.example/"});
+    let header = BASE64URL_NOPAD.encode(header.to_string().as_bytes());
+    format!("{header}..dmVjdG9y.Y2lwaGVydGV4dA.dGFn")
+}
+
+#[actix_web::test]
+async fn what_is_no_jwt_is_named_and_agreed_with_the_server() {
+    let bench = Bench::new();
+    let good = bench.token().build();
+    let cut = good.split_at(good.len() / 2).0.to_owned();
+    let cases = [
+        (String::new(), "no_token"),
+        (good.replacen('.', " .", 1), "no_token"),
+        (format!("\"{good}\""), "no_bearer_token"),
+        ("v4opaque-Token".to_owned(), "opaque_token"),
+        (encrypted(), "encrypted_token"),
+        (good.replacen('.', ".=", 1), "no_bearer_token"),
+        (format!("{good}~"), "malformed_token"),
+        (format!("{good}.{good}"), "malformed_token"),
+        (
+            cut.split('.').next().unwrap().repeat(2) + ".a.b",
+            "malformed_token",
+        ),
+        ("a".repeat(17_000), "too_long"),
+        (bench.token().raw_payload("[]").build(), "malformed_token"),
+        (bench.token().header("kid", 1).build(), "malformed_token"),
+        (
+            bench.token().header("crit", json!(["b64"])).build(),
+            "critical_header",
+        ),
+    ];
+    for (token, code) in cases {
+        assert_eq!(bench.cause(&token, PRIVATE).await, code, "{token}");
+    }
+}
+
+#[actix_web::test]
+async fn tokens_of_other_issuers_and_algorithms_are_named_and_agreed_with_the_server() {
+    let bench = Bench::new();
+    let published = bench.issuer.key().public_jwk().unwrap().to_string();
+    let forged = SigningKey::from_secret(&published, Algorithm::Hs256);
+    let token = || bench.token();
+    let forged = || token().signed_by(&forged);
+    let unslashed = bench.issuer.url().trim_end_matches('/');
+    let cases = [
+        (token(), "accepted"),
+        (token().claim("iss", unslashed), "issuer_slash"),
+        (
+            token().claim("iss", "https://other.example/"),
+            "other_issuer",
+        ),
+        (
+            token().header("alg", "none").raw_signature([]),
+            "wrong_algorithm",
+        ),
+        (token().header("alg", "ES256K"), "wrong_algorithm"),
+        (token().header("alg", "RS256"), "wrong_algorithm"),
+        (forged(), "wrong_algorithm"),
+        (forged().claim("sid", "x"), "id_token"),
+        (forged().claim("typ", "Refresh"), "refresh_token"),
+    ];
+    bench.agrees(cases, PRIVATE).await;
+}
+
+#[actix_web::test]
+async fn tokens_of_other_keys_are_named_and_agreed_with_the_server() {
+    let bench = Bench::new();
+    let kid = bench.issuer.key().kid().to_owned();
+    let stranger = SigningKey::generate(Algorithm::Es256);
+    let forged = || bench.token().signed_by(&stranger);
+    let cases = [
+        (forged(), "unknown_key"),
+        (forged().without_header("kid"), "unknown_key"),
+        (forged().header("kid", kid), "bad_signature"),
+        (bench.token().raw_signature([0; 64]), "bad_signature"),
+    ];
+    bench.agrees(cases, PRIVATE).await;
+}
+
+#[actix_web::test]
+async fn tokens_of_other_audiences_and_kinds_are_named_and_agreed_with_the_server() {
+    let bench = Bench::new();
+    let token = || bench.token();
+    let cases = [
+        (
+            token().claim("aud", "https://other.example/"),
+            "other_audience",
+        ),
+        (token().claim("aud", json!([])), "other_audience"),
+        (token().claim("aud", "app").claim("nonce", "x"), "id_token"),
+        (token().claim("at_hash", "x"), "id_token"),
+        (token().claim("nonce", "x"), "id_token"),
+        (token().header("typ", "dpop+jwt"), "other_type"),
+        (token().header("typ", "id+jwt"), "id_token"),
+        (token().claim("events", json!({})), "logout_token"),
+        (
+            token().claim("cnf", json!({"jkt": "x"})),
+            "sender_constrained",
+        ),
+    ];
+    bench.agrees(cases, PRIVATE).await;
+}
+
+#[actix_web::test]
+async fn what_the_claims_lack_is_named_and_agreed_with_the_server() {
+    let bench = Bench::new();
+    let token = || bench.token();
+    let soon = seconds(in_seconds(60));
+    let cases = [
+        (token().expires_at(ago(8)), "expired"),
+        (token().claim("nbf", soon), "not_yet_valid"),
+        (token().claim("exp", soon * 1000), "malformed_claim"),
+        (token().claim("exp", soon.to_string()), "malformed_claim"),
+        (token().claim("sub", 7), "malformed_claim"),
+        (token().claim("iss", 7), "malformed_claim"),
+        (token().without("exp"), "missing_claim"),
+        (token().without("aud"), "missing_claim"),
+        (token().without("iss"), "missing_claim"),
+    ];
+    bench.agrees(cases, PRIVATE).await;
+}
+
+#[actix_web::test]
+async fn what_a_route_asks_is_named_and_agreed_with_the_server() {
+    let bench = Bench::new();
+    let token = || bench.token();
+    let roles = json!({"roles": ["a", "read:messages"]});
+    let cases = [
+        (token().scope("openid read:messages"), "accepted"),
+        (token().scope("write:messages"), "insufficient_scope"),
+        (token(), "insufficient_scope"),
+        (
+            token().claim("permissions", roles["roles"].clone()),
+            "other_scope_claim",
+        ),
+        (token().claim("realm_access", roles), "other_scope_claim"),
+        (token().scope("read:messages,x"), "scope_separator"),
+    ];
+    bench.agrees(cases, SCOPED).await;
+}
+
+#[actix_web::test]
+async fn the_claim_that_has_the_scope_is_named() {
+    let bench = Bench::new();
+    let token = || bench.token();
+    let roles = json!({"roles": ["a", "read:messages"]});
+    let cases = [
+        (
+            token(),
+            "grants nothing, and the route asks for \"read:messages\".",
+        ),
+        (token().scope("x"), "it grants \"x\", and"),
+        (
+            token().claim("permissions", "read:messages"),
+            "in the claim permissions, which is not read",
+        ),
+        (
+            token().claim("a/b", roles.clone()),
+            "in the claim /a~1b/roles, which",
+        ),
+        (
+            token().claim("realm_access", roles),
+            "set APP__AUTH__SCOPE_CLAIMS=/realm_access/roles ",
+        ),
+        (
+            token().claim("scp", "x|read:messages"),
+            "Its scp separates scopes",
+        ),
+    ];
+    bench.says(cases, SCOPED).await;
+}
+
+#[actix_web::test]
+async fn what_a_route_asks_of_a_login_is_named_and_agreed_with_the_server() {
+    let bench = Bench::new();
+    let token = || bench.token().scope("transfer");
+    let strong = || token().acr("silver").amr(["mfa"]).auth_time(ago(250));
+    let cases = [
+        (strong(), "accepted"),
+        (strong().scope("x"), "insufficient_scope"),
+        (strong().acr("bronze"), "insufficient_login"),
+        (strong().amr(["pwd"]), "insufficient_login"),
+        (strong().auth_time(ago(350)), "insufficient_login"),
+        (token(), "insufficient_login"),
+    ];
+    bench.agrees(cases, TRANSFER).await;
+    let report = bench.agreed(&token().build(), TRANSFER).await;
+    let checks = report["checks"].as_array().unwrap();
+    assert_eq!(
+        checks.last().unwrap(),
+        &json!({
+            "demand": "the login is one that the route asks for (acr, amr, auth_time)",
+            "outcome": "failed",
+        })
+    );
+}
+
+#[actix_web::test]
+async fn words_about_logins_name_what_is_asked_and_what_is_told() {
+    let bench = Bench::new();
+    let token = || bench.token().scope("transfer");
+    let none = "asks for a login with acr gold or silver, with amr mfa, at most 300 s ago, and the token says: no acr, \
+        no amr, no auth_time.";
+    let remedy = r#"log in again, with acr_values="gold silver" and max_age=300 in the authorization request, and"#;
+    let cases = [
+        (token(), none),
+        (token(), remedy),
+        (
+            token().acr("x\n").amr(["pwd", "otp"]),
+            r#"says: acr "x\n", amr "pwd", "otp", no"#,
+        ),
+        (token().auth_time(ago(3600)), "(1h ago)."),
+        (
+            token()
+                .claim("acr", 1)
+                .claim("amr", "mfa")
+                .claim("auth_time", "x"),
+            "an acr that is no text, an amr that is no array of texts, an auth_time that is no time.",
+        ),
+    ];
+    bench.says(cases, TRANSFER).await;
+    let vault = [(
+        token(),
+        "Let the person log in again, and use the new token.",
+    )];
+    bench.says(vault, "GET /bank/vault").await;
+    let opened = bench.token().amr(["pin", "hwk"]);
+    let opened = [
+        (opened.clone(), "  It opens GET /bank/vault.\n"),
+        (opened, "  It does not open GET /bank/transfer.\n"),
+    ];
+    bench.says(opened, PRIVATE).await;
+}
+
+#[actix_web::test]
+async fn an_open_route_looks_at_no_token() {
+    let bench = Bench::new();
+    let report = bench.agreed("opaque", "GET /api/public").await;
+    assert!(
+        outcomes(&report)
+            .iter()
+            .all(|outcome| outcome == "not_reached")
+    );
+}
+
+#[actix_web::test]
+async fn the_checks_before_the_failed_one_are_passed_and_those_behind_it_not_reached() {
+    let bench = Bench::new();
+    let strict = Bench::with(|issuer| issuer.strict(true));
+    let aged = Bench::with(|issuer| issuer.max_token_age(Duration::from_secs(60)));
+    let cases = [
+        (&bench, bench.token().header("typ", "x"), "typ is JWT"),
+        (&bench, bench.token().claim("aud", "x"), "aud names"),
+        (&bench, bench.token(), "the token grants"),
+        (
+            &strict,
+            strict.token().header("typ", "JWT"),
+            "in strict mode",
+        ),
+        (&strict, strict.token().without("iat"), "in strict mode"),
+        (&aged, aged.token().without("iat"), "iat is"),
+        (&aged, aged.token().issued_at(ago(90)), "iat is"),
+        (&aged, aged.token().issued_at(in_seconds(90)), "iat is"),
+    ];
+    for (bench, token, demand) in cases {
+        let report = bench.agreed(&token.build(), SCOPED).await;
+        let outcomes = outcomes(&report);
+        let failed = outcomes
+            .iter()
+            .position(|outcome| outcome == "failed")
+            .unwrap();
+        let found = report["checks"][failed]["demand"].as_str().unwrap();
+        assert!(found.starts_with(demand), "{found}");
+        assert!(outcomes[..failed].iter().all(|outcome| outcome == "passed"));
+        assert!(
+            outcomes[failed + 1..]
+                .iter()
+                .all(|outcome| outcome == "not_reached")
+        );
+    }
+}
+
+fn outcomes(report: &Value) -> Vec<String> {
+    let checks = report["checks"].as_array().unwrap();
+    let outcome = |check: &Value| check["outcome"].as_str().unwrap().to_owned();
+    checks.iter().map(outcome).collect()
+}
+
+#[actix_web::test]
+async fn an_issuer_that_cannot_be_reached_is_no_fault_of_the_token() {
+    let bench = Bench::new();
+    bench
+        .issuer
+        .set_fault(Document::Discovery, Some(Fault::status(500)));
+    let dark = Bench {
+        verifier: Verifier::start(bench.trusted.issuers.iter().cloned()).unwrap(),
+        ..bench
+    };
+    let token = dark.token().build();
+    let report = dark.agreed(&token, PRIVATE).await;
+    assert_eq!(report["code"], "keys_unavailable");
+    assert_eq!(report["answer"]["status"], 503);
+}
+
+#[actix_web::test]
+async fn a_key_that_nobody_may_be_asked_for_now_is_no_fault_of_the_token() {
+    let bench = Bench::new();
+    for (code, status) in [
+        ("unknown_key", 401),
+        ("unknown_key", 401),
+        ("unknown_key", 401),
+        ("key_undetermined", 503),
+    ] {
+        let stranger = SigningKey::generate(Algorithm::Es256);
+        let token = bench.token().signed_by(&stranger).build();
+        let report = bench.agreed(&token, PRIVATE).await;
+        assert_eq!(report["code"], code);
+        assert_eq!(report["answer"]["status"], status);
+    }
+}
+
+#[actix_web::test]
+async fn words_about_issuers_and_audiences_name_what_differs() {
+    let bench = Bench::new();
+    let trusted = format!(
+        "its iss is \"x\", and what is trusted here is \"{}\"",
+        bench.issuer.url()
+    );
+    let issuer = |iss: &str| bench.token().claim("iss", iss);
+    let audience = |aud: Value| bench.token().claim("aud", aud);
+    let cases = [
+        (issuer("x"), trusted.as_str()),
+        (
+            issuer("https://sts.windows.net/x/"),
+            "accessTokenAcceptedVersion",
+        ),
+        (
+            audience(json!(["a", "b"])),
+            r#"its aud names "a", "b", and this API is "https://api.test/""#,
+        ),
+        (
+            audience(json!("https://API.test")),
+            r#"set AUDIENCE to "https://API.test""#,
+        ),
+        (audience(json!("account")), "audience mapper"),
+        (
+            audience(json!("x")).claim("nonce", 1),
+            r#"tells the application "x" who"#,
+        ),
+    ];
+    bench.says(cases, PRIVATE).await;
+}
+
+#[actix_web::test]
+async fn an_issuer_that_is_configured_with_another_slash_is_named() {
+    for (configured, iss, words) in [
+        (
+            "https://a.example",
+            "https://a.example/",
+            "configured without the slash",
+        ),
+        (
+            "https://a.example/",
+            "https://a.example",
+            "configured with a slash",
+        ),
+    ] {
+        let bench = Bench::with(|issuer| issuer.name(configured));
+        let token = bench.token().claim("iss", iss);
+        let remedy = format!("Set ISSUER (auth.issuer) to \"{iss}\"");
+        bench
+            .says([(token.clone(), words), (token, &remedy)], PRIVATE)
+            .await;
+    }
+}
+
+#[actix_web::test]
+async fn words_about_times_and_keys_name_what_is_off() {
+    let bench = Bench::new();
+    let token = || bench.token();
+    let cases = [
+        (
+            token().expires_at(ago(20)),
+            "Get a new token. If this one is new",
+        ),
+        (token().expires_at(ago(9000)), "Remedy: Get a new token.\n"),
+        (
+            token().claim("nbf", seconds(in_seconds(60))),
+            "Remedy: The clocks of this machine",
+        ),
+        (
+            token().claim("nbf", seconds(in_seconds(9000))),
+            "Use the token later",
+        ),
+        (token().claim("exp", 1_700_000_000_000_u64), "milliseconds"),
+        (
+            token().header("kid", "lost\u{1b}"),
+            r#"names the key "lost\u{1b}""#,
+        ),
+        (
+            token().header("nonce", "x").raw_signature([0; 64]),
+            "Microsoft Graph",
+        ),
+    ];
+    bench.says(cases, PRIVATE).await;
+}
+
+#[actix_web::test]
+async fn a_good_token_is_shown_with_the_routes_that_it_opens() {
+    let bench = Bench::new();
+    let routes = routes::all();
+    let given = Given::read(&format!("Bearer {}\n", bench.token().build()));
+    let report = explain(given, None, &routes, &bench.trusted, &bench.verifier).await;
+    let text = report.text();
+    for words in [
+        "Note: The word Bearer",
+        "\nACCEPTED\n",
+        "  It opens GET /api/private.\n",
+        "  It does not open GET /api/private-scoped.\n",
+        "  aud        \"https://api.test/\"\n",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(!text.contains("not reached"), "{text}");
+}

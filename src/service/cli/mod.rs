@@ -1,0 +1,93 @@
+//! What the program can be told to do, one command a file.
+
+mod check;
+mod explain;
+mod health;
+mod layout;
+mod routes;
+mod serve;
+#[cfg(feature = "dev-issuer")]
+mod token;
+mod trusted;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use super::config::Settings;
+use super::failure::Failure;
+
+/// An OAuth 2.0 resource server: an API that callers reach with access tokens.
+#[derive(Debug, Parser)]
+#[command(version, about, long_about = None)]
+struct Arguments {
+    /// The settings file; without it, Settings.toml in the working directory if there is one.
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Says which settings hold, who said them, and whether each issuer's keys are reached.
+    #[command(after_help = CHECK_HELP)]
+    Check(check::Arguments),
+    /// Explains what the service makes of an access token: each check, the cause, the remedy.
+    #[command(after_help = EXPLAIN_HELP)]
+    Explain(explain::Arguments),
+    /// Asks the running service whether it is alive; the exit code is 0 when it is.
+    Health,
+    /// Lists the routes, and what each asks of its callers.
+    #[command(after_help = ROUTES_HELP)]
+    Routes(routes::Arguments),
+    /// Serves the API; what happens without a command.
+    Serve,
+    /// Asks the development issuer for an access token and prints it.
+    #[cfg(feature = "dev-issuer")]
+    Token(token::Arguments),
+}
+
+/// Reads the arguments of the program and carries them out.
+///
+/// # Errors
+/// [`Failure`], to be printed in one line.
+pub(crate) fn run() -> Result<(), Failure> {
+    let Arguments { config, command } = Arguments::parse();
+    let file = config.as_deref();
+    let settings = || Settings::load(file, variables());
+    match command.unwrap_or(Command::Serve) {
+        Command::Check(arguments) => check::run(&arguments, file),
+        Command::Explain(arguments) => explain::run(&arguments, settings()?),
+        Command::Health => health::run(&settings()?),
+        Command::Routes(arguments) => routes::run(&arguments),
+        Command::Serve => serve::run(settings()?),
+        #[cfg(feature = "dev-issuer")]
+        Command::Token(arguments) => token::run(&arguments, &settings()?),
+    }
+}
+
+/// The variables that this process was started with.
+fn variables() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os()
+}
+
+const CHECK_HELP: &str = "\
+Secrets are not shown. An issuer's keys are waited for as long as auth.timeout_duration allows.
+
+Exit code: 0 when all is well, 1 when keys are not reached, 2 for wrong settings.";
+
+const EXPLAIN_HELP: &str = "\
+The token is verified as the running service does it, with the same settings and keys. What the
+token says is shown, its signature is not. \"Bearer \" before the token does no harm.
+
+  actix-resource-server explain \"$TOKEN\"
+  actix-resource-server explain - --route \"GET /api/private-scoped\" < token.txt
+
+Exit code: 0 when the token would be accepted, 1 when it would be refused, 2 for wrong settings or
+arguments.";
+
+const ROUTES_HELP: &str = "\
+GET answers HEAD too. No settings are read.";

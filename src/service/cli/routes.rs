@@ -1,0 +1,201 @@
+//! Lists the routes, and what each asks of its callers.
+
+use serde::Serialize;
+
+use super::layout::{columns, print, print_json};
+use crate::claims::authn::AuthnRequirement;
+use crate::extract::Authentication;
+use crate::routing::RouteInfo;
+use crate::service::failure::Failure;
+use crate::service::{probes, routes};
+use crate::{Api, Requirement};
+
+/// How the routes are listed.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Print one JSON array for scripts.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A route as scripts read it.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Route {
+    pub(super) method: String,
+    pub(super) path: String,
+    /// The requirement in words.
+    pub(super) access: String,
+    /// `none`, `optional` or `required`.
+    token: &'static str,
+    /// The ways to fulfil the demand on scopes, each a list that is needed as a whole.
+    scopes: Vec<Vec<&'static str>>,
+    /// What is asked of the login behind the token.
+    logins: Vec<AuthnRequirement>,
+    rules: Vec<&'static str>,
+    /// Whether the token must be bound to its sender, who proves it.
+    proven_sender: bool,
+    summary: Option<&'static str>,
+    handler: &'static str,
+    #[serde(skip)]
+    pub(super) requirement: Requirement,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let routes = all();
+    if arguments.json {
+        return print_json(&routes);
+    }
+    let head = ["METHOD", "PATH", "ACCESS", "SUMMARY", "HANDLER"].map(str::to_owned);
+    let mut rows = vec![head];
+    rows.extend(routes.into_iter().map(|route| {
+        let summary = route.summary.unwrap_or_default().to_owned();
+        let handler = route.handler.to_owned();
+        [route.method, route.path, route.access, summary, handler]
+    }));
+    print(&columns(&rows))
+}
+
+/// Every route that the service has.
+pub(super) fn all() -> Vec<Route> {
+    let of = |api: Api| api.routes().map(Route::from).collect::<Vec<_>>();
+    [of(routes::api()), of(probes::api())].concat()
+}
+
+impl Route {
+    /// The route of a text such as `GET /api/private`; a path alone is the first route that has it.
+    ///
+    /// # Errors
+    /// [`Failure::NoSuchRoute`].
+    pub(super) fn find<'a>(routes: &'a [Self], named: &str) -> Result<&'a Self, Failure> {
+        let mut words = named.split_whitespace();
+        let (method, path) = match (words.next(), words.next()) {
+            (Some(method), Some(path)) => (Some(method), path),
+            (path, _) => (None, path.unwrap_or_default()),
+        };
+        let found = routes
+            .iter()
+            .find(|route| route.path == path && method.is_none_or(|method| route.answers(method)));
+        found.ok_or_else(|| {
+            let known: Vec<_> = routes.iter().map(Self::name).collect();
+            Failure::NoSuchRoute(known.join(", "))
+        })
+    }
+
+    /// Such as `GET /api/private`.
+    pub(super) fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    /// Whether a token that is sent is looked at.
+    pub(super) fn takes_token(&self) -> bool {
+        self.requirement.caller != Authentication::None
+    }
+
+    /// HEAD works wherever GET does.
+    fn answers(&self, method: &str) -> bool {
+        let method = method.to_ascii_uppercase();
+        method == self.method || (method == "HEAD" && self.method == "GET")
+    }
+}
+
+impl From<RouteInfo<'_>> for Route {
+    fn from(row: RouteInfo<'_>) -> Self {
+        let requirement = row.requirement.clone();
+        Self {
+            method: row.method.to_string(),
+            path: row.path,
+            access: requirement.to_string(),
+            token: match requirement.caller {
+                Authentication::None => "none",
+                Authentication::Optional => "optional",
+                Authentication::Required => "required",
+            },
+            scopes: requirement.scopes.clone(),
+            logins: requirement.logins.clone(),
+            rules: requirement.rules.clone(),
+            proven_sender: requirement.proven_sender,
+            summary: row.summary,
+            handler: row.handler,
+            requirement,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{StepUp, get};
+
+    #[test]
+    fn every_route_is_listed_with_what_it_asks() {
+        let listed: Vec<_> = all()
+            .into_iter()
+            .map(|route| {
+                format!(
+                    "{} {}: {} ({})",
+                    route.method, route.path, route.access, route.token
+                )
+            })
+            .collect();
+        assert_eq!(
+            listed,
+            [
+                "GET /api/public: anybody (none)",
+                "GET /api/private: a token (required)",
+                "GET /api/private-scoped: a token with read:messages (required)",
+                "GET /livez: anybody (none)",
+                "GET /readyz: anybody (none)",
+                "GET /metrics: anybody (none)",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_route_is_found_by_its_method_and_path() {
+        let routes = all();
+        let found = |named| Route::find(&routes, named).map(Route::name).ok();
+        for named in [
+            "GET /api/private",
+            "get  /api/private ",
+            "HEAD /api/private",
+            "/api/private",
+        ] {
+            assert_eq!(found(named).as_deref(), Some("GET /api/private"), "{named}");
+        }
+        for named in ["", "GET", "POST /api/private", "GET /api", "/api/private/"] {
+            assert_eq!(found(named), None, "{named}");
+        }
+        let refused = Route::find(&routes, "x").unwrap_err().to_string();
+        assert!(
+            refused.ends_with(", GET /livez, GET /readyz, GET /metrics"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn scripts_read_scopes_and_handlers() {
+        let routes = serde_json::to_value(all()).unwrap();
+        let scoped = &routes[2];
+        assert_eq!(scoped["scopes"], serde_json::json!([["read:messages"]]));
+        assert_eq!(scoped["summary"], "needs the scope read:messages");
+        let handler = scoped["handler"].as_str().unwrap();
+        assert!(handler.ends_with("routes::private_scoped"), "{handler}");
+        assert!(scoped.get("requirement").is_none());
+    }
+
+    #[test]
+    fn scripts_and_people_read_what_is_asked_of_a_login() {
+        crate::step_up!(Strong = acr ["gold", "silver"], max_age 5 minutes);
+        async fn strong(_: StepUp<Strong>) -> &'static str {
+            ""
+        }
+        let api = Api::new("").route("/strong", get(strong));
+        let route = api.routes().map(Route::from).next().unwrap();
+        assert_eq!(
+            route.access,
+            "a token; a login with acr gold or silver, at most 300 s ago"
+        );
+        let expected = serde_json::json!([{"acr_values": ["gold", "silver"], "max_age": 300}]);
+        assert_eq!(serde_json::to_value(route).unwrap()["logins"], expected);
+    }
+}

@@ -1,0 +1,561 @@
+//! Token → [`Verified`]; synchronous, and a stranger to any web framework.
+
+mod builder;
+pub mod clock;
+mod error;
+mod token_cache;
+mod unverified;
+mod validate;
+mod verified;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::issuer::{Issuer, KeySource};
+use crate::jose::Algorithm;
+use crate::jose::jwk::Jwk;
+pub use crate::keys::UnreadyReason;
+use crate::keys::{IssuerKeys, KeyRefresher, KeyRequest, WantedKey};
+use crate::metrics::Counters;
+use crate::sender::Senders;
+#[cfg(feature = "service")]
+pub(crate) use builder::DEFAULT_TOKEN_MEMORY;
+pub use builder::VerifierBuilder;
+use clock::{Clock, since_epoch};
+pub use error::{Missing, VerifyError};
+use token_cache::TokenCache;
+use unverified::Unverified;
+pub use verified::{ClaimsMismatch, Verified};
+
+/// Verifies access tokens by the keys of the issuers that are trusted.
+///
+/// It is made once and cloned for every worker; its clones share keys and counters. The keys are
+/// fetched by a thread that ends with the last clone.
+///
+/// # Examples
+/// ```no_run
+/// use actix_resource_server::{Issuer, Verifier};
+///
+/// let issuer = Issuer::discover("https://tenant.eu.auth0.com/")
+///     .audience("https://quickstarts/api")
+///     .build()?;
+/// let verifier = Verifier::start([issuer])?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Verifier(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    issuers: Vec<Arc<IssuerKeys>>,
+    by_name: HashMap<String, usize>,
+    /// For each issuer, all entries of the same one: a token's audience chooses.
+    same_issuers: Vec<Vec<usize>>,
+    counters: Arc<Counters>,
+    clock: Clock,
+    seen: Option<Arc<TokenCache>>,
+    senders: Senders,
+    _refresher: Option<KeyRefresher>,
+}
+
+impl Verifier {
+    /// Trusts these issuers and begins to fetch their keys; waits for nothing.
+    ///
+    /// # Errors
+    /// As of [`VerifierBuilder::start`].
+    pub fn start(issuers: impl IntoIterator<Item = Issuer>) -> io::Result<Self> {
+        Self::builder().start(issuers)
+    }
+
+    /// Begins with what can be said of a verifier beyond its issuers.
+    pub fn builder() -> VerifierBuilder {
+        VerifierBuilder::default()
+    }
+
+    /// Verifies a bearer token as of `now`, with the keys that are known.
+    ///
+    /// A token that names more than 1,000 audiences, or grants more than 1,000 scopes, is rejected.
+    ///
+    /// A token that is bound to its sender is refused here, where nothing of a sender is known; access types hold
+    /// it against what the request proves.
+    ///
+    /// # Errors
+    /// [`VerifyError`]; for [`VerifyError::UnknownKey`] and [`VerifyError::OutdatedKey`] a fetch may help, for no other.
+    pub fn verify(&self, token: &str, now: SystemTime) -> Result<Arc<Verified>, VerifyError> {
+        let verified = match self.recall(token.as_bytes(), now) {
+            Some(known) => known,
+            None => self.verify_afresh(token, now)?,
+        };
+        match verified.is_sender_constrained() {
+            true => Err(VerifyError::Bound),
+            false => Ok(verified),
+        }
+    }
+
+    /// What is remembered of a token, which may be any bytes, where its verdict still stands at `now`.
+    pub(crate) fn recall(&self, token: &[u8], now: SystemTime) -> Option<Arc<Verified>> {
+        let seen = self.0.seen.as_ref()?;
+        seen.recall(token, since_epoch(now))
+    }
+
+    /// Verifies a token that is not remembered, and remembers it if it comes again.
+    pub(crate) fn verify_afresh(
+        &self,
+        token: &str,
+        now: SystemTime,
+    ) -> Result<Arc<Verified>, VerifyError> {
+        let verified = self.check(token, since_epoch(now))?;
+        if let Some(seen) = &self.0.seen {
+            seen.remember(token.as_bytes(), &verified);
+        }
+        Ok(verified)
+    }
+
+    /// The checks in order (RFC 7519 §7.2), the cheap ones before the signature.
+    fn check(&self, token: &str, now: Duration) -> Result<Arc<Verified>, VerifyError> {
+        let unverified = Unverified::parse(token)?;
+        let issuer = self.entry_for(&unverified)?;
+        let key = self.find_key(issuer, &unverified, now)?;
+        let signed = unverified.into_signature_verified();
+        let valid = validate::validate_claims(&self.issuer(issuer)?.issuer, &signed, now)?;
+        Ok(Arc::new(Verified::new(signed, valid, &key)))
+    }
+
+    /// What has happened since the start.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    /// The issuers whose keys have not been had yet, each with the reason; empty when all is ready.
+    #[must_use]
+    pub fn unready(&self) -> Vec<Unready> {
+        self.readiness().flatten().collect()
+    }
+
+    /// For each issuer in the order of the configuration, why it is not ready; `None` where it is.
+    pub(crate) fn readiness(&self) -> impl Iterator<Item = Option<Unready>> {
+        self.0.issuers.iter().map(|keys| {
+            let problem = keys.problem()?;
+            Some(Unready {
+                issuer: keys.issuer.label().to_owned(),
+                reason: problem.reason(),
+                details: problem.details(),
+            })
+        })
+    }
+
+    /// Whether both are clones of one verifier.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// How this server has senders prove that tokens are theirs.
+    pub(crate) fn senders(&self) -> &Senders {
+        &self.0.senders
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.0.clock.now()
+    }
+
+    /// Waits until every issuer's keys have been had once.
+    pub async fn ready(&self) {
+        for issuer in &self.0.issuers {
+            issuer.ready().await;
+        }
+    }
+
+    /// The issuers as they are configured, each with the time since its keys last came, where they are fetched.
+    pub fn key_ages(&self) -> impl Iterator<Item = (&str, Option<Duration>)> {
+        let now = Instant::now();
+        self.0
+            .issuers
+            .iter()
+            .map(move |issuer| (issuer.issuer.label(), issuer.age(now)))
+    }
+
+    /// Asks for the key that a token needs, where a fetch may mend the error.
+    pub(crate) fn request_key(&self, error: &VerifyError) -> KeyRequest {
+        let (counters, now) = (&self.0.counters, Instant::now());
+        let of = |missing: &Missing| self.0.issuers.get(missing.issuer);
+        let wish = match error {
+            VerifyError::OutdatedKey(outdated) => of(outdated)
+                .map(|issuer| issuer.request_refresh(outdated.key.generation, counters, now)),
+            VerifyError::UnknownKey(missing) => {
+                of(missing).map(|issuer| issuer.request_key(missing.key, counters, now))
+            }
+            _ => None,
+        };
+        wish.unwrap_or(KeyRequest::Denied)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn make_keys_older(&self, by: Duration) {
+        for issuer in &self.0.issuers {
+            issuer.make_older(by);
+        }
+    }
+
+    /// The entry whose rules a token is judged by: that of its `iss`, or the one of them that `aud` chooses.
+    fn entry_for(&self, token: &Unverified<'_>) -> Result<usize, VerifyError> {
+        let iss = token.issuer()?;
+        let is_named = |index: &usize| self.issuer(*index).is_ok_and(|keys| keys.is_named(iss));
+        let likely = self.0.by_name.get(without_slash(iss)).copied();
+        let named = likely
+            .filter(is_named)
+            .or_else(|| (0..self.0.issuers.len()).find(is_named))
+            .ok_or(VerifyError::UnknownIssuer)?;
+        let same = self.0.same_issuers.get(named).map(Vec::as_slice);
+        match same.unwrap_or_default() {
+            [] | [_] => Ok(named),
+            same => self.entry_of_audience(token, same.iter().copied().filter(is_named)),
+        }
+    }
+
+    fn entry_of_audience(
+        &self,
+        token: &Unverified<'_>,
+        entries: impl Iterator<Item = usize>,
+    ) -> Result<usize, VerifyError> {
+        let audience = token.audience()?;
+        let mut entries = entries.filter(|index| {
+            let entry = self.issuer(*index);
+            entry.is_ok_and(|keys| audience.names_one_of(&keys.issuer.audience))
+        });
+        match (entries.next(), entries.next()) {
+            (Some(only), None) => Ok(only),
+            (Some(_), Some(_)) => Err(VerifyError::SeveralAudiences),
+            (None, _) => Err(VerifyError::WrongAudience),
+        }
+    }
+
+    fn issuer(&self, index: usize) -> Result<&IssuerKeys, VerifyError> {
+        self.0
+            .issuers
+            .get(index)
+            .map(Arc::as_ref)
+            .ok_or(VerifyError::UnknownIssuer)
+    }
+
+    /// The key whose signature the token carries (RFC 7515 §4.1.4, RFC 8725 §3.1).
+    fn find_key(
+        &self,
+        index: usize,
+        token: &Unverified<'_>,
+        now: Duration,
+    ) -> Result<Arc<Jwk>, VerifyError> {
+        let keys = self.issuer(index)?;
+        if !accepts(&keys.issuer, token.algorithm()) {
+            return Err(VerifyError::AlgorithmNotAllowed);
+        }
+        let wanted = |generation| {
+            let key = WantedKey {
+                fingerprint: token.key_fingerprint(),
+                generation,
+                is_named: token.key_id().is_some(),
+                may_pass: validate::may_pass(&keys.issuer, token, now),
+            };
+            Missing { issuer: index, key }
+        };
+        let missing = |generation| VerifyError::UnknownKey(wanted(generation));
+        let current = keys.current();
+        let set = current.as_ref().ok_or_else(|| missing(0))?;
+        // The issuer may have been selected by its configured name, before its own was known.
+        if token.issuer()? != set.issuer() {
+            return Err(VerifyError::UnknownIssuer);
+        }
+        let named = set.named(token.key_id()).iter();
+        let mut fitting = named
+            .filter(|key| key.allows(token.algorithm()))
+            .take(MOST_KEYS_TRIED)
+            .peekable();
+        let is_any_fitting = fitting.peek().is_some();
+        let signature = if is_any_fitting {
+            token.signature()?
+        } else {
+            Vec::new()
+        };
+        if let Some(key) = fitting.find(|key| token.is_signed_by(key, &signature)) {
+            return Ok(Arc::clone(key));
+        }
+        if set.may_lack_key(token.key_id()) {
+            token.check_signature_encoding()?;
+            return Err(missing(set.generation()));
+        }
+        if !is_any_fitting {
+            return Err(VerifyError::AlgorithmNotAllowed);
+        }
+        let outdated = wanted(set.generation());
+        if outdated.key.may_pass && keys.may_be_outdated(Instant::now()) {
+            return Err(VerifyError::OutdatedKey(outdated));
+        }
+        Err(VerifyError::Signature)
+    }
+}
+
+/// Where each issuer is likely to be found by the name that its tokens carry: that which is configured, up to a trailing slash.
+fn index(issuers: &[Arc<IssuerKeys>]) -> HashMap<String, usize> {
+    let issuers = issuers.iter().enumerate();
+    issuers
+        .map(|(index, keys)| (without_slash(keys.issuer.label()).to_owned(), index))
+        .collect()
+}
+
+fn without_slash(name: &str) -> &str {
+    name.strip_suffix('/').unwrap_or(name)
+}
+
+fn accepts(issuer: &Issuer, algorithm: Algorithm) -> bool {
+    let symmetric = matches!(issuer.keys(), Some(KeySource::Secret(_)));
+    algorithm.is_symmetric() == symmetric
+        && (issuer.algorithms.is_empty() || issuer.algorithms.contains(&algorithm))
+}
+
+/// A token is tried with so many of its issuer's keys, different ones for its algorithm; each try costs a signature.
+const MOST_KEYS_TRIED: usize = 16;
+
+/// An issuer whose keys have not been had yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unready {
+    /// The issuer as it is configured.
+    pub issuer: String,
+    /// Why its keys are not there; fit for any client.
+    pub reason: UnreadyReason,
+    /// What failed and why, for operators: no text of the network's, but status codes and kinds of errors.
+    pub details: String,
+}
+
+#[cfg(all(test, feature = "test-kit"))]
+mod tests {
+    use super::*;
+    use crate::jose::sign::SigningKey;
+    use crate::test_kit::{TokenBuilder, shared};
+    use serde_json::json;
+
+    const ISSUER: &str = "https://issuer.example/";
+
+    fn token(key: &SigningKey) -> TokenBuilder {
+        TokenBuilder::new(ISSUER, "api", key)
+    }
+
+    fn verifier(issuer: crate::issuer::IssuerBuilder) -> Verifier {
+        Verifier::start([issuer.audience("api").build().expect("an issuer")]).expect("a verifier")
+    }
+
+    fn trusting(keys: &serde_json::Value) -> Verifier {
+        verifier(Issuer::with_public_key(ISSUER, &keys.to_string()))
+    }
+
+    fn outcome(verifier: &Verifier, token: TokenBuilder) -> Result<(), VerifyError> {
+        verifier.verify(&token.build(), SystemTime::now()).map(drop)
+    }
+
+    #[test]
+    fn every_algorithm_is_verified_by_its_own_key_and_no_other() {
+        let asymmetric = Algorithm::ALL
+            .iter()
+            .copied()
+            .filter(|algorithm| !algorithm.is_symmetric());
+        for algorithm in asymmetric {
+            let key = shared(algorithm);
+            let verifier = trusting(&key.public_jwk().expect("a public key"));
+            assert_eq!(outcome(&verifier, token(&key)), Ok(()), "{algorithm}");
+            let stranger = SigningKey::generate(algorithm).with_kid(key.kid());
+            assert_eq!(
+                outcome(&verifier, token(&stranger)),
+                Err(VerifyError::Signature),
+                "{algorithm}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_algorithm_is_bound_to_the_key() {
+        let key = shared(Algorithm::Rs256);
+        let mut jwk = key.public_jwk().expect("a public key");
+        let other = || token(&key.clone().with_algorithm(Algorithm::Rs512));
+        assert_eq!(
+            outcome(&trusting(&jwk), other()),
+            Err(VerifyError::AlgorithmNotAllowed)
+        );
+        jwk.as_object_mut().expect("an object").remove("alg");
+        assert_eq!(outcome(&trusting(&jwk), other()), Ok(()));
+        assert_eq!(
+            outcome(&trusting(&jwk), token(&key).header("alg", "ES256")),
+            Err(VerifyError::AlgorithmNotAllowed)
+        );
+        assert_eq!(
+            outcome(&trusting(&jwk), token(&key).header("alg", "PS256")),
+            Err(VerifyError::Signature)
+        );
+    }
+
+    #[test]
+    fn a_public_key_is_no_secret() {
+        let key = shared(Algorithm::Rs256);
+        let jwk = key.public_jwk().expect("a public key");
+        let modulus = jwk["n"].as_str().expect("a modulus");
+        let forged = SigningKey::from_secret(modulus, Algorithm::Hs256).with_kid(key.kid());
+        assert_eq!(
+            outcome(&trusting(&jwk), token(&forged)),
+            Err(VerifyError::AlgorithmNotAllowed)
+        );
+    }
+
+    #[test]
+    fn named_algorithms_exclude_all_others() {
+        let key = shared(Algorithm::Es256);
+        let jwk = key.public_jwk().expect("a public key").to_string();
+        let issuer = |algorithm| Issuer::with_public_key(ISSUER, &jwk).algorithms([algorithm]);
+        assert_eq!(
+            outcome(&verifier(issuer(Algorithm::Es256)), token(&key)),
+            Ok(())
+        );
+        assert_eq!(
+            outcome(&verifier(issuer(Algorithm::Rs256)), token(&key)),
+            Err(VerifyError::AlgorithmNotAllowed)
+        );
+    }
+
+    #[test]
+    fn a_secret_verifies_whatever_kid_is_named() {
+        for algorithm in [Algorithm::Hs256, Algorithm::Hs384, Algorithm::Hs512] {
+            let secret = "s".repeat(64);
+            let key = SigningKey::from_secret(&secret, algorithm);
+            let verifier = verifier(Issuer::with_secret(ISSUER, &secret, algorithm));
+            assert_eq!(outcome(&verifier, token(&key)), Ok(()), "{algorithm}");
+            assert_eq!(
+                outcome(&verifier, token(&key).without_header("kid")),
+                Ok(()),
+                "{algorithm}"
+            );
+            let stranger = SigningKey::from_secret(&"x".repeat(64), algorithm);
+            assert_eq!(
+                outcome(&verifier, token(&stranger)),
+                Err(VerifyError::Signature),
+                "{algorithm}"
+            );
+            assert_eq!(
+                outcome(&verifier, token(&shared(Algorithm::Rs256))),
+                Err(VerifyError::AlgorithmNotAllowed)
+            );
+        }
+    }
+
+    #[test]
+    fn keys_of_one_name_are_each_tried_and_a_token_without_kid_tries_all() {
+        let (first, second) = (
+            SigningKey::generate(Algorithm::Es256),
+            SigningKey::generate(Algorithm::Es256),
+        );
+        let keys = |a: &SigningKey, b: &SigningKey| {
+            trusting(&json!({ "keys": [a.public_jwk(), b.public_jwk()] }))
+        };
+        let twins = keys(&first.clone().with_kid("k"), &second.clone().with_kid("k"));
+        for key in [&first, &second] {
+            assert_eq!(outcome(&twins, token(&key.clone().with_kid("k"))), Ok(()));
+            assert_eq!(outcome(&twins, token(key).without_header("kid")), Ok(()));
+        }
+        let apart = keys(&first, &second);
+        assert_eq!(
+            outcome(&apart, token(&first).header("kid", second.kid())),
+            Err(VerifyError::Signature)
+        );
+        let unknown = outcome(&apart, token(&first).header("kid", "other"));
+        assert!(
+            matches!(unknown, Err(VerifyError::UnknownKey(_))),
+            "{unknown:?}"
+        );
+    }
+
+    #[test]
+    fn keys_of_another_kind_and_duplicates_do_not_crowd_out_the_right_one() {
+        let good = shared(Algorithm::Rs256).with_kid("k");
+        let jwk = good.public_jwk().expect("a public key");
+        let others: Vec<_> = (0..MOST_KEYS_TRIED)
+            .map(|_| {
+                SigningKey::generate(Algorithm::Es256)
+                    .with_kid("k")
+                    .public_jwk()
+            })
+            .collect();
+        let behind = |others: &[Option<serde_json::Value>]| {
+            let keys = [others, &[Some(jwk.clone())]].concat();
+            trusting(&json!({ "keys": keys }))
+        };
+        assert_eq!(outcome(&behind(&others), token(&good)), Ok(()));
+        let nameless = token(&good).without_header("kid");
+        assert_eq!(outcome(&behind(&others), nameless), Ok(()));
+
+        let other = SigningKey::generate(Algorithm::Rs256);
+        let renamed = |number: usize| other.clone().with_kid(&number.to_string()).public_jwk();
+        let same = vec![other.clone().with_kid("k").public_jwk(); MOST_KEYS_TRIED];
+        assert_eq!(outcome(&behind(&same), token(&good)), Ok(()));
+        let same: Vec<_> = (0..MOST_KEYS_TRIED).map(renamed).collect();
+        let nameless = token(&good).without_header("kid");
+        assert_eq!(outcome(&behind(&same), nameless), Ok(()));
+    }
+
+    #[test]
+    fn no_more_than_sixteen_keys_are_tried() {
+        let mut keys: Vec<_> = (0..MOST_KEYS_TRIED)
+            .map(|_| SigningKey::generate(Algorithm::Es256).with_kid("k"))
+            .collect();
+        let beyond = SigningKey::generate(Algorithm::Es256).with_kid("k");
+        keys.push(beyond.clone());
+        let jwks: Vec<_> = keys.iter().map(SigningKey::public_jwk).collect();
+        let verifier = trusting(&json!({ "keys": jwks }));
+        assert_eq!(
+            outcome(&verifier, token(&keys[MOST_KEYS_TRIED - 1])),
+            Ok(())
+        );
+        assert_eq!(
+            outcome(&verifier, token(&beyond)),
+            Err(VerifyError::Signature)
+        );
+    }
+
+    #[test]
+    fn an_issuer_is_named_to_the_letter() {
+        let key = shared(Algorithm::Es256);
+        let verifier = trusting(&key.public_jwk().expect("a public key"));
+        for iss in [
+            "https://issuer.example",
+            "https://issuer.example//",
+            "https://ISSUER.example/",
+            "https://other.example/",
+            "",
+        ] {
+            assert_eq!(
+                outcome(&verifier, token(&key).claim("iss", iss)),
+                Err(VerifyError::UnknownIssuer),
+                "{iss}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_changed_token_has_no_signature() {
+        let key = shared(Algorithm::Es256);
+        let verifier = trusting(&key.public_jwk().expect("a public key"));
+        let good = token(&key).build();
+        let other = token(&key).claim("sub", "somebody else").build();
+        let (signed, _) = good.rsplit_once('.').expect("three segments");
+        let (_, signature) = other.rsplit_once('.').expect("three segments");
+        let mixed = format!("{signed}.{signature}");
+        assert_eq!(
+            verifier.verify(&mixed, SystemTime::now()).map(drop),
+            Err(VerifyError::Signature)
+        );
+        assert_eq!(
+            verifier
+                .verify(&format!("{signed}."), SystemTime::now())
+                .map(drop),
+            Err(VerifyError::Signature)
+        );
+    }
+}
