@@ -120,6 +120,11 @@ impl Dispatcher {
     }
 
     fn dispatch(&self, (stream, peer): Client, slot: Slot) {
+        // The responses to pipelined requests are written in several pieces. With Nagle's algorithm each piece but the
+        // first would wait until the client's delayed acknowledgement, 40 ms, of the one before.
+        if let Err(error) = stream.set_nodelay(true) {
+            log::debug!("TCP_NODELAY cannot be set: {error}");
+        }
         let activity = self.admission.activity();
         if let Some(open) = self.workers.dispatch(stream, peer, slot, activity) {
             self.admission.track(open);

@@ -55,18 +55,22 @@ impl Tls {
         stream: TcpStream,
         timeouts: &ConnectionTimeouts,
     ) -> io::Result<TlsStream<TcpStream>> {
-        // A handshake is many small writes, and each would wait for the answer to the one before.
-        stream.set_nodelay(true)?;
         let acceptor = TlsAcceptor::from(self.0.load_full());
         let handshake = timeout(timeouts.first_head(), acceptor.accept(stream));
         tokio::pin!(handshake);
-        tokio::select! {
+        let mut stream = tokio::select! {
             biased;
             shaken = &mut handshake => shaken?,
             () = timeouts.over() => timeout(DRAIN_IDLE_TIMEOUT, handshake).await??,
-        }
+        }?;
+        stream.get_mut().1.set_buffer_limit(Some(RECORD));
+        Ok(stream)
     }
 }
+
+/// The bytes of responses that wait in a session for a client that reads nothing: one record (RFC 8446 §5.1), not
+/// rustls's four.
+const RECORD: usize = 16 * 1024;
 
 /// The certificate that the handshake has proven to be the client's, if it has one.
 pub(super) fn certificate(stream: &TlsStream<TcpStream>) -> Option<ClientCertificate> {
