@@ -1,21 +1,215 @@
-//! The walk of a request: credentials → verified token → proven sender.
+//! The path of a request: credentials → verified token → proven sender → access.
+//!
+//! [`authenticate`] does all that needs no waiting. A request whose key is known and whose proof is checked in memory
+//! is decided in one poll, without a future on the heap; one that has to wait for a fetch of keys or for the replay
+//! store is continued by [`finish`].
+
+use std::fmt;
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::SystemTime;
 
 use actix_web::http::header::HeaderValue;
-use actix_web::{HttpMessage, HttpRequest};
+use actix_web::{HttpMessage, HttpRequest, web};
 
-use super::Caller;
-use super::sender_constraint::{self, Checked, Claim, Proving};
-use crate::authorization::{Credentials, CredentialsError};
-use crate::keys::{Fetch, KeyRequest};
-use crate::rejection::{Cause, RETRY_SOON, Rejection};
-use crate::verifier::{Verifier, VerifyError};
+use super::sender_constraint::{ReplayCheck, prove_sender};
+use super::{Access, Caller};
+use crate::authorization::{AuthScheme, Credentials, CredentialsError};
+use crate::rejection::{Cause, Rejection};
+use crate::sender::SenderError;
+use crate::verifier::clock::since_epoch;
+use crate::verifier::{PendingKey, Verification, Verifier, VerifyError};
 
-/// Left with a request by its access argument, for the answer.
+/// The future of an access type: its `FromRequest::Future`.
+#[must_use = "futures do nothing unless polled"]
+pub struct AccessFuture<A>(State<A>);
+
+enum State<A> {
+    Decided(Ready<Result<A, Rejection>>),
+    Waiting(Pin<Box<dyn Future<Output = Result<A, Rejection>>>>),
+}
+
+impl<A: Access> AccessFuture<A> {
+    /// Authenticates the request with the app's verifier, and asks `A` for its decision.
+    pub fn start(request: &HttpRequest) -> Self {
+        let Some(verifier) = registered_verifier(request) else {
+            log::error!(
+                "a protected route has no verifier: register one, with Api::verified_by or App::app_data"
+            );
+            return Self(State::Decided(ready(Err(Cause::NoVerifier.into()))));
+        };
+        Self::verified_by(verifier, request)
+    }
+
+    /// As [`start`](Self::start), with this verifier.
+    pub(crate) fn verified_by(verifier: &Verifier, request: &HttpRequest) -> Self {
+        let decided = |caller| State::Decided(ready(authorize(verifier, request, caller)));
+        Self(match authenticate(verifier, request) {
+            Ok(Progress::Authenticated(caller)) => decided(Ok(caller)),
+            Err(error) => decided(Err(error)),
+            Ok(progress) => {
+                let (verifier, request) = (verifier.clone(), request.clone());
+                State::Waiting(Box::pin(async move {
+                    let caller = finish(&verifier, &request, progress).await;
+                    authorize(&verifier, &request, caller)
+                }))
+            }
+        })
+    }
+}
+
+fn registered_verifier(request: &HttpRequest) -> Option<&Verifier> {
+    let shared = || request.app_data::<web::Data<Verifier>>();
+    request
+        .app_data::<Verifier>()
+        .or_else(|| shared().map(web::Data::get_ref))
+}
+
+/// How far a request is authenticated.
+pub(crate) enum Progress {
+    /// The caller; `None` if the request has no credentials.
+    Authenticated(Option<Caller>),
+    /// A fetch may bring the key of the token.
+    AwaitsKey(Credentials, PendingKey),
+    /// The replay store has not answered yet whether the proof was used before.
+    AwaitsReplayCheck(Caller, ReplayCheck),
+}
+
+/// Why a request is not authenticated.
+#[derive(Debug)]
+pub(crate) enum AuthenticationError {
+    Credentials(CredentialsError),
+    Token(AuthScheme, VerifyError),
+    Sender(AuthScheme, SenderError),
+}
+
+/// Authenticates a request as far as that is possible without waiting.
+pub(crate) fn authenticate(
+    verifier: &Verifier,
+    request: &HttpRequest,
+) -> Result<Progress, AuthenticationError> {
+    let schemes = verifier.senders().schemes();
+    let credentials = Credentials::find(request.headers(), request.uri(), schemes)?;
+    let Some(credentials) = credentials else {
+        return Ok(Progress::Authenticated(None));
+    };
+    let now = verifier.now();
+    let verified = match verify(verifier, &credentials, now)? {
+        Verification::Done(verified) => verified,
+        Verification::Pending(key) => return Ok(Progress::AwaitsKey(credentials, key)),
+    };
+    let (caller, replay_check) = prove_sender(verifier, request, &credentials, verified, now)?;
+    Ok(match replay_check {
+        Some(check) => Progress::AwaitsReplayCheck(caller, check),
+        None => Progress::Authenticated(Some(caller)),
+    })
+}
+
+/// Waits for what `progress` lacks, and continues as [`authenticate`] does.
+pub(crate) async fn finish(
+    verifier: &Verifier,
+    request: &HttpRequest,
+    progress: Progress,
+) -> Result<Option<Caller>, AuthenticationError> {
+    let (caller, replay_check) = match progress {
+        Progress::Authenticated(caller) => return Ok(caller),
+        Progress::AwaitsReplayCheck(caller, check) => (caller, Some(check)),
+        Progress::AwaitsKey(credentials, key) => {
+            let verified = verifier.verify_with(credentials.as_word()?, key).await;
+            let verified =
+                verified.map_err(|error| AuthenticationError::token(&credentials, error))?;
+            prove_sender(verifier, request, &credentials, verified, verifier.now())?
+        }
+    };
+    if let Some(check) = replay_check {
+        check.accept(verifier, caller.scheme()).await?;
+    }
+    Ok(Some(caller))
+}
+
+/// Verifies the token with the keys that are there, and requests its key if that is not.
+fn verify(
+    verifier: &Verifier,
+    credentials: &Credentials,
+    now: SystemTime,
+) -> Result<Verification, AuthenticationError> {
+    // A cached token was checked before: neither its grammar nor its form is checked again.
+    if let Some(verified) = verifier.cached(credentials.as_bytes(), now) {
+        return Ok(Verification::Done(verified));
+    }
+    let verified = verifier.verify_or_request_key(credentials.as_word()?, now);
+    verified.map_err(|error| AuthenticationError::token(credentials, error))
+}
+
+impl AuthenticationError {
+    fn token(credentials: &Credentials, error: VerifyError) -> Self {
+        match error {
+            VerifyError::Form(_) if !credentials.is_token() => CredentialsError::NoToken.into(),
+            error => Self::Token(credentials.scheme(), error),
+        }
+    }
+
+    /// The response to the request; with a nonce where the proof needs one.
+    pub(crate) fn into_rejection(self, verifier: &Verifier) -> Rejection {
+        match self {
+            Self::Credentials(error) => {
+                let scheme = error.scheme();
+                Rejection::from(error).after(scheme)
+            }
+            Self::Token(scheme, error) => {
+                log::debug!("a token is rejected: {error}");
+                Rejection::from(error).after(Some(scheme))
+            }
+            Self::Sender(scheme, error) => {
+                log::debug!("a sender is rejected: {error}");
+                let needs_nonce = error == SenderError::Nonce;
+                let nonce = || verifier.senders().nonce(since_epoch(verifier.now()));
+                let nonce = needs_nonce.then(nonce).flatten();
+                let rejection = Rejection::from(error).after(Some(scheme));
+                match nonce {
+                    Some(nonce) => rejection.with_nonce(nonce),
+                    None => rejection,
+                }
+            }
+        }
+    }
+}
+
+impl From<CredentialsError> for AuthenticationError {
+    fn from(error: CredentialsError) -> Self {
+        Self::Credentials(error)
+    }
+}
+
+/// Asks the access type for its decision, and counts it.
+fn authorize<A: Access>(
+    verifier: &Verifier,
+    request: &HttpRequest,
+    caller: Result<Option<Caller>, AuthenticationError>,
+) -> Result<A, Rejection> {
+    let caller = caller.map_err(|error| error.into_rejection(verifier));
+    let granted = caller.and_then(|caller| {
+        let scheme = caller.as_ref().map(Caller::scheme);
+        A::grant(caller).map_err(|rejection| NextNonce::add(request, rejection.after(scheme)))
+    });
+    match &granted {
+        Ok(_) => verifier.counters().count_granted(),
+        Err(rejection) => {
+            if let Some(reason) = rejection.reason() {
+                verifier.counters().count_refused(reason);
+            }
+        }
+    }
+    granted.map_err(|rejection| rejection.offering(verifier.senders().schemes()))
+}
+
+/// The nonce for the client's next proof (RFC 9449 §8.2); kept in the request's extensions until its response is made.
 pub(crate) struct NextNonce(pub(crate) HeaderValue);
 
 impl NextNonce {
-    /// Gives it to a caller who is known, and turned away for what the token grants.
-    pub(super) fn give(request: &HttpRequest, rejection: Rejection) -> Rejection {
+    /// Adds it to the rejection of a caller whose proof was accepted.
+    fn add(request: &HttpRequest, rejection: Rejection) -> Rejection {
         match request.extensions().get() {
             Some(Self(nonce)) => rejection.with_nonce(nonce.clone()),
             None => rejection,
@@ -23,168 +217,134 @@ impl NextNonce {
     }
 }
 
-/// What one look at a request brings, with the keys that are there.
-pub(super) enum Look {
-    Done(Result<Option<Caller>, Rejection>),
-    Waiting(Wait),
-}
+impl<A> Unpin for AccessFuture<A> {}
 
-/// What a request has to wait for.
-pub(super) enum Wait {
-    /// For the key of its token.
-    Keys(Credentials, VerifyError, Fetch),
-    /// For whoever remembers proofs, before this caller is let in.
-    Proof(Caller, Claim),
-}
+impl<A> Future for AccessFuture<A> {
+    type Output = Result<A, Rejection>;
 
-impl From<Proving> for Look {
-    fn from(proving: Proving) -> Self {
-        match proving {
-            Proving::Done(caller) => Self::Done(Ok(Some(caller))),
-            Proving::Refused(rejection) => Self::Done(Err(rejection)),
-            Proving::Pending(caller, claim) => Self::Waiting(Wait::Proof(caller, claim)),
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            State::Decided(decision) => Pin::new(decision).poll(context),
+            State::Waiting(decision) => decision.as_mut().poll(context),
         }
     }
 }
 
-/// Looks at a request's credentials.
-pub(super) fn look(verifier: &Verifier, request: &HttpRequest) -> Look {
-    let accepted = verifier.senders().schemes();
-    match Credentials::find(request.headers(), request.uri(), accepted) {
-        Ok(Some(credentials)) => seek(verifier, request, credentials),
-        Ok(None) => Look::Done(Ok(None)),
-        Err(error) => {
-            let scheme = error.scheme();
-            Look::Done(Err(Rejection::from(error).after(scheme)))
-        }
+impl<A> fmt::Debug for AccessFuture<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessFuture")
     }
 }
 
-/// Checks the token, and wishes for its key if that is not there.
-fn seek(verifier: &Verifier, request: &HttpRequest, credentials: Credentials) -> Look {
-    let error = match check(verifier, &credentials) {
-        Err(Refused::ForNow(error)) => error,
-        Err(Refused::Finally(rejection)) => return Look::Done(Err(rejection)),
-        Ok(checked) => {
-            return sender_constraint::prove(verifier, request, &credentials, checked).into();
-        }
-    };
-    let refusal = match verifier.request_key(&error) {
-        KeyRequest::Arrived => return seek(verifier, request, credentials),
-        KeyRequest::Fetching(keys) => return Look::Waiting(Wait::Keys(credentials, error, keys)),
-        KeyRequest::Denied => refusal(error),
-        KeyRequest::Failing(retry_after) => Cause::KeysUnavailable { retry_after }.into(),
-        KeyRequest::Undetermined(retry_after) => Cause::KeyUndetermined { retry_after }.into(),
-    };
-    Look::Done(Err(refusal.after(Some(credentials.scheme()))))
-}
+#[cfg(all(test, feature = "test-kit"))]
+mod tests {
+    use std::task::Waker;
 
-/// Why a token is worth nothing.
-enum Refused {
-    Finally(Rejection),
-    /// A fetch may bring the key.
-    ForNow(VerifyError),
-}
+    use actix_web::test::TestRequest;
 
-/// What the token is worth now, whoever sends it.
-fn check(verifier: &Verifier, credentials: &Credentials) -> Result<Checked, Refused> {
-    let now = verifier.now();
-    if let Some(verified) = verifier.recall(credentials.as_bytes(), now) {
-        return Ok(Checked { verified, now });
-    }
-    let refused = |rejection: Rejection| {
-        let scheme = Some(credentials.scheme());
-        Refused::Finally(rejection.after(scheme))
-    };
-    let token = credentials
-        .as_word()
-        .map_err(|error| refused(error.into()))?;
-    match verifier.verify_afresh(token, now) {
-        Ok(verified) => Ok(Checked { verified, now }),
-        Err(error @ (VerifyError::UnknownKey(_) | VerifyError::OutdatedKey(_))) => {
-            Err(Refused::ForNow(error))
-        }
-        Err(VerifyError::Form(_)) if !credentials.is_token() => {
-            Err(refused(CredentialsError::NoToken.into()))
-        }
-        Err(error) => Err(refused(refusal(error))),
-    }
-}
+    use super::*;
+    use crate::extract::{AuthenticatedUser, MaybeUser, NoClaims, Scoped, StepUp};
+    use crate::jose::Algorithm;
+    use crate::metrics::Refusal;
+    use crate::test_kit::{SigningKey, TokenBuilder};
+    use crate::Issuer;
 
-/// A request that has to wait, and what it takes to look at it again.
-pub(super) struct Walk {
-    pub(super) verifier: Verifier,
-    pub(super) request: HttpRequest,
-}
+    crate::scope!(Read = "read");
+    crate::step_up!(Recently = max_age 5 minutes);
 
-impl Walk {
-    pub(super) fn new(verifier: Verifier, request: HttpRequest) -> Self {
-        Self { verifier, request }
+    const ISSUER: &str = "https://issuer.example/";
+
+    fn key() -> SigningKey {
+        SigningKey::from_secret(&"s".repeat(32), Algorithm::Hs256)
     }
 
-    /// Awaits what is missing, and goes on from there. A fetch that had begun before the key was wished
-    /// for may have missed it: then the wish is made once more.
-    pub(super) async fn go_on(&self, wait: Wait) -> Result<Option<Caller>, Rejection> {
-        let look = match wait {
-            Wait::Keys(credentials, error, keys) if keys.is_late => {
-                arrival(keys, error, &credentials).await?;
-                seek(&self.verifier, &self.request, credentials)
-            }
-            wait => Look::Waiting(wait),
+    fn verifier() -> Verifier {
+        let issuer = Issuer::with_secret(ISSUER, &"s".repeat(32), Algorithm::Hs256);
+        let issuer = issuer.audience("api").build().expect("an issuer");
+        Verifier::start([issuer]).expect("a verifier")
+    }
+
+    fn token() -> TokenBuilder {
+        TokenBuilder::new(ISSUER, "api", &key())
+    }
+
+    fn poll<A>(granting: &mut AccessFuture<A>) -> Poll<Result<A, Rejection>> {
+        Pin::new(granting).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// What becomes of a request with this `Authorization` header.
+    fn decide<A: Access>(verifier: &Verifier, header: Option<&str>) -> Result<(), Cause> {
+        let request = TestRequest::default().app_data(verifier.clone());
+        let request = match header {
+            Some(header) => request.insert_header(("authorization", header)),
+            None => request,
         };
-        match look {
-            Look::Done(caller) => caller,
-            Look::Waiting(Wait::Keys(credentials, error, keys)) => {
-                arrival(keys, error, &credentials).await?;
-                self.last_look(&credentials).await
-            }
-            Look::Waiting(Wait::Proof(caller, claim)) => self.settle(caller, claim).await,
+        match poll(&mut AccessFuture::<A>::start(&request.to_http_request())) {
+            Poll::Ready(decided) => decided.map(drop).map_err(Rejection::into_cause),
+            Poll::Pending => panic!("a configured key is always there"),
         }
     }
 
-    /// Checks the token with the keys that have come, and with no others.
-    async fn last_look(&self, credentials: &Credentials) -> Result<Option<Caller>, Rejection> {
-        let checked = match check(&self.verifier, credentials) {
-            Ok(checked) => checked,
-            Err(Refused::Finally(rejection)) => return Err(rejection),
-            Err(Refused::ForNow(error)) => {
-                let refusal = refusal(error);
-                return Err(refusal.after(Some(credentials.scheme())));
-            }
-        };
-        match sender_constraint::prove(&self.verifier, &self.request, credentials, checked) {
-            Proving::Done(caller) => Ok(Some(caller)),
-            Proving::Refused(rejection) => Err(rejection),
-            Proving::Pending(caller, claim) => self.settle(caller, claim).await,
+    #[test]
+    fn every_decision_is_counted_once() {
+        let verifier = verifier();
+        let good = format!("Bearer {}", token().build());
+        let bad = format!("Bearer {}", token().raw_signature([1]).build());
+        assert_eq!(decide::<AuthenticatedUser>(&verifier, Some(&good)), Ok(()));
+        assert_eq!(decide::<MaybeUser>(&verifier, None), Ok(()));
+        assert!(decide::<AuthenticatedUser>(&verifier, Some(&bad)).is_err());
+        assert!(decide::<MaybeUser>(&verifier, Some(&bad)).is_err());
+        assert!(decide::<AuthenticatedUser>(&verifier, None).is_err());
+        assert!(decide::<Scoped<Read>>(&verifier, Some(&good)).is_err());
+        assert!(decide::<StepUp<Recently>>(&verifier, Some(&good)).is_err());
+        let counters = verifier.counters();
+        assert_eq!(counters.granted(), 2);
+        let refused = Refusal::ALL
+            .iter()
+            .map(|&reason| (reason.label(), counters.refused(reason)));
+        let refused: Vec<_> = refused.collect();
+        let expected = [
+            ("unauthenticated", 1),
+            ("invalid_request", 0),
+            ("invalid_token", 2),
+            ("insufficient_user_authentication", 1),
+            ("insufficient_scope", 1),
+            ("keys_unavailable", 0),
+            ("key_undetermined", 0),
+            ("invalid_dpop_proof", 0),
+            ("replay_unknown", 0),
+            ("too_many_dpop_proofs", 0),
+        ];
+        assert_eq!(refused, expected);
+    }
+
+    #[test]
+    fn a_bound_token_is_no_bearer_token() {
+        let bound = token()
+            .claim("cnf", serde_json::json!({"jkt": "x"}))
+            .build();
+        let refused = decide::<AuthenticatedUser>(&verifier(), Some(&format!("Bearer {bound}")));
+        let expected = "The token is bound to its sender and is no bearer token.";
+        assert_eq!(refused, Err(Cause::InvalidToken(expected)));
+    }
+
+    #[test]
+    fn credentials_that_cannot_be_used_are_refused_before_any_verifying() {
+        let unusable = Cause::from(CredentialsError::Unusable);
+        for header in ["", "Bearer", "Basic YTpi", "Bearer a b"] {
+            let refused = decide::<MaybeUser>(&verifier(), Some(header));
+            assert_eq!(refused, Err(unusable.clone()), "{header:?}");
         }
     }
 
-    async fn settle(&self, caller: Caller, claim: Claim) -> Result<Option<Caller>, Rejection> {
-        let settled = sender_constraint::settle(&self.verifier, caller, claim);
-        settled.await.map(Some)
+    #[test]
+    #[should_panic(expected = "polled after completion")]
+    fn a_poll_after_completion_panics() {
+        let request = TestRequest::default()
+            .app_data(verifier())
+            .to_http_request();
+        let mut granting = AccessFuture::<AuthenticatedUser<NoClaims>>::start(&request);
+        assert!(poll(&mut granting).is_ready());
+        drop(poll(&mut granting));
     }
-}
-
-/// Waits for a fetch that may mend `error`. Where it fails, a signature that does not hold under the key that is there
-/// is refused for that; whether there is a key that is not there stays open.
-async fn arrival(
-    keys: Fetch,
-    error: VerifyError,
-    credentials: &Credentials,
-) -> Result<(), Rejection> {
-    if keys.brought_keys().await {
-        return Ok(());
-    }
-    if let VerifyError::OutdatedKey(_) = error {
-        return Err(refusal(error).after(Some(credentials.scheme())));
-    }
-    Err(Cause::KeysUnavailable {
-        retry_after: RETRY_SOON,
-    }
-    .into())
-}
-
-fn refusal(error: VerifyError) -> Rejection {
-    log::debug!("a token is refused: {error}");
-    error.into()
 }

@@ -8,7 +8,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use serde::de::DeserializeOwned;
 
-use super::access_future::AccessFuture;
+use super::AccessFuture;
 use super::{Access, Authentication, Caller, Identified, Requirement};
 use crate::rejection::Rejection;
 use crate::verifier::{ClaimsMismatch, Verified};

@@ -50,7 +50,7 @@ impl Caller {
     }
 
     /// The scheme by which the token came.
-    pub(super) fn scheme(&self) -> AuthScheme {
+    pub(crate) fn scheme(&self) -> AuthScheme {
         self.scheme
     }
 }

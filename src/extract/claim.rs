@@ -7,7 +7,7 @@ use std::ops::Deref;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
-use super::access_future::AccessFuture;
+use super::AccessFuture;
 use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
 use crate::rejection::{Cause, Rejection};
 use crate::verifier::Verified;

@@ -3,7 +3,7 @@
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
-use super::access_future::AccessFuture;
+use super::AccessFuture;
 use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
 use crate::rejection::Rejection;
 

@@ -3,7 +3,6 @@
 //! An access type is an extractor that decides: a handler that takes one runs for those callers
 //! only whom the type lets in, and its signature says so to whoever reads it.
 
-mod access_future;
 mod authenticate;
 mod authenticated_user;
 mod bound;
@@ -19,8 +18,10 @@ mod step_up;
 use actix_web::FromRequest;
 
 use crate::rejection::Rejection;
-pub use access_future::AccessFuture;
+pub use authenticate::AccessFuture;
 pub(crate) use authenticate::NextNonce;
+#[cfg(feature = "service")]
+pub(crate) use authenticate::{AuthenticationError, authenticate, finish};
 pub use authenticated_user::{AuthenticatedUser, CustomClaims, NoClaims};
 pub use bound::Bound;
 #[cfg(feature = "test-kit")]

@@ -7,51 +7,34 @@ use actix_web::{HttpMessage, HttpRequest};
 use tokio::sync::Mutex;
 
 use super::Caller;
-use super::authenticate::NextNonce;
+use super::authenticate::{AuthenticationError, NextNonce};
 use crate::authorization::{AuthScheme, Credentials};
-use crate::rejection::Rejection;
-use crate::sender::{
-    Claimed, ClientCertificate, Judged, OverTls, Pending, Sender, SenderError, Sent, Verdict,
-};
+use crate::sender::{Claimed, ClientCertificate, Judged, OverTls, Pending, Sender, Sent, Verdict};
 use crate::verifier::clock::since_epoch;
 use crate::verifier::{Verified, Verifier};
 
-/// A token that is good, and the moment of which that is said.
-pub(super) struct Checked {
-    pub(super) verified: Arc<Verified>,
-    pub(super) now: SystemTime,
-}
-
-/// What became of a sender.
-pub(super) enum Proving {
-    Done(Caller),
-    /// Whether the proof was used before is being asked for.
-    Pending(Caller, Claim),
-    Refused(Rejection),
-}
-
-/// Holds what the request proves of its sender against what its token demands; of most tokens that is nothing.
-pub(super) fn prove(
+/// Checks the request's proof of possession, as far as the token and the verifier require one. Whether the proof was used
+/// before may still have to be awaited.
+pub(super) fn prove_sender(
     verifier: &Verifier,
     request: &HttpRequest,
     credentials: &Credentials,
-    Checked { verified, now }: Checked,
-) -> Proving {
+    verified: Arc<Verified>,
+    now: SystemTime,
+) -> Result<(Caller, Option<ReplayCheck>), AuthenticationError> {
     let (scheme, senders) = (credentials.scheme(), verifier.senders());
     if !senders.concern(scheme, request.headers(), verified.confirmation()) {
-        let caller = Caller::new(verified, scheme, Sender::default(), now);
-        return Proving::Done(caller);
+        return Ok((Caller::new(verified, scheme, Sender::default(), now), None));
     }
-    if let Some((sender, claim)) = SenderCache::find(verifier, request, credentials) {
-        return proven(Caller::new(verified, scheme, sender, now), claim);
+    if let Some((sender, check)) = SenderCache::find(verifier, request, credentials) {
+        return Ok((Caller::new(verified, scheme, sender, now), check));
     }
-    let token = credentials.as_str().unwrap_or_default();
     let moment = since_epoch(now);
-    let sent = sent(request, scheme, token, moment);
-    let (sender, claim) = match senders.judge(&sent, verified.confirmation()) {
+    let sent = sent(request, scheme, credentials.as_str()?, moment);
+    let (sender, check) = match senders.judge(&sent, verified.confirmation()) {
         Ok(Judged::Known(sender)) => (sender, None),
-        Ok(Judged::Pending(sender, pending)) => (sender, Some(Claim::from(pending))),
-        Err(error) => return Proving::Refused(unproven(verifier, scheme, error)),
+        Ok(Judged::Pending(sender, pending)) => (sender, Some(ReplayCheck::from(pending))),
+        Err(error) => return Err(AuthenticationError::Sender(scheme, error)),
     };
     let mut extensions = request.extensions_mut();
     if sender.by_key
@@ -63,42 +46,37 @@ pub(super) fn prove(
         verifier: verifier.clone(),
         credentials: credentials.clone(),
         sender,
-        claim: claim.clone(),
+        check: check.clone(),
     });
-    proven(Caller::new(verified, scheme, sender, now), claim)
+    Ok((Caller::new(verified, scheme, sender, now), check))
 }
 
-fn proven(caller: Caller, claim: Option<Claim>) -> Proving {
-    match claim {
-        Some(claim) => Proving::Pending(caller, claim),
-        None => Proving::Done(caller),
-    }
-}
-
-/// Lets the caller in unless the proof was used before.
-pub(super) async fn settle(
-    verifier: &Verifier,
-    caller: Caller,
-    claim: Claim,
-) -> Result<Caller, Rejection> {
-    match verifier.senders().settle(claim.verdict().await) {
-        Ok(()) => Ok(caller),
-        Err(error) => Err(unproven(verifier, caller.scheme(), error)),
-    }
-}
-
-/// Whether a request's proof was used before, asked once for all arguments that await it together.
+/// The question to the replay store whether a request's proof was used before; asked once for all arguments of a
+/// handler that await the answer.
 #[derive(Clone)]
-pub(super) struct Claim(Arc<Mutex<Claimed>>);
+pub(crate) struct ReplayCheck(Arc<Mutex<Claimed>>);
 
-impl From<Pending> for Claim {
+impl From<Pending> for ReplayCheck {
     fn from(pending: Pending) -> Self {
         Self(Arc::new(Mutex::new(Claimed::Pending(pending))))
     }
 }
 
-impl Claim {
-    async fn verdict(&self) -> Verdict {
+impl ReplayCheck {
+    /// Waits for the answer.
+    ///
+    /// # Errors
+    /// The proof was used before, or that is unknown.
+    pub(super) async fn accept(
+        self,
+        verifier: &Verifier,
+        scheme: AuthScheme,
+    ) -> Result<(), AuthenticationError> {
+        let settled = verifier.senders().settle(self.verdict().await);
+        settled.map_err(|error| AuthenticationError::Sender(scheme, error))
+    }
+
+    async fn verdict(self) -> Verdict {
         let mut claimed = self.0.lock().await;
         let verdict = match &mut *claimed {
             Claimed::Decided(verdict) => return *verdict,
@@ -109,15 +87,14 @@ impl Claim {
     }
 }
 
-/// What the sender of a request has shown already: a handler may have several arguments that ask, and a
-/// proof is taken once.
+/// The proven sender of a request, kept in its extensions: a handler may have several arguments that require a proof, and
+/// a proof is accepted once.
 struct SenderCache {
-    /// Another verifier may demand more.
+    /// Another verifier may require more.
     verifier: Verifier,
     credentials: Credentials,
     sender: Sender,
-    /// Where that is being asked for, or was.
-    claim: Option<Claim>,
+    check: Option<ReplayCheck>,
 }
 
 impl SenderCache {
@@ -125,11 +102,11 @@ impl SenderCache {
         verifier: &Verifier,
         request: &HttpRequest,
         credentials: &Credentials,
-    ) -> Option<(Sender, Option<Claim>)> {
+    ) -> Option<(Sender, Option<ReplayCheck>)> {
         let extensions = request.extensions();
         let before = extensions.get::<Self>()?;
         let is_same = before.verifier.is(verifier) && before.credentials == *credentials;
-        is_same.then(|| (before.sender, before.claim.clone()))
+        is_same.then(|| (before.sender, before.check.clone()))
     }
 }
 
@@ -151,16 +128,6 @@ fn sent<'r>(
         certificate: request.conn_data::<ClientCertificate>(),
         now,
     }
-}
-
-fn unproven(verifier: &Verifier, scheme: AuthScheme, error: SenderError) -> Rejection {
-    log::debug!("a sender is refused: {error}");
-    let needs_nonce = error == SenderError::Nonce;
-    let rejection = Rejection::from(error).after(Some(scheme));
-    if needs_nonce && let Some(nonce) = verifier.senders().nonce(since_epoch(verifier.now())) {
-        return rejection.with_nonce(nonce);
-    }
-    rejection
 }
 
 #[cfg(all(test, feature = "test-kit"))]

@@ -177,4 +177,4 @@ const TOO_WEAK_LOGIN: &str = "The login behind the token does not suffice; this 
 
 /// By then the replay store is asked again, proofs of the sender have expired, and keys are fetched again within a few
 /// attempts.
-pub(crate) const RETRY_SOON: Duration = Duration::from_secs(1);
+const RETRY_SOON: Duration = Duration::from_secs(1);

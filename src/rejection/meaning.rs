@@ -107,6 +107,12 @@ fn proof(error: &ProofError) -> Cause {
 impl From<VerifyError> for Cause {
     fn from(error: VerifyError) -> Self {
         Self::InvalidToken(match error {
+            VerifyError::KeysUnavailable { retry_after } => {
+                return Self::KeysUnavailable { retry_after };
+            }
+            VerifyError::KeyUndetermined { retry_after } => {
+                return Self::KeyUndetermined { retry_after };
+            }
             VerifyError::Bound => "The token is bound to its sender and is no bearer token.",
             VerifyError::CriticalHeader => {
                 "The token's header demands extensions that are not supported."

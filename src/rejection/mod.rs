@@ -19,7 +19,6 @@ use crate::authorization::{AuthScheme, Schemes};
 use crate::metrics::Refusal;
 use crate::sender::nonce::{DPOP_NONCE, NO_STORE};
 pub use cause::Cause;
-pub(crate) use cause::RETRY_SOON;
 use challenge::{Challenges, Offer};
 use problem::Problem;
 

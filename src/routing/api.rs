@@ -11,8 +11,8 @@ use actix_web::web;
 
 use super::endpoint::Endpoint;
 use super::resources::resources;
-use crate::extract::Requirement;
-use crate::rejection::problem;
+use crate::extract::{Caller, Requirement};
+use crate::rejection::{Rejection, problem};
 use crate::verifier::Verifier;
 
 /// The routes under one prefix.
@@ -99,6 +99,7 @@ impl<V> Api<V> {
             method: &endpoint.method,
             path: format!("{}{path}", self.prefix),
             requirement: &endpoint.requirement,
+            grant: endpoint.grant,
             handler: endpoint.handler,
             summary: endpoint.summary,
         })
@@ -140,6 +141,8 @@ pub struct RouteInfo<'a> {
     pub path: String,
     /// What is asked of a caller.
     pub requirement: &'a Requirement,
+    /// The access type's decision on a caller ([`Access::grant`](crate::Access::grant)).
+    pub grant: fn(Option<Caller>) -> Result<(), Rejection>,
     /// The handler's name, as the compiler knows it.
     pub handler: &'static str,
     /// What the route is for, where that was said.

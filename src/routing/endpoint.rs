@@ -6,12 +6,14 @@ use actix_web::Route;
 use actix_web::http::Method;
 
 use super::protected::{ProtectedArgs, ProtectedHandler, protected};
-use crate::extract::{Access, Requirement};
+use crate::extract::{Access, Caller, Requirement};
+use crate::rejection::Rejection;
 
 /// One method of one path, with its handler.
 pub struct Endpoint {
     pub(super) method: Method,
     pub(super) requirement: Requirement,
+    pub(super) grant: fn(Option<Caller>) -> Result<(), Rejection>,
     pub(super) handler: &'static str,
     pub(super) summary: Option<&'static str>,
     pub(super) route: Route,
@@ -39,6 +41,7 @@ impl Endpoint {
         });
         Self {
             requirement: T::First::requirement(),
+            grant: |caller| T::First::grant(caller).map(drop),
             handler: std::any::type_name::<F>(),
             summary: None,
             route: Route::new().method(method.clone()).to(protected(handler)),

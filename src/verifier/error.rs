@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::MissingKey;
 use crate::jose::compact::CompactError;
-use crate::keys::WantedKey;
 
 /// Why a token was refused.
 ///
@@ -53,6 +53,18 @@ pub enum VerifyError {
         /// The claim's name.
         claim: &'static str,
     },
+    /// Whether the issuer has the token's key is unknown, because no fetch may be made for it now.
+    #[error("whether the issuer has the token's key is not known yet")]
+    KeyUndetermined {
+        /// The time until the issuer may be asked.
+        retry_after: Duration,
+    },
+    /// The issuer's keys could not be fetched.
+    #[error("the issuer's keys are unavailable")]
+    KeysUnavailable {
+        /// The time until they are fetched again.
+        retry_after: Duration,
+    },
     /// `nbf` has not come yet (RFC 7519 §4.1.5).
     #[error("the token is not valid yet")]
     NotYetValid,
@@ -71,7 +83,7 @@ pub enum VerifyError {
     /// The signature does not hold, and the key set is old enough for the issuer to have replaced the key under the
     /// same ID since it was fetched.
     #[error("the signature does not hold under a key that may be outdated")]
-    OutdatedKey(Missing),
+    OutdatedKey(MissingKey),
     /// The signature does not hold.
     #[error("the signature does not hold")]
     Signature,
@@ -92,12 +104,5 @@ pub enum VerifyError {
     UnknownIssuer,
     /// The issuer publishes no such key, as far as is known now.
     #[error("the issuer's key is not known")]
-    UnknownKey(Missing),
-}
-
-/// The key that would be needed, and whose it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Missing {
-    pub(super) issuer: usize,
-    pub(super) key: WantedKey,
+    UnknownKey(MissingKey),
 }

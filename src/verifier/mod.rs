@@ -3,6 +3,7 @@
 mod builder;
 pub mod clock;
 mod error;
+mod missing_key;
 mod token_cache;
 mod unverified;
 mod validate;
@@ -17,14 +18,16 @@ use crate::issuer::{Issuer, KeySource};
 use crate::jose::Algorithm;
 use crate::jose::jwk::Jwk;
 pub use crate::keys::UnreadyReason;
-use crate::keys::{IssuerKeys, KeyRefresher, KeyRequest, WantedKey};
+use crate::keys::{IssuerKeys, KeyRefresher, WantedKey};
 use crate::metrics::Counters;
 use crate::sender::Senders;
 #[cfg(feature = "service")]
 pub(crate) use builder::DEFAULT_TOKEN_MEMORY;
 pub use builder::VerifierBuilder;
 use clock::{Clock, since_epoch};
-pub use error::{Missing, VerifyError};
+pub use error::VerifyError;
+pub use missing_key::MissingKey;
+pub(crate) use missing_key::{PendingKey, Verification};
 use token_cache::TokenCache;
 use unverified::Unverified;
 pub use verified::{ClaimsMismatch, Verified};
@@ -84,31 +87,30 @@ impl Verifier {
     /// # Errors
     /// [`VerifyError`]; for [`VerifyError::UnknownKey`] and [`VerifyError::OutdatedKey`] a fetch may help, for no other.
     pub fn verify(&self, token: &str, now: SystemTime) -> Result<Arc<Verified>, VerifyError> {
-        let verified = match self.recall(token.as_bytes(), now) {
-            Some(known) => known,
-            None => self.verify_afresh(token, now)?,
-        };
-        match verified.is_sender_constrained() {
-            true => Err(VerifyError::Bound),
-            false => Ok(verified),
+        let verified = self.verify_known(token, now)?;
+        if verified.is_sender_constrained() {
+            return Err(VerifyError::Bound);
         }
+        Ok(verified)
     }
 
-    /// What is remembered of a token, which may be any bytes, where its verdict still stands at `now`.
-    pub(crate) fn recall(&self, token: &[u8], now: SystemTime) -> Option<Arc<Verified>> {
-        let seen = self.0.seen.as_ref()?;
-        seen.recall(token, since_epoch(now))
+    /// The cached verification of a token, which may be any bytes, if it is still valid at `now`.
+    pub(crate) fn cached(&self, token: &[u8], now: SystemTime) -> Option<Arc<Verified>> {
+        let cache = self.0.seen.as_ref()?;
+        cache.recall(token, since_epoch(now))
     }
 
-    /// Verifies a token that is not remembered, and remembers it if it comes again.
-    pub(crate) fn verify_afresh(
-        &self,
-        token: &str,
-        now: SystemTime,
-    ) -> Result<Arc<Verified>, VerifyError> {
+    /// Verifies a token, be it cached or not, with the keys that are there.
+    fn verify_known(&self, token: &str, now: SystemTime) -> Result<Arc<Verified>, VerifyError> {
+        let cached = self.cached(token.as_bytes(), now);
+        cached.map_or_else(|| self.verify_uncached(token, now), Ok)
+    }
+
+    /// Verifies a token that is not cached, and caches it once it comes again.
+    fn verify_uncached(&self, token: &str, now: SystemTime) -> Result<Arc<Verified>, VerifyError> {
         let verified = self.check(token, since_epoch(now))?;
-        if let Some(seen) = &self.0.seen {
-            seen.remember(token.as_bytes(), &verified);
+        if let Some(cache) = &self.0.seen {
+            cache.remember(token.as_bytes(), &verified);
         }
         Ok(verified)
     }
@@ -177,21 +179,6 @@ impl Verifier {
             .map(move |issuer| (issuer.issuer.label(), issuer.age(now)))
     }
 
-    /// Asks for the key that a token needs, where a fetch may mend the error.
-    pub(crate) fn request_key(&self, error: &VerifyError) -> KeyRequest {
-        let (counters, now) = (&self.0.counters, Instant::now());
-        let of = |missing: &Missing| self.0.issuers.get(missing.issuer);
-        let wish = match error {
-            VerifyError::OutdatedKey(outdated) => of(outdated)
-                .map(|issuer| issuer.request_refresh(outdated.key.generation, counters, now)),
-            VerifyError::UnknownKey(missing) => {
-                of(missing).map(|issuer| issuer.request_key(missing.key, counters, now))
-            }
-            _ => None,
-        };
-        wish.unwrap_or(KeyRequest::Denied)
-    }
-
     #[cfg(test)]
     pub(crate) fn make_keys_older(&self, by: Duration) {
         for issuer in &self.0.issuers {
@@ -258,7 +245,7 @@ impl Verifier {
                 is_named: token.key_id().is_some(),
                 may_pass: validate::may_pass(&keys.issuer, token, now),
             };
-            Missing { issuer: index, key }
+            MissingKey { issuer: index, key }
         };
         let missing = |generation| VerifyError::UnknownKey(wanted(generation));
         let current = keys.current();

@@ -8,7 +8,7 @@ use crate::extract::Authentication;
 use crate::routing::RouteInfo;
 use crate::service::failure::Failure;
 use crate::service::{probes, routes};
-use crate::{Api, Requirement};
+use crate::{Api, Caller, Rejection, Requirement};
 
 /// How the routes are listed.
 #[derive(Debug, clap::Args)]
@@ -37,7 +37,9 @@ pub(super) struct Route {
     summary: Option<&'static str>,
     handler: &'static str,
     #[serde(skip)]
-    pub(super) requirement: Requirement,
+    pub(super) grant: fn(Option<Caller>) -> Result<(), Rejection>,
+    #[serde(skip)]
+    requirement: Requirement,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -116,6 +118,7 @@ impl From<RouteInfo<'_>> for Route {
             proven_sender: requirement.proven_sender,
             summary: row.summary,
             handler: row.handler,
+            grant: row.grant,
             requirement,
         }
     }

@@ -1,45 +1,53 @@
-//! Explains what the server makes of a token: each check in order, the cause, and the remedy.
+//! Explains the server's decision on a token: the verdict, its cause and its remedy, then what the token contains.
 //!
-//! The verdict comes of the verifier that serves requests, with the same settings. What the token
-//! says is shown to the person who has it; its signature never is.
+//! The decision is the server's own: the same settings, verifier and access types. The token's signature is never shown.
 
-mod case;
-mod checks;
-mod contents;
-mod given;
-mod remedies;
+mod advice;
+mod context;
 mod report;
 #[cfg(all(test, feature = "test-kit"))]
 mod tests;
-mod verdict;
-mod words;
 
 use std::io::{self, Read};
 
-use self::case::Case;
-use self::contents::Contents;
-use self::given::Given;
+use actix_web::HttpRequest;
+use actix_web::http::Method;
+use actix_web::http::header::{AUTHORIZATION, HeaderValue};
+use actix_web::test::TestRequest;
+use url::Url;
+
+use self::context::{Context, Token};
 use self::report::Report;
-use self::verdict::Verdict;
 use super::layout::{print, print_json};
 use super::routes::{self, Route};
 use super::trusted::Trusted;
-use crate::Verifier;
+use crate::authorization::{CredentialsError, DPOP};
+use crate::extract::{AuthenticationError, authenticate, finish};
+use crate::sender::Origin;
 use crate::service::config::Settings;
 use crate::service::failure::Failure;
 use crate::service::senders;
 use crate::verifier::clock::since_epoch;
+use crate::{Caller, Rejection, Verifier};
 
 /// Which token is explained, and for which route.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The access token; - reads it from standard input, where no other user of this machine sees it.
+    /// The access token; - reads it from standard input, so that other users of this machine cannot see it.
     #[arg(value_name = "TOKEN")]
     token: String,
 
-    /// Judge the token for this route, such as "GET /api/private-scoped".
+    /// Explain the decision of this route, such as "GET /api/private-scoped".
     #[arg(long, value_name = "ROUTE")]
     route: Option<String>,
+
+    /// The DPoP proof that is sent with the token; it needs --route.
+    #[arg(long, value_name = "PROOF", requires = "route")]
+    dpop: Option<String>,
+
+    /// List the checks in the order in which the server makes them.
+    #[arg(long, short)]
+    verbose: bool,
 
     /// Print one JSON object for scripts.
     #[arg(long)]
@@ -47,54 +55,187 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, settings: Settings) -> Result<(), Failure> {
-    let given = Given::read(&token(&arguments.token)?);
+    let input = Input::read(&token(&arguments.token)?, arguments.dpop.as_deref());
     let routes = routes::all();
     let named = arguments.route.as_deref();
     let route = named.map(|named| Route::find(&routes, named)).transpose()?;
     let verifier = senders::offered(&settings);
+    let verifier = match input.target_uri(&settings) {
+        Some(url) => verifier.origin(Origin::public_url(&url)?),
+        None => verifier,
+    };
     let trusted = Trusted::of(settings.trust)?;
     if trusted.issuers.is_empty() {
         return Err(Failure::NoPort);
     }
     let verifier = verifier.start(trusted.issuers.iter().cloned())?;
-    let report = explain(given, route, &routes, &trusted, &verifier);
+    let report = explain(input, route, &routes, &trusted, &verifier);
     let report = actix_web::rt::System::new().block_on(report);
-    match arguments.json {
-        true => print_json(&report)?,
-        false => print(&report.text())?,
+    if arguments.json {
+        print_json(&report)?;
+    } else {
+        print(&report.text(arguments.verbose))?;
     }
-    report.accepted.then_some(()).ok_or(Failure::TokenRefused)
+    if report.accepted {
+        Ok(())
+    } else {
+        Err(Failure::TokenRefused)
+    }
 }
 
-/// The token itself, or what standard input has.
+/// The argument, or the content of standard input.
 fn token(argument: &str) -> Result<String, Failure> {
     if argument != "-" {
         return Ok(argument.to_owned());
     }
     let mut text = String::new();
-    let read = io::stdin().take(LARGEST_INPUT).read_to_string(&mut text);
+    let read = io::stdin().take(MAX_INPUT).read_to_string(&mut text);
     read.map(|_| text).map_err(Failure::Input)
 }
 
 async fn explain(
-    given: Given,
+    input: Input,
     route: Option<&Route>,
     routes: &[Route],
     trusted: &Trusted,
     verifier: &Verifier,
 ) -> Report {
-    let requirement = route.map(|route| &route.requirement);
-    let verdict = Verdict::of(&given.token, verifier, requirement).await;
-    let case = Case {
-        contents: Contents::read(&given.token),
+    let verdict = Verdict::of(&input, verifier, route).await;
+    let context = Context {
+        token: Token::decode(&input.token),
         issuers: &trusted.issuers,
-        development: trusted.development,
+        is_development: trusted.development,
         unready: verifier.unready(),
         now: since_epoch(verifier.now()),
     };
-    let schemes = verifier.senders().schemes();
-    Report::new(&verdict, schemes, case, given, route, routes)
+    Report::new(verdict, verifier, context, input.notes, route, routes)
 }
 
-/// Far more than any token that a server reads, in bytes.
-const LARGEST_INPUT: u64 = 1024 * 1024;
+/// The server's decision.
+#[derive(Debug)]
+enum Verdict {
+    /// The route is open: credentials are not read.
+    Open,
+    /// The request is not authenticated.
+    Unauthenticated(AuthenticationError),
+    /// The token is valid, and the route's access type rejects the caller.
+    Denied(Caller, Rejection),
+    Granted(Caller),
+}
+
+impl Verdict {
+    /// Decides as `route` does, or as a route that requires any valid token.
+    async fn of(input: &Input, verifier: &Verifier, route: Option<&Route>) -> Self {
+        if route.is_some_and(|route| !route.takes_token()) {
+            return Self::Open;
+        }
+        let caller = match input.authenticate(verifier, route).await {
+            Ok(caller) => caller,
+            Err(error) => return Self::Unauthenticated(error),
+        };
+        match route.map_or(Ok(()), |route| (route.grant)(Some(caller.clone()))) {
+            Ok(()) => Self::Granted(caller),
+            Err(rejection) => Self::Denied(caller, rejection),
+        }
+    }
+
+    /// The caller, if the token is valid.
+    fn caller(&self) -> Option<&Caller> {
+        match self {
+            Self::Denied(caller, _) | Self::Granted(caller) => Some(caller),
+            Self::Open | Self::Unauthenticated(_) => None,
+        }
+    }
+}
+
+/// What a request would send.
+#[derive(Debug, PartialEq, Eq)]
+struct Input {
+    /// One word if all is well; several are separated by one space.
+    token: String,
+    proof: Option<String>,
+    /// What was removed from around the token.
+    notes: Vec<&'static str>,
+}
+
+impl Input {
+    /// Takes the token out of what was copied with it.
+    fn read(text: &str, proof: Option<&str>) -> Self {
+        let mut notes = Vec::new();
+        let line = text.strip_suffix('\n').unwrap_or(text);
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let mut rest = line.trim();
+        if rest.len() < line.len() {
+            notes.push("Spaces or line breaks around the token were removed.");
+        }
+        if let Some(value) = without_prefix(rest, "Authorization:") {
+            rest = value;
+            notes.push("The header name before the token was removed.");
+        }
+        for scheme in ["Bearer", "DPoP"] {
+            let value = without_prefix(rest, scheme);
+            if let Some(value) = value.filter(|value| value.len() + scheme.len() < rest.len()) {
+                rest = value;
+                notes.push("The authentication scheme before the token was removed.");
+                break;
+            }
+        }
+        let words: Vec<_> = rest.split_whitespace().collect();
+        Self {
+            token: words.join(" "),
+            proof: proof.map(|proof| proof.trim().to_owned()),
+            notes,
+        }
+    }
+
+    /// The URL that clients call: the configured one, or that of the proof.
+    fn target_uri(&self, settings: &Settings) -> Option<String> {
+        let proof = self.proof.as_deref()?;
+        let configured = settings.server.public_url.as_ref().map(Url::to_string);
+        configured.or_else(|| Token::decode(proof).origin())
+    }
+
+    async fn authenticate(
+        &self,
+        verifier: &Verifier,
+        route: Option<&Route>,
+    ) -> Result<Caller, AuthenticationError> {
+        let request = self.request(route)?;
+        let progress = authenticate(verifier, &request)?;
+        let caller = finish(verifier, &request, progress).await?;
+        caller.ok_or(AuthenticationError::Credentials(CredentialsError::Unusable))
+    }
+
+    fn request(&self, route: Option<&Route>) -> Result<HttpRequest, CredentialsError> {
+        let scheme = if self.proof.is_some() {
+            "DPoP"
+        } else {
+            "Bearer"
+        };
+        let mut request = TestRequest::default()
+            .insert_header((AUTHORIZATION, header(&format!("{scheme} {}", self.token))?));
+        if let Some(route) = route {
+            let method = Method::from_bytes(route.method.as_bytes()).unwrap_or_default();
+            request = request.method(method).uri(&route.path);
+        }
+        if let Some(proof) = &self.proof {
+            request = request.insert_header((DPOP, header(proof)?));
+        }
+        Ok(request.to_http_request())
+    }
+}
+
+fn header(value: &str) -> Result<HeaderValue, CredentialsError> {
+    HeaderValue::from_bytes(value.as_bytes()).map_err(|_| CredentialsError::NoToken)
+}
+
+/// The rest after `prefix`, in any case, without leading white space.
+fn without_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let (start, rest) = text.split_at_checked(prefix.len())?;
+    start
+        .eq_ignore_ascii_case(prefix)
+        .then(|| rest.trim_start())
+}
+
+/// More than any token that a server reads, in bytes.
+const MAX_INPUT: u64 = 1024 * 1024;

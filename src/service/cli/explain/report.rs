@@ -1,49 +1,58 @@
-//! Tells what was found: in plain words, or as JSON.
-
-use std::time::SystemTime;
+//! The report: in plain words, or as JSON.
 
 use actix_web::ResponseError;
 use actix_web::http::header::WWW_AUTHENTICATE;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::case::Case;
-use super::checks::Check;
-use super::given::Given;
-use super::remedies::Explanation;
-use super::verdict::Verdict;
-use super::words::{listed, moment, quoted};
-use crate::authorization::{AuthScheme, Schemes};
+use super::Verdict;
+use super::advice::Explanation;
+use super::context::{Context, listed, moment, quoted};
+use crate::extract::AuthenticationError;
 use crate::service::cli::layout::{columns, line};
 use crate::service::cli::routes::Route;
+use crate::verifier::VerifyError;
+use crate::{Rejection, Verifier};
 
-/// All that is known of one token before one server.
+/// The decision on one token, with what led to it.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    /// Whether the server would let the token in.
+    /// Whether the server accepts the token.
     pub(super) accepted: bool,
-    /// The one that was asked about.
+    /// The route of the decision.
     route: Option<String>,
-    /// What the server answers instead of the handler.
+    /// The server's response, unless the handler makes it.
     pub(super) answer: Option<Answer>,
     #[serde(flatten)]
     pub(super) explanation: Option<Explanation>,
     checks: Vec<Checked>,
-    /// Whether each route would let the token in, where the token is good.
+    /// Whether each route accepts the token, if it is valid.
     routes: Vec<Opened>,
     header: Option<Map<String, Value>>,
     claims: Option<Map<String, Value>>,
     notes: Vec<&'static str>,
-    /// What the token says, in words.
+    /// The content of the token as text.
     #[serde(skip)]
-    says: String,
+    content: String,
 }
 
-/// The head of a refusal.
+/// The head of a response that rejects the token.
 #[derive(Debug, Serialize)]
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) www_authenticate: Option<String>,
+}
+
+impl From<&Rejection> for Answer {
+    fn from(rejection: &Rejection) -> Self {
+        let response = rejection.error_response();
+        let challenge = response.headers().get(WWW_AUTHENTICATE);
+        let challenge = challenge.and_then(|challenge| challenge.to_str().ok());
+        Self {
+            status: response.status().as_u16(),
+            www_authenticate: challenge.map(str::to_owned),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -68,59 +77,57 @@ struct Opened {
 
 impl Report {
     pub(super) fn new(
-        verdict: &Verdict,
-        schemes: Schemes,
-        case: Case<'_>,
-        given: Given,
+        verdict: Verdict,
+        verifier: &Verifier,
+        context: Context<'_>,
+        notes: Vec<&'static str>,
         route: Option<&Route>,
         routes: &[Route],
     ) -> Self {
-        let answer = verdict.rejection().map(|rejection| {
-            let response = rejection
-                .offering(schemes)
-                .after(Some(AuthScheme::Bearer))
-                .error_response();
-            let challenge = response.headers().get(WWW_AUTHENTICATE);
-            Answer {
-                status: response.status().as_u16(),
-                www_authenticate: challenge
-                    .and_then(|challenge| challenge.to_str().ok())
-                    .map(str::to_owned),
-            }
-        });
+        let explanation = Explanation::of(&verdict, &context);
+        let checks = checks(&verdict, &context, route);
+        let routes = opened(&verdict, routes);
+        let schemes = verifier.senders().schemes();
+        let rejection = match verdict {
+            Verdict::Open | Verdict::Granted(_) => None,
+            Verdict::Unauthenticated(error) => Some(error.into_rejection(verifier)),
+            Verdict::Denied(caller, rejection) => Some(rejection.after(Some(caller.scheme()))),
+        };
+        let rejection = rejection.map(|rejection| rejection.offering(schemes));
         Self {
-            accepted: answer.is_none(),
+            accepted: rejection.is_none(),
             route: route.map(Route::name),
-            answer,
-            explanation: Explanation::of(verdict, &case),
-            checks: checks(verdict, &case, route),
-            routes: opened(verdict, routes, &case),
-            says: says(&case),
-            header: case.contents.header,
-            claims: case.contents.claims,
-            notes: given.notes,
+            answer: rejection.as_ref().map(Answer::from),
+            explanation,
+            checks,
+            routes,
+            content: content(&context),
+            header: context.token.header,
+            claims: context.token.claims,
+            notes,
         }
     }
 
-    pub(super) fn text(&self) -> String {
-        let notes = self.notes.iter().map(|note| format!("Note: {note}\n\n"));
-        let mut text: String = notes.collect();
-        text.push_str(&self.says);
-        let checks: Vec<_> = self.checks.iter().map(Checked::row).collect();
-        text.push_str("THE CHECKS, in the server's order\n");
-        text.push_str(&columns(&checks));
-        text.push_str(&self.verdict());
-        let opened = self.routes.iter().map(|opened| {
-            let open = if opened.open {
-                "opens"
-            } else {
-                "does not open"
-            };
-            format!("  It {open} {}.\n", opened.route)
-        });
-        text.extend(opened);
+    /// The verdict, its cause and its remedy first; then what is known of the token, and the checks on request.
+    pub(super) fn text(&self, verbose: bool) -> String {
+        let mut text = self.verdict();
         if let Some(Explanation { why, remedy, .. }) = &self.explanation {
             text.push_str(&format!("Why:    {why}\nRemedy: {remedy}\n"));
+        }
+        text.extend(self.routes.iter().map(Opened::text));
+        text.extend(self.notes.iter().map(|note| format!("Note: {note}\n")));
+        if !self.content.is_empty() {
+            text.push_str(&format!(
+                "\nTHE TOKEN (unverified unless accepted)\n{}",
+                self.content
+            ));
+        }
+        if verbose {
+            let checks: Vec<_> = self.checks.iter().map(Checked::row).collect();
+            text.push_str(&format!(
+                "\nTHE CHECKS, in the server's order\n{}",
+                columns(&checks)
+            ));
         }
         text
     }
@@ -129,16 +136,23 @@ impl Report {
         let at = self.route.as_ref().map(|route| format!(" at {route}"));
         let at = at.unwrap_or_default();
         match &self.answer {
-            None => format!("\nACCEPTED{at}\n"),
+            None => format!("ACCEPTED{at}\n"),
             Some(Answer {
                 status,
                 www_authenticate: None,
-            }) => format!("\nREFUSED{at}: {status}\n"),
+            }) => format!("REJECTED{at}: {status}\n"),
             Some(Answer {
                 status,
                 www_authenticate: Some(challenge),
-            }) => format!("\nREFUSED{at}: {status}, WWW-Authenticate: {challenge}\n"),
+            }) => format!("REJECTED{at}: {status}, WWW-Authenticate: {challenge}\n"),
         }
+    }
+}
+
+impl Opened {
+    fn text(&self) -> String {
+        let accepts = if self.open { "accepts" } else { "rejects" };
+        format!("  {} {accepts} it.\n", self.route)
     }
 }
 
@@ -153,24 +167,22 @@ impl Checked {
     }
 }
 
-fn checks(verdict: &Verdict, case: &Case<'_>, route: Option<&Route>) -> Vec<Checked> {
-    let failed = Check::failed(verdict, case);
+fn checks(verdict: &Verdict, context: &Context<'_>, route: Option<&Route>) -> Vec<Checked> {
+    let failed = Check::failed(verdict, context);
     let mut outcome = match verdict {
         Verdict::Open => Outcome::NotReached,
         _ => Outcome::Passed,
     };
-    let made = Check::ALL.into_iter().filter(|check| match check {
-        Check::Login => route.is_some_and(|route| !route.requirement.logins.is_empty()),
-        Check::Scope => route.is_some(),
-        _ => true,
-    });
+    let made = Check::ALL
+        .into_iter()
+        .filter(|check| *check != Check::Access || route.is_some());
     made.map(|check| {
-        let is_it = failed == Some(check);
+        let has_failed = failed == Some(check);
         let checked = Checked {
             demand: check.demand(),
-            outcome: if is_it { Outcome::Failed } else { outcome },
+            outcome: if has_failed { Outcome::Failed } else { outcome },
         };
-        if is_it {
+        if has_failed {
             outcome = Outcome::NotReached;
         }
         checked
@@ -178,42 +190,35 @@ fn checks(verdict: &Verdict, case: &Case<'_>, route: Option<&Route>) -> Vec<Chec
     .collect()
 }
 
-/// Which of the routes a good token opens.
-fn opened(verdict: &Verdict, routes: &[Route], case: &Case<'_>) -> Vec<Opened> {
-    let now = SystemTime::UNIX_EPOCH.checked_add(case.now);
-    let now = now.unwrap_or(SystemTime::UNIX_EPOCH);
-    let asked = routes.iter().filter(|route| route.takes_token());
-    let opened = asked.filter_map(|route| {
-        Some(Opened {
-            route: route.name(),
-            open: verdict.opens(&route.requirement, now)?,
-        })
+/// The decision of each route that reads a token, if the token is valid.
+fn opened(verdict: &Verdict, routes: &[Route]) -> Vec<Opened> {
+    let Some(caller) = verdict.caller() else {
+        return Vec::new();
+    };
+    let protected = routes.iter().filter(|route| route.takes_token());
+    let opened = protected.map(|route| Opened {
+        route: route.name(),
+        open: (route.grant)(Some(caller.clone())).is_ok(),
     });
     opened.collect()
 }
 
-/// The token's own words, without its signature.
-fn says(case: &Case<'_>) -> String {
-    let contents = &case.contents;
-    let mut rows = Vec::new();
-    let mut say = |name: &str, words: String| rows.push([format!("  {name}"), words]);
-    for name in ["alg", "kid", "typ"] {
-        if let Some(value) = contents.parameter(name) {
-            say(name, plain(value));
-        }
-    }
-    for (name, value) in contents.claims.iter().flatten() {
-        let time = matches!(name.as_str(), "exp" | "nbf" | "iat" | "auth_time");
-        let words = match contents.time(name) {
-            Some(at) if time => moment(at, case.now),
+/// Header parameters and claims, a line each.
+fn content(context: &Context<'_>) -> String {
+    let token = &context.token;
+    let parameters = ["alg", "kid", "typ"].into_iter().filter_map(|name| {
+        let value = token.parameter(name)?;
+        Some([format!("  {name}"), plain(value)])
+    });
+    let claims = token.claims.iter().flatten().map(|(name, value)| {
+        let is_time = matches!(name.as_str(), "exp" | "nbf" | "iat" | "auth_time");
+        let shown = match token.time(name) {
+            Some(at) if is_time => moment(at, context.now),
             _ => plain(value),
         };
-        say(&line(name), words);
-    }
-    match rows.is_empty() {
-        true => String::new(),
-        false => format!("THE TOKEN SAYS\n{}\n", columns(&rows)),
-    }
+        [format!("  {}", line(name)), shown]
+    });
+    columns(&parameters.chain(claims).collect::<Vec<_>>())
 }
 
 fn plain(value: &Value) -> String {
@@ -225,6 +230,143 @@ fn plain(value: &Value) -> String {
         other => {
             let text = quoted(&other.to_string());
             text.trim_matches('"').to_owned()
+        }
+    }
+}
+
+/// One thing that the server checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Check {
+    Credentials,
+    Form,
+    KnownAlgorithm,
+    Extensions,
+    Type,
+    KeyName,
+    Payload,
+    Issuer,
+    Algorithm,
+    Key,
+    Signature,
+    Audience,
+    Expiry,
+    NotBefore,
+    Age,
+    Texts,
+    Kind,
+    Numbers,
+    Profile,
+    Sender,
+    Access,
+}
+
+impl Check {
+    /// Every check, in order.
+    const ALL: [Self; 21] = [
+        Self::Credentials,
+        Self::Form,
+        Self::KnownAlgorithm,
+        Self::Extensions,
+        Self::Type,
+        Self::KeyName,
+        Self::Payload,
+        Self::Issuer,
+        Self::Algorithm,
+        Self::Key,
+        Self::Signature,
+        Self::Audience,
+        Self::Expiry,
+        Self::NotBefore,
+        Self::Age,
+        Self::Texts,
+        Self::Kind,
+        Self::Numbers,
+        Self::Profile,
+        Self::Sender,
+        Self::Access,
+    ];
+
+    /// What the check requires.
+    const fn demand(self) -> &'static str {
+        match self {
+            Self::Credentials => "one bearer token, in characters that a header may carry",
+            Self::Form => "three parts of base64url between dots, the first a JSON object",
+            Self::KnownAlgorithm => "alg is a signature algorithm that is known, never none",
+            Self::Extensions => "the header demands no extensions (crit, b64)",
+            Self::Type => "typ is JWT, at+jwt or absent",
+            Self::KeyName => "kid is a string, or absent",
+            Self::Payload => "the second part is a JSON object without duplicate members",
+            Self::Issuer => "iss names an issuer that is trusted, exactly",
+            Self::Algorithm => "alg is one that this issuer's keys are used with",
+            Self::Key => "the issuer publishes the key that the token names",
+            Self::Signature => "the signature is that key's",
+            Self::Audience => "aud names this API",
+            Self::Expiry => "exp has not passed",
+            Self::NotBefore => "nbf has come, if present",
+            Self::Age => "iat is a time, and not too long ago where max_token_age is set",
+            Self::Texts => "sub, client_id and jti are strings, if present",
+            Self::Kind => "the token is an access token: no ID token, no logout token",
+            Self::Numbers => "the token has at most 1,000 audiences and 1,000 scopes",
+            Self::Profile => "in strict mode: typ is at+jwt; iat, sub, client_id and jti are there",
+            Self::Sender => "the sender proves possession, if the token is bound (cnf)",
+            Self::Access => "the token has the scopes, claims and login that the route requires",
+        }
+    }
+
+    /// The check that failed, if any.
+    fn failed(verdict: &Verdict, context: &Context<'_>) -> Option<Self> {
+        match verdict {
+            Verdict::Granted(_) | Verdict::Open => None,
+            Verdict::Unauthenticated(AuthenticationError::Credentials(_)) => {
+                Some(Self::Credentials)
+            }
+            Verdict::Unauthenticated(AuthenticationError::Token(_, error)) => {
+                Some(Self::of_error(error, context))
+            }
+            Verdict::Unauthenticated(AuthenticationError::Sender(..)) => Some(Self::Sender),
+            Verdict::Denied(..) => Some(Self::Access),
+        }
+    }
+
+    fn of_error(error: &VerifyError, context: &Context<'_>) -> Self {
+        match error {
+            VerifyError::Bound => Self::Sender,
+            VerifyError::CriticalHeader => Self::Extensions,
+            VerifyError::Expired { .. } => Self::Expiry,
+            VerifyError::Form(_) => Self::Form,
+            VerifyError::IdToken | VerifyError::LogoutToken => Self::Kind,
+            VerifyError::IssuedAhead | VerifyError::TooOld => Self::Age,
+            VerifyError::Malformed { claim } => Self::of_claim(claim),
+            VerifyError::MalformedKeyId => Self::KeyName,
+            VerifyError::MalformedPayload => Self::Payload,
+            VerifyError::Missing { claim: "iat" } if context.has_max_age() => Self::Age,
+            VerifyError::Missing {
+                claim: claim @ ("iss" | "aud" | "exp"),
+            } => Self::of_claim(claim),
+            VerifyError::Missing { .. } => Self::Profile,
+            VerifyError::NotYetValid => Self::NotBefore,
+            VerifyError::AlgorithmNotAllowed => Self::Algorithm,
+            VerifyError::WrongAudience | VerifyError::SeveralAudiences => Self::Audience,
+            VerifyError::WrongType if context.has_plain_type() => Self::Profile,
+            VerifyError::WrongType => Self::Type,
+            VerifyError::OutdatedKey(_) | VerifyError::Signature => Self::Signature,
+            VerifyError::TooManyAudiences | VerifyError::TooManyScopes => Self::Numbers,
+            VerifyError::UnknownAlgorithm => Self::KnownAlgorithm,
+            VerifyError::UnknownIssuer => Self::Issuer,
+            VerifyError::KeyUndetermined { .. }
+            | VerifyError::KeysUnavailable { .. }
+            | VerifyError::UnknownKey(_) => Self::Key,
+        }
+    }
+
+    fn of_claim(claim: &str) -> Self {
+        match claim {
+            "iss" => Self::Issuer,
+            "aud" => Self::Audience,
+            "exp" => Self::Expiry,
+            "nbf" => Self::NotBefore,
+            "iat" => Self::Age,
+            _ => Self::Texts,
         }
     }
 }

@@ -48,8 +48,8 @@ impl Bench {
     async fn explain(&self, token: &str, route: &str) -> Report {
         let routes = all_routes();
         let route = Route::find(&routes, route).unwrap();
-        let given = Given::read(token);
-        explain(given, Some(route), &routes, &self.trusted, &self.verifier).await
+        let input = Input::read(token, None);
+        explain(input, Some(route), &routes, &self.trusted, &self.verifier).await
     }
 
     /// Status and challenge of the service itself.
@@ -76,7 +76,7 @@ impl Bench {
         };
         assert_eq!(explained, answered, "{token}");
         assert_eq!(report.accepted, answered.0 == 200);
-        let text = report.text();
+        let text = report.text(true);
         if let Some((_, signature)) = token.rsplit_once('.') {
             assert!(signature.len() < 9 || !text.contains(signature), "{text}");
         }
@@ -98,7 +98,7 @@ impl Bench {
     /// Looks for words in what people read.
     async fn says<const N: usize>(&self, cases: [(TokenBuilder, &str); N], route: &str) {
         for (token, words) in cases {
-            let text = self.explain(&token.build(), route).await.text();
+            let text = self.explain(&token.build(), route).await.text(true);
             assert!(text.contains(words), "{words}: {text}");
         }
     }
@@ -334,7 +334,7 @@ async fn what_a_route_asks_of_a_login_is_named_and_agreed_with_the_server() {
     assert_eq!(
         checks.last().unwrap(),
         &json!({
-            "demand": "the login is one that the route asks for (acr, amr, auth_time)",
+            "demand": "the token has the scopes, claims and login that the route requires",
             "outcome": "failed",
         })
     );
@@ -371,8 +371,8 @@ async fn words_about_logins_name_what_is_asked_and_what_is_told() {
     bench.says(vault, "GET /bank/vault").await;
     let opened = bench.token().amr(["pin", "hwk"]);
     let opened = [
-        (opened.clone(), "  It opens GET /bank/vault.\n"),
-        (opened, "  It does not open GET /bank/transfer.\n"),
+        (opened.clone(), "  GET /bank/vault accepts it.\n"),
+        (opened, "  GET /bank/transfer rejects it.\n"),
     ];
     bench.says(opened, PRIVATE).await;
 }
@@ -396,7 +396,7 @@ async fn the_checks_before_the_failed_one_are_passed_and_those_behind_it_not_rea
     let cases = [
         (&bench, bench.token().header("typ", "x"), "typ is JWT"),
         (&bench, bench.token().claim("aud", "x"), "aud names"),
-        (&bench, bench.token(), "the token grants"),
+        (&bench, bench.token(), "the token has the scopes"),
         (
             &strict,
             strict.token().header("typ", "JWT"),
@@ -554,17 +554,107 @@ async fn words_about_times_and_keys_name_what_is_off() {
 async fn a_good_token_is_shown_with_the_routes_that_it_opens() {
     let bench = Bench::new();
     let routes = routes::all();
-    let given = Given::read(&format!("Bearer {}\n", bench.token().build()));
-    let report = explain(given, None, &routes, &bench.trusted, &bench.verifier).await;
-    let text = report.text();
+    let input = Input::read(&format!("Bearer {}\n", bench.token().build()), None);
+    let report = explain(input, None, &routes, &bench.trusted, &bench.verifier).await;
+    let text = report.text(true);
     for words in [
-        "Note: The word Bearer",
-        "\nACCEPTED\n",
-        "  It opens GET /api/private.\n",
-        "  It does not open GET /api/private-scoped.\n",
+        "Note: The authentication scheme before",
+        "ACCEPTED\n",
+        "  GET /api/private accepts it.\n",
+        "  GET /api/private-scoped rejects it.\n",
         "  aud        \"https://api.test/\"\n",
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }
     assert!(!text.contains("not reached"), "{text}");
+}
+
+#[test]
+fn what_was_copied_with_a_token_is_removed_and_noted() {
+    let cases = [
+        ("a.b.c", "a.b.c", 0),
+        ("a.b.c\n", "a.b.c", 0),
+        ("a.b.c\r\n", "a.b.c", 0),
+        (" a.b.c", "a.b.c", 1),
+        ("\n\ta.b.c\n\n", "a.b.c", 1),
+        ("Bearer a.b.c", "a.b.c", 1),
+        ("DPoP a.b.c", "a.b.c", 1),
+        ("bearer   a.b.c\n", "a.b.c", 1),
+        ("Authorization: Bearer a.b.c", "a.b.c", 2),
+        ("authorization:bearer a.b.c ", "a.b.c", 3),
+        ("Bearera.b.c", "Bearera.b.c", 0),
+        ("Bearer", "Bearer", 0),
+        ("a.b\n.c", "a.b .c", 0),
+        ("", "", 0),
+        ("ä", "ä", 0),
+    ];
+    for (text, token, notes) in cases {
+        let input = Input::read(text, None);
+        assert_eq!(
+            (&*input.token, input.notes.len()),
+            (token, notes),
+            "{text:?}"
+        );
+    }
+}
+
+crate::claim!(Staff = "/roles" includes "staff");
+
+async fn staff(_: crate::Claim<Staff>) -> &'static str {
+    ""
+}
+
+async fn bound(_: crate::Bound) -> &'static str {
+    ""
+}
+
+#[actix_web::test]
+async fn rules_on_claims_and_on_the_sender_are_those_of_the_route() {
+    let bench = Bench::new();
+    let api = Api::new("").route("/staff", get(staff));
+    let api = api.route("/bound", get(bound));
+    let routes: Vec<_> = api.routes().map(Route::from).collect();
+    let token = |token: TokenBuilder| Input::read(&token.build(), None);
+    let staff = bench.token().claim("roles", json!(["staff"]));
+    for (input, route, code) in [
+        (token(bench.token()), 0, Some("insufficient_claims")),
+        (token(staff), 0, None),
+        (token(bench.token()), 1, Some("rejected_by_route")),
+    ] {
+        let route = Some(&routes[route]);
+        let report = explain(input, route, &routes, &bench.trusted, &bench.verifier).await;
+        let found = report.explanation.as_ref();
+        assert_eq!(found.map(|explanation| explanation.code), code);
+    }
+}
+
+#[actix_web::test]
+async fn a_bound_token_is_accepted_with_its_proof_and_rejected_without() {
+    let mut bench = Bench::new();
+    let verifier = Verifier::builder().origin(Origin::public_url("https://api.example").unwrap());
+    bench.verifier = verifier.start(bench.trusted.issuers.clone()).unwrap();
+    let key = crate::test_kit::shared(Algorithm::Es256);
+    let token = bench.token().bound_to_key(&key).build();
+    let routes = all_routes();
+    let route = Some(Route::find(&routes, PRIVATE).unwrap());
+    let proof = |method| {
+        let url = "https://api.example/api/private";
+        let proof = crate::test_kit::ProofBuilder::new(&key, method, url);
+        proof.token(&token).build()
+    };
+    for (proof, code) in [
+        (None, Some("sender_constrained")),
+        (Some(proof("POST")), Some("invalid_proof")),
+        (Some(proof("GET")), None),
+    ] {
+        let input = Input::read(&token, proof.as_deref());
+        let report = explain(input, route, &routes, &bench.trusted, &bench.verifier).await;
+        let found = report.explanation.as_ref();
+        assert_eq!(
+            found.map(|explanation| explanation.code),
+            code,
+            "{}",
+            report.text(false)
+        );
+    }
 }

@@ -1,17 +1,16 @@
-//! Tokens that are their issuer's word, but not for this API, not now, or of another kind.
+//! Tokens of a trusted issuer that are for another API, of another kind, or not valid now.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::super::case::Case;
-use super::super::words::{listed, moment, quoted, span};
-use super::{Explanation, form};
+use super::super::context::{Context, listed, moment, quoted, span};
+use super::{Explanation, ask_for_audience};
 
-pub(super) fn other_audience(case: &Case<'_>) -> Explanation {
-    let (named, accepted) = (case.contents.audience(), case.accepted_audience());
-    if case.contents.looks_like_id_token() {
-        return id_token(case);
+pub(super) fn other_audience(context: &Context<'_>) -> Explanation {
+    let (named, accepted) = (context.token.audience(), context.accepted_audience());
+    if context.token.looks_like_id_token() {
+        return id_token(context);
     }
     let why = format!(
         "The token is for another audience: its aud names {}, and this API is {}.",
@@ -29,13 +28,13 @@ pub(super) fn other_audience(case: &Case<'_>) -> Explanation {
         "This is Keycloak's default audience: give the client an audience mapper for this API."
             .to_owned()
     } else {
-        form::ask_for_audience(case)
+        ask_for_audience(context)
     };
     Explanation::new("other_audience", why, remedy)
 }
 
-pub(super) fn id_token(case: &Case<'_>) -> Explanation {
-    let named = case.contents.audience();
+pub(super) fn id_token(context: &Context<'_>) -> Explanation {
+    let named = context.token.audience();
     Explanation::new(
         "id_token",
         format!(
@@ -55,16 +54,8 @@ pub(super) fn logout_token() -> Explanation {
     )
 }
 
-pub(super) fn bound() -> Explanation {
-    Explanation::new(
-        "sender_constrained",
-        "The token is bound to a key or certificate of its sender (cnf), so it is no bearer token.",
-        "Let the client ask for a bearer token: without DPoP and without a client certificate.",
-    )
-}
-
-pub(super) fn other_type(case: &Case<'_>) -> Explanation {
-    if case.has_plain_type() {
+pub(super) fn other_type(context: &Context<'_>) -> Explanation {
+    if context.has_plain_type() {
         return Explanation::new(
             "not_strict",
             "Strict mode is on, and the token's typ is not at+jwt.",
@@ -72,10 +63,10 @@ pub(super) fn other_type(case: &Case<'_>) -> Explanation {
              to false.",
         );
     }
-    let named = case.contents.parameter("typ").and_then(Value::as_str);
+    let named = context.token.parameter("typ").and_then(Value::as_str);
     let named = named.unwrap_or_default();
     if named.eq_ignore_ascii_case("id+jwt") {
-        return id_token(case);
+        return id_token(context);
     }
     Explanation::new(
         "other_type",
@@ -87,16 +78,16 @@ pub(super) fn other_type(case: &Case<'_>) -> Explanation {
     )
 }
 
-pub(super) fn expired(ago: Duration, case: &Case<'_>) -> Explanation {
-    let at = case.contents.time("exp").unwrap_or_default();
-    let tolerance = case.issuer().map(|issuer| issuer.clock_tolerance);
+pub(super) fn expired(ago: Duration, context: &Context<'_>) -> Explanation {
+    let at = context.token.time("exp").unwrap_or_default();
+    let tolerance = context.issuer().map(|issuer| issuer.clock_tolerance);
     let why = format!(
         "The token has expired: its exp is {}, and {} of tolerance have passed too, {} ago.",
-        moment(at, case.now),
+        moment(at, context.now),
         span(tolerance.unwrap_or_default()),
         span(ago)
     );
-    let issued_at = case.contents.time("iat");
+    let issued_at = context.token.time("iat");
     let lifetime = issued_at.map(|from| at.saturating_sub(from));
     let remedy = match lifetime {
         Some(lifetime) if ago < A_FEW_MINUTES => format!(
@@ -108,18 +99,18 @@ pub(super) fn expired(ago: Duration, case: &Case<'_>) -> Explanation {
     Explanation::new("expired", why, remedy)
 }
 
-/// A time that has not come yet.
-pub(super) fn ahead(claim: &str, code: &'static str, case: &Case<'_>) -> Explanation {
-    let at = case.contents.time(claim).unwrap_or_default();
+/// A time in the future.
+pub(super) fn ahead(claim: &str, code: &'static str, context: &Context<'_>) -> Explanation {
+    let at = context.token.time(claim).unwrap_or_default();
     let why = format!(
         "The token is from the future: its {claim} is {}, and here it is {} now.",
-        moment(at, case.now),
-        moment(case.now, case.now)
+        moment(at, context.now),
+        moment(context.now, context.now)
             .split(' ')
             .next()
             .unwrap_or_default()
     );
-    let remedy = match at.saturating_sub(case.now) {
+    let remedy = match at.saturating_sub(context.now) {
         little if little < A_FEW_MINUTES => {
             let mut clocks = CLOCKS.to_owned();
             clocks.replace_range(..1, "T");
@@ -132,14 +123,14 @@ pub(super) fn ahead(claim: &str, code: &'static str, case: &Case<'_>) -> Explana
     Explanation::new(code, why, remedy)
 }
 
-pub(super) fn too_old(case: &Case<'_>) -> Explanation {
-    let at = case.contents.time("iat").unwrap_or_default();
-    let allowed = case.issuer().and_then(|issuer| issuer.max_token_age);
+pub(super) fn too_old(context: &Context<'_>) -> Explanation {
+    let at = context.token.time("iat").unwrap_or_default();
+    let allowed = context.issuer().and_then(|issuer| issuer.max_token_age);
     Explanation::new(
         "too_old",
         format!(
             "The token is too old: its iat is {}, and auth.max_token_age allows {}.",
-            moment(at, case.now),
+            moment(at, context.now),
             span(allowed.unwrap_or_default())
         ),
         "Get a new token, or allow older ones.",
@@ -154,8 +145,8 @@ pub(super) fn too_many(what: &str) -> Explanation {
     )
 }
 
-pub(super) fn malformed(claim: &str, case: &Case<'_>) -> Explanation {
-    let value = case.contents.claim(claim);
+pub(super) fn malformed(claim: &str, context: &Context<'_>) -> Explanation {
+    let value = context.token.claim(claim);
     let date = matches!(claim, "exp" | "nbf" | "iat");
     let milliseconds = value.and_then(Value::as_f64).is_some_and(|at| at > 1e12);
     let remedy = if date && milliseconds {
@@ -185,12 +176,12 @@ fn form_of(value: &Value) -> &'static str {
     }
 }
 
-pub(super) fn missing(claim: &str, case: &Case<'_>) -> Explanation {
+pub(super) fn missing(claim: &str, context: &Context<'_>) -> Explanation {
     let why = format!("The token has no {claim}, which it must have.");
     let remedy = match claim {
-        "aud" => form::ask_for_audience(case),
+        "aud" => ask_for_audience(context),
         "exp" | "iss" => "Get a token from the issuer itself: every access token has it.".to_owned(),
-        "iat" if case.has_maximal_age() => {
+        "iat" if context.has_max_age() => {
             "auth.max_token_age asks for it: let the issuer say when the token was issued, or remove that setting."
                 .to_owned()
         }

@@ -1,0 +1,118 @@
+//! A token whose key is missing: the request for a fetch of keys, and the verification after it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::{Verified, Verifier, VerifyError};
+use crate::keys::{Fetch, KeyRequest, WantedKey};
+
+/// The key that a token needs, and the issuer that may have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MissingKey {
+    pub(super) issuer: usize,
+    pub(super) key: WantedKey,
+}
+
+/// A verification with the keys that are there.
+#[derive(Debug)]
+pub(crate) enum Verification {
+    Done(Arc<Verified>),
+    /// A fetch in progress may bring the token's key.
+    Pending(PendingKey),
+}
+
+/// A key that a fetch in progress may bring.
+#[derive(Debug)]
+pub(crate) struct PendingKey {
+    /// The error without that key.
+    error: VerifyError,
+    fetch: Fetch,
+}
+
+impl PendingKey {
+    async fn wait(self) -> Result<(), VerifyError> {
+        if self.fetch.brought_keys().await {
+            return Ok(());
+        }
+        match self.error {
+            // The key that is there decides; whether the issuer has another one stays unknown.
+            error @ VerifyError::OutdatedKey(_) => Err(error),
+            _ => Err(VerifyError::KeysUnavailable {
+                retry_after: AFTER_FAILED_FETCH,
+            }),
+        }
+    }
+}
+
+impl Verifier {
+    /// Verifies a token that is not cached; requests a fetch if the token's key is missing and the issuer may have it.
+    ///
+    /// # Errors
+    /// As of [`verify`](Self::verify), and [`VerifyError::KeysUnavailable`] and [`VerifyError::KeyUndetermined`] where
+    /// no fetch is made for the key now.
+    pub(crate) fn verify_or_request_key(
+        &self,
+        token: &str,
+        now: SystemTime,
+    ) -> Result<Verification, VerifyError> {
+        loop {
+            let error = match self.verify_uncached(token, now) {
+                Ok(verified) => return Ok(Verification::Done(verified)),
+                Err(error) => error,
+            };
+            match self.request_key(&error) {
+                // Other keys have been published since: verify again.
+                KeyRequest::Arrived => {}
+                KeyRequest::Fetching(fetch) => {
+                    return Ok(Verification::Pending(PendingKey { error, fetch }));
+                }
+                KeyRequest::Denied => return Err(error),
+                KeyRequest::Failing(retry_after) => {
+                    return Err(VerifyError::KeysUnavailable { retry_after });
+                }
+                KeyRequest::Undetermined(retry_after) => {
+                    return Err(VerifyError::KeyUndetermined { retry_after });
+                }
+            }
+        }
+    }
+
+    /// Waits for the token's key, and verifies the token with the keys that are then there.
+    ///
+    /// # Errors
+    /// As of [`verify_or_request_key`](Self::verify_or_request_key); a key that did not come is [`VerifyError::UnknownKey`].
+    pub(crate) async fn verify_with(
+        &self,
+        token: &str,
+        key: PendingKey,
+    ) -> Result<Arc<Verified>, VerifyError> {
+        // A fetch that had begun before the key was requested may have read the set before the key was in it: then the
+        // key is requested once more.
+        let may_have_missed = key.fetch.is_late;
+        key.wait().await?;
+        if may_have_missed {
+            match self.verify_or_request_key(token, self.now())? {
+                Verification::Done(verified) => return Ok(verified),
+                Verification::Pending(key) => key.wait().await?,
+            }
+        }
+        self.verify_known(token, self.now())
+    }
+
+    fn request_key(&self, error: &VerifyError) -> KeyRequest {
+        let (counters, now) = (&self.0.counters, Instant::now());
+        let of = |missing: &MissingKey| self.0.issuers.get(missing.issuer);
+        let request = match error {
+            VerifyError::OutdatedKey(outdated) => of(outdated)
+                .map(|issuer| issuer.request_refresh(outdated.key.generation, counters, now)),
+            VerifyError::UnknownKey(missing) => {
+                of(missing).map(|issuer| issuer.request_key(missing.key, counters, now))
+            }
+            _ => None,
+        };
+        request.unwrap_or(KeyRequest::Denied)
+    }
+}
+
+/// By then keys are fetched again within a few attempts.
+const AFTER_FAILED_FETCH: Duration = Duration::from_secs(1);
