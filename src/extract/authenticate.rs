@@ -243,11 +243,11 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
+    use crate::Issuer;
     use crate::extract::{AuthenticatedUser, MaybeUser, NoClaims, Scoped, StepUp};
     use crate::jose::Algorithm;
     use crate::metrics::Refusal;
     use crate::test_kit::{SigningKey, TokenBuilder};
-    use crate::Issuer;
 
     crate::scope!(Read = "read");
     crate::step_up!(Recently = max_age 5 minutes);

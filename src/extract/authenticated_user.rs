@@ -1,14 +1,11 @@
 //! A caller with a valid token, and its claims as a type of the application's own.
 
-use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
 use serde::de::DeserializeOwned;
 
-use super::AccessFuture;
+use super::wrapper::impl_from_request;
 use super::{Access, Authentication, Caller, Identified, Requirement};
 use crate::rejection::Rejection;
 use crate::verifier::{ClaimsMismatch, Verified};
@@ -69,26 +66,13 @@ impl<C: CustomClaims> Identified for AuthenticatedUser<C> {
     }
 }
 
-impl<C: CustomClaims> FromRequest for AuthenticatedUser<C> {
-    type Error = Rejection;
-    type Future = AccessFuture<Self>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        AccessFuture::start(request)
-    }
-}
+impl_from_request!(AuthenticatedUser<C: CustomClaims>);
 
 impl<C: CustomClaims> Deref for AuthenticatedUser<C> {
     type Target = Verified;
 
     fn deref(&self) -> &Verified {
         &self.caller
-    }
-}
-
-impl<C: CustomClaims> fmt::Debug for AuthenticatedUser<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthenticatedUser").finish_non_exhaustive()
     }
 }
 

@@ -1,11 +1,6 @@
 //! A caller who has proven that the token is theirs, so that a stolen one opens nothing.
 
-use std::ops::Deref;
-
-use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
-
-use super::AccessFuture;
+use super::wrapper::impl_wrapper;
 use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
 use crate::rejection::{Cause, Rejection};
 
@@ -28,8 +23,9 @@ use crate::rejection::{Cause, Rejection};
 ///
 /// [RFC 9449 §7]: https://www.rfc-editor.org/rfc/rfc9449#section-7
 /// [RFC 8705 §3]: https://www.rfc-editor.org/rfc/rfc8705#section-3
-#[derive(Clone, Debug)]
-pub struct Bound<A: Identified = AuthenticatedUser>(A);
+pub struct Bound<A: Identified = AuthenticatedUser> {
+    access: A,
+}
 
 impl<A: Identified> Access for Bound<A> {
     fn requirement() -> Requirement {
@@ -41,32 +37,11 @@ impl<A: Identified> Access for Bound<A> {
         if !access.caller().is_sender_proven() {
             return Err(Cause::InvalidToken(UNBOUND).into());
         }
-        Ok(Self(access))
+        Ok(Self { access })
     }
 }
 
-impl<A: Identified> Identified for Bound<A> {
-    fn caller(&self) -> &Caller {
-        self.0.caller()
-    }
-}
-
-impl<A: Identified> Deref for Bound<A> {
-    type Target = A;
-
-    fn deref(&self) -> &A {
-        &self.0
-    }
-}
-
-impl<A: Identified> FromRequest for Bound<A> {
-    type Error = Rejection;
-    type Future = AccessFuture<Self>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        AccessFuture::start(request)
-    }
-}
+impl_wrapper!(Bound<A: Identified>);
 
 pub(crate) const UNBOUND: &str = "This route needs a token that is bound to its sender.";
 

@@ -1,13 +1,8 @@
 //! A caller whose token's claims fulfil a rule.
 
-use std::fmt;
 use std::marker::PhantomData;
-use std::ops::Deref;
 
-use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
-
-use super::AccessFuture;
+use super::wrapper::impl_wrapper;
 use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
 use crate::rejection::{Cause, Rejection};
 use crate::verifier::Verified;
@@ -153,34 +148,7 @@ impl<R: ClaimRule, A: Identified> Access for Claim<R, A> {
     }
 }
 
-impl<R: ClaimRule, A: Identified> Identified for Claim<R, A> {
-    fn caller(&self) -> &Caller {
-        self.access.caller()
-    }
-}
-
-impl<R: ClaimRule, A: Identified> FromRequest for Claim<R, A> {
-    type Error = Rejection;
-    type Future = AccessFuture<Self>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        AccessFuture::start(request)
-    }
-}
-
-impl<R: ClaimRule, A: Identified> Deref for Claim<R, A> {
-    type Target = A;
-
-    fn deref(&self) -> &A {
-        &self.access
-    }
-}
-
-impl<R: ClaimRule, A: Identified> fmt::Debug for Claim<R, A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Claim").finish_non_exhaustive()
-    }
-}
+impl_wrapper!(Claim<R: ClaimRule, A: Identified>);
 
 #[cfg(all(test, feature = "test-kit"))]
 mod tests {

@@ -1,9 +1,6 @@
 //! A caller who may stay anonymous, but may not send a bad token.
 
-use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
-
-use super::AccessFuture;
+use super::wrapper::impl_from_request;
 use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
 use crate::rejection::Rejection;
 
@@ -23,7 +20,6 @@ use crate::rejection::Rejection;
 ///     }
 /// }
 /// ```
-#[derive(Debug)]
 pub struct MaybeUser<A: Identified = AuthenticatedUser>(Option<A>);
 
 impl<A: Identified> MaybeUser<A> {
@@ -53,14 +49,7 @@ impl<A: Identified> Access for MaybeUser<A> {
     }
 }
 
-impl<A: Identified> FromRequest for MaybeUser<A> {
-    type Error = Rejection;
-    type Future = AccessFuture<Self>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        AccessFuture::start(request)
-    }
-}
+impl_from_request!(MaybeUser<A: Identified>);
 
 #[cfg(all(test, feature = "test-kit"))]
 mod tests {

@@ -14,6 +14,7 @@ mod requirement;
 mod scoped;
 mod sender_constraint;
 mod step_up;
+mod wrapper;
 
 use actix_web::FromRequest;
 

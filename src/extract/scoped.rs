@@ -1,13 +1,8 @@
 //! A caller whose token grants what is asked.
 
-use std::fmt;
 use std::marker::PhantomData;
-use std::ops::Deref;
 
-use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
-
-use super::AccessFuture;
+use super::wrapper::impl_wrapper;
 use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
 use crate::claims::scope::Scopes;
 use crate::rejection::{Cause, Rejection};
@@ -58,34 +53,7 @@ impl<S: Scopes, A: Identified> Access for Scoped<S, A> {
     }
 }
 
-impl<S: Scopes, A: Identified> Identified for Scoped<S, A> {
-    fn caller(&self) -> &Caller {
-        self.access.caller()
-    }
-}
-
-impl<S: Scopes, A: Identified> FromRequest for Scoped<S, A> {
-    type Error = Rejection;
-    type Future = AccessFuture<Self>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        AccessFuture::start(request)
-    }
-}
-
-impl<S: Scopes, A: Identified> Deref for Scoped<S, A> {
-    type Target = A;
-
-    fn deref(&self) -> &A {
-        &self.access
-    }
-}
-
-impl<S: Scopes, A: Identified> fmt::Debug for Scoped<S, A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scoped").finish_non_exhaustive()
-    }
-}
+impl_wrapper!(Scoped<S: Scopes, A: Identified>);
 
 #[cfg(all(test, feature = "test-kit"))]
 mod tests {

@@ -1,13 +1,8 @@
 //! A caller whose login is strong and recent enough.
 
-use std::fmt;
 use std::marker::PhantomData;
-use std::ops::Deref;
 
-use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
-
-use super::AccessFuture;
+use super::wrapper::impl_wrapper;
 use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
 use crate::claims::authn::{AuthnLevel, AuthnRequirement};
 use crate::rejection::{Cause, Rejection};
@@ -70,34 +65,7 @@ impl<L: AuthnLevel, A: Identified> Access for StepUp<L, A> {
     }
 }
 
-impl<L: AuthnLevel, A: Identified> Identified for StepUp<L, A> {
-    fn caller(&self) -> &Caller {
-        self.access.caller()
-    }
-}
-
-impl<L: AuthnLevel, A: Identified> FromRequest for StepUp<L, A> {
-    type Error = Rejection;
-    type Future = AccessFuture<Self>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        AccessFuture::start(request)
-    }
-}
-
-impl<L: AuthnLevel, A: Identified> Deref for StepUp<L, A> {
-    type Target = A;
-
-    fn deref(&self) -> &A {
-        &self.access
-    }
-}
-
-impl<L: AuthnLevel, A: Identified> fmt::Debug for StepUp<L, A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StepUp").finish_non_exhaustive()
-    }
-}
+impl_wrapper!(StepUp<L: AuthnLevel, A: Identified>);
 
 #[cfg(all(test, feature = "test-kit"))]
 mod tests {
