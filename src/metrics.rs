@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug, Default)]
 pub struct Counters {
     granted: Count,
-    refused: [Count; Refusal::ALL.len()],
+    refused: [Count; RejectionReason::ALL.len()],
     fetched: [Count; Fetched::ALL.len()],
     awaited_keys: Count,
     unknown_keys: Count,
@@ -17,7 +17,7 @@ pub struct Counters {
 /// Why a caller was turned away, as far as a counter tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum RejectionReason {
     /// No credentials, or an `Authorization` header that carries none for us.
     Unauthenticated,
     /// Two credentials, or a malformed `Host`.
@@ -40,7 +40,7 @@ pub enum Refusal {
     TooManyProofs,
 }
 
-impl Refusal {
+impl RejectionReason {
     /// Every reason, in the order of the declaration.
     pub const ALL: &'static [Self] = &[
         Self::Unauthenticated,
@@ -106,8 +106,8 @@ impl Counters {
 
     /// Requests whose caller was turned away for this reason.
     #[must_use]
-    pub fn refused(&self, reason: Refusal) -> u64 {
-        counted(Refusal::ALL, &self.refused, &reason).map_or(0, Count::read)
+    pub fn rejected(&self, reason: RejectionReason) -> u64 {
+        counted(RejectionReason::ALL, &self.refused, &reason).map_or(0, Count::read)
     }
 
     /// Fetches of keys that ended so.
@@ -144,8 +144,8 @@ impl Counters {
         self.granted.add(1);
     }
 
-    pub(crate) fn count_refused(&self, reason: Refusal) {
-        if let Some(count) = counted(Refusal::ALL, &self.refused, &reason) {
+    pub(crate) fn count_rejected(&self, reason: RejectionReason) {
+        if let Some(count) = counted(RejectionReason::ALL, &self.refused, &reason) {
             count.add(1);
         }
     }
@@ -200,12 +200,14 @@ mod tests {
     #[test]
     fn each_reason_has_a_count_of_its_own() {
         let counters = Counters::default();
-        for (times, reason) in (1..).zip(Refusal::ALL.iter().copied()) {
+        for (times, reason) in (1..).zip(RejectionReason::ALL.iter().copied()) {
             for _ in 0..times {
-                counters.count_refused(reason);
+                counters.count_rejected(reason);
             }
         }
-        let refused = Refusal::ALL.iter().map(|&reason| counters.refused(reason));
+        let refused = RejectionReason::ALL
+            .iter()
+            .map(|&reason| counters.rejected(reason));
         assert_eq!(refused.collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     }
 }

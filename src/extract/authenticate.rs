@@ -197,7 +197,7 @@ fn authorize<A: Access>(
         Ok(_) => verifier.counters().count_granted(),
         Err(rejection) => {
             if let Some(reason) = rejection.reason() {
-                verifier.counters().count_refused(reason);
+                verifier.counters().count_rejected(reason);
             }
         }
     }
@@ -246,7 +246,7 @@ mod tests {
     use crate::Issuer;
     use crate::extract::{AuthenticatedUser, MaybeUser, NoClaims, Scoped, StepUp};
     use crate::jose::Algorithm;
-    use crate::metrics::Refusal;
+    use crate::metrics::RejectionReason;
     use crate::test_kit::{SigningKey, TokenBuilder};
 
     crate::scope!(Read = "read");
@@ -299,9 +299,9 @@ mod tests {
         assert!(decide::<StepUp<Recently>>(&verifier, Some(&good)).is_err());
         let counters = verifier.counters();
         assert_eq!(counters.granted(), 2);
-        let refused = Refusal::ALL
+        let refused = RejectionReason::ALL
             .iter()
-            .map(|&reason| (reason.label(), counters.refused(reason)));
+            .map(|&reason| (reason.label(), counters.rejected(reason)));
         let refused: Vec<_> = refused.collect();
         let expected = [
             ("unauthenticated", 1),
@@ -324,7 +324,7 @@ mod tests {
             .claim("cnf", serde_json::json!({"jkt": "x"}))
             .build();
         let refused = decide::<AuthenticatedUser>(&verifier(), Some(&format!("Bearer {bound}")));
-        let expected = "The token is bound to its sender and is no bearer token.";
+        let expected = "The token is bound to its sender and is not a bearer token.";
         assert_eq!(refused, Err(Cause::InvalidToken(expected)));
     }
 

@@ -96,7 +96,7 @@ mod tests {
     }
 
     fn bad_signature() -> Result<(), Cause> {
-        Err(Cause::InvalidToken("The token's signature does not hold."))
+        Err(Cause::InvalidToken("The token's signature is invalid."))
     }
 
     #[actix_web::test]

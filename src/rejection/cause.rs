@@ -1,19 +1,18 @@
-//! Every way to be turned away: its status, its error code and its text.
+//! The causes of rejections: status, error code, metric and text of each.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
 
-use super::challenge::ErrorCode;
 use crate::claims::authn::AuthnRequirement;
-use crate::metrics::Refusal;
+use crate::metrics::RejectionReason;
 
-/// Why a caller is turned away; all its texts are constants, and nothing of the request is among them.
+/// The cause of a rejection. Its texts are constants: nothing from the request is repeated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Cause {
-    /// 401 without an error code: no credentials, or none for us.
+    /// 401 without an error code: no credentials, or none that this API accepts.
     #[error("{0}")]
     Unauthenticated(&'static str),
     /// 400 `invalid_request`.
@@ -34,28 +33,28 @@ pub enum Cause {
     /// 403 `insufficient_scope`.
     #[error("{TOO_LITTLE_SCOPE}")]
     InsufficientScope {
-        /// The ways to fulfil the demand, each a list of scopes that are needed together.
+        /// The sufficient sets of scopes.
         alternatives: Vec<Vec<&'static str>>,
     },
-    /// 403 `insufficient_scope`, with the description of the rule on claims that does not hold.
+    /// 403 `insufficient_scope`, with the description of the claim rule that is not fulfilled.
     #[error("{0}")]
     UnfulfilledRule(&'static str),
-    /// 503 with `Retry-After`: the token may be good.
-    #[error("the issuer's keys cannot be had")]
+    /// 503 with `Retry-After`: the token may be valid.
+    #[error("the issuer's keys are unavailable")]
     KeysUnavailable {
-        /// When it is worth trying again.
+        /// The time until a retry may succeed.
         retry_after: Duration,
     },
-    /// 503 with `Retry-After`: the token names a key that is not known yet, and may be good.
+    /// 503 with `Retry-After`: the token names a key that is not known yet, and may be valid.
     #[error("whether the issuer has the token's key is not known yet")]
     KeyUndetermined {
-        /// When the issuer may be asked again.
+        /// The time until the issuer may be asked.
         retry_after: Duration,
     },
-    /// 503 with `Retry-After`: the proof may be good.
+    /// 503 with `Retry-After`: the replay store is unavailable; the proof may be valid.
     #[error("{PROOFS_UNKNOWN}")]
     ReplayUnknown,
-    /// 429 with `Retry-After`: too many proofs by the sender's key are still good; no other sender is affected.
+    /// 429 with `Retry-After`: too many unexpired proofs by the sender's key are stored; other senders are not affected.
     #[error("{TOO_MANY_PROOFS}")]
     TooManyProofs,
     /// 500: the application serves a protected route without a verifier.
@@ -64,44 +63,79 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Status, error code of the challenge, and the reason under which it is counted: the one table of rejections.
+    const fn facts(&self) -> (StatusCode, Option<&'static str>, Option<RejectionReason>) {
+        use RejectionReason as Reason;
+        use StatusCode as Status;
+
+        match self {
+            Self::Unauthenticated(_) => (Status::UNAUTHORIZED, None, Some(Reason::Unauthenticated)),
+            Self::InvalidRequest(_) => (
+                Status::BAD_REQUEST,
+                Some("invalid_request"),
+                Some(Reason::InvalidRequest),
+            ),
+            Self::InvalidToken(_) => (
+                Status::UNAUTHORIZED,
+                Some("invalid_token"),
+                Some(Reason::InvalidToken),
+            ),
+            Self::InvalidProof(_) => (
+                Status::UNAUTHORIZED,
+                Some("invalid_dpop_proof"),
+                Some(Reason::InvalidProof),
+            ),
+            Self::NonceNeeded => (
+                Status::UNAUTHORIZED,
+                Some("use_dpop_nonce"),
+                Some(Reason::InvalidProof),
+            ),
+            Self::InsufficientLogin(_) => (
+                Status::UNAUTHORIZED,
+                Some("insufficient_user_authentication"),
+                Some(Reason::InsufficientLogin),
+            ),
+            Self::InsufficientScope { .. } | Self::UnfulfilledRule(_) => (
+                Status::FORBIDDEN,
+                Some("insufficient_scope"),
+                Some(Reason::InsufficientScope),
+            ),
+            Self::KeysUnavailable { .. } => (
+                Status::SERVICE_UNAVAILABLE,
+                None,
+                Some(Reason::KeysUnavailable),
+            ),
+            Self::KeyUndetermined { .. } => (
+                Status::SERVICE_UNAVAILABLE,
+                None,
+                Some(Reason::KeyUndetermined),
+            ),
+            Self::ReplayUnknown => (
+                Status::SERVICE_UNAVAILABLE,
+                None,
+                Some(Reason::ReplayUnknown),
+            ),
+            Self::TooManyProofs => (Status::TOO_MANY_REQUESTS, None, Some(Reason::TooManyProofs)),
+            // A fault of the application is not a rejection, and not counted.
+            Self::NoVerifier => (Status::INTERNAL_SERVER_ERROR, None, None),
+        }
+    }
+
     pub(super) fn status(&self) -> StatusCode {
-        match self {
-            Self::Unauthenticated(_)
-            | Self::InvalidToken(_)
-            | Self::InvalidProof(_)
-            | Self::InsufficientLogin(_)
-            | Self::NonceNeeded => StatusCode::UNAUTHORIZED,
-            Self::InvalidRequest(_) => StatusCode::BAD_REQUEST,
-            Self::InsufficientScope { .. } | Self::UnfulfilledRule(_) => StatusCode::FORBIDDEN,
-            Self::KeysUnavailable { .. } | Self::KeyUndetermined { .. } | Self::ReplayUnknown => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            Self::TooManyProofs => StatusCode::TOO_MANY_REQUESTS,
-            Self::NoVerifier => StatusCode::INTERNAL_SERVER_ERROR,
-        }
+        self.facts().0
     }
 
-    /// The error code of the challenge; `None` where it has none.
-    pub(super) fn code(&self) -> Option<ErrorCode> {
-        match self {
-            Self::InvalidRequest(_) => Some(ErrorCode::InvalidRequest),
-            Self::InvalidToken(_) => Some(ErrorCode::InvalidToken),
-            Self::InvalidProof(_) => Some(ErrorCode::InvalidProof),
-            Self::NonceNeeded => Some(ErrorCode::UseNonce),
-            Self::InsufficientLogin(_) => Some(ErrorCode::InsufficientLogin),
-            Self::InsufficientScope { .. } | Self::UnfulfilledRule(_) => {
-                Some(ErrorCode::InsufficientScope)
-            }
-            Self::Unauthenticated(_)
-            | Self::KeysUnavailable { .. }
-            | Self::KeyUndetermined { .. }
-            | Self::ReplayUnknown
-            | Self::TooManyProofs
-            | Self::NoVerifier => None,
-        }
+    /// The error code of the challenge (RFC 6750 §3.1, RFC 9449 §7.1 and §9, RFC 9470 §3), if any.
+    pub(super) fn code(&self) -> Option<&'static str> {
+        self.facts().1
     }
 
-    /// What the client is told.
+    /// The reason under which it is counted.
+    pub(super) fn reason(&self) -> Option<RejectionReason> {
+        self.facts().2
+    }
+
+    /// The text for the client.
     pub(super) fn text(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::Unauthenticated(text)
@@ -115,16 +149,16 @@ impl Cause {
             Self::InsufficientLogin(_) => return Cow::Owned(self.to_string()),
             Self::InsufficientScope { .. } => TOO_LITTLE_SCOPE,
             Self::KeysUnavailable { .. } => {
-                "The issuer's keys cannot be had at the moment; the token may be good."
+                "The issuer's keys are unavailable at the moment; the token may be valid."
             }
             Self::KeyUndetermined { .. } => {
-                "The token's key is not known yet; the token may be good."
+                "The token's key is not known yet; the token may be valid."
             }
             Self::NoVerifier => "The server is not configured to verify access tokens.",
         })
     }
 
-    /// When it is worth trying again, where that is for the server to say.
+    /// The value of `Retry-After`.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::KeysUnavailable { retry_after } | Self::KeyUndetermined { retry_after } => {
@@ -135,7 +169,7 @@ impl Cause {
         }
     }
 
-    /// Whether both are answered with the same challenges and the same body.
+    /// Whether both have the same challenges and the same body.
     pub(super) fn reads_as(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::KeysUnavailable { .. }, Self::KeysUnavailable { .. })
@@ -143,37 +177,19 @@ impl Cause {
             _ => self == other,
         }
     }
-
-    /// The reason under which it is counted; `None` for a fault of the application.
-    pub(super) fn reason(&self) -> Option<Refusal> {
-        match self {
-            Self::Unauthenticated(_) => Some(Refusal::Unauthenticated),
-            Self::InvalidRequest(_) => Some(Refusal::InvalidRequest),
-            Self::InvalidToken(_) => Some(Refusal::InvalidToken),
-            Self::InvalidProof(_) | Self::NonceNeeded => Some(Refusal::InvalidProof),
-            Self::ReplayUnknown => Some(Refusal::ReplayUnknown),
-            Self::TooManyProofs => Some(Refusal::TooManyProofs),
-            Self::InsufficientLogin(_) => Some(Refusal::InsufficientLogin),
-            Self::InsufficientScope { .. } | Self::UnfulfilledRule(_) => {
-                Some(Refusal::InsufficientScope)
-            }
-            Self::KeysUnavailable { .. } => Some(Refusal::KeysUnavailable),
-            Self::KeyUndetermined { .. } => Some(Refusal::KeyUndetermined),
-            Self::NoVerifier => None,
-        }
-    }
 }
 
-const TOO_LITTLE_SCOPE: &str = "The token does not grant the scope that this route needs.";
+const TOO_LITTLE_SCOPE: &str = "The token does not grant the scope that this route requires.";
 
 const NONCE_NEEDED: &str = "The proof must carry the nonce that the DPoP-Nonce header gives.";
 
-const PROOFS_UNKNOWN: &str = "Whether the proof was used before cannot be found out at the moment.";
+const PROOFS_UNKNOWN: &str =
+    "The replay store is unavailable, so whether the proof was used before is unknown.";
 
 const TOO_MANY_PROOFS: &str =
-    "Too many DPoP proofs by this key are still good; send fewer requests.";
+    "Too many DPoP proofs by this key have not expired yet; send fewer requests.";
 
-const TOO_WEAK_LOGIN: &str = "The login behind the token does not suffice; this route needs";
+const TOO_WEAK_LOGIN: &str = "The login of the token's user does not suffice; this route requires";
 
 /// By then the replay store is asked again, proofs of the sender have expired, and keys are fetched again within a few
 /// attempts.

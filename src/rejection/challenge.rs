@@ -1,4 +1,4 @@
-//! `WWW-Authenticate`: what a caller must bring instead ([RFC 6750 §3], [RFC 9449 §7.1], [RFC 9110 §11.6.1]).
+//! `WWW-Authenticate`: the credentials that the API accepts ([RFC 6750 §3], [RFC 9449 §7.1], [RFC 9110 §11.6.1]).
 //!
 //! [RFC 6750 §3]: https://www.rfc-editor.org/rfc/rfc6750#section-3
 //! [RFC 9449 §7.1]: https://www.rfc-editor.org/rfc/rfc9449#section-7.1
@@ -12,16 +12,16 @@ use super::Cause;
 use crate::authorization::{AuthScheme, Schemes};
 use crate::claims::authn::AuthnRequirement;
 
-/// Which credentials are taken, and which were sent.
+/// The schemes that are accepted, and the one that was used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Offer {
+pub(crate) struct ChallengeContext {
     pub(crate) schemes: Schemes,
     pub(crate) used: Option<AuthScheme>,
 }
 
-impl Offer {
+impl ChallengeContext {
     /// The scheme whose challenge carries the error: the one that was used, or else the first that is offered.
-    fn carrier(&self) -> AuthScheme {
+    fn error_scheme(&self) -> AuthScheme {
         match self.used {
             Some(used) if self.schemes.accept(used) => used,
             _ if self.schemes.accept(AuthScheme::Bearer) => AuthScheme::Bearer,
@@ -30,7 +30,7 @@ impl Offer {
     }
 }
 
-/// The challenges of one refusal, their parameters separated by commas.
+/// The challenges of one rejection, their parameters separated by commas.
 ///
 /// ```text
 /// Bearer realm="api", error="invalid_token", error_description="…", DPoP algs="RS256 … EdDSA"
@@ -40,49 +40,22 @@ impl Offer {
 #[derive(Debug)]
 pub(super) struct Challenges<'r> {
     cause: &'r Cause,
-    offer: &'r Offer,
-}
-
-/// The error codes of RFC 6750 §3.1 and of what builds on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ErrorCode {
-    InvalidRequest,
-    InvalidToken,
-    InsufficientLogin,
-    InsufficientScope,
-    /// RFC 9449 §7.1.
-    InvalidProof,
-    /// RFC 9449 §9.
-    UseNonce,
-}
-
-impl ErrorCode {
-    fn name(self) -> &'static str {
-        match self {
-            Self::InvalidRequest => "invalid_request",
-            Self::InvalidToken => "invalid_token",
-            Self::InsufficientLogin => "insufficient_user_authentication",
-            Self::InsufficientScope => "insufficient_scope",
-            Self::InvalidProof => "invalid_dpop_proof",
-            Self::UseNonce => "use_dpop_nonce",
-        }
-    }
+    context: &'r ChallengeContext,
 }
 
 impl<'r> Challenges<'r> {
-    pub(super) fn of(cause: &'r Cause, offer: &'r Offer) -> Self {
-        Self { cause, offer }
+    pub(super) fn of(cause: &'r Cause, context: &'r ChallengeContext) -> Self {
+        Self { cause, context }
     }
 
-    /// The value of the header; `None` where other credentials would not help. Put together without the
-    /// machinery of `format!`, since a flood is answered with it.
+    /// The value of the header; `None` where other credentials would not help.
     pub(super) fn text(&self) -> Option<String> {
         if self.cause.code().is_none() && self.cause.status() != StatusCode::UNAUTHORIZED {
             return None;
         }
         let mut text = String::with_capacity(TYPICAL_LENGTH);
         for scheme in [AuthScheme::Bearer, AuthScheme::Dpop] {
-            if self.offer.schemes.accept(scheme) && self.is_needed(scheme) {
+            if self.context.schemes.accept(scheme) && self.is_needed(scheme) {
                 if !text.is_empty() {
                     text.push_str(", ");
                 }
@@ -92,9 +65,9 @@ impl<'r> Challenges<'r> {
         Some(text)
     }
 
-    /// Where the caller is unknown each scheme is offered; whoever is known hears of the one that was used.
+    /// A 401 offers each scheme; other rejections have the challenge of the scheme that was used.
     fn is_needed(&self, scheme: AuthScheme) -> bool {
-        self.cause.status() == StatusCode::UNAUTHORIZED || scheme == self.offer.carrier()
+        self.cause.status() == StatusCode::UNAUTHORIZED || scheme == self.context.error_scheme()
     }
 
     fn push(&self, text: &mut String, scheme: AuthScheme) {
@@ -102,7 +75,7 @@ impl<'r> Challenges<'r> {
         if scheme == AuthScheme::Bearer {
             parameters.push("realm", REALM);
         }
-        if scheme == self.offer.carrier() {
+        if scheme == self.context.error_scheme() {
             self.push_error(&mut parameters);
         }
         if scheme == AuthScheme::Dpop {
@@ -114,7 +87,7 @@ impl<'r> Challenges<'r> {
         let Some(code) = self.cause.code() else {
             return;
         };
-        parameters.push("error", code.name());
+        parameters.push("error", code);
         parameters.push("error_description", &quotable(&self.cause.text()));
         match self.cause {
             Cause::InsufficientLogin(demand) => push_login(demand, parameters),
@@ -124,7 +97,7 @@ impl<'r> Challenges<'r> {
     }
 }
 
-/// Says what the client asks its authorization server for (RFC 9470 §3); there is no parameter for methods.
+/// The parameters for a new authorization request (RFC 9470 §3); there is none for methods.
 fn push_login(demand: &AuthnRequirement, parameters: &mut Parameters<'_>) {
     if !demand.acr_values.is_empty() {
         parameters.push("acr_values", &demand.acr_values.join(" "));
@@ -196,8 +169,8 @@ mod tests {
     crate::step_up!(Methods = amr "mfa");
 
     fn text(cause: &Cause, schemes: Schemes, used: Option<AuthScheme>) -> String {
-        let offer = Offer { schemes, used };
-        Challenges::of(cause, &offer).text().unwrap_or_default()
+        let context = ChallengeContext { schemes, used };
+        Challenges::of(cause, &context).text().unwrap_or_default()
     }
 
     fn bearer(cause: &Cause) -> String {
@@ -222,7 +195,7 @@ mod tests {
     fn a_scope_is_named_where_one_would_do() {
         let alternatives = vec![vec!["a", "b"], vec!["c"]];
         let named = bearer(&Cause::InsufficientScope { alternatives });
-        assert!(named.ends_with(r#"needs.", scope="a b""#), "{named}");
+        assert!(named.ends_with(r#"requires.", scope="a b""#), "{named}");
         let unnamed = bearer(&Cause::InsufficientScope {
             alternatives: Vec::new(),
         });
@@ -232,7 +205,7 @@ mod tests {
     #[test]
     fn a_login_is_asked_for_by_all_that_the_level_says() {
         let strong = Cause::InsufficientLogin(AuthnRequirement::of::<Strong>());
-        let needs = "The login behind the token does not suffice; this route needs a login";
+        let needs = "The login of the token's user does not suffice; this route requires a login";
         let expected = format!(
             r#"error="insufficient_user_authentication", error_description="{needs} with acr gold or silver, with amr mfa, at most 300 s ago.", acr_values="gold silver", max_age="300""#
         );

@@ -1,12 +1,10 @@
-//! Any refusal → one response: status, challenge and body.
-//!
-//! Only this room knows status codes.
+//! Rejection → response: status, challenges and body. The only module that knows status codes.
 
 mod cause;
 pub(crate) mod challenge;
-mod meaning;
+mod from_errors;
 pub(crate) mod problem;
-mod ready;
+mod response_cache;
 
 use std::fmt;
 
@@ -16,15 +14,16 @@ use actix_web::web::Bytes;
 use actix_web::{HttpResponse, ResponseError};
 
 use crate::authorization::{AuthScheme, Schemes};
-use crate::metrics::Refusal;
+use crate::metrics::RejectionReason;
 use crate::sender::nonce::{DPOP_NONCE, NO_STORE};
 pub use cause::Cause;
-use challenge::{Challenges, Offer};
+use challenge::{ChallengeContext, Challenges};
 use problem::Problem;
 
-/// A caller is turned away: the cause, and which credentials are asked for instead.
+/// The rejection of a request: its cause, and the credentials that would be accepted.
 ///
-/// As a response it has the status, the challenges and a problem body ([RFC 6750 §3], [RFC 9457]).
+/// As a response it has the status of its cause, `WWW-Authenticate` challenges ([RFC 6750 §3]) and a problem body
+/// ([RFC 9457]).
 ///
 /// # Examples
 /// ```
@@ -32,7 +31,7 @@ use problem::Problem;
 /// use actix_resource_server::rejection::Cause;
 /// use actix_web::ResponseError;
 ///
-/// let rejection = Rejection::from(Cause::InvalidToken("Members of the house only."));
+/// let rejection = Rejection::from(Cause::InvalidToken("The tenant does not exist."));
 /// assert_eq!(rejection.status_code(), 401);
 /// ```
 ///
@@ -41,7 +40,7 @@ use problem::Problem;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     cause: Cause,
-    offer: Offer,
+    context: ChallengeContext,
     nonce: Option<HeaderValue>,
 }
 
@@ -59,25 +58,25 @@ impl Rejection {
         &self.cause
     }
 
-    /// As [`cause`](Self::cause), for those who need no more.
+    /// As [`cause`](Self::cause), by value.
     #[must_use]
     pub fn into_cause(self) -> Cause {
         self.cause
     }
 
-    /// Says which schemes would have been taken.
+    /// Sets the schemes that are accepted.
     pub(crate) fn offering(mut self, schemes: Schemes) -> Self {
-        self.offer.schemes = schemes;
+        self.context.schemes = schemes;
         self
     }
 
-    /// Says by which scheme the caller came.
+    /// Sets the scheme that the request used.
     pub(crate) fn after(mut self, scheme: Option<AuthScheme>) -> Self {
-        self.offer.used = scheme;
+        self.context.used = scheme;
         self
     }
 
-    /// Gives the caller a nonce for its next proof (RFC 9449 §9).
+    /// Sets the nonce for the client's next proof (RFC 9449 §9).
     pub(crate) fn with_nonce(self, nonce: HeaderValue) -> Self {
         Self {
             nonce: Some(nonce),
@@ -86,7 +85,7 @@ impl Rejection {
     }
 
     /// The reason under which it is counted; `None` for a fault of the application.
-    pub(crate) fn reason(&self) -> Option<Refusal> {
+    pub(crate) fn reason(&self) -> Option<RejectionReason> {
         self.cause.reason()
     }
 
@@ -98,7 +97,7 @@ impl Rejection {
     }
 
     fn challenges(&self) -> Option<HeaderValue> {
-        let text = Challenges::of(&self.cause, &self.offer).text();
+        let text = Challenges::of(&self.cause, &self.context).text();
         text.and_then(|text| HeaderValue::from_maybe_shared(Bytes::from(text)).ok())
     }
 }
@@ -107,7 +106,7 @@ impl<C: Into<Cause>> From<C> for Rejection {
     fn from(cause: C) -> Self {
         Self {
             cause: cause.into(),
-            offer: Offer::default(),
+            context: ChallengeContext::default(),
             nonce: None,
         }
     }
@@ -127,9 +126,9 @@ impl ResponseError for Rejection {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let ready = ready::answer(self);
+        let cached = response_cache::answer(self);
         let mut response = HttpResponse::build(self.status_code());
-        if let Some(challenges) = ready.challenges {
+        if let Some(challenges) = cached.challenges {
             response.insert_header((WWW_AUTHENTICATE, challenges));
         }
         if let Some(pause) = self.cause.retry_after() {
@@ -142,6 +141,6 @@ impl ResponseError for Rejection {
             response.insert_header((CACHE_CONTROL, NO_STORE));
         }
         problem::headers(&mut response);
-        response.body(ready.body)
+        response.body(cached.body)
     }
 }

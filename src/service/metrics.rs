@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::Verifier;
-use crate::metrics::{Fetched, Refusal};
+use crate::metrics::{Fetched, RejectionReason};
 
 /// Everything that is measured, ready to be scraped.
 #[derive(Debug)]
@@ -70,9 +70,9 @@ impl Collector for Counted {
         ] {
             single(&mut encoder, name, help, count)?;
         }
-        let refused = Refusal::ALL
+        let refused = RejectionReason::ALL
             .iter()
-            .map(|&reason| (reason.label(), counters.refused(reason)));
+            .map(|&reason| (reason.label(), counters.rejected(reason)));
         let refused: Vec<_> = refused.collect();
         family(
             &mut encoder,

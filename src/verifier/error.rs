@@ -12,10 +12,10 @@ use crate::jose::compact::CompactError;
 #[non_exhaustive]
 pub enum VerifyError {
     /// The token is bound to its sender, who has proved nothing (RFC 9449 §7.2, RFC 8705 §3).
-    #[error("the token is bound to its sender, who sent it as a bearer token")]
+    #[error("the token is bound to its sender, but was sent as a bearer token")]
     Bound,
     /// The header has `crit` or `b64`, of which nothing is understood here (RFC 7515 §4.1.11).
-    #[error("the header demands extensions")]
+    #[error("the header requires extensions")]
     CriticalHeader,
     /// `exp` has passed, the tolerance included (RFC 7519 §4.1.4).
     #[error("the token expired {ago:?} ago")]
@@ -82,10 +82,10 @@ pub enum VerifyError {
     SeveralAudiences,
     /// The signature does not hold, and the key set is old enough for the issuer to have replaced the key under the
     /// same ID since it was fetched.
-    #[error("the signature does not hold under a key that may be outdated")]
+    #[error("the signature is invalid under a key that may be outdated")]
     OutdatedKey(MissingKey),
     /// The signature does not hold.
-    #[error("the signature does not hold")]
+    #[error("the signature is invalid")]
     Signature,
     /// `aud` names more than 1,000 audiences.
     #[error("the token has more than 1,000 audiences")]
@@ -97,10 +97,10 @@ pub enum VerifyError {
     #[error("the token is too old")]
     TooOld,
     /// `alg` is `none`, missing or unknown (RFC 8725 §3.1, §3.2).
-    #[error("the algorithm is not known here")]
+    #[error("the algorithm is not supported")]
     UnknownAlgorithm,
     /// `iss` is none of the issuers that are trusted here.
-    #[error("the issuer is not known here")]
+    #[error("the issuer is not trusted")]
     UnknownIssuer,
     /// The issuer publishes no such key, as far as is known now.
     #[error("the issuer's key is not known")]

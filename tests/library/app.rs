@@ -143,7 +143,7 @@ impl Answer {
 
     /// The 403 whose challenge names the scopes of `ways[0]`, and whose body lists all ways where there are several.
     pub(crate) fn insufficient_scope(ways: &[&[&str]]) -> Self {
-        let detail = "The token does not grant the scope that this route needs.";
+        let detail = "The token does not grant the scope that this route requires.";
         let scope = ways[0].join(" ");
         let mut answer = Self::problem(403, "Forbidden", detail).challenging(&format!(
             r#"Bearer realm="api", error="insufficient_scope", error_description="{detail}", scope="{scope}""#

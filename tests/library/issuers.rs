@@ -12,7 +12,7 @@ use crate::app;
 const UNTRUSTED: Cause =
     Cause::InvalidToken("The token is from an issuer that is not trusted here.");
 const UNKNOWN_KEY: Cause = Cause::InvalidToken("The token's key is not known.");
-const BAD_SIGNATURE: Cause = Cause::InvalidToken("The token's signature does not hold.");
+const BAD_SIGNATURE: Cause = Cause::InvalidToken("The token's signature is invalid.");
 
 fn verifier_of_both(one: &TestIssuer, other: &TestIssuer) -> Verifier {
     let built = |issuer| {
@@ -201,7 +201,7 @@ async fn one_issuer_twice_is_told_apart_by_the_audience() {
         let user = user.expect("a good token");
         assert!(user.scopes().contains(scope) && user.scopes().iter().count() == 1);
     }
-    let both = "The token is for several audiences that are kept apart here.";
+    let both = "The token is for several audiences of which this API accepts only one at a time.";
     for (audience, text) in [
         (json!(["one", "two"]), both),
         (json!("other"), "The token is for another audience."),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use actix_resource_server::metrics::Refusal;
+use actix_resource_server::metrics::RejectionReason;
 use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{Algorithm, Document, SigningKey, TestIssuer};
 use actix_resource_server::{Api, AuthenticatedUser, NoClaims, Verifier, get};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::app::{self, Answer, get_with, poll_once};
 
 const UNKNOWN_KEY: Cause = Cause::InvalidToken("The token's key is not known.");
-const BAD_SIGNATURE: Cause = Cause::InvalidToken("The token's signature does not hold.");
+const BAD_SIGNATURE: Cause = Cause::InvalidToken("The token's signature is invalid.");
 
 fn key() -> SigningKey {
     SigningKey::generate(Algorithm::Es256)
@@ -146,8 +146,8 @@ async fn a_flood_of_made_up_keys_costs_three_fetches() {
     let counters = verifier.counters();
     assert_eq!(counters.unknown_keys(), unknown + 20);
     assert_eq!(counters.refreshes_denied(), 17);
-    assert_eq!(counters.refused(Refusal::KeyUndetermined), 17);
-    assert_eq!(counters.refused(Refusal::InvalidToken), 3);
+    assert_eq!(counters.rejected(RejectionReason::KeyUndetermined), 17);
+    assert_eq!(counters.rejected(RejectionReason::InvalidToken), 3);
     assert!(app::admit(&verifier, &issuer.token().build()).await.is_ok());
 }
 
@@ -161,7 +161,7 @@ async fn a_key_that_nobody_may_be_asked_for_now_is_a_503_without_a_challenge() {
     let mut answer = get_with!(app, "/api/private", &signed_by(&issuer, &key()));
     let seconds = answer.retry_after.take().map(|seconds| seconds.parse());
     assert!(matches!(seconds, Some(Ok(1..=30))), "{seconds:?}");
-    let detail = "The token's key is not known yet; the token may be good.";
+    let detail = "The token's key is not known yet; the token may be valid.";
     assert_eq!(answer, Answer::problem(503, "Service Unavailable", detail));
 }
 

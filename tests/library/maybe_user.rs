@@ -69,7 +69,7 @@ async fn a_bad_token_never_becomes_an_anonymous_caller() {
         ),
         (
             issuer.token().raw_signature([1; 64]).build(),
-            "The token's signature does not hold.",
+            "The token's signature is invalid.",
         ),
         (
             issuer.token().claim("aud", "other").build(),

@@ -22,7 +22,7 @@ fn api() -> Api {
 }
 
 fn unavailable() -> Answer {
-    let detail = "The issuer's keys cannot be had at the moment; the token may be good.";
+    let detail = "The issuer's keys are unavailable at the moment; the token may be valid.";
     Answer {
         retry_after: Some("1".to_owned()),
         ..Answer::problem(503, "Service Unavailable", detail)

@@ -1,6 +1,6 @@
 //! `Public` lets anybody in, and looks at no credentials.
 
-use actix_resource_server::metrics::Refusal;
+use actix_resource_server::metrics::RejectionReason;
 use actix_resource_server::{Api, ProtectedRoute, Public, get};
 use actix_web::http::header::{AUTHORIZATION, HOST};
 use actix_web::test::{TestRequest, init_service};
@@ -38,8 +38,8 @@ async fn whatever_the_credentials_everybody_is_let_in() {
         get_with!(app, "/api/public", &expired),
         Answer::text("for anybody")
     );
-    for &reason in Refusal::ALL {
-        assert_eq!(verifier.counters().refused(reason), 0, "{reason:?}");
+    for &reason in RejectionReason::ALL {
+        assert_eq!(verifier.counters().rejected(reason), 0, "{reason:?}");
     }
 }
 

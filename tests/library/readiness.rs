@@ -48,7 +48,7 @@ async fn with_a_known_key_a_refusal_is_ready_at_once() {
     let cases = [
         (
             issuer.token().raw_signature([1; 64]),
-            "The token's signature does not hold.",
+            "The token's signature is invalid.",
         ),
         (
             issuer.token().claim("aud", "https://other.test/"),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use actix_resource_server::metrics::Refusal;
+use actix_resource_server::metrics::RejectionReason;
 use actix_resource_server::test_kit::{TestClock, TestIssuer, TokenBuilder};
 use actix_resource_server::verifier::clock::Clock;
 use actix_resource_server::{
@@ -87,8 +87,9 @@ fn api() -> Api {
 
 /// The 401 that asks for `login`: in words, in the parameters of the challenge, and as members of the body.
 fn insufficient(login: &str, parameters: &str, members: &Value) -> Answer {
-    let detail =
-        format!("The login behind the token does not suffice; this route needs a login {login}.");
+    let detail = format!(
+        "The login of the token's user does not suffice; this route requires a login {login}."
+    );
     let mut answer = Answer::problem(401, "Unauthorized", &detail);
     answer.challenge = Some(format!(
         r#"Bearer realm="api", error="insufficient_user_authentication", error_description="{detail}"{parameters}, {DPOP}"#
@@ -163,7 +164,9 @@ async fn a_login_that_does_not_suffice_is_told_what_would() {
         let path = format!("/api/{route}");
         assert_eq!(get_with!(app, &path, &token.build()), expected, "{shown}");
     }
-    let counted = verifier.counters().refused(Refusal::InsufficientLogin);
+    let counted = verifier
+        .counters()
+        .rejected(RejectionReason::InsufficientLogin);
     assert_eq!(counted, count);
     for (route, token) in [
         ("gold", gold()),

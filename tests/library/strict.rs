@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::app;
 
 const OTHER_TYPE: &str = "The token is of a type that is not accepted here.";
-const MISSING: &str = "A claim that is needed is missing from the token.";
+const MISSING: &str = "A required claim is missing from the token.";
 const MALFORMED: &str = "A claim of the token is malformed.";
 
 /// Let in, or refused with this text.
@@ -95,7 +95,7 @@ async fn tokens_of_other_kinds_are_refused_in_either_mode() {
     let issuer = app::issuer();
     let id = Err("The token is an ID token; an access token is needed.");
     let logout = Err("The token is a logout token; an access token is needed.");
-    let bound = Err("The token is bound to its sender and is no bearer token.");
+    let bound = Err("The token is bound to its sender and is not a bearer token.");
     let token = || issuer.token();
     let cases = vec![
         (token().claim("at_hash", "x"), id, id),

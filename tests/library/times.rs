@@ -19,7 +19,7 @@ const START: u64 = 1_700_000_000;
 const EXPIRED: &str = "The token has expired.";
 const NOT_YET: &str = "The token is not valid yet.";
 const MALFORMED: &str = "A claim of the token is malformed.";
-const MISSING: &str = "A claim that is needed is missing from the token.";
+const MISSING: &str = "A required claim is missing from the token.";
 const TOO_OLD: &str = "The token is too old.";
 const AHEAD: &str = "The token was issued in the future.";
 

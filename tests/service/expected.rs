@@ -50,25 +50,26 @@ pub(crate) const TOO_LONG: Expected = InvalidToken("The token is too long.");
 pub(crate) const MALFORMED_HEADER: Expected = InvalidToken("The token's header is malformed.");
 pub(crate) const MALFORMED_PAYLOAD: Expected = InvalidToken("The token's payload is malformed.");
 pub(crate) const UNKNOWN_ALGORITHM: Expected =
-    InvalidToken("The token's algorithm is not known here.");
+    InvalidToken("The token's algorithm is not supported.");
 pub(crate) const OTHER_ALGORITHM: Expected =
     InvalidToken("The token's algorithm is not accepted here.");
 pub(crate) const CRITICAL: Expected =
-    InvalidToken("The token's header demands extensions that are not supported.");
+    InvalidToken("The token's header requires extensions that are not supported.");
 pub(crate) const OTHER_TYPE: Expected =
     InvalidToken("The token is of a type that is not accepted here.");
 pub(crate) const MALFORMED_KEY_ID: Expected =
     InvalidToken("The token's key identifier is malformed.");
 pub(crate) const UNKNOWN_KEY: Expected = InvalidToken("The token's key is not known.");
-pub(crate) const SIGNATURE: Expected = InvalidToken("The token's signature does not hold.");
+pub(crate) const SIGNATURE: Expected = InvalidToken("The token's signature is invalid.");
 pub(crate) const UNKNOWN_ISSUER: Expected =
     InvalidToken("The token is from an issuer that is not trusted here.");
 pub(crate) const OTHER_AUDIENCE: Expected = InvalidToken("The token is for another audience.");
-pub(crate) const SEVERAL_AUDIENCES: Expected =
-    InvalidToken("The token is for several audiences that are kept apart here.");
+pub(crate) const SEVERAL_AUDIENCES: Expected = InvalidToken(
+    "The token is for several audiences of which this API accepts only one at a time.",
+);
 pub(crate) const MALFORMED_CLAIM: Expected = InvalidToken("A claim of the token is malformed.");
 pub(crate) const MISSING_CLAIM: Expected =
-    InvalidToken("A claim that is needed is missing from the token.");
+    InvalidToken("A required claim is missing from the token.");
 pub(crate) const EXPIRED: Expected = InvalidToken("The token has expired.");
 pub(crate) const NOT_YET_VALID: Expected = InvalidToken("The token is not valid yet.");
 pub(crate) const TOO_OLD: Expected = InvalidToken("The token is too old.");
@@ -78,7 +79,7 @@ pub(crate) const ID_TOKEN: Expected =
 pub(crate) const LOGOUT_TOKEN: Expected =
     InvalidToken("The token is a logout token; an access token is needed.");
 pub(crate) const BOUND: Expected =
-    InvalidToken("The token is bound to its sender and is no bearer token.");
+    InvalidToken("The token is bound to its sender and is not a bearer token.");
 
 pub(crate) const PROOF_ALONE: Expected =
     InvalidRequest("A DPoP proof was sent without an access token.");
@@ -87,9 +88,9 @@ pub(crate) const PROOF_MISSING: Expected =
 pub(crate) const PROOF_FOR_BEARER: Expected =
     InvalidRequest("A DPoP proof needs the scheme DPoP and a token bound to its key.");
 pub(crate) const UNKNOWN_TARGET: Expected =
-    InvalidRequest("The URL that was called cannot be told.");
+    InvalidRequest("The URL of the request cannot be determined.");
 pub(crate) const MALFORMED_CERTIFICATE: Expected =
-    InvalidRequest("The client certificate that came is malformed.");
+    InvalidRequest("The client certificate is malformed.");
 
 pub(crate) const NO_KEY_BOUND: Expected = InvalidToken("The token is not bound to a key.");
 pub(crate) const MALFORMED_CONFIRMATION: Expected =
@@ -99,28 +100,26 @@ pub(crate) const OTHER_KEY: Expected =
 pub(crate) const NO_CERTIFICATE_BOUND: Expected =
     InvalidToken("The token is not bound to a certificate.");
 pub(crate) const NO_CERTIFICATE: Expected =
-    InvalidToken("The token is bound to a certificate, and none came.");
+    InvalidToken("The token is bound to a client certificate, and none was sent.");
 pub(crate) const OTHER_CERTIFICATE: Expected =
     InvalidToken("The token is bound to another certificate.");
 
 pub(crate) const PROOF_FORM: Expected = InvalidProof("The DPoP header is not one signed JWT.");
 pub(crate) const SEVERAL_PROOFS: Expected = InvalidProof("More than one proof was sent.");
 pub(crate) const PROOF_TYPE: Expected = InvalidProof("The proof is not of the type dpop+jwt.");
-pub(crate) const PROOF_ALGORITHM: Expected =
-    InvalidProof("The proof's algorithm is not accepted here.");
+pub(crate) const PROOF_ALGORITHM: Expected = InvalidProof("The proof's algorithm is not accepted.");
 pub(crate) const PROOF_CRITICAL: Expected =
-    InvalidProof("The proof's header demands extensions that are not supported.");
+    InvalidProof("The proof's header requires extensions that are not supported.");
 pub(crate) const PROOF_NO_KEY: Expected = InvalidProof("The proof's header has no key.");
 pub(crate) const PROOF_KEY: Expected = InvalidProof("The proof's key cannot be used.");
-pub(crate) const PROOF_SIGNATURE: Expected = InvalidProof("The proof's signature does not hold.");
+pub(crate) const PROOF_SIGNATURE: Expected = InvalidProof("The proof's signature is invalid.");
 pub(crate) const PROOF_PAYLOAD: Expected = InvalidProof("The proof's payload is malformed.");
 pub(crate) const PROOF_CLAIM_MISSING: Expected =
-    InvalidProof("A claim that is needed is missing from the proof.");
+    InvalidProof("A required claim is missing from the proof.");
 pub(crate) const PROOF_CLAIM: Expected = InvalidProof("A claim of the proof is malformed.");
 pub(crate) const PROOF_METHOD: Expected = InvalidProof("The proof is for another method.");
 pub(crate) const PROOF_URL: Expected = InvalidProof("The proof is for another URL.");
-pub(crate) const PROOF_NO_URL: Expected =
-    InvalidProof("The proof's htu is no URL that could have been called.");
+pub(crate) const PROOF_NO_URL: Expected = InvalidProof("The proof's htu is not a URL of an API.");
 pub(crate) const PROOF_TOKEN: Expected = InvalidProof("The proof is for another access token.");
 pub(crate) const PROOF_OLD: Expected = InvalidProof("The proof is too old.");
 pub(crate) const PROOF_AHEAD: Expected = InvalidProof("The proof was made in the future.");
@@ -139,7 +138,7 @@ pub(crate) enum Offer {
     DpopAlone,
 }
 
-const TOO_LITTLE_SCOPE: &str = "The token does not grant the scope that this route needs.";
+const TOO_LITTLE_SCOPE: &str = "The token does not grant the scope that this route requires.";
 
 impl Expected {
     fn status(self) -> u16 {
@@ -225,19 +224,19 @@ impl Expected {
             ),
             Self::ReplayUnknown => problem(
                 "Service Unavailable",
-                "Whether the proof was used before cannot be found out at the moment.",
+                "The replay store is unavailable, so whether the proof was used before is unknown.",
             ),
             Self::KeyUndetermined => problem(
                 "Service Unavailable",
-                "The token's key is not known yet; the token may be good.",
+                "The token's key is not known yet; the token may be valid.",
             ),
             Self::TooManyProofs => problem(
                 "Too Many Requests",
-                "Too many DPoP proofs by this key are still good; send fewer requests.",
+                "Too many DPoP proofs by this key have not expired yet; send fewer requests.",
             ),
             Self::KeysUnavailable => problem(
                 "Service Unavailable",
-                "The issuer's keys cannot be had at the moment; the token may be good.",
+                "The issuer's keys are unavailable at the moment; the token may be valid.",
             ),
         }
     }

@@ -65,10 +65,10 @@ impl fmt::Display for Answer {
 
 /// The refusals that would do, the most likely first.
 #[derive(Clone, Debug)]
-pub(super) struct Expected(Vec<Refusal>);
+pub(super) struct Expected(Vec<RejectionReason>);
 
 #[derive(Clone, Debug)]
-struct Refusal {
+struct RejectionReason {
     status: u16,
     challenge: Option<String>,
     detail: Option<Value>,
@@ -76,7 +76,7 @@ struct Refusal {
 
 impl Expected {
     pub(super) fn any_of(rejections: &[Rejection]) -> Self {
-        Self(rejections.iter().map(Refusal::of).collect())
+        Self(rejections.iter().map(RejectionReason::of).collect())
     }
 
     /// Whether the answer is one of the refusals: its status, its challenge, and a body that says the same.
@@ -101,7 +101,7 @@ fn is_offered(expected: Option<&str>, challenge: Option<&str>) -> bool {
     }
 }
 
-impl Refusal {
+impl RejectionReason {
     fn of(rejection: &Rejection) -> Self {
         let response = rejection.error_response();
         let challenge = response.headers().get(WWW_AUTHENTICATE);

@@ -371,7 +371,7 @@ fn signature(context: &Context<'_>) -> Explanation {
     };
     Explanation::new(
         "bad_signature",
-        "The signature does not hold: the token was changed after it was signed, or another key signed it.",
+        "The signature is invalid: the token was changed after it was signed, or another key signed it.",
         remedy,
     )
 }

@@ -1,7 +1,6 @@
-//! What each room's errors mean to a client.
+//! Errors of the other modules → cause.
 //!
-//! They are matched without a catch-all, so that a new one does not compile until somebody has
-//! decided here what it means.
+//! There is no catch-all arm: a new error does not compile until its response is decided here.
 
 use super::Cause;
 use crate::authorization::CredentialsError;
@@ -45,13 +44,13 @@ impl From<SenderError> for Cause {
         match error {
             SenderError::CannotRemember => Self::ReplayUnknown,
             SenderError::Certificate(_) => {
-                Self::InvalidRequest("The client certificate that came is malformed.")
+                Self::InvalidRequest("The client certificate is malformed.")
             }
             SenderError::MalformedConfirmation => {
                 Self::InvalidToken("The token's confirmation is malformed.")
             }
             SenderError::NoCertificate => {
-                Self::InvalidToken("The token is bound to a certificate, and none came.")
+                Self::InvalidToken("The token is bound to a client certificate, and none was sent.")
             }
             SenderError::NoCertificateBound => {
                 Self::InvalidToken("The token is not bound to a certificate.")
@@ -67,11 +66,11 @@ impl From<SenderError> for Cause {
             ),
             SenderError::Replayed => Self::InvalidProof("The proof was used before."),
             SenderError::Target(_) => {
-                Self::InvalidRequest("The URL that was called cannot be told.")
+                Self::InvalidRequest("The URL of the request cannot be determined.")
             }
             SenderError::TooManyProofs => Self::TooManyProofs,
             SenderError::Unproven => {
-                Self::InvalidToken("The token is bound to its sender and is no bearer token.")
+                Self::InvalidToken("The token is bound to its sender and is not a bearer token.")
             }
         }
     }
@@ -83,7 +82,7 @@ fn proof(error: &ProofError) -> Cause {
             return Cause::InvalidToken("The token is bound to another key than the proof's.");
         }
         ProofError::CriticalHeader => {
-            "The proof's header demands extensions that are not supported."
+            "The proof's header requires extensions that are not supported."
         }
         ProofError::Expired { .. } | ProofError::TooOld => "The proof is too old.",
         ProofError::Form(_) => "The DPoP header is not one signed JWT.",
@@ -91,16 +90,16 @@ fn proof(error: &ProofError) -> Cause {
         ProofError::Key(_) => "The proof's key cannot be used.",
         ProofError::Malformed { .. } => "A claim of the proof is malformed.",
         ProofError::MalformedPayload => "The proof's payload is malformed.",
-        ProofError::MalformedTarget(_) => "The proof's htu is no URL that could have been called.",
-        ProofError::Missing { .. } => "A claim that is needed is missing from the proof.",
+        ProofError::MalformedTarget(_) => "The proof's htu is not a URL of an API.",
+        ProofError::Missing { .. } => "A required claim is missing from the proof.",
         ProofError::MissingKey => "The proof's header has no key.",
         ProofError::OtherMethod => "The proof is for another method.",
         ProofError::OtherTarget => "The proof is for another URL.",
         ProofError::OtherToken => "The proof is for another access token.",
         ProofError::WrongType => "The proof is not of the type dpop+jwt.",
         ProofError::Several => "More than one proof was sent.",
-        ProofError::Signature => "The proof's signature does not hold.",
-        ProofError::UnknownAlgorithm => "The proof's algorithm is not accepted here.",
+        ProofError::Signature => "The proof's signature is invalid.",
+        ProofError::UnknownAlgorithm => "The proof's algorithm is not accepted.",
     })
 }
 
@@ -113,9 +112,9 @@ impl From<VerifyError> for Cause {
             VerifyError::KeyUndetermined { retry_after } => {
                 return Self::KeyUndetermined { retry_after };
             }
-            VerifyError::Bound => "The token is bound to its sender and is no bearer token.",
+            VerifyError::Bound => "The token is bound to its sender and is not a bearer token.",
             VerifyError::CriticalHeader => {
-                "The token's header demands extensions that are not supported."
+                "The token's header requires extensions that are not supported."
             }
             VerifyError::Expired { .. } => "The token has expired.",
             VerifyError::Form(error) => form(&error),
@@ -125,21 +124,21 @@ impl From<VerifyError> for Cause {
             VerifyError::Malformed { .. } => "A claim of the token is malformed.",
             VerifyError::MalformedKeyId => "The token's key identifier is malformed.",
             VerifyError::MalformedPayload => "The token's payload is malformed.",
-            VerifyError::Missing { .. } => "A claim that is needed is missing from the token.",
+            VerifyError::Missing { .. } => "A required claim is missing from the token.",
             VerifyError::NotYetValid => "The token is not valid yet.",
             VerifyError::AlgorithmNotAllowed => "The token's algorithm is not accepted here.",
             VerifyError::WrongAudience => "The token is for another audience.",
             VerifyError::WrongType => "The token is of a type that is not accepted here.",
             VerifyError::OutdatedKey(_) | VerifyError::Signature => {
-                "The token's signature does not hold."
+                "The token's signature is invalid."
             }
             VerifyError::SeveralAudiences => {
-                "The token is for several audiences that are kept apart here."
+                "The token is for several audiences of which this API accepts only one at a time."
             }
             VerifyError::TooManyAudiences => "The token has more than 1,000 audiences.",
             VerifyError::TooManyScopes => "The token has more than 1,000 scopes.",
             VerifyError::TooOld => "The token is too old.",
-            VerifyError::UnknownAlgorithm => "The token's algorithm is not known here.",
+            VerifyError::UnknownAlgorithm => "The token's algorithm is not supported.",
             VerifyError::UnknownIssuer => "The token is from an issuer that is not trusted here.",
             VerifyError::UnknownKey(_) => "The token's key is not known.",
         })

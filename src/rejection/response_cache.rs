@@ -1,7 +1,7 @@
-//! Answers made once: a flood of refusals is answered from here.
+//! A cache of rendered rejections, so that a flood of invalid requests costs little.
 //!
-//! The texts of a refusal are constants, so there are few different answers; each worker keeps those
-//! that it has given.
+//! The texts of rejections are constants, so there are few different responses; each worker keeps those that it has
+//! rendered.
 
 use std::cell::RefCell;
 
@@ -10,7 +10,7 @@ use actix_web::web::Bytes;
 
 use super::{Problem, Rejection};
 
-/// What does not change from one such refusal to the next.
+/// What is the same in all responses to such a rejection.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) challenges: Option<HeaderValue>,
@@ -26,33 +26,33 @@ impl Answer {
     }
 }
 
-/// The answer to this rejection; the one given last is found first.
+/// The response to a rejection; the last one is found first.
 pub(super) fn answer(rejection: &Rejection) -> Answer {
-    GIVEN.with_borrow_mut(|given| {
+    CACHE.with_borrow_mut(|cache| {
         let is_same = |known: &Rejection| {
-            known.offer == rejection.offer && known.cause.reads_as(&rejection.cause)
+            known.context == rejection.context && known.cause.reads_as(&rejection.cause)
         };
-        if let Some(at) = given.iter().position(|(known, _)| is_same(known)) {
-            given.swap(0, at);
-            if let Some((_, answer)) = given.first() {
+        if let Some(at) = cache.iter().position(|(known, _)| is_same(known)) {
+            cache.swap(0, at);
+            if let Some((_, answer)) = cache.first() {
                 return answer.clone();
             }
         }
         let answer = Answer::new(rejection);
-        if given.len() >= MOST_KEPT {
-            given.pop();
+        if cache.len() >= CAPACITY {
+            cache.pop();
         }
-        given.push((rejection.without_nonce(), answer.clone()));
+        cache.push((rejection.without_nonce(), answer.clone()));
         answer
     })
 }
 
 thread_local! {
-    static GIVEN: RefCell<Vec<(Rejection, Answer)>> = const { RefCell::new(Vec::new()) };
+    static CACHE: RefCell<Vec<(Rejection, Answer)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// More than there are texts of ours under either scheme; an application's own come on top.
-const MOST_KEPT: usize = 128;
+/// More than this crate has texts under either scheme; an application may add its own.
+const CAPACITY: usize = 128;
 
 #[cfg(test)]
 mod tests {
@@ -80,7 +80,7 @@ mod tests {
             drop(answer(&Cause::KeysUnavailable { retry_after }.into()));
             drop(answer(&Cause::KeyUndetermined { retry_after }.into()));
         }
-        assert_eq!(GIVEN.with_borrow(Vec::len), 2);
+        assert_eq!(CACHE.with_borrow(Vec::len), 2);
     }
 
     #[test]
@@ -91,6 +91,6 @@ mod tests {
             let (given, fresh) = (answer(&rejection), Answer::new(&rejection));
             assert_eq!(given.body, fresh.body);
         }
-        assert_eq!(GIVEN.with_borrow(Vec::len), MOST_KEPT);
+        assert_eq!(CACHE.with_borrow(Vec::len), CAPACITY);
     }
 }
