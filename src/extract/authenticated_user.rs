@@ -1,4 +1,4 @@
-//! A caller with a valid token, and its claims as a type of the application's own.
+//! `AuthenticatedUser`: a caller with a valid access token.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use crate::verifier::{ClaimsMismatch, Verified};
 
 /// A caller whose access token is valid.
 ///
-/// Extraction fails with 401 when no token was sent or the token is refused, with 503 while the
-/// issuer's keys cannot be had. With a type of your own as `C`, the token's claims are read as
-/// that type, and a token whose claims do not fit is refused with 401.
+/// Extraction fails with 401 if the request has no token or an invalid one, and with 503 while the issuer's keys are
+/// unavailable. With a type of the application as `C`, the token's claims are deserialized into it; a token whose claims
+/// do not fit is rejected with 401.
 ///
-/// It dereferences to the verified token.
+/// It dereferences to the [`Verified`] token.
 ///
 /// # Examples
 /// ```
@@ -41,7 +41,7 @@ pub struct AuthenticatedUser<C: CustomClaims = NoClaims> {
 }
 
 impl<C: CustomClaims> AuthenticatedUser<C> {
-    /// The token's claims, as the application reads them.
+    /// The token's claims, deserialized.
     #[must_use]
     pub fn claims(&self) -> &C {
         &self.claims
@@ -76,15 +76,15 @@ impl<C: CustomClaims> Deref for AuthenticatedUser<C> {
     }
 }
 
-/// A type that a token's claims are read as: any that implements [`DeserializeOwned`].
+/// A type that a token's claims are deserialized into: any that implements [`DeserializeOwned`].
 pub trait CustomClaims: Sized + 'static {
-    /// How the claims are kept, so that they are parsed once a token.
+    /// How the claims are stored: they are deserialized once for each token.
     type Held: Deref<Target = Self>;
 
-    /// Reads the claims of a verified token.
+    /// Deserializes the claims of a verified token.
     ///
     /// # Errors
-    /// The claims do not fit the type; the caller gets 401.
+    /// The claims do not fit the type; the response is 401.
     fn read(verified: &Verified) -> Result<Self::Held, ClaimsMismatch>;
 }
 
@@ -96,7 +96,7 @@ impl<C: DeserializeOwned + Send + Sync + 'static> CustomClaims for C {
     }
 }
 
-/// No claims beyond those that every [`Verified`] token offers.
+/// No claims besides those that every [`Verified`] token has.
 #[derive(Clone, Copy, Debug)]
 pub struct NoClaims;
 

@@ -1,14 +1,13 @@
-//! A caller who has proven that the token is theirs, so that a stolen one opens nothing.
+//! `Bound`: a caller that proves possession of the token's key or certificate.
 
 use super::wrapper::impl_wrapper;
 use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
 use crate::rejection::{Cause, Rejection};
 
-/// A caller whose request proves that the token was issued to them, by a DPoP proof ([RFC 9449 §7]) or a
-/// client certificate ([RFC 8705 §3]).
+/// A caller that proves possession of the key or certificate to which its token is bound, by a DPoP proof
+/// ([RFC 9449 §7]) or a client certificate ([RFC 8705 §3]). A stolen token alone is useless here.
 ///
-/// Extraction fails as that of `A` does, and with 401 and `error="invalid_token"` for a bearer token,
-/// whatever the server takes elsewhere.
+/// Rejects whatever `A` rejects, and bearer tokens with 401 `invalid_token`. It dereferences to `A`.
 ///
 /// # Examples
 /// ```
@@ -43,7 +42,7 @@ impl<A: Identified> Access for Bound<A> {
 
 impl_wrapper!(Bound<A: Identified>);
 
-pub(crate) const UNBOUND: &str = "This route needs a token that is bound to its sender.";
+pub(crate) const UNBOUND: &str = "This route requires a token that is bound to its sender.";
 
 #[cfg(all(test, feature = "test-kit"))]
 mod tests {

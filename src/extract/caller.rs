@@ -1,4 +1,4 @@
-//! Who calls: the verified token, and what only this request proves.
+//! The caller of a request: its verified token, and what the request proves about its sender.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use crate::verifier::Verified;
 
 /// The caller of one request.
 ///
-/// It dereferences to the [`Verified`] token. Only this crate makes one, of a token that it has verified.
+/// It dereferences to the [`Verified`] token. Only this crate constructs it, from a token that it has verified.
 #[derive(Clone, Debug)]
 pub struct Caller {
     verified: Arc<Verified>,
@@ -33,14 +33,14 @@ impl Caller {
         }
     }
 
-    /// When the request was judged, by the verifier's clock.
+    /// The time of the decision, by the verifier's clock.
     #[must_use]
     pub fn now(&self) -> SystemTime {
         self.now
     }
 
-    /// Whether this request proves that its sender is the one whom the token was issued to ([RFC 9449 §7],
-    /// [RFC 8705 §3]); a bearer token proves nothing of the kind.
+    /// Whether the request proves possession of the key or certificate of its token ([RFC 9449 §7], [RFC 8705 §3]).
+    /// Always `false` for a bearer token.
     ///
     /// [RFC 9449 §7]: https://www.rfc-editor.org/rfc/rfc9449#section-7
     /// [RFC 8705 §3]: https://www.rfc-editor.org/rfc/rfc8705#section-3
@@ -49,7 +49,7 @@ impl Caller {
         self.sender.is_proven()
     }
 
-    /// The scheme by which the token came.
+    /// The authentication scheme of the request.
     pub(crate) fn scheme(&self) -> AuthScheme {
         self.scheme
     }

@@ -1,4 +1,4 @@
-//! A caller whose token's claims fulfil a rule.
+//! `Claim`: a caller whose token fulfils a rule on its claims.
 
 use std::marker::PhantomData;
 
@@ -7,17 +7,16 @@ use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
 use crate::rejection::{Cause, Rejection};
 use crate::verifier::Verified;
 
-/// A demand on a token's claims; made by [`claim!`](crate::claim), or by hand for what that cannot say.
+/// A rule on a token's claims; defined by [`claim!`](crate::claim), or implemented where that does not suffice.
 ///
 /// # Examples
 /// ```
 /// use actix_resource_server::{Claim, ClaimRule, Verified};
 ///
-/// /// Only those who may still vote as young people.
 /// struct UnderTwenty;
 ///
 /// impl ClaimRule for UnderTwenty {
-///     const DESCRIPTION: &'static str = "This is for callers under twenty.";
+///     const DESCRIPTION: &'static str = "The user must be under twenty.";
 ///
 ///     fn holds(token: &Verified) -> bool {
 ///         let age = token.claim("age").and_then(serde_json::Value::as_u64);
@@ -28,22 +27,22 @@ use crate::verifier::Verified;
 /// async fn vote(_: Claim<UnderTwenty>) {}
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no rule on claims",
-    label = "a rule is needed here",
-    note = "`claim!(pub EmailVerified = \"email_verified\" equals true);` makes one, and so does `impl ClaimRule`"
+    message = "`{Self}` does not implement `ClaimRule`",
+    label = "expected a rule on claims",
+    note = "`claim!(pub EmailVerified = \"email_verified\" equals true);` defines one; `impl ClaimRule` is possible too"
 )]
 pub trait ClaimRule: 'static {
-    /// What a caller is told who does not fulfil it: a constant text.
+    /// The description in the response to a caller that does not fulfil it.
     const DESCRIPTION: &'static str;
 
-    /// Whether the token fulfils it.
+    /// Whether the token fulfils the rule.
     fn holds(token: &Verified) -> bool;
 }
 
-/// Makes a [`ClaimRule`] on one claim, named as in the token or by a JSON pointer (RFC 6901).
+/// Defines a [`ClaimRule`] on one claim, given by name or JSON pointer (RFC 6901).
 ///
-/// `equals` compares with a text, a number or a boolean; `includes` looks for a text in an array of
-/// texts, or among those that one text separates by spaces. A claim that is not there fulfils nothing.
+/// `equals` compares with a string, a number or a boolean. `includes` looks for a string in an array of strings, or in a
+/// space-separated string. A missing claim does not fulfil the rule.
 ///
 /// # Examples
 /// ```
@@ -88,7 +87,7 @@ macro_rules! claim {
     };
 }
 
-/// Turns away Auth0's anonymous sessions, whose `sub` begins with `anon@`.
+/// Rejects Auth0's anonymous sessions, whose `sub` begins with `anon@`.
 ///
 /// # Examples
 /// ```
@@ -113,8 +112,8 @@ impl ClaimRule for KnownUser {
 
 /// A caller whose verified token fulfils the rule `R`.
 ///
-/// Extraction fails as that of `A` does, and with 403, `error="insufficient_scope"` and the rule's
-/// description when the rule does not hold. It dereferences to `A`.
+/// Rejects whatever `A` rejects, and tokens that do not fulfil the rule with 403 `insufficient_scope` and the rule's
+/// description. It dereferences to `A`.
 ///
 /// # Examples
 /// ```

@@ -1,13 +1,13 @@
-//! A caller who may stay anonymous, but may not send a bad token.
+//! `MaybeUser`: an authenticated or an anonymous caller.
 
 use super::wrapper::impl_from_request;
 use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
 use crate::rejection::Rejection;
 
-/// A caller, or nobody where no credentials were sent.
+/// An authenticated caller, or an anonymous one if the request has no credentials.
 ///
-/// Extraction fails as that of `A` does once credentials are sent: a bad token is 401, and never
-/// an anonymous caller, as it would be with `Option`.
+/// A request with credentials is rejected whenever `A` rejects it: an invalid token is 401, never an anonymous caller as
+/// with `Option`.
 ///
 /// # Examples
 /// ```
@@ -16,20 +16,20 @@ use crate::rejection::Rejection;
 /// async fn greet(caller: MaybeUser) -> String {
 ///     match caller.user() {
 ///         Some(user) => format!("Hello, {}.", user.subject().unwrap_or("unknown")),
-///         None => "Hello, stranger.".to_owned(),
+///         None => "Hello.".to_owned(),
 ///     }
 /// }
 /// ```
 pub struct MaybeUser<A: Identified = AuthenticatedUser>(Option<A>);
 
 impl<A: Identified> MaybeUser<A> {
-    /// The caller; `None` when no credentials were sent.
+    /// The caller; `None` if the request has no credentials.
     #[must_use]
     pub fn user(&self) -> Option<&A> {
         self.0.as_ref()
     }
 
-    /// The caller, as a value of its own.
+    /// The caller, by value.
     #[must_use]
     pub fn into_user(self) -> Option<A> {
         self.0

@@ -1,7 +1,4 @@
-//! Verified → permission, as the arguments of a handler.
-//!
-//! An access type is an extractor that decides: a handler that takes one runs for those callers
-//! only whom the type lets in, and its signature says so to whoever reads it.
+//! Access types: extractors that authenticate the caller and decide whether the handler runs.
 
 mod authenticate;
 mod authenticated_user;
@@ -35,33 +32,77 @@ pub use requirement::{Authentication, Requirement};
 pub use scoped::Scoped;
 pub use step_up::StepUp;
 
-/// A handler's argument that says who may call it.
+/// A handler argument that declares who may call the handler.
 ///
-/// Extraction fails with the [`Rejection`] that [`grant`](Access::grant) decides on.
+/// Extraction authenticates the request, and fails with the [`Rejection`] that authentication or
+/// [`grant`](Access::grant) returns.
+///
+/// # Examples
+/// An access type of an application: the tenant in the path must be the tenant of the token.
+/// ```
+/// use std::future::Future;
+/// use std::pin::Pin;
+///
+/// use actix_resource_server::rejection::Cause;
+/// use actix_resource_server::{Access, AuthenticatedUser, Caller, Rejection, Requirement};
+/// use actix_web::dev::Payload;
+/// use actix_web::{FromRequest, HttpRequest};
+///
+/// /// A caller of `/{tenant}/…` whose token is for that tenant; others are rejected with 403.
+/// struct TenantUser(AuthenticatedUser);
+///
+/// impl Access for TenantUser {
+///     fn requirement() -> Requirement {
+///         AuthenticatedUser::requirement()
+///     }
+///
+///     fn grant(caller: Option<Caller>) -> Result<Self, Rejection> {
+///         AuthenticatedUser::grant(caller).map(Self)
+///     }
+/// }
+///
+/// impl FromRequest for TenantUser {
+///     type Error = Rejection;
+///     type Future = Pin<Box<dyn Future<Output = Result<Self, Rejection>>>>;
+///
+///     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+///         let request = request.clone();
+///         Box::pin(async move {
+///             let user = AuthenticatedUser::extract(&request).await?;
+///             let tenant = request.match_info().get("tenant");
+///             if tenant.is_some() && user.claim("tenant").and_then(|claim| claim.as_str()) == tenant {
+///                 Ok(Self(user))
+///             } else {
+///                 Err(Cause::UnfulfilledRule("The token is for another tenant.").into())
+///             }
+///         })
+///     }
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no access type, so it does not say who may call this handler",
-    label = "the first argument must say who may call the handler",
-    note = "take `AuthenticatedUser`, `Scoped<S>` or `MaybeUser` first, or `Public` to let anybody in; other extractors follow it",
-    note = "`Option` and `Result` of an access type are none: they would turn a refused token into an anonymous caller; `MaybeUser` does not"
+    message = "`{Self}` does not implement `Access`: the first argument must declare who may call this handler",
+    label = "expected an access type",
+    note = "begin the arguments with `AuthenticatedUser`, `Scoped<S>` or `MaybeUser`, or with `Public` for an open route; other extractors follow",
+    note = "`Option` and `Result` do not implement it: they would turn a rejected token into an anonymous caller; use `MaybeUser`"
 )]
 pub trait Access: FromRequest<Error = Rejection> + 'static {
-    /// What a caller needs, for the route table and all that reads it.
+    /// The requirement as data, for the route table and everything that is derived from it.
     fn requirement() -> Requirement;
 
-    /// Lets the caller in or turns it away; `None` when no credentials were sent.
+    /// Accepts or rejects the caller; `None` if the request has no credentials.
     ///
     /// # Errors
-    /// The refusal as the client sees it.
+    /// The rejection, which is the response to the client.
     fn grant(caller: Option<Caller>) -> Result<Self, Rejection>;
 }
 
-/// An access type behind which there is always a verified caller.
+/// An access type that always has an authenticated caller.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not always have a verified caller behind it",
-    label = "an access type with a caller is needed here",
-    note = "wrap `AuthenticatedUser`, `Scoped<S, …>`, `Claim<R, …>`, `StepUp<L, …>` or another type that turns anonymous callers away; `MaybeUser` goes outermost"
+    message = "`{Self}` does not implement `Identified`: it may have no authenticated caller",
+    label = "expected an access type with an authenticated caller",
+    note = "wrap `AuthenticatedUser`, `Scoped<S, …>`, `Claim<R, …>`, `StepUp<L, …>` or another type that rejects anonymous callers; `MaybeUser` must be outermost"
 )]
 pub trait Identified: Access {
-    /// The caller, with the token that was verified.
+    /// The caller, with its verified token.
     fn caller(&self) -> &Caller;
 }

@@ -1,4 +1,4 @@
-//! Anybody may call.
+//! `Public`: an open route.
 
 use std::future::{Ready, ready};
 
@@ -9,14 +9,16 @@ use super::{Access, Authentication, Caller, Requirement};
 use crate::authorization::check_host;
 use crate::rejection::Rejection;
 
-/// Lets anybody in, and says that this is meant; credentials are not looked at.
+/// Declares an open route: everyone may call it, and credentials are not read.
+///
+/// Extraction fails only for a malformed `Host` header, with 400.
 ///
 /// # Examples
 /// ```
 /// use actix_resource_server::Public;
 ///
 /// async fn public(_: Public) -> &'static str {
-///     "Anybody may read this."
+///     "open to everyone"
 /// }
 /// ```
 #[derive(Clone, Copy, Debug)]

@@ -1,11 +1,11 @@
-//! What an access type asks of a caller, as data.
+//! The requirement of an access type, as data.
 
 use std::fmt;
 
 use crate::claims::authn::AuthnRequirement;
 use crate::claims::scope::each_with_each;
 
-/// What a route asks of its callers.
+/// What a route requires of its callers.
 ///
 /// # Examples
 /// ```
@@ -17,15 +17,15 @@ use crate::claims::scope::each_with_each;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Requirement {
-    /// Whether there must be a caller at all.
+    /// Whether the caller must be authenticated.
     pub caller: Authentication,
-    /// The ways to fulfil the demand on scopes, each a list that is needed as a whole; none where nothing is asked.
+    /// The sufficient sets of scopes; empty if no scope is required.
     pub scopes: Vec<Vec<&'static str>>,
-    /// What is asked of the login behind the token, innermost first.
+    /// The requirements on the user's login, innermost first.
     pub logins: Vec<AuthnRequirement>,
-    /// What the rules on claims say, innermost first.
+    /// The descriptions of the rules on claims, innermost first.
     pub rules: Vec<&'static str>,
-    /// Whether the token must be bound to its sender, who proves it (RFC 9449, RFC 8705).
+    /// Whether the token must be bound to its sender, and possession be proved (RFC 9449, RFC 8705).
     pub proven_sender: bool,
 }
 
@@ -52,7 +52,7 @@ impl Requirement {
         }
     }
 
-    /// Adds a demand to those that are there: every old way goes with every new one.
+    /// Adds scopes: every set so far is combined with every new one.
     pub(crate) fn and_scopes(mut self, more: &[Vec<&'static str>]) -> Self {
         self.scopes = match self.scopes.as_slice() {
             [] => more.to_vec(),
@@ -85,8 +85,8 @@ impl Requirement {
 impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.caller {
-            Authentication::None => "anybody",
-            Authentication::Optional => "anybody, or a token",
+            Authentication::None => "everyone",
+            Authentication::Optional => "everyone, or a token",
             Authentication::Required => "a token",
         })?;
         let ways: Vec<_> = self.scopes.iter().map(|way| way.join(" and ")).collect();
@@ -119,10 +119,10 @@ mod tests {
     #[test]
     fn it_reads_as_a_demand_on_the_caller() {
         for (requirement, text) in [
-            (Requirement::of(Authentication::None), "anybody"),
+            (Requirement::of(Authentication::None), "everyone"),
             (
                 Requirement::of(Authentication::Optional),
-                "anybody, or a token",
+                "everyone, or a token",
             ),
             (Requirement::of(Authentication::Required), "a token"),
             (token_with(&[vec!["a"]]), "a token with a"),
@@ -133,7 +133,7 @@ mod tests {
             ),
             (
                 token_with(&[vec!["a"]]).or_anonymous(),
-                "anybody, or a token with a",
+                "everyone, or a token with a",
             ),
             (
                 token_with(&[vec!["a"]]).and_rule("One.").and_rule("Two."),

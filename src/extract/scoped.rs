@@ -1,4 +1,4 @@
-//! A caller whose token grants what is asked.
+//! `Scoped`: a caller whose token grants scopes.
 
 use std::marker::PhantomData;
 
@@ -9,9 +9,9 @@ use crate::rejection::{Cause, Rejection};
 
 /// A caller whose verified token grants the scope `S`.
 ///
-/// `S` is a type made by [`scope!`](crate::scope), a tuple of them, which needs all, or
-/// [`AnyOf`](crate::AnyOf) a tuple. Extraction fails as that of `A` does, and with 403 and
-/// `error="insufficient_scope"` ([RFC 6750 §3.1]) when the token lacks `S`. It dereferences to `A`.
+/// `S` is a type defined by [`scope!`](crate::scope), a tuple of them (all are required), or [`AnyOf`](crate::AnyOf) a
+/// tuple (one suffices). Rejects whatever `A` rejects, and tokens without the scope with 403 `insufficient_scope`
+/// ([RFC 6750 §3.1]). It dereferences to `A`.
 ///
 /// # Examples
 /// ```

@@ -1,4 +1,4 @@
-//! A verified token and its request → a caller whose sender is proven as far as the token demands.
+//! The proof of possession of a request: DPoP and client certificates, as far as the token or the settings require one.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -1,4 +1,4 @@
-//! A caller whose login is strong and recent enough.
+//! `StepUp`: a caller whose login is strong and recent enough.
 
 use std::marker::PhantomData;
 
@@ -7,23 +7,23 @@ use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
 use crate::claims::authn::{AuthnLevel, AuthnRequirement};
 use crate::rejection::{Cause, Rejection};
 
-/// A caller whose verified token tells of a login at the level `L`.
+/// A caller whose user logged in at the level `L`, according to the verified token.
 ///
-/// `L` is a type made by [`step_up!`](crate::step_up), or by hand. Extraction fails as that of `A`
-/// does, and with 401 and `error="insufficient_user_authentication"` ([RFC 9470 §3]) when `acr`, `amr` or
-/// `auth_time` of the token is not what `L` asks for, is absent or malformed. It dereferences to `A`.
+/// `L` is a type defined by [`step_up!`](crate::step_up), or an implementation of [`AuthnLevel`]. Rejects whatever `A`
+/// rejects, and with 401 `insufficient_user_authentication` ([RFC 9470 §3]) tokens whose `acr`, `amr` or `auth_time` is
+/// missing, malformed or not sufficient for `L`. It dereferences to `A`.
 ///
-/// The challenge says what a client asks its authorization server for: `acr_values` and `max_age`, all that
-/// `L` asks for and not what failed alone. There is no such parameter for `amr`: its values are named in the
-/// description, and in the body as `amr_values`; let an `acr` stand for them where clients shall step up by themselves.
+/// The challenge has the parameters for a new authorization request: `acr_values` and `max_age`, with everything that `L`
+/// requires. There is no such parameter for `amr`: its values stand in the description, and in the body as `amr_values`.
+/// Where clients are to step up automatically, require an `acr` instead.
 ///
 /// ```text
 /// WWW-Authenticate: Bearer realm="api", error="insufficient_user_authentication",
 ///     error_description="…", acr_values="urn:example:gold urn:example:silver", max_age="300"
 /// ```
 ///
-/// `max_age` counts from `auth_time`, by the verifier's clock and with the issuer's `clock_tolerance`. The issuer must put
-/// these claims into its access tokens (RFC 9068 §2.2.1), which not every one does unasked.
+/// `max_age` counts from `auth_time`, by the verifier's clock and with the issuer's `clock_tolerance`. The issuer must be
+/// configured to put these claims into access tokens (RFC 9068 §2.2.1).
 ///
 /// # Examples
 /// ```

@@ -1,7 +1,4 @@
-//! Routes that declare their access, kept as a table.
-//!
-//! Method, path, requirement and handler are known together, so whatever tells of the routes (the
-//! start-up log, a test of every refusal) reads the very table that serves them.
+//! The route table. Log, commands, documents and tests read the table that serves the requests.
 
 use std::fmt;
 
@@ -15,7 +12,7 @@ use crate::extract::{Caller, Requirement};
 use crate::rejection::{Rejection, problem};
 use crate::verifier::Verifier;
 
-/// The routes under one prefix.
+/// The routes under one prefix, with the access that each declares.
 ///
 /// # Examples
 /// ```no_run
@@ -24,9 +21,9 @@ use crate::verifier::Verifier;
 ///
 /// scope!(ReadMessages = "read:messages");
 ///
-/// async fn public(_: Public) -> &'static str { "for anybody" }
-/// async fn private(_: AuthenticatedUser) -> &'static str { "for callers with a valid token" }
-/// async fn messages(_: Scoped<ReadMessages>) -> &'static str { "for readers of messages" }
+/// async fn public(_: Public) -> &'static str { "open to everyone" }
+/// async fn private(_: AuthenticatedUser) -> &'static str { "requires a valid token" }
+/// async fn messages(_: Scoped<ReadMessages>) -> &'static str { "requires read:messages" }
 ///
 /// fn api() -> Api {
 ///     Api::new("/api")
@@ -52,15 +49,15 @@ pub struct Api<V = NoVerifier> {
     verifier: V,
 }
 
-/// Nobody has said yet by whom an [`Api`]'s tokens are verified.
+/// An [`Api`] without a verifier cannot be served yet.
 #[derive(Clone, Copy, Debug)]
 pub struct NoVerifier(());
 
-/// What an [`Api`] must have to be served: a [`Verifier`].
+/// The verifier that an [`Api`] needs to be served.
 #[diagnostic::on_unimplemented(
-    message = "this `Api` cannot be served: nothing says by whom its tokens are verified",
-    label = "an `Api` with a verifier is needed here",
-    note = "call `.verified_by(verifier)` on it, last of all"
+    message = "this `Api` has no verifier, so it cannot be served",
+    label = "expected an `Api` with a verifier",
+    note = "call `.verified_by(verifier)` after its routes"
 )]
 pub trait ServedBy: Into<Verifier> {}
 
@@ -76,13 +73,13 @@ impl Api {
         }
     }
 
-    /// Adds a route; `path` begins behind the prefix and may hold actix's `{parameters}`.
+    /// Adds a route; `path` follows the prefix and may contain actix's `{parameters}`.
     pub fn route(mut self, path: &str, endpoint: Endpoint) -> Self {
         self.endpoints.push((path.to_owned(), endpoint));
         self
     }
 
-    /// Says by whom tokens are verified; only now it is a service that an `App` takes.
+    /// Sets the verifier; the result is a service for an `App`.
     pub fn verified_by(self, verifier: Verifier) -> Api<Verifier> {
         Api {
             prefix: self.prefix,
@@ -93,7 +90,7 @@ impl Api {
 }
 
 impl<V> Api<V> {
-    /// What the table holds, a row a route, in the order in which they were added.
+    /// The routes, in the order in which they were added.
     pub fn routes(&self) -> impl Iterator<Item = RouteInfo<'_>> {
         self.endpoints.iter().map(|(path, endpoint)| RouteInfo {
             method: &endpoint.method,
@@ -131,20 +128,20 @@ impl<V: ServedBy + 'static> HttpServiceFactory for Api<V> {
     }
 }
 
-/// One row of the table.
+/// One route of the table.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RouteInfo<'a> {
-    /// The method; a `GET` answers `HEAD` too.
+    /// The method; a `GET` route serves `HEAD` too.
     pub method: &'a Method,
-    /// The whole path, the prefix included.
+    /// The full path, with the prefix.
     pub path: String,
-    /// What is asked of a caller.
+    /// What the route requires of its callers.
     pub requirement: &'a Requirement,
     /// The access type's decision on a caller ([`Access::grant`](crate::Access::grant)).
     pub grant: fn(Option<Caller>) -> Result<(), Rejection>,
-    /// The handler's name, as the compiler knows it.
+    /// The handler's name ([`std::any::type_name`]).
     pub handler: &'static str,
-    /// What the route is for, where that was said.
+    /// The summary, if one is set.
     pub summary: Option<&'static str>,
 }

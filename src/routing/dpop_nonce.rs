@@ -1,4 +1,4 @@
-//! An answer to a good proof, with a nonce for the caller's next one ([RFC 9449 §8.2]).
+//! Responses that carry a nonce for the client's next DPoP proof ([RFC 9449 §8.2]).
 //!
 //! [RFC 9449 §8.2]: https://www.rfc-editor.org/rfc/rfc9449#section-8.2
 
@@ -36,7 +36,7 @@ impl<F: Future> Future for WithNonceFuture<F> {
     }
 }
 
-/// An answer that gives its caller a nonce, where there is one to give.
+/// A handler's response, with a `DPoP-Nonce` header if the client is to get one.
 #[derive(Debug)]
 pub struct WithNonce<R> {
     answer: R,
@@ -51,7 +51,7 @@ impl<R: Responder> Responder for WithNonce<R> {
         if let Some(nonce) = self.nonce {
             let headers = response.headers_mut();
             headers.insert(DPOP_NONCE, nonce);
-            // A stale nonce out of a cache would cost the client a request (RFC 9449 §8.2).
+            // A stale nonce from a cache would cost the client a request (RFC 9449 §8.2).
             headers.insert(CACHE_CONTROL, NO_STORE);
         }
         response

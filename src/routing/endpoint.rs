@@ -17,12 +17,12 @@ pub struct Endpoint {
     pub(super) handler: &'static str,
     pub(super) summary: Option<&'static str>,
     pub(super) route: Route,
-    /// A `GET` answers `HEAD` too.
+    /// A `GET` route serves `HEAD` too.
     pub(super) head: Option<Route>,
 }
 
 impl Endpoint {
-    /// Says in a few words what the route is for.
+    /// Sets a short summary of the route.
     #[must_use]
     pub fn summary(mut self, summary: &'static str) -> Self {
         self.summary = Some(summary);
@@ -59,7 +59,7 @@ impl fmt::Debug for Endpoint {
 
 /// `GET`, and with it `HEAD`.
 ///
-/// The handler's first argument must be an [`Access`] type, here and in all the functions beside this one.
+/// The first argument of the handler must be an [`Access`] type, as with `post`, `put`, `patch` and `delete`.
 pub fn get<F, T>(handler: F) -> Endpoint
 where
     F: ProtectedHandler<T>,

@@ -1,9 +1,9 @@
-//! Path patterns as actix reads them: literal text and `{parameters}`.
+//! Actix's path patterns: literal text and `{parameters}`.
 
 /// A part of a path pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part<'a> {
-    /// Text that stands in the path as it is.
+    /// Literal text.
     Literal(&'a str),
     /// `{name}` or `{name:pattern}`.
     Parameter {
@@ -27,7 +27,7 @@ pub(crate) fn has_parameters(pattern: &str) -> bool {
     pattern.contains('{')
 }
 
-/// Whether two patterns differ in nothing but the names of their parameters.
+/// Whether two patterns differ only in the names of their parameters.
 pub(crate) fn are_equivalent(one: &str, other: &str) -> bool {
     let unnamed = |pattern| parts(pattern).map(without_name);
     unnamed(one).eq(unnamed(other))
@@ -56,7 +56,7 @@ fn first_part(text: &str) -> Option<(Part<'_>, &str)> {
     Some((Part::Parameter { name, pattern }, rest))
 }
 
-/// The text before the brace that closes the parameter, and after it; a regular expression may have braces of its own.
+/// The text before the brace that closes the parameter, and after it; a regular expression may contain braces.
 fn split_at_closing_brace(text: &str) -> (&str, &str) {
     let mut open = 1_usize;
     for (at, character) in text.char_indices() {

@@ -1,8 +1,7 @@
-//! The access argument first, then the others.
+//! Handlers whose access argument is resolved before the others.
 //!
-//! Actix polls all extractors of a handler together, so a broken body would be answered before
-//! the token is judged. Here the first argument is resolved alone, with no payload in its hands;
-//! an unauthenticated caller learns 401 and nothing else.
+//! Actix polls all extractors of a handler together, so that a malformed body could be answered before the token is
+//! verified. Here the first argument is resolved alone and without the payload: the body of a rejected caller is not read.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -17,10 +16,9 @@ use pin_project_lite::pin_project;
 use super::dpop_nonce::{WithNonce, WithNonceFuture};
 use crate::extract::{Access, NextNonce};
 
-/// Makes a handler whose first argument is resolved before all others.
+/// Wraps a handler so that its first argument, an [`Access`] type, is resolved before all others.
 ///
-/// The handler does not compile unless that argument is an [`Access`] type. What it returns is an
-/// actix handler and goes wherever one does; [`ProtectedRoute::protected`] is the shorter form.
+/// It does not compile for other handlers. The result is an actix handler; [`ProtectedRoute::protected`] is a shorter form.
 ///
 /// # Examples
 /// ```
@@ -52,7 +50,7 @@ where
     }
 }
 
-/// Gives actix's routes the method [`protected`](ProtectedRoute::protected).
+/// Extends actix's routes with [`protected`](ProtectedRoute::protected).
 pub trait ProtectedRoute {
     /// As [`Route::to`], for a handler whose first argument is an access type.
     ///
@@ -84,7 +82,7 @@ impl ProtectedRoute for Route {
     }
 }
 
-/// A handler behind its access argument; made by [`protected`].
+/// A handler whose access argument is resolved first; made by [`protected`].
 pub struct Protected<F, T> {
     handler: F,
     arguments: PhantomData<fn() -> T>,
@@ -121,28 +119,26 @@ where
     }
 }
 
-/// Whatever actix takes as a handler; a trait of its own for the sake of its message.
+/// An actix handler. A separate trait, for its compiler message.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no handler that can be protected",
-    label = "an async function or closure is needed here",
-    note = "what stands below `#[get]` or another of actix's attributes is a whole service: take the attribute away"
+    message = "`{Self}` is not a handler that can be protected",
+    label = "expected an async function or closure",
+    note = "a function with `#[get]` or another of actix's attributes is a service, not a handler: remove the attribute"
 )]
 pub trait ProtectedHandler<T>: Handler<T, Output: Responder + 'static> {}
 
 impl<F: Handler<T>, T> ProtectedHandler<T> for F where F::Output: Responder + 'static {}
 
-/// The arguments of a handler, the first of which says who may call it.
-///
-/// It is implemented for tuples of up to sixteen arguments.
+/// The arguments of a handler, the first of which is an access type. Implemented for tuples of up to sixteen arguments.
 #[diagnostic::on_unimplemented(
-    message = "this handler takes no argument, so it does not say who may call it",
-    label = "the first argument must say who may call the handler",
-    note = "take `AuthenticatedUser`, `Scoped<S>` or `MaybeUser` first, or `Public` to let anybody in"
+    message = "this handler has no arguments: the first argument must declare who may call it",
+    label = "expected an access type as first argument",
+    note = "begin the arguments with `AuthenticatedUser`, `Scoped<S>` or `MaybeUser`, or with `Public` for an open route"
 )]
 pub trait ProtectedArgs: Sized + 'static {
-    /// The argument that decides.
+    /// The access type.
     type First: Access;
-    /// Those that are resolved once it has let the caller in.
+    /// The arguments that are resolved after it has accepted the caller.
     type Others: FromRequest + 'static;
 
     /// Puts the arguments together again.
@@ -182,11 +178,11 @@ access_first! { A B C D E G H I J K L M N O }
 access_first! { A B C D E G H I J K L M N O P }
 access_first! { A B C D E G H I J K L M N O P Q }
 
-/// Arguments that were resolved in order.
+/// The arguments, resolved in order.
 #[derive(Debug)]
 pub struct Resolved<T> {
     values: T,
-    /// For the caller's next proof.
+    /// For the client's next proof.
     nonce: Option<HeaderValue>,
 }
 
@@ -217,14 +213,14 @@ pin_project! {
 pin_project! {
     #[project = StepPinned]
     enum Step<T: ProtectedArgs> {
-        // The first argument decides; the payload waits.
+        // The first argument decides, without the payload.
         Access {
             #[pin]
             access: <T::First as FromRequest>::Future,
             request: HttpRequest,
             payload: Payload,
         },
-        // The caller is let in.
+        // The caller is accepted.
         Others {
             first: Option<T::First>,
             nonce: Option<HeaderValue>,

@@ -1,7 +1,7 @@
-//! The routes of a table → actix resources, and 405 for what they leave.
+//! Routes → actix resources, and 405 responses for other methods.
 //!
-//! Actix asks the first resource whose path fits, and no other. So each route is a resource that
-//! is passed over unless its method fits too, and behind them all each path has one that answers 405.
+//! Actix selects the first resource whose path and guards match. So each route is a resource that is guarded by its method,
+//! and each path has a last resource that responds 405.
 
 use actix_web::dev::ResourceDef;
 use actix_web::http::Method;
@@ -11,7 +11,7 @@ use super::endpoint::Endpoint;
 use super::path_pattern::{are_equivalent, has_parameters};
 use crate::rejection::problem;
 
-/// The resources of these routes, in the order in which they are to be asked.
+/// The resources, in the order of their registration.
 pub(super) fn resources(endpoints: Vec<(String, Endpoint)>) -> Vec<Resource> {
     let others = other_methods(&endpoints);
     let routes = endpoints
@@ -33,7 +33,7 @@ fn resource(path: &str, endpoint: Endpoint) -> Resource {
     }
 }
 
-/// The refusals of each path, those of literal paths first: a path with parameters fits them too.
+/// The 405 resources, literal paths first: a path with parameters may match them too.
 fn other_methods(endpoints: &[(String, Endpoint)]) -> Vec<Resource> {
     let mut paths: Vec<&str> = endpoints.iter().map(|(path, _)| path.as_str()).collect();
     paths.sort_unstable();
@@ -50,7 +50,7 @@ fn refusal(path: &str, allow: String) -> Resource {
     web::resource(path).default_service(web::to(refuse))
 }
 
-/// The methods of every route that such a path fits, each once.
+/// The methods of all routes that match the path, each once.
 fn allow(path: &str, endpoints: &[(String, Endpoint)]) -> String {
     let mut allowed: Vec<&str> = Vec::new();
     for (_, endpoint) in endpoints.iter().filter(|(other, _)| fits(path, other)) {
@@ -64,7 +64,7 @@ fn allow(path: &str, endpoints: &[(String, Endpoint)]) -> String {
     allowed.join(", ")
 }
 
-/// Whether a request for `path` may be one for `pattern`: the same up to the names of parameters, or an instance of it.
+/// Whether a request for `path` may match `pattern`: equal except for parameter names, or an instance of it.
 fn fits(path: &str, pattern: &str) -> bool {
     are_equivalent(path, pattern)
         || (!has_parameters(path) && ResourceDef::new(pattern).is_match(path))

@@ -12,7 +12,7 @@ use actix_web::{App, FromRequest, web};
 
 use crate::app::{self, Answer, ReadMessages, ask, get_with, trusted};
 
-const UNBOUND: &str = "This route needs a token that is bound to its sender.";
+const UNBOUND: &str = "This route requires a token that is bound to its sender.";
 const STOLEN: &str = "The token is bound to its sender and is not a bearer token.";
 
 /// A token bound to the shared key, with the scope `read:messages`.

@@ -202,6 +202,6 @@ fn the_table_tells_the_rules() {
     assert_eq!(requirement("/api/verified"), Some(verified));
     let office = format!("a token with read:messages; {NOT_VERIFIED}; {NOT_STAFF}");
     assert_eq!(requirement("/api/office"), Some(office));
-    let lounge = format!("anybody, or a token; {NOT_GOLD}");
+    let lounge = format!("everyone, or a token; {NOT_GOLD}");
     assert_eq!(requirement("/api/lounge"), Some(lounge));
 }

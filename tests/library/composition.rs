@@ -34,7 +34,7 @@ fn wrappers_compose_in_any_order() {
     type Own = AuthenticatedUser<Mail>;
     let both = "a token with write:messages and read:messages";
     let cases = [
-        (requirement::<Public>(), Authentication::None, "anybody"),
+        (requirement::<Public>(), Authentication::None, "everyone"),
         (
             requirement::<AuthenticatedUser>(),
             Authentication::Required,
@@ -49,17 +49,17 @@ fn wrappers_compose_in_any_order() {
         (
             requirement::<MaybeUser>(),
             Authentication::Optional,
-            "anybody, or a token",
+            "everyone, or a token",
         ),
         (
             requirement::<MaybeUser<Own>>(),
             Authentication::Optional,
-            "anybody, or a token",
+            "everyone, or a token",
         ),
         (
             requirement::<MaybeUser<Scoped<Admin, Own>>>(),
             Authentication::Optional,
-            "anybody, or a token with admin",
+            "everyone, or a token with admin",
         ),
         (
             requirement::<Scoped<ReadMessages, Scoped<WriteMessages>>>(),
@@ -79,7 +79,7 @@ fn wrappers_compose_in_any_order() {
         (
             requirement::<MaybeUser<Claim<KnownUser, StepUp<Gold>>>>(),
             Authentication::Optional,
-            "anybody, or a token; a login with acr gold; Anonymous sessions are not accepted here.",
+            "everyone, or a token; a login with acr gold; Anonymous sessions are not accepted here.",
         ),
         (
             requirement::<Scoped<AnyOf<(ReadMessages, WriteMessages)>, Scoped<Admin>>>(),

@@ -143,12 +143,12 @@ mod tests {
         assert_eq!(
             listed,
             [
-                "GET /api/public: anybody (none)",
+                "GET /api/public: everyone (none)",
                 "GET /api/private: a token (required)",
                 "GET /api/private-scoped: a token with read:messages (required)",
-                "GET /livez: anybody (none)",
-                "GET /readyz: anybody (none)",
-                "GET /metrics: anybody (none)",
+                "GET /livez: everyone (none)",
+                "GET /readyz: everyone (none)",
+                "GET /metrics: everyone (none)",
             ]
         );
     }

@@ -214,7 +214,7 @@ function reason(status, challenge, sent, requirement) {
   if (status === 401) return parameter("error_description") ?? "The token was rejected.";
   if (status === 403) return `The token is good, but does not grant ${parameter("scope") ?? "what this route requires"}. Select it above, get a new token and call again.`;
   if (status === 503) return "The API could not fetch the issuer's keys; try again in a moment.";
-  return requirement === "anybody" ? "A public route: no token is checked." : "The token was accepted.";
+  return requirement === "everyone" ? "A public route: no token is checked." : "The token was accepted.";
 }
 
 function labelled(label, text) {

@@ -56,7 +56,7 @@ async fn the_test_view_gets_users_and_routes() {
         "api": {
             "origin": "http://127.0.0.1:3010",
             "routes": [
-                {"method": "GET", "path": "/api/open", "requirement": "anybody"},
+                {"method": "GET", "path": "/api/open", "requirement": "everyone"},
                 {"method": "GET", "path": "/api/closed", "requirement": "a token"},
             ],
         },
