@@ -63,8 +63,8 @@ fn each_row_tells_method_path_requirement_and_handler() {
     };
     let rows: Vec<_> = table.routes().map(told).collect();
     let expected = [
-        "GET /api/public (public): anybody",
-        "GET /api/greeting (greeting): anybody, or a token",
+        "GET /api/public (public): everyone",
+        "GET /api/greeting (greeting): everyone, or a token",
         "GET /api/messages (list): a token with read:messages",
         "POST /api/messages (create): a token with read:messages and write:messages",
         "PUT /api/messages/{id} (replace): a token",
