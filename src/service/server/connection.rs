@@ -23,10 +23,6 @@ const BUSY: u8 = 2;
 /// How many bytes of a request's body are handed over each time the handler waits for more of it.
 const BODY_CREDIT: usize = 16 * 1024;
 
-/// How many bytes of responses may wait to be written before the body of a further response is read. `actix-http`
-/// writes once it has 128 KiB, or no further request.
-const MAX_UNWRITTEN: usize = 16 * 1024;
-
 /// How long a client may take nothing of a response, or send nothing of a body, until its connection may be closed for
 /// another client: a slow network moves a few bytes in that time.
 const STALLED: Duration = Duration::from_secs(5);
@@ -139,10 +135,6 @@ pub(super) struct Connection {
     body: Cell<Option<usize>>,
     /// The task of a stream that holds bytes back.
     held: RefCell<Option<Waker>>,
-    /// Bytes of bodies that were read since all was written.
-    unwritten: Cell<usize>,
-    /// The task of a body that waits until they are.
-    awaits_write: RefCell<Option<Waker>>,
     interim: RefCell<Interim>,
     /// Whether the interim response that begins the write buffer is to be left out: a rejection follows at once, so
     /// the client need not send the body.
@@ -169,8 +161,6 @@ impl Connection {
             is_busy: Cell::new(false),
             body: Cell::new(None),
             held: RefCell::new(None),
-            unwritten: Cell::new(0),
-            awaits_write: RefCell::new(None),
             interim: RefCell::default(),
             omits_interim: Cell::new(false),
         }
@@ -223,10 +213,6 @@ impl Connection {
         if self.activity.is_unflushed.load(Ordering::Relaxed) {
             self.activity.is_unflushed.store(false, Ordering::Relaxed);
             self.release();
-        }
-        self.unwritten.set(0);
-        if let Some(waker) = self.awaits_write.take() {
-            waker.wake();
         }
         let mut interim = self.interim.borrow_mut();
         if let Interim::AwaitsFlush(waker) = &*interim {
@@ -287,24 +273,6 @@ pub(super) struct InProgress {
 }
 
 impl InProgress {
-    /// Whether the response's body may be read now; if not, its task is woken once enough is written.
-    pub(super) fn may_read_body(&self, cx: &Context<'_>) -> bool {
-        let may = self.connection.unwritten.get() < MAX_UNWRITTEN;
-        if !may {
-            let waker = cx.waker().clone();
-            self.connection.awaits_write.replace(Some(waker));
-        }
-        may
-    }
-
-    /// Counts bytes of the response's body.
-    pub(super) fn read_body(&self, count: usize) {
-        let unwritten = self.connection.unwritten.get();
-        self.connection
-            .unwritten
-            .set(unwritten.saturating_add(count));
-    }
-
     /// Notes that `request` begins, and has the connection know when its body is waited for.
     pub(super) fn begin(connection: &Rc<Connection>, request: &mut Request) -> Self {
         connection.is_busy.set(true);

@@ -26,9 +26,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::connection::{Activity, Connection};
 use super::timeouts::ConnectionTimeouts;
 
-/// How much is handed over at once: a usual request with its token fits, and decoded to a hundred
-/// times its size it is still below the 256 KiB that a connection may take.
-pub(super) const READ_SIZE: usize = 2048;
+/// The bytes that are handed over at once: decoded to two hundred times their size, with their responses in the buffers
+/// of a TLS session, they stay below the 256 KiB that a connection may take. A longer head takes several polls.
+pub(super) const READ_SIZE: usize = 1024;
 
 /// What actix-http writes before it calls the service.
 const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";

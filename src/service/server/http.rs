@@ -173,7 +173,7 @@ where
                     }
                     TrackedBody {
                         body,
-                        request_in_progress,
+                        _request_in_progress: request_in_progress,
                     }
                 })
             })
@@ -209,7 +209,7 @@ pin_project_lite::pin_project! {
     struct TrackedBody<B> {
         #[pin]
         body: B,
-        request_in_progress: Option<InProgress>,
+        _request_in_progress: Option<InProgress>,
     }
 }
 
@@ -224,18 +224,7 @@ impl<B: MessageBody> MessageBody for TrackedBody<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        let this = self.project();
-        let Some(request) = this.request_in_progress else {
-            return this.body.poll_next(cx);
-        };
-        if !request.may_read_body(cx) {
-            return Poll::Pending;
-        }
-        let next = this.body.poll_next(cx);
-        if let Poll::Ready(Some(Ok(bytes))) = &next {
-            request.read_body(bytes.len());
-        }
-        next
+        self.project().body.poll_next(cx)
     }
 }
 
