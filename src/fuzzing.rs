@@ -11,7 +11,7 @@ use crate::authorization::{Credentials, Schemes};
 use crate::claims::Claims;
 use crate::jose::compact::Compact;
 use crate::keys::{discovery, jwk_set};
-use crate::sender::{Proof, Target};
+use crate::sender::{Proof, TargetUri};
 
 /// An accepted header carries a token of `b64token`'s characters.
 pub fn authorization(bytes: &[u8]) {
@@ -66,8 +66,8 @@ pub fn proof(bytes: &[u8]) {
         assert!(said(name).is_some());
     }
     assert_eq!(proof.nonce(), said("nonce"));
-    if let Some(Ok(target)) = said("htu").map(Target::parse) {
-        assert_eq!(Target::parse(target.as_str()), Ok(target));
+    if let Some(Ok(target)) = said("htu").map(TargetUri::parse) {
+        assert_eq!(TargetUri::parse(target.as_str()), Ok(target));
     }
 }
 

@@ -28,12 +28,12 @@ impl<'t> Compact<'t> {
     }
 }
 
-impl<'t> Compact<'t, KeyedHeader> {
+impl<'t> Compact<'t, HeaderWithJwk> {
     /// Reads the same form with a header that may hold the signer's own key.
     ///
     /// # Errors
     /// [`CompactError`] says which part of the form does not hold.
-    pub(crate) fn parse_keyed(token: &'t str) -> Result<Self, CompactError> {
+    pub(crate) fn parse_with_jwk(token: &'t str) -> Result<Self, CompactError> {
         Self::read(token)
     }
 }
@@ -125,13 +125,13 @@ impl<'de> Members<'de> for Header {
 
 /// A header that brings the key of its signature along (RFC 7515 §4.1.3), which proves nothing but itself.
 #[derive(Debug, Default)]
-pub(crate) struct KeyedHeader {
+pub(crate) struct HeaderWithJwk {
     pub(crate) plain: Header,
     /// `jwk`, whatever it holds.
     pub(crate) key: Option<Value>,
 }
 
-impl<'de> Members<'de> for KeyedHeader {
+impl<'de> Members<'de> for HeaderWithJwk {
     fn read<A: MapAccess<'de>>(&mut self, name: &str, values: &mut A) -> Result<(), A::Error> {
         match name {
             "jwk" => self.key = Some(values.next_value::<StrictValue>()?.0),
@@ -270,7 +270,7 @@ mod tests {
     fn a_header_may_bring_its_key_without_duplicates() {
         let parse = |header: &str| {
             let token = format!("{}.e30.e30", encode(header));
-            Compact::parse_keyed(&token).map(|compact| compact.header)
+            Compact::parse_with_jwk(&token).map(|compact| compact.header)
         };
         let jwk = r#"{"a":[null,true,-1,1,1.5,"x",{"b":{}}]}"#;
         let header = parse(&format!(r#"{{"alg":"ES256","jwk":{jwk}}}"#)).expect("well-formed");

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CertificateSource, NonceError, NoncePolicy, Nonces, Replay};
+use actix_web::http::header::HeaderValue;
+
+use super::dpop::NoncePolicy;
+use super::{CertificateSource, NonceError, NonceIssuer, Replay, TargetUriSource};
 use crate::authorization::Schemes;
 
 /// How DPoP proofs are judged ([RFC 9449]).
@@ -16,11 +19,11 @@ use crate::authorization::Schemes;
 ///
 /// # Examples
 /// ```no_run
-/// use actix_resource_server::sender::{Dpop, Nonces};
+/// use actix_resource_server::sender::{Dpop, NonceIssuer};
 /// use actix_resource_server::{Issuer, Verifier};
 ///
 /// let issuer = Issuer::discover("https://tenant.eu.auth0.com/").audience("https://my/api").build()?;
-/// let dpop = Dpop::default().required().nonces(Nonces::new(None, Nonces::LIFETIME)?);
+/// let dpop = Dpop::default().required().nonces(NonceIssuer::new(None, NonceIssuer::LIFETIME)?);
 /// let verifier = Verifier::builder().dpop(dpop).start([issuer])?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -33,7 +36,7 @@ pub struct Dpop {
     pub(super) iat_leeway: Duration,
     pub(super) replay: Replay,
     pub(super) accepts_unchecked: bool,
-    pub(super) nonces: Option<Arc<Nonces>>,
+    pub(super) nonces: Option<Arc<NonceIssuer>>,
     /// Known once the verifier starts, unless it is shared with something that has started.
     pub(super) nonce_policy: Option<NoncePolicy>,
 }
@@ -103,7 +106,7 @@ impl Dpop {
     ///
     /// [RFC 9449 §9]: https://www.rfc-editor.org/rfc/rfc9449#section-9
     #[must_use]
-    pub fn nonces(mut self, nonces: Nonces) -> Self {
+    pub fn nonces(mut self, nonces: NonceIssuer) -> Self {
         self.nonces = Some(Arc::new(nonces));
         self
     }
@@ -132,9 +135,10 @@ impl Dpop {
     }
 
     pub(super) fn schemes(&self) -> Schemes {
-        match self.is_required {
-            true => Schemes::DPOP,
-            false => Schemes::BOTH,
+        if self.is_required {
+            Schemes::DPOP
+        } else {
+            Schemes::BOTH
         }
     }
 }
@@ -163,5 +167,54 @@ impl ClientCertificates {
     pub fn required(mut self) -> Self {
         self.is_required = true;
         self
+    }
+}
+
+/// How senders are judged: the whole configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct SenderPolicy {
+    pub(crate) dpop: Option<Dpop>,
+    pub(crate) certificates: Option<ClientCertificates>,
+    pub(crate) target_uri: TargetUriSource,
+}
+
+impl Default for SenderPolicy {
+    fn default() -> Self {
+        Self {
+            dpop: Some(Dpop::default()),
+            certificates: None,
+            target_uri: TargetUriSource::default(),
+        }
+    }
+}
+
+impl SenderPolicy {
+    /// Begins to judge at this moment since 1970.
+    ///
+    /// # Errors
+    /// The system gave no random numbers.
+    pub(crate) fn start(mut self, now: Duration) -> Result<Self, NonceError> {
+        if let Some(dpop) = &mut self.dpop {
+            dpop.start(now)?;
+        }
+        Ok(self)
+    }
+
+    pub(crate) fn schemes(&self) -> Schemes {
+        self.dpop.as_ref().map_or(Schemes::BEARER, Dpop::schemes)
+    }
+
+    /// A nonce for a client whose proof needs one.
+    pub(crate) fn nonce(&self, now: Duration) -> Option<HeaderValue> {
+        Some(self.nonce_policy()?.issue(now))
+    }
+
+    /// A nonce for the client's next proof, where every proof needs one.
+    pub(crate) fn renewed_nonce(&self, now: Duration) -> Option<HeaderValue> {
+        self.nonce_policy()?.renewal(now)
+    }
+
+    pub(super) fn nonce_policy(&self) -> Option<&NoncePolicy> {
+        self.dpop.as_ref()?.nonce_policy.as_ref()
     }
 }

@@ -13,7 +13,7 @@
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 
-use super::field::escaped_pem;
+use super::headers::escaped_pem;
 use super::{CertificateError, Thumbprint};
 
 /// What the element says by `Hash` or by `Cert`; where it says both, they must agree.

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use actix_web::http::header::HeaderValue;
 
-use super::{NonceError, Nonces, Proof};
+use super::{NonceError, NonceIssuer, Proof};
 
 /// Issues nonces, and judges whether a proof has the one that it needs.
 #[derive(Clone, Debug)]
 pub(crate) struct NoncePolicy {
-    nonces: Arc<Nonces>,
+    nonces: Arc<NonceIssuer>,
     /// Whether every proof needs one.
     always: bool,
     /// When the memory of used proofs began, since 1970; 0 where it outlives the process.
@@ -28,11 +28,11 @@ impl NoncePolicy {
     /// # Errors
     /// The system gave no random numbers.
     pub(crate) fn new(
-        nonces: Option<Arc<Nonces>>,
+        nonces: Option<Arc<NonceIssuer>>,
         started_at: Duration,
     ) -> Result<Self, NonceError> {
         let always = nonces.is_some();
-        let random = || Nonces::new(None, Nonces::LIFETIME).map(Arc::new);
+        let random = || NonceIssuer::new(None, NonceIssuer::LIFETIME).map(Arc::new);
         Ok(Self {
             nonces: nonces.map_or_else(random, Ok)?,
             always,
@@ -82,13 +82,13 @@ mod tests {
 
     const SECRET: &str = "a secret that outlives the process";
 
-    fn with_secret() -> Option<Arc<Nonces>> {
-        Nonces::new(Some(SECRET), Nonces::LIFETIME)
+    fn with_secret() -> Option<Arc<NonceIssuer>> {
+        NonceIssuer::new(Some(SECRET), NonceIssuer::LIFETIME)
             .ok()
             .map(Arc::new)
     }
 
-    fn policy(nonces: Option<Arc<Nonces>>, started_at: Duration) -> NoncePolicy {
+    fn policy(nonces: Option<Arc<NonceIssuer>>, started_at: Duration) -> NoncePolicy {
         NoncePolicy::new(nonces, started_at).unwrap()
     }
 

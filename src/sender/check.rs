@@ -9,37 +9,20 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use actix_web::http::Uri;
-use actix_web::http::header::{HeaderMap, HeaderValue};
+use actix_web::http::header::HeaderMap;
 
+use super::dpop::ResourceRequest;
 use super::{
-    CertificateError, Claimed, ClientCertificate, ClientCertificates, Dpop, Expected, NonceError,
-    NoncePolicy, Origin, Pending, Proof, ProofError, Proven, TargetError, Verdict,
+    CertificateError, ClientCertificate, Dpop, PendingOutcome, Proof, ProofError, ReplayCheck,
+    ReplayOutcome, SenderPolicy, TargetUriError, TimeWindow, VerifiedProof,
 };
-use crate::authorization::{AuthScheme, DPOP, Schemes};
+use crate::authorization::{AuthScheme, DPOP};
 use crate::claims::Confirmation;
 use crate::jose::json::Member;
 
-/// How senders are judged: the whole configuration.
-#[derive(Clone, Debug)]
-pub(crate) struct Senders {
-    pub(crate) dpop: Option<Dpop>,
-    pub(crate) certificates: Option<ClientCertificates>,
-    pub(crate) origin: Origin,
-}
-
-impl Default for Senders {
-    fn default() -> Self {
-        Self {
-            dpop: Some(Dpop::default()),
-            certificates: None,
-            origin: Origin::default(),
-        }
-    }
-}
-
 /// What a request shows of its sender; it has no `Debug`, so that its token cannot be printed.
 #[derive(Clone, Copy)]
-pub(crate) struct Sent<'r> {
+pub(crate) struct RequestEvidence<'r> {
     pub(crate) scheme: AuthScheme,
     pub(crate) token: &'r str,
     pub(crate) method: &'r str,
@@ -54,44 +37,29 @@ pub(crate) struct Sent<'r> {
 
 /// What the sender of a token has proven.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sender {
+pub(crate) struct SenderProof {
     /// To hold the key that the token is bound to.
     pub(crate) by_key: bool,
     /// To hold the certificate that the token is bound to.
     pub(crate) by_certificate: bool,
 }
 
-impl Sender {
+impl SenderProof {
     pub(crate) fn is_proven(self) -> bool {
         self.by_key || self.by_certificate
     }
 }
 
-/// The verdict on a sender, at once or when it is known whether the proof was used before.
+/// The outcome on a sender, at once or when it is known whether the proof was used before.
 #[derive(Debug)]
-pub(crate) enum Judged {
-    Known(Sender),
-    Pending(Sender, Pending),
+pub(crate) enum SenderCheck {
+    Known(SenderProof),
+    Pending(SenderProof, PendingOutcome),
 }
 
-impl Senders {
-    /// Begins to judge at this moment since 1970.
-    ///
-    /// # Errors
-    /// The system gave no random numbers.
-    pub(crate) fn start(mut self, now: Duration) -> Result<Self, NonceError> {
-        if let Some(dpop) = &mut self.dpop {
-            dpop.start(now)?;
-        }
-        Ok(self)
-    }
-
-    pub(crate) fn schemes(&self) -> Schemes {
-        self.dpop.as_ref().map_or(Schemes::BEARER, Dpop::schemes)
-    }
-
-    /// Whether anything is to be proven, or tried to be: what is asked of every plain bearer token.
-    pub(crate) fn concern(
+impl SenderPolicy {
+    /// Whether anything is to be proven, or tried to be: what is certificates of every plain bearer token.
+    pub(crate) fn applies_to(
         &self,
         scheme: AuthScheme,
         headers: &HeaderMap,
@@ -103,21 +71,21 @@ impl Senders {
             || self
                 .certificates
                 .as_ref()
-                .is_some_and(|asked| asked.is_required)
+                .is_some_and(|certificates| certificates.is_required)
     }
 
     /// Holds the proofs of a request against the confirmation of its token.
     ///
     /// # Errors
     /// [`SenderError`], the cheapest first.
-    pub(crate) fn judge(
+    pub(crate) fn check(
         &self,
-        sent: &Sent<'_>,
+        request: &RequestEvidence<'_>,
         confirmation: &Confirmation,
-    ) -> Result<Judged, SenderError> {
-        let by_certificate = self.check_certificate(sent, confirmation)?;
-        let proof = self.check_proof(sent, confirmation)?;
-        let sender = Sender {
+    ) -> Result<SenderCheck, SenderError> {
+        let by_certificate = self.check_certificate(request, confirmation)?;
+        let proof = self.check_proof(request, confirmation)?;
+        let sender = SenderProof {
             by_key: proof.is_some(),
             by_certificate,
         };
@@ -128,50 +96,40 @@ impl Senders {
             return Err(SenderError::NoCertificate);
         }
         match proof {
-            Some((dpop, proven)) => dpop.claim(&proven, sender, sent.now),
-            None => Ok(Judged::Known(sender)),
+            Some((dpop, proven)) => dpop.claim(&proven, sender, request.now),
+            None => Ok(SenderCheck::Known(sender)),
         }
-    }
-
-    /// A nonce for a client whose proof needs one.
-    pub(crate) fn nonce(&self, now: Duration) -> Option<HeaderValue> {
-        Some(self.nonce_policy()?.issue(now))
-    }
-
-    /// A nonce for the client's next proof, where every proof needs one.
-    pub(crate) fn renewed_nonce(&self, now: Duration) -> Option<HeaderValue> {
-        self.nonce_policy()?.renewal(now)
-    }
-
-    fn nonce_policy(&self) -> Option<&NoncePolicy> {
-        self.dpop.as_ref()?.nonce_policy.as_ref()
     }
 
     /// What becomes of a request when the place that remembers proofs has answered.
     ///
     /// # Errors
     /// The proof was used before, or that cannot be found out.
-    pub(crate) fn settle(&self, verdict: Verdict) -> Result<(), SenderError> {
+    pub(crate) fn check_replay(&self, outcome: ReplayOutcome) -> Result<(), SenderError> {
         let dpop = self.dpop.as_ref().ok_or(SenderError::Unproven)?;
-        dpop.settle(verdict)
+        dpop.check_replay(outcome)
     }
 
     /// Whether the token is bound to the certificate that was shown (RFC 8705 §3).
     fn check_certificate(
         &self,
-        sent: &Sent<'_>,
+        request: &RequestEvidence<'_>,
         confirmation: &Confirmation,
     ) -> Result<bool, SenderError> {
-        let Some(asked) = &self.certificates else {
+        let Some(certificates) = &self.certificates else {
             return Ok(false);
         };
         let bound_to = match &confirmation.certificate_thumbprint {
-            Member::Absent if asked.is_required => return Err(SenderError::NoCertificateBound),
+            Member::Absent if certificates.is_required => {
+                return Err(SenderError::NoCertificateBound);
+            }
             Member::Absent => return Ok(false),
             Member::Malformed => return Err(SenderError::MalformedConfirmation),
             Member::Valid(thumbprint) => thumbprint,
         };
-        let shown = asked.source.find(sent.headers, sent.peer, sent.certificate);
+        let shown = certificates
+            .source
+            .find(request.headers, request.peer, request.certificate);
         match shown.map_err(SenderError::Certificate)? {
             None => Err(SenderError::NoCertificate),
             Some(shown) if shown.as_str() == bound_to => Ok(true),
@@ -182,12 +140,14 @@ impl Senders {
     /// Checks the proof of a request under the scheme DPoP, and that no other has one or needs one.
     fn check_proof(
         &self,
-        sent: &Sent<'_>,
+        request: &RequestEvidence<'_>,
         confirmation: &Confirmation,
-    ) -> Result<Option<(&Dpop, Proven)>, SenderError> {
-        let dpop = match (sent.scheme, &self.dpop) {
+    ) -> Result<Option<(&Dpop, VerifiedProof)>, SenderError> {
+        let dpop = match (request.scheme, &self.dpop) {
             (AuthScheme::Dpop, Some(dpop)) => dpop,
-            (AuthScheme::Bearer, dpop) => return without_proof(sent, confirmation, dpop.is_some()),
+            (AuthScheme::Bearer, dpop) => {
+                return without_proof(request, confirmation, dpop.is_some());
+            }
             (AuthScheme::Dpop, None) => return Err(SenderError::Unproven),
         };
         let key_thumbprint = match &confirmation.key_thumbprint {
@@ -195,22 +155,27 @@ impl Senders {
             Member::Malformed => return Err(SenderError::MalformedConfirmation),
             Member::Valid(thumbprint) => thumbprint,
         };
-        let target = self
-            .origin
-            .of_request(sent.headers, sent.uri, sent.peer, sent.is_secure);
+        let target = self.target_uri.of_request(
+            request.headers,
+            request.uri,
+            request.peer,
+            request.is_secure,
+        );
         let target = target.map_err(SenderError::Target)?;
-        let proof = Proof::find(sent.headers)?.ok_or(SenderError::Unproven)?;
-        let proven = proof.check(&Expected {
-            method: sent.method,
+        let proof = Proof::find(request.headers)?.ok_or(SenderError::Unproven)?;
+        let proven = proof.verify(&ResourceRequest {
+            method: request.method,
             target: &target,
-            token: sent.token,
+            token: request.token,
             key_thumbprint,
-            now: sent.now,
-            iat_offset: dpop.iat_offset,
-            iat_leeway: dpop.iat_leeway,
+            window: TimeWindow {
+                now: request.now,
+                iat_offset: dpop.iat_offset,
+                iat_leeway: dpop.iat_leeway,
+            },
         })?;
         let nonces = self.nonce_policy();
-        if !nonces.is_some_and(|nonces| nonces.accepts(&proof, sent.now)) {
+        if !nonces.is_some_and(|nonces| nonces.accepts(&proof, request.now)) {
             return Err(SenderError::Nonce);
         }
         Ok(Some((dpop, proven)))
@@ -219,38 +184,45 @@ impl Senders {
 
 /// A bearer token is bound to no key, and comes without a proof (RFC 9449 §7.1, §7.2).
 fn without_proof<T>(
-    sent: &Sent<'_>,
+    request: &RequestEvidence<'_>,
     confirmation: &Confirmation,
     dpop_is_on: bool,
 ) -> Result<Option<T>, SenderError> {
     if confirmation.key_thumbprint != Member::Absent {
         return Err(SenderError::Unproven);
     }
-    match dpop_is_on && sent.headers.contains_key(DPOP) {
-        true => Err(SenderError::ProofForBearer),
-        false => Ok(None),
+    if dpop_is_on && request.headers.contains_key(DPOP) {
+        return Err(SenderError::ProofForBearer);
     }
+    Ok(None)
 }
 
 impl Dpop {
-    fn settle(&self, verdict: Verdict) -> Result<(), SenderError> {
-        match verdict {
-            Verdict::First => Ok(()),
-            Verdict::Replayed => Err(SenderError::Replayed),
-            Verdict::Full | Verdict::Unavailable if self.accepts_unchecked => {
+    fn check_replay(&self, outcome: ReplayOutcome) -> Result<(), SenderError> {
+        match outcome {
+            ReplayOutcome::First => Ok(()),
+            ReplayOutcome::Replayed => Err(SenderError::Replayed),
+            ReplayOutcome::Full | ReplayOutcome::Unavailable if self.accepts_unchecked => {
                 log::debug!("a proof is accepted unchecked");
                 Ok(())
             }
-            Verdict::OverShare => Err(SenderError::TooManyProofs),
-            Verdict::Full | Verdict::Unavailable => Err(SenderError::CannotRemember),
+            ReplayOutcome::OverShare => Err(SenderError::TooManyProofs),
+            ReplayOutcome::Full | ReplayOutcome::Unavailable => Err(SenderError::CannotRemember),
         }
     }
 
     /// Takes the proof for used from now on (RFC 9449 §11.1).
-    fn claim(&self, proven: &Proven, sender: Sender, now: Duration) -> Result<Judged, SenderError> {
+    fn claim(
+        &self,
+        proven: &VerifiedProof,
+        sender: SenderProof,
+        now: Duration,
+    ) -> Result<SenderCheck, SenderError> {
         match self.replay.claim(&proven.id, proven.acceptable_until, now) {
-            Claimed::Pending(pending) => Ok(Judged::Pending(sender, pending)),
-            Claimed::Decided(verdict) => self.settle(verdict).map(|()| Judged::Known(sender)),
+            ReplayCheck::Pending(pending) => Ok(SenderCheck::Pending(sender, pending)),
+            ReplayCheck::Decided(outcome) => self
+                .check_replay(outcome)
+                .map(|()| SenderCheck::Known(sender)),
         }
     }
 }
@@ -296,7 +268,7 @@ pub(crate) enum SenderError {
     TooManyProofs,
     /// The URL that was called cannot be told (RFC 9110 §7.2).
     #[error("the URL that was called cannot be told: {0}")]
-    Target(TargetError),
+    Target(TargetUriError),
     /// The token is bound to its sender, and nothing that counts was proven (RFC 9449 §7.2, RFC 8705 §3).
     #[error("the token is bound to its sender, who proves nothing")]
     Unproven,

@@ -22,7 +22,7 @@ use self::memory::Memory;
 use self::redis::Redis;
 #[cfg(feature = "redis")]
 pub use self::redis::RedisError;
-use super::Target;
+use super::TargetUri;
 use crate::jose::digest::sha256;
 
 /// Where proofs are remembered; clones share one memory.
@@ -30,15 +30,15 @@ use crate::jose::digest::sha256;
 /// # Examples
 /// ```
 /// use std::time::Duration;
-/// use actix_resource_server::sender::{Claimed, ProofId, Replay, Target, Verdict};
+/// use actix_resource_server::sender::{ReplayCheck, ProofId, Replay, TargetUri, ReplayOutcome};
 ///
 /// let replay = Replay::in_memory(Replay::BYTES);
-/// let id = ProofId::new("thumbprint", &Target::parse("https://api.example/")?, "jti");
+/// let id = ProofId::new("thumbprint", &TargetUri::parse("https://api.example/")?, "jti");
 /// let now = Duration::from_secs(1_700_000_000);
 /// let until = now + Duration::from_secs(300);
-/// assert!(matches!(replay.claim(&id, until, now), Claimed::Decided(Verdict::First)));
-/// assert!(matches!(replay.claim(&id, until, now), Claimed::Decided(Verdict::Replayed)));
-/// # Ok::<_, actix_resource_server::sender::TargetError>(())
+/// assert!(matches!(replay.claim(&id, until, now), ReplayCheck::Decided(ReplayOutcome::First)));
+/// assert!(matches!(replay.claim(&id, until, now), ReplayCheck::Decided(ReplayOutcome::Replayed)));
+/// # Ok::<_, actix_resource_server::sender::TargetUriError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Replay(Store);
@@ -57,11 +57,11 @@ impl Replay {
     /// Remembers in this process, in at most so many bytes.
     ///
     /// They are taken when they are needed. A proof that would still be accepted is never
-    /// forgotten for another: when there is no room, [`Verdict::Full`] is the answer. Fewer
+    /// forgotten for another: when there is no room, [`ReplayOutcome::Full`] is the answer. Fewer
     /// bytes than for a few hundred proofs are taken for that.
     ///
     /// The memory is shared fairly by key: the fuller it is, the less a holder may add, and one alone gets
-    /// 38 % of it at most. A holder at its share gets [`Verdict::OverShare`], and others are not affected.
+    /// 38 % of it at most. A holder at its share gets [`ReplayOutcome::OverShare`], and others are not affected.
     #[must_use]
     pub fn in_memory(bytes: usize) -> Self {
         Self(Store::Memory(Arc::new(Memory::new(bytes))))
@@ -91,7 +91,7 @@ impl Replay {
     }
 
     /// Whether what was used stays known when this process ends.
-    pub(super) fn outlives_process(&self) -> bool {
+    pub(in crate::sender) fn outlives_process(&self) -> bool {
         match &self.0 {
             Store::Memory(_) => false,
             #[cfg(feature = "redis")]
@@ -101,9 +101,11 @@ impl Replay {
 
     /// Takes a proof that is acceptable until then, the times since 1970; only one who claims it is the first.
     #[must_use]
-    pub fn claim(&self, proof: &ProofId, acceptable_until: Duration, now: Duration) -> Claimed {
+    pub fn claim(&self, proof: &ProofId, acceptable_until: Duration, now: Duration) -> ReplayCheck {
         match &self.0 {
-            Store::Memory(memory) => Claimed::Decided(memory.claim(proof, acceptable_until, now)),
+            Store::Memory(memory) => {
+                ReplayCheck::Decided(memory.claim(proof, acceptable_until, now))
+            }
             #[cfg(feature = "redis")]
             Store::Redis(redis) => redis.claim(proof, acceptable_until, now),
         }
@@ -121,7 +123,7 @@ pub struct ProofId {
 impl ProofId {
     /// The proof by the key of this thumbprint, for this URL, named `jti` by its maker.
     #[must_use]
-    pub fn new(key_thumbprint: &str, target: &Target, jti: &str) -> Self {
+    pub fn new(key_thumbprint: &str, target: &TargetUri, jti: &str) -> Self {
         let mut parts = Vec::new();
         for part in [key_thumbprint, target.as_str(), jti] {
             let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
@@ -138,17 +140,17 @@ impl ProofId {
 /// The answer to a claim, at once or later.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Claimed {
+pub enum ReplayCheck {
     /// It is known.
-    Decided(Verdict),
+    Decided(ReplayOutcome),
     /// It is being asked for.
-    Pending(Pending),
+    Pending(PendingOutcome),
 }
 
 /// What became of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Verdict {
+pub enum ReplayOutcome {
     /// Nobody has used the proof before.
     First,
     /// There is no room for one proof more: whether it was used cannot be kept in mind.
@@ -163,14 +165,14 @@ pub enum Verdict {
 
 /// The answer of a store that is elsewhere; it comes within seconds, whatever happens there.
 #[derive(Debug)]
-pub struct Pending(oneshot::Receiver<Verdict>);
+pub struct PendingOutcome(oneshot::Receiver<ReplayOutcome>);
 
-impl Future for Pending {
-    type Output = Verdict;
+impl Future for PendingOutcome {
+    type Output = ReplayOutcome;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Verdict> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<ReplayOutcome> {
         let answer = Pin::new(&mut self.0).poll(context);
-        answer.map(|verdict| verdict.unwrap_or(Verdict::Unavailable))
+        answer.map(|verdict| verdict.unwrap_or(ReplayOutcome::Unavailable))
     }
 }
 
@@ -180,8 +182,8 @@ mod tests {
 
     #[test]
     fn a_proof_is_told_by_key_url_and_name_together() {
-        let one = Target::parse("https://api.example/a").unwrap();
-        let other = Target::parse("https://api.example/ab").unwrap();
+        let one = TargetUri::parse("https://api.example/a").unwrap();
+        let other = TargetUri::parse("https://api.example/ab").unwrap();
         let ids = [
             ProofId::new("key", &one, "id"),
             ProofId::new("key", &one, "bid"),

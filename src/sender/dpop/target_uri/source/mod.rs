@@ -8,8 +8,8 @@ use actix_web::http::Uri;
 use actix_web::http::header::{HOST, HeaderMap};
 use ipnet::IpNet;
 
-use super::proxies::is_trusted;
-use super::target::{Base, Scheme, Target, TargetError};
+use super::{BaseUri, Scheme, TargetUri, TargetUriError};
+use crate::sender::trusted_proxies::is_trusted;
 
 /// How the URL is known that a client called, which proofs must name.
 ///
@@ -18,30 +18,30 @@ use super::target::{Base, Scheme, Target, TargetError};
 ///
 /// # Examples
 /// ```
-/// use actix_resource_server::sender::{Origin, Target};
+/// use actix_resource_server::sender::{TargetUriSource, TargetUri};
 /// use actix_web::http::header::HeaderMap;
 ///
-/// let origin = Origin::public_url("https://api.example/v1")?;
+/// let origin = TargetUriSource::public_url("https://api.example/v1")?;
 /// let called = origin.of_request(&HeaderMap::new(), &"/messages?page=2".parse()?, None, false)?;
 /// assert_eq!(called.as_str(), "https://api.example/v1/messages");
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Origin(Source);
+pub struct TargetUriSource(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    Configured(Base),
+    Configured(BaseUri),
     Request { trusted: Vec<IpNet> },
 }
 
-impl Origin {
+impl TargetUriSource {
     /// A fixed URL, below which the paths of requests stand; whatever a request says is ignored.
     ///
     /// # Errors
     /// The URL is not an absolute one of `http` or `https`, or has a user name, a query or a fragment.
-    pub fn public_url(url: &str) -> Result<Self, TargetError> {
-        Base::parse(url).map(Source::Configured).map(Self)
+    pub fn public_url(url: &str) -> Result<Self, TargetUriError> {
+        BaseUri::parse(url).map(Source::Configured).map(Self)
     }
 
     /// A server behind proxies at these addresses, whose `Forwarded` or `X-Forwarded-Proto`, `-Host` and `-Port` are
@@ -62,14 +62,14 @@ impl Origin {
     /// `peer` is the other end of the connection, and `secure` whether that is TLS.
     ///
     /// # Errors
-    /// [`TargetError`] for a malformed host or path, and for malformed words of a trusted proxy.
+    /// [`TargetUriError`] for a malformed host or path, and for malformed words of a trusted proxy.
     pub fn of_request(
         &self,
         headers: &HeaderMap,
         uri: &Uri,
         peer: Option<IpAddr>,
         secure: bool,
-    ) -> Result<Target, TargetError> {
+    ) -> Result<TargetUri, TargetUriError> {
         let trusted = match &self.0 {
             Source::Configured(base) => return base.target(uri.path()),
             Source::Request { trusted } => trusted,
@@ -78,34 +78,38 @@ impl Origin {
         let host = host(headers, uri, scheme)?;
         let base = match is_trusted(trusted, peer) {
             true => forwarded::base(headers, scheme, host)?,
-            false => Base::new(scheme, host)?,
+            false => BaseUri::new(scheme, host)?,
         };
         base.target(uri.path())
     }
 }
 
-impl Default for Origin {
+impl Default for TargetUriSource {
     fn default() -> Self {
         Self::behind([])
     }
 }
 
 /// The host that the client named: in the URI, where HTTP/2 has it, or in the one `Host` header.
-fn host<'r>(headers: &'r HeaderMap, uri: &'r Uri, scheme: Scheme) -> Result<&'r str, TargetError> {
+fn host<'r>(
+    headers: &'r HeaderMap,
+    uri: &'r Uri,
+    scheme: Scheme,
+) -> Result<&'r str, TargetUriError> {
     let mut values = headers.get_all(HOST);
     let header = values.next().map(|value| value.to_str());
-    let header = header.transpose().map_err(|_| TargetError::Authority)?;
+    let header = header.transpose().map_err(|_| TargetUriError::Authority)?;
     if values.next().is_some() {
-        return Err(TargetError::Authority);
+        return Err(TargetUriError::Authority);
     }
     let named = uri.authority().map(|authority| authority.as_str());
     if let Some((one, other)) = named.zip(header)
-        && Base::new(scheme, one)? != Base::new(scheme, other)?
+        && BaseUri::new(scheme, one)? != BaseUri::new(scheme, other)?
     {
         // RFC 9112 §3.2.2 wants them identical.
-        return Err(TargetError::Authority);
+        return Err(TargetUriError::Authority);
     }
-    named.or(header).ok_or(TargetError::Authority)
+    named.or(header).ok_or(TargetUriError::Authority)
 }
 
 #[cfg(test)]

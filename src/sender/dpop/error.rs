@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use super::TargetError;
+use super::TargetUriError;
 use crate::jose::{CompactError, JwkError};
 
 /// Why a DPoP proof was refused.
 ///
 /// The text of an error is for the log; it carries nothing of the proof but times.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ProofError {
+pub(crate) enum ProofError {
     /// The header has `crit` or `b64`, of which nothing is understood here (RFC 7515 §4.1.11).
     #[error("the proof's header demands extensions")]
     CriticalHeader,
@@ -40,7 +39,7 @@ pub enum ProofError {
     MalformedPayload,
     /// `htu` is no URL that could have been called (RFC 9449 §4.2).
     #[error("the proof's URL cannot be compared: {0}")]
-    MalformedTarget(TargetError),
+    MalformedTarget(TargetUriError),
     /// A claim that must be there is not (RFC 9449 §4.3, check 3).
     #[error("the proof's claim {claim} is missing")]
     Missing {

@@ -14,7 +14,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{ProofId, Verdict};
+use super::{ProofId, ReplayOutcome};
 
 #[derive(Debug)]
 pub(super) struct Memory {
@@ -42,9 +42,9 @@ impl Memory {
         }
     }
 
-    pub(super) fn claim(&self, proof: &ProofId, until: Duration, now: Duration) -> Verdict {
+    pub(super) fn claim(&self, proof: &ProofId, until: Duration, now: Duration) -> ReplayOutcome {
         let Some(set) = self.set_of(proof) else {
-            return Verdict::Full;
+            return ReplayOutcome::Full;
         };
         let claimed = self.slot(proof, until);
         let mut set = set.lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,13 +68,13 @@ impl Memory {
     }
 }
 
-fn claim_in(set: &mut Vec<Slot>, claimed: Slot, now: u64) -> Verdict {
+fn claim_in(set: &mut Vec<Slot>, claimed: Slot, now: u64) -> ReplayOutcome {
     let (mut reusable, mut used, mut of_holder) = (None, 0, 0);
     for (number, slot) in set.iter().enumerate() {
         if slot.until < now {
             reusable = Some(number);
         } else if slot.proof == claimed.proof {
-            return Verdict::Replayed;
+            return ReplayOutcome::Replayed;
         } else {
             used += 1;
             of_holder += usize::from(slot.holder == claimed.holder);
@@ -82,16 +82,16 @@ fn claim_in(set: &mut Vec<Slot>, claimed: Slot, now: u64) -> Verdict {
     }
     let free = SLOTS.saturating_sub(used);
     if free == 0 {
-        return Verdict::Full;
+        return ReplayOutcome::Full;
     }
     if of_holder * SLOTS >= free * free {
-        return Verdict::OverShare;
+        return ReplayOutcome::OverShare;
     }
     match reusable.and_then(|number| set.get_mut(number)) {
         Some(slot) => *slot = claimed,
         None => push(set, claimed),
     }
-    Verdict::First
+    ReplayOutcome::First
 }
 
 /// A set grows once, so that the allocator is left with few pieces that are too small to be of use.
@@ -116,7 +116,7 @@ const SET_BYTES: usize =
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sender::Target;
+    use crate::sender::TargetUri;
     use std::sync::Barrier;
 
     const NOW: Duration = Duration::from_secs(1_700_000_000);
@@ -124,17 +124,17 @@ mod tests {
     const LIFETIME: Duration = Duration::from_secs(300);
 
     fn id(holder: &str, number: usize) -> ProofId {
-        let target = Target::parse("https://api.example/").unwrap();
+        let target = TargetUri::parse("https://api.example/").unwrap();
         ProofId::new(holder, &target, &number.to_string())
     }
 
     /// A claim by a holder that makes no other.
-    fn claim(memory: &Memory, number: usize, now: Duration) -> Verdict {
+    fn claim(memory: &Memory, number: usize, now: Duration) -> ReplayOutcome {
         let id = id(&format!("key {number}"), number);
         memory.claim(&id, now + LIFETIME, now)
     }
 
-    fn claim_by(memory: &Memory, holder: &str, number: usize) -> Verdict {
+    fn claim_by(memory: &Memory, holder: &str, number: usize) -> ReplayOutcome {
         memory.claim(&id(holder, number), NOW + LIFETIME, NOW)
     }
 
@@ -142,7 +142,7 @@ mod tests {
     fn flood(memory: &Memory, holder: &str, claims: usize) -> usize {
         let verdicts = (0..claims).map(|number| claim_by(memory, holder, number));
         verdicts
-            .filter(|verdict| *verdict == Verdict::First)
+            .filter(|verdict| *verdict == ReplayOutcome::First)
             .count()
     }
 
@@ -154,8 +154,12 @@ mod tests {
             start.wait();
             let verdicts = (0..2500).map(|_| claim(&memory, 1, NOW));
             let (firsts, others): (Vec<_>, Vec<_>) =
-                verdicts.partition(|verdict| *verdict == Verdict::First);
-            assert!(others.iter().all(|verdict| *verdict == Verdict::Replayed));
+                verdicts.partition(|verdict| *verdict == ReplayOutcome::First);
+            assert!(
+                others
+                    .iter()
+                    .all(|verdict| *verdict == ReplayOutcome::Replayed)
+            );
             firsts.len()
         };
         let total: usize = std::thread::scope(|scope| {
@@ -173,22 +177,25 @@ mod tests {
         let memory = Memory::new(0);
         let until = NOW + LIFETIME + Duration::from_millis(500);
         let at = |now| memory.claim(&id("key", 1), until, now);
-        assert_eq!(at(NOW), Verdict::First);
+        assert_eq!(at(NOW), ReplayOutcome::First);
         for later in [LIFETIME, LIFETIME + Duration::from_millis(500)] {
-            assert_eq!(at(NOW + later), Verdict::Replayed);
+            assert_eq!(at(NOW + later), ReplayOutcome::Replayed);
         }
-        assert_eq!(at(NOW + LIFETIME + Duration::from_secs(2)), Verdict::First);
+        assert_eq!(
+            at(NOW + LIFETIME + Duration::from_secs(2)),
+            ReplayOutcome::First
+        );
     }
 
     #[test]
     fn a_proof_that_is_still_good_is_never_forgotten_for_another() {
         let memory = Memory::new(0);
         for number in 0..SLOTS {
-            assert_eq!(claim(&memory, number, NOW), Verdict::First);
+            assert_eq!(claim(&memory, number, NOW), ReplayOutcome::First);
         }
-        assert_eq!(claim(&memory, SLOTS, NOW), Verdict::Full);
+        assert_eq!(claim(&memory, SLOTS, NOW), ReplayOutcome::Full);
         for number in 0..SLOTS {
-            assert_eq!(claim(&memory, number, NOW), Verdict::Replayed);
+            assert_eq!(claim(&memory, number, NOW), ReplayOutcome::Replayed);
         }
     }
 
@@ -198,9 +205,12 @@ mod tests {
         let mut now = NOW;
         for round in 0..4 {
             for number in 0..SLOTS {
-                assert_eq!(claim(&memory, round * SLOTS + number, now), Verdict::First);
+                assert_eq!(
+                    claim(&memory, round * SLOTS + number, now),
+                    ReplayOutcome::First
+                );
             }
-            assert_eq!(claim(&memory, usize::MAX, now), Verdict::Full);
+            assert_eq!(claim(&memory, usize::MAX, now), ReplayOutcome::Full);
             now += LIFETIME + Duration::from_secs(2);
         }
         assert_eq!(memory.sets[0].lock().unwrap().len(), SLOTS);
@@ -218,9 +228,9 @@ mod tests {
             ("f", 8),
         ] {
             assert_eq!(flood(&memory, holder, 1000), share, "{holder}");
-            assert_eq!(claim_by(&memory, holder, 1000), Verdict::OverShare);
+            assert_eq!(claim_by(&memory, holder, 1000), ReplayOutcome::OverShare);
             // What it has used stays used.
-            assert_eq!(claim_by(&memory, holder, 0), Verdict::Replayed);
+            assert_eq!(claim_by(&memory, holder, 0), ReplayOutcome::Replayed);
         }
     }
 
@@ -230,7 +240,7 @@ mod tests {
         assert_eq!(flood(&memory, "a", 1000), 98);
         let later = NOW + LIFETIME + Duration::from_secs(2);
         let again = memory.claim(&id("a", 0), later + LIFETIME, later);
-        assert_eq!(again, Verdict::First);
+        assert_eq!(again, ReplayOutcome::First);
     }
 
     #[test]
@@ -242,7 +252,7 @@ mod tests {
         }
         for number in 0..memory.sets.len() {
             let holder = format!("other {number}");
-            assert_eq!(claim_by(&memory, &holder, number), Verdict::First);
+            assert_eq!(claim_by(&memory, &holder, number), ReplayOutcome::First);
         }
     }
 
@@ -251,7 +261,7 @@ mod tests {
         let memory = Memory::new(1024 * 1024);
         let slots = memory.sets.len() * SLOTS;
         let taken = (0..slots)
-            .take_while(|number| claim_by(&memory, "busy", *number) == Verdict::First)
+            .take_while(|number| claim_by(&memory, "busy", *number) == ReplayOutcome::First)
             .count();
         assert!(taken * 4 > slots, "{taken} of {slots}");
     }
@@ -261,7 +271,7 @@ mod tests {
         let memory = Memory::new(1024 * 1024);
         let slots = memory.sets.len() * SLOTS;
         let taken = (0..slots)
-            .take_while(|number| claim(&memory, *number, NOW) == Verdict::First)
+            .take_while(|number| claim(&memory, *number, NOW) == ReplayOutcome::First)
             .count();
         assert!(taken * 10 > slots * 6, "{taken} of {slots}");
     }
@@ -271,7 +281,8 @@ mod tests {
         let bytes = 256 * 1024;
         let memory = Memory::new(bytes);
         assert_eq!(memory.sets.len(), bytes / SET_BYTES);
-        let firsts = (0..50_000).filter(|number| claim(&memory, *number, NOW) == Verdict::First);
+        let firsts =
+            (0..50_000).filter(|number| claim(&memory, *number, NOW) == ReplayOutcome::First);
         assert_eq!(firsts.count(), memory.sets.len() * SLOTS);
         for set in &memory.sets {
             assert_eq!(set.lock().unwrap().capacity(), SLOTS);

@@ -20,48 +20,48 @@ use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
-use super::{Claimed, Pending, ProofId, Verdict};
+use super::{PendingOutcome, ProofId, ReplayCheck, ReplayOutcome};
 
 /// The way to the thread that asks.
 #[derive(Clone)]
 pub(super) struct Redis {
     prefix: Arc<str>,
-    wishes: mpsc::Sender<ClaimRequest>,
+    requests: mpsc::Sender<ClaimRequest>,
 }
 
 /// A claim that is to be asked for.
 struct ClaimRequest {
     key: String,
     seconds: u64,
-    answer: oneshot::Sender<Verdict>,
+    answer: oneshot::Sender<ReplayOutcome>,
 }
 
 impl Redis {
     pub(super) fn start(url: &str, prefix: &str) -> Result<Self, RedisError> {
         let client = open(url)?;
-        let (wishes, received) = mpsc::channel(MOST_WAITING);
+        let (requests, received) = mpsc::channel(MOST_WAITING);
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         std::thread::Builder::new()
             .name("proofs".to_owned())
-            .spawn(move || runtime.block_on(serve(Line::new(client), received)))?;
+            .spawn(move || runtime.block_on(serve(RedisConnection::new(client), received)))?;
         Ok(Self {
             prefix: prefix.into(),
-            wishes,
+            requests,
         })
     }
 
-    pub(super) fn claim(&self, proof: &ProofId, until: Duration, now: Duration) -> Claimed {
+    pub(super) fn claim(&self, proof: &ProofId, until: Duration, now: Duration) -> ReplayCheck {
         let (answer, answered) = oneshot::channel();
-        let wish = ClaimRequest {
+        let request = ClaimRequest {
             key: format!("{}{}", self.prefix, BASE64URL_NOPAD.encode(&proof.hash)),
             seconds: seconds_to_keep(until, now),
             answer,
         };
-        match self.wishes.try_send(wish) {
-            Ok(()) => Claimed::Pending(Pending(answered)),
-            Err(_) => Claimed::Decided(Verdict::Unavailable),
+        match self.requests.try_send(request) {
+            Ok(()) => ReplayCheck::Pending(PendingOutcome(answered)),
+            Err(_) => ReplayCheck::Decided(ReplayOutcome::Unavailable),
         }
     }
 }
@@ -100,27 +100,27 @@ fn open(url: &str) -> Result<Client, RedisError> {
     Client::open(parsed).map_err(|_| RedisError::NotARedisUrl)
 }
 
-/// Answers wishes until nobody is left who has any.
-async fn serve(mut line: Line, mut received: mpsc::Receiver<ClaimRequest>) {
-    let mut wishes = Vec::new();
-    while received.recv_many(&mut wishes, MOST_AT_ONCE).await > 0 {
-        wishes.retain(|wish| !wish.answer.is_closed());
-        let verdicts = line.ask(&wishes).await;
-        for (wish, verdict) in wishes.drain(..).zip(verdicts) {
+/// Answers requests until nobody is left who has any.
+async fn serve(mut connection: RedisConnection, mut received: mpsc::Receiver<ClaimRequest>) {
+    let mut requests = Vec::new();
+    while received.recv_many(&mut requests, MOST_AT_ONCE).await > 0 {
+        requests.retain(|request| !request.answer.is_closed());
+        let verdicts = connection.ask(&requests).await;
+        for (request, verdict) in requests.drain(..).zip(verdicts) {
             // Who has gone away meanwhile needs no answer.
-            let _ = wish.answer.send(verdict);
+            let _ = request.answer.send(verdict);
         }
     }
 }
 
 /// The connection, and how it was lately.
-struct Line {
+struct RedisConnection {
     client: Client,
     connection: Option<MultiplexedConnection>,
     failed_at: Option<Instant>,
 }
 
-impl Line {
+impl RedisConnection {
     fn new(client: Client) -> Self {
         Self {
             client,
@@ -129,24 +129,28 @@ impl Line {
         }
     }
 
-    /// A verdict for each wish, in their order.
-    async fn ask(&mut self, wishes: &[ClaimRequest]) -> Vec<Verdict> {
-        if wishes.is_empty() {
+    /// A verdict for each request, in their order.
+    async fn ask(&mut self, requests: &[ClaimRequest]) -> Vec<ReplayOutcome> {
+        if requests.is_empty() {
             return Vec::new();
         }
-        let asked = pipeline(wishes);
-        let mut verdicts = self.exchange(&asked, wishes.len()).await;
+        let asked = pipeline(requests);
+        let mut verdicts = self.exchange(&asked, requests.len()).await;
         if let Err(Failure::Outlived) = &verdicts {
             // What is known now may be known from the first time.
-            let again = self.exchange(&asked, wishes.len()).await;
+            let again = self.exchange(&asked, requests.len()).await;
             verdicts = again.map(|verdicts| verdicts.into_iter().map(in_doubt).collect());
         }
         self.report(verdicts.as_ref().err());
-        verdicts.unwrap_or_else(|_| vec![Verdict::Unavailable; wishes.len()])
+        verdicts.unwrap_or_else(|_| vec![ReplayOutcome::Unavailable; requests.len()])
     }
 
     /// One round over the connection, which is kept only if all went well.
-    async fn exchange(&mut self, asked: &Pipeline, count: usize) -> Result<Vec<Verdict>, Failure> {
+    async fn exchange(
+        &mut self,
+        asked: &Pipeline,
+        count: usize,
+    ) -> Result<Vec<ReplayOutcome>, Failure> {
         let (mut connection, is_new) = match self.connection.take() {
             Some(connection) => (connection, false),
             None => (self.connect().await?, true),
@@ -209,11 +213,11 @@ impl Line {
     }
 }
 
-fn pipeline(wishes: &[ClaimRequest]) -> Pipeline {
-    let mut pipeline = Pipeline::with_capacity(wishes.len());
-    for wish in wishes {
-        let set = pipeline.cmd("SET").arg(&wish.key).arg(1);
-        set.arg("NX").arg("EX").arg(wish.seconds);
+fn pipeline(requests: &[ClaimRequest]) -> Pipeline {
+    let mut pipeline = Pipeline::with_capacity(requests.len());
+    for request in requests {
+        let set = pipeline.cmd("SET").arg(&request.key).arg(1);
+        set.arg("NX").arg("EX").arg(request.seconds);
     }
     pipeline
 }
@@ -222,7 +226,7 @@ async fn round(
     connection: &mut MultiplexedConnection,
     asked: &Pipeline,
     count: usize,
-) -> Result<Vec<Verdict>, Failure> {
+) -> Result<Vec<ReplayOutcome>, Failure> {
     let answers = connection.req_packed_commands(asked, 0, count);
     let answers = timeout(RESPONSE_TIMEOUT, answers).await;
     let answers = answers.map_err(|_| Failure::Silent)?;
@@ -250,17 +254,17 @@ fn refusal(answers: &[Value]) -> Failure {
 }
 
 /// What `SET … NX` answers, unless that is an error.
-fn verdict(answer: &Value) -> Option<Verdict> {
+fn verdict(answer: &Value) -> Option<ReplayOutcome> {
     match answer {
-        Value::Nil => Some(Verdict::Replayed),
-        Value::Okay => Some(Verdict::First),
+        Value::Nil => Some(ReplayOutcome::Replayed),
+        Value::Okay => Some(ReplayOutcome::First),
         _ => None,
     }
 }
 
-fn in_doubt(verdict: Verdict) -> Verdict {
+fn in_doubt(verdict: ReplayOutcome) -> ReplayOutcome {
     match verdict {
-        Verdict::Replayed => Verdict::Unavailable,
+        ReplayOutcome::Replayed => ReplayOutcome::Unavailable,
         other => other,
     }
 }

@@ -3,7 +3,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 use super::*;
-use crate::sender::{Replay, Target};
+use crate::sender::{Replay, TargetUri};
 
 const NOW: Duration = Duration::from_secs(1_700_000_000);
 
@@ -90,15 +90,15 @@ impl Drop for Server {
 }
 
 fn id(number: usize) -> ProofId {
-    let target = Target::parse("https://api.example/").unwrap();
+    let target = TargetUri::parse("https://api.example/").unwrap();
     ProofId::new("key", &target, &number.to_string())
 }
 
 /// The verdict, awaited in a runtime of the caller's own, as each worker has.
-fn claim(replay: &Replay, number: usize) -> Verdict {
+fn claim(replay: &Replay, number: usize) -> ReplayOutcome {
     match replay.claim(&id(number), NOW + LIFETIME, NOW) {
-        Claimed::Decided(verdict) => verdict,
-        Claimed::Pending(pending) => runtime::Builder::new_current_thread()
+        ReplayCheck::Decided(verdict) => verdict,
+        ReplayCheck::Pending(pending) => runtime::Builder::new_current_thread()
             .build()
             .unwrap()
             .block_on(pending),
@@ -115,8 +115,8 @@ fn of_all_replicas_that_claim_a_proof_one_is_first() {
     let firsts = |replay: &Replay| -> Vec<usize> {
         (0..PROOFS)
             .filter(|number| match claim(replay, *number) {
-                Verdict::First => true,
-                Verdict::Replayed => false,
+                ReplayOutcome::First => true,
+                ReplayOutcome::Replayed => false,
                 other => panic!("{other:?}"),
             })
             .collect()
@@ -136,7 +136,7 @@ fn what_redis_keeps_is_a_hash_until_the_proof_has_run_out() {
     let Some(server) = Server::start() else {
         return;
     };
-    assert_eq!(claim(&server.replica(), 1), Verdict::First);
+    assert_eq!(claim(&server.replica(), 1), ReplayOutcome::First);
     let keys: Vec<String> = server.query(&["KEYS", "*"]);
     let hash = BASE64URL_NOPAD.encode(&id(1).hash);
     assert_eq!(keys, [format!("test:{hash}")]);
@@ -144,7 +144,7 @@ fn what_redis_keeps_is_a_hash_until_the_proof_has_run_out() {
     let expected = (LIFETIME + CLOCK_SKEW).as_secs();
     assert!((expected - 10..=expected + 1).contains(&left), "{left}");
     let replica = Replay::in_redis(&server.url(), "other:").unwrap();
-    assert_eq!(claim(&replica, 1), Verdict::First);
+    assert_eq!(claim(&replica, 1), ReplayOutcome::First);
 }
 
 #[test]
@@ -153,20 +153,20 @@ fn a_redis_that_is_gone_refuses_and_one_that_is_back_serves_at_once() {
         return;
     };
     let [one, idle] = [server.replica(), server.replica()];
-    assert_eq!(claim(&one, 1), Verdict::First);
-    assert_eq!(claim(&idle, 1), Verdict::Replayed);
+    assert_eq!(claim(&one, 1), ReplayOutcome::First);
+    assert_eq!(claim(&idle, 1), ReplayOutcome::Replayed);
     server.stop();
     for number in 2..5 {
-        assert_eq!(claim(&one, number), Verdict::Unavailable);
+        assert_eq!(claim(&one, number), ReplayOutcome::Unavailable);
     }
     server.start_again();
     // This one's connection broke while nobody used it: it makes another without a word.
-    assert_eq!(claim(&idle, 5), Verdict::First);
+    assert_eq!(claim(&idle, 5), ReplayOutcome::First);
     let begun = std::time::Instant::now();
     let verdict = std::iter::repeat_with(|| claim(&one, 6))
-        .find(|verdict| *verdict != Verdict::Unavailable || begun.elapsed() > PAUSE * 20);
-    assert_eq!(verdict, Some(Verdict::First));
-    assert_eq!(claim(&idle, 6), Verdict::Replayed);
+        .find(|verdict| *verdict != ReplayOutcome::Unavailable || begun.elapsed() > PAUSE * 20);
+    assert_eq!(verdict, Some(ReplayOutcome::First));
+    assert_eq!(claim(&idle, 6), ReplayOutcome::Replayed);
 }
 
 #[test]
@@ -176,17 +176,17 @@ fn an_answer_that_is_an_error_accepts_nothing() {
     };
     let replica = server.replica();
     let _: String = server.query(&["CONFIG", "SET", "maxmemory", "1"]);
-    assert_eq!(claim(&replica, 1), Verdict::Unavailable);
+    assert_eq!(claim(&replica, 1), ReplayOutcome::Unavailable);
     let wrong = server.url().replace("password", "passwort");
     let wrong = Replay::in_redis(&wrong, "test:").unwrap();
-    assert_eq!(claim(&wrong, 1), Verdict::Unavailable);
+    assert_eq!(claim(&wrong, 1), ReplayOutcome::Unavailable);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_redis_that_never_answers_is_not_waited_for() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("redis://{}/", silent.local_addr().unwrap());
-    let mut line = Line::new(open(&url).unwrap());
+    let mut line = RedisConnection::new(open(&url).unwrap());
     let (answer, _answered) = oneshot::channel();
     let wishes = [ClaimRequest {
         key: "key".to_owned(),
@@ -194,12 +194,12 @@ async fn a_redis_that_never_answers_is_not_waited_for() {
         answer,
     }];
     let begun = Instant::now();
-    assert_eq!(line.ask(&wishes).await, [Verdict::Unavailable]);
+    assert_eq!(line.ask(&wishes).await, [ReplayOutcome::Unavailable]);
     let waited = begun.elapsed();
     assert!(waited <= CONNECT_TIMEOUT + RESPONSE_TIMEOUT, "{waited:?}");
     // Who comes next does not wait at all.
     let begun = Instant::now();
-    assert_eq!(line.ask(&wishes).await, [Verdict::Unavailable]);
+    assert_eq!(line.ask(&wishes).await, [ReplayOutcome::Unavailable]);
     assert_eq!(begun.elapsed(), Duration::ZERO);
     assert!(line.ask(&[]).await.is_empty());
 }
@@ -208,7 +208,7 @@ async fn a_redis_that_never_answers_is_not_waited_for() {
 fn failure(url: &str) -> String {
     let mut runtime = runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().build().unwrap();
-    let line = Line::new(open(url).unwrap());
+    let line = RedisConnection::new(open(url).unwrap());
     let connected = runtime.block_on(line.connect());
     connected.map(drop).unwrap_err().to_string()
 }
@@ -267,11 +267,14 @@ fn errors_that_redis_answers_are_told_by_their_codes() {
 
 #[test]
 fn a_lost_answer_is_never_taken_for_the_first() {
-    assert_eq!(verdict(&Value::Okay), Some(Verdict::First));
-    assert_eq!(verdict(&Value::Nil), Some(Verdict::Replayed));
+    assert_eq!(verdict(&Value::Okay), Some(ReplayOutcome::First));
+    assert_eq!(verdict(&Value::Nil), Some(ReplayOutcome::Replayed));
     assert_eq!(verdict(&Value::Int(1)), None);
-    assert_eq!(in_doubt(Verdict::Replayed), Verdict::Unavailable);
-    assert_eq!(in_doubt(Verdict::First), Verdict::First);
+    assert_eq!(
+        in_doubt(ReplayOutcome::Replayed),
+        ReplayOutcome::Unavailable
+    );
+    assert_eq!(in_doubt(ReplayOutcome::First), ReplayOutcome::First);
 }
 
 #[test]

@@ -7,20 +7,21 @@
 //! [RFC 8705]: https://www.rfc-editor.org/rfc/rfc8705
 //! [RFC 9440 §4]: https://www.rfc-editor.org/rfc/rfc9440#section-4
 
-mod envoy;
-mod field;
+mod headers;
+mod xfcc;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::HeaderMap;
 use data_encoding::BASE64URL_NOPAD;
 use ipnet::IpNet;
 use rustls_pki_types::CertificateDer;
 use webpki::EndEntityCert;
 
-use super::proxies::is_trusted;
+pub use self::headers::CertificateHeader;
+use super::trusted_proxies::is_trusted;
 use crate::jose::digest::sha256;
 
 /// The SHA-256 of a certificate's DER in base64url without padding, as `cnf` names it in
@@ -122,20 +123,6 @@ pub enum CertificateSource {
     },
 }
 
-/// How a proxy writes the client's certificate into a header.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CertificateHeader {
-    /// `Client-Cert` ([RFC 9440 §2.2]), such as `:MIIBqDCC…:`.
-    ///
-    /// [RFC 9440 §2.2]: https://www.rfc-editor.org/rfc/rfc9440#section-2.2
-    ClientCert,
-    /// A header of this name with a URL-encoded PEM, as nginx's `$ssl_client_escaped_cert` has it.
-    EscapedPem(HeaderName),
-    /// Envoy's `X-Forwarded-Client-Cert`, with one element alone: `SANITIZE_SET` makes it so.
-    ForwardedClientCert,
-}
-
 impl CertificateSource {
     /// The thumbprint of the certificate with which a request came, if there was one.
     ///
@@ -156,10 +143,8 @@ impl CertificateSource {
             Self::Header {
                 form,
                 trusted_proxies,
-            } => match is_trusted(trusted_proxies, peer) {
-                true => form.find(headers),
-                false => Ok(None),
-            },
+            } if is_trusted(trusted_proxies, peer) => form.find(headers),
+            Self::Header { .. } => Ok(None),
         }
     }
 }
@@ -173,43 +158,6 @@ impl fmt::Display for CertificateSource {
                 write!(f, "the header {} of trusted proxies", form.name())
             }
         }
-    }
-}
-
-impl CertificateHeader {
-    fn name(&self) -> &HeaderName {
-        match self {
-            Self::ClientCert => &CLIENT_CERT,
-            Self::EscapedPem(name) => name,
-            Self::ForwardedClientCert => &FORWARDED_CLIENT_CERT,
-        }
-    }
-
-    fn find(&self, headers: &HeaderMap) -> Result<Option<Thumbprint>, CertificateError> {
-        let mut values = headers.get_all(self.name());
-        let Some(value) = values.next().map(HeaderValue::as_bytes) else {
-            return Ok(None);
-        };
-        if values.next().is_some() {
-            return Err(CertificateError::Several);
-        }
-        if value.len() > LARGEST {
-            return Err(CertificateError::TooLarge);
-        }
-        // Proxies that cannot leave a header out write nothing into it.
-        if value.is_empty() {
-            return Ok(None);
-        }
-        self.read(value).map(Some)
-    }
-
-    fn read(&self, value: &[u8]) -> Result<Thumbprint, CertificateError> {
-        let certificate = match self {
-            Self::ClientCert => field::byte_sequence(value),
-            Self::EscapedPem(_) => field::escaped_pem(value),
-            Self::ForwardedClientCert => return envoy::only_element(value),
-        }?;
-        Ok(certificate.thumbprint)
     }
 }
 
@@ -233,12 +181,6 @@ pub enum CertificateError {
     #[error("the client certificate is too large")]
     TooLarge,
 }
-
-/// RFC 9440 §2.2.
-static CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
-
-/// As Envoy documents it.
-static FORWARDED_CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 
 /// Ten times what a certificate has, in bytes.
 const LARGEST: usize = 16 * 1024;

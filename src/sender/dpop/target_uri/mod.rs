@@ -6,31 +6,35 @@
 //! [RFC 9449 §4.3]: https://www.rfc-editor.org/rfc/rfc9449#section-4.3
 //! [RFC 3986 §6.2.2 and §6.2.3]: https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2
 
+mod source;
+
 use std::fmt;
 use std::net::Ipv6Addr;
+
+pub use self::source::TargetUriSource;
 
 /// An `http` or `https` URL without query and fragment, normalised.
 ///
 /// # Examples
 /// ```
-/// use actix_resource_server::sender::{Target, TargetError};
+/// use actix_resource_server::sender::{TargetUri, TargetUriError};
 ///
-/// let said = Target::parse("HTTPS://API.example:443/%6dessages?page=2")?;
-/// assert_eq!(said, Target::parse("https://api.example/messages")?);
-/// assert_ne!(said, Target::parse("https://api.example/messages/")?);
-/// assert_eq!(Target::parse("https://user@api.example/"), Err(TargetError::Authority));
-/// # Ok::<_, TargetError>(())
+/// let said = TargetUri::parse("HTTPS://API.example:443/%6dessages?page=2")?;
+/// assert_eq!(said, TargetUri::parse("https://api.example/messages")?);
+/// assert_ne!(said, TargetUri::parse("https://api.example/messages/")?);
+/// assert_eq!(TargetUri::parse("https://user@api.example/"), Err(TargetUriError::Authority));
+/// # Ok::<_, TargetUriError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target(String);
+pub struct TargetUri(String);
 
-impl Target {
+impl TargetUri {
     /// Reads an absolute URL, such as the claim `htu`.
     ///
     /// # Errors
-    /// [`TargetError`] says what makes it no URL that could have been called.
-    pub fn parse(url: &str) -> Result<Self, TargetError> {
-        let (base, path) = Base::split(url)?;
+    /// [`TargetUriError`] says what makes it no URL that could have been called.
+    pub fn parse(url: &str) -> Result<Self, TargetUriError> {
+        let (base, path) = BaseUri::split(url)?;
         Ok(base.with_path(&without_dot_segments(&normal_path(path)?)))
     }
 
@@ -41,7 +45,7 @@ impl Target {
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for TargetUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -49,10 +53,10 @@ impl fmt::Display for Target {
 
 /// What comes before the path of a request: scheme and authority, and perhaps the beginning of the path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Base(String);
+pub(super) struct BaseUri(String);
 
-impl Base {
-    pub(super) fn new(scheme: Scheme, authority: &str) -> Result<Self, TargetError> {
+impl BaseUri {
+    pub(super) fn new(scheme: Scheme, authority: &str) -> Result<Self, TargetUriError> {
         let mut base = format!("{}://", scheme.name());
         write_authority(authority, scheme, &mut base)?;
         Ok(Self(base))
@@ -63,7 +67,7 @@ impl Base {
         scheme: Scheme,
         authority: &str,
         port: u16,
-    ) -> Result<Self, TargetError> {
+    ) -> Result<Self, TargetUriError> {
         // What is replaced must be well-formed, too.
         Self::new(scheme, authority)?;
         let (host, _) = split_port(authority);
@@ -73,12 +77,16 @@ impl Base {
     /// The same with this port, which the authority has already or leaves open.
     ///
     /// # Errors
-    /// [`TargetError::Contradiction`] when the authority has another port.
-    pub(super) fn on_port(scheme: Scheme, authority: &str, port: u16) -> Result<Self, TargetError> {
+    /// [`TargetUriError::Contradiction`] when the authority has another port.
+    pub(super) fn on_port(
+        scheme: Scheme,
+        authority: &str,
+        port: u16,
+    ) -> Result<Self, TargetUriError> {
         let base = Self::with_port(scheme, authority, port)?;
         let (_, own) = split_port(authority);
         if !own.is_empty() && base != Self::new(scheme, authority)? {
-            return Err(TargetError::Contradiction);
+            return Err(TargetUriError::Contradiction);
         }
         Ok(base)
     }
@@ -100,11 +108,11 @@ impl Base {
     }
 
     /// Reads a URL below which the paths of requests stand.
-    pub(super) fn parse(url: &str) -> Result<Self, TargetError> {
+    pub(super) fn parse(url: &str) -> Result<Self, TargetUriError> {
         if url.contains(['?', '#']) {
-            return Err(TargetError::NotPlain);
+            return Err(TargetUriError::NotPlain);
         }
-        let target = Target::parse(url)?;
+        let target = TargetUri::parse(url)?;
         Ok(Self(target.0.trim_end_matches('/').to_owned()))
     }
 
@@ -112,28 +120,28 @@ impl Base {
     ///
     /// Dot segments are refused: a client resolves them before it calls, and a router does not, so
     /// that the resource which the proof names would not be the one that is reached.
-    pub(super) fn target(&self, path: &str) -> Result<Target, TargetError> {
+    pub(super) fn target(&self, path: &str) -> Result<TargetUri, TargetUriError> {
         let path = normal_path(path)?;
         if path.split('/').any(|segment| matches!(segment, "." | "..")) {
-            return Err(TargetError::DotSegments);
+            return Err(TargetUriError::DotSegments);
         }
         Ok(self.clone().with_path(&path))
     }
 
-    fn with_path(mut self, path: &str) -> Target {
+    fn with_path(mut self, path: &str) -> TargetUri {
         self.0.push_str(path);
-        Target(self.0)
+        TargetUri(self.0)
     }
 
     /// The URL's beginning, and its path without query and fragment.
-    fn split(url: &str) -> Result<(Self, &str), TargetError> {
+    fn split(url: &str) -> Result<(Self, &str), TargetUriError> {
         if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(TargetError::Characters);
+            return Err(TargetUriError::Characters);
         }
         let end = url.find(['?', '#']).unwrap_or(url.len());
         let (url, _) = url.split_at(end);
-        let (scheme, rest) = url.split_once("://").ok_or(TargetError::Scheme)?;
-        let scheme = Scheme::parse(scheme).ok_or(TargetError::Scheme)?;
+        let (scheme, rest) = url.split_once("://").ok_or(TargetUriError::Scheme)?;
+        let scheme = Scheme::parse(scheme).ok_or(TargetUriError::Scheme)?;
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         Ok((Self::new(scheme, authority)?, path))
     }
@@ -170,16 +178,16 @@ impl Scheme {
 }
 
 /// Host in lower case, and the port unless the scheme implies it (RFC 3986 §6.2.3).
-fn write_authority(authority: &str, scheme: Scheme, to: &mut String) -> Result<(), TargetError> {
+fn write_authority(authority: &str, scheme: Scheme, to: &mut String) -> Result<(), TargetUriError> {
     let (host, port) = split_port(authority);
     write_host(host, to)?;
     if !port.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(TargetError::Authority);
+        return Err(TargetUriError::Authority);
     }
     if port.is_empty() {
         return Ok(());
     }
-    let port: u16 = port.parse().map_err(|_| TargetError::Authority)?;
+    let port: u16 = port.parse().map_err(|_| TargetUriError::Authority)?;
     if port != scheme.default_port() {
         to.push_str(&format!(":{port}"));
     }
@@ -195,35 +203,35 @@ fn split_port(authority: &str) -> (&str, &str) {
 }
 
 /// An IPv6 address in brackets, or a name in ASCII (RFC 3986 §3.2.2); escapes in names are refused.
-fn write_host(host: &str, to: &mut String) -> Result<(), TargetError> {
+fn write_host(host: &str, to: &mut String) -> Result<(), TargetUriError> {
     if let Some(literal) = host.strip_prefix('[') {
         let address = literal.strip_suffix(']');
         let address = address.and_then(|text| text.parse::<Ipv6Addr>().ok());
-        to.push_str(&format!("[{}]", address.ok_or(TargetError::Authority)?));
+        to.push_str(&format!("[{}]", address.ok_or(TargetUriError::Authority)?));
         return Ok(());
     }
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte);
     if host.is_empty() || !host.bytes().all(allowed) {
-        return Err(TargetError::Authority);
+        return Err(TargetUriError::Authority);
     }
     to.extend(host.chars().map(|letter| letter.to_ascii_lowercase()));
     Ok(())
 }
 
 /// Escapes as RFC 3986 §6.2.2 has them: none of what needs none, the others in upper case; `/` for nothing.
-fn normal_path(path: &str) -> Result<String, TargetError> {
+fn normal_path(path: &str) -> Result<String, TargetUriError> {
     if path.is_empty() {
         return Ok("/".to_owned());
     }
     if !path.starts_with('/') {
-        return Err(TargetError::NoPath);
+        return Err(TargetUriError::NoPath);
     }
     let mut normal = String::with_capacity(path.len());
     let mut bytes = path.bytes();
     while let Some(byte) = bytes.next() {
         if byte == b'%' {
             let decoded = hex(bytes.next()).zip(hex(bytes.next()));
-            let (high, low) = decoded.ok_or(TargetError::Escape)?;
+            let (high, low) = decoded.ok_or(TargetUriError::Escape)?;
             push(high << 4 | low, is_unreserved, &mut normal);
         } else {
             push(byte, is_path_character, &mut normal);
@@ -276,7 +284,7 @@ fn without_dot_segments(path: &str) -> String {
 /// Why something is no URL that a client could have called here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum TargetError {
+pub enum TargetUriError {
     /// No host, a malformed one or port, or a user name (RFC 3986 §3.2, RFC 9110 §4.2.4).
     #[error("the host is missing or malformed")]
     Authority,
