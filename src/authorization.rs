@@ -10,11 +10,8 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::ops::Range;
 
-use actix_web::http::header::{
-    AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, TryIntoHeaderValue,
-};
+use actix_web::http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::uri::Uri;
-use actix_web_httpauth::headers::authorization::{ParseError, Scheme};
 
 /// The credentials of an `Authorization` header: one of our schemes and the token after it, not yet looked at.
 ///
@@ -23,7 +20,7 @@ use actix_web_httpauth::headers::authorization::{ParseError, Scheme};
 /// b64token    = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
 /// ```
 ///
-/// Its `Debug` and `Display` show no token.
+/// Its `Debug` shows no token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     scheme: AuthScheme,
@@ -263,31 +260,10 @@ fn is_port(port: &[u8]) -> bool {
     number.is_some()
 }
 
-impl Scheme for Credentials {
-    fn parse(header: &HeaderValue) -> Result<Self, ParseError> {
-        let token = Self::read(header, Schemes::BOTH).map_err(|_| ParseError::Invalid)?;
-        token.as_str().map_err(|_| ParseError::Invalid)?;
-        Ok(token)
-    }
-}
-
-impl TryIntoHeaderValue for Credentials {
-    type Error = std::convert::Infallible;
-
-    fn try_into_value(self) -> Result<HeaderValue, Self::Error> {
-        Ok(self.header)
-    }
-}
-
+/// Without the token.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Credentials({self})")
-    }
-}
-
-impl fmt::Display for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ******", self.scheme.name())
+        write!(f, "Credentials({} ******)", self.scheme.name())
     }
 }
 
@@ -515,10 +491,10 @@ mod tests {
     }
 
     #[test]
-    fn neither_debug_nor_display_shows_the_token() {
+    fn debug_does_not_show_the_token() {
         let header = HeaderValue::from_static("Bearer secret");
         let credentials = Credentials::read(&header, Schemes::BOTH).expect("a token");
-        let shown = format!("{credentials:?} {credentials}");
-        assert_eq!(shown, "Credentials(Bearer ******) Bearer ******");
+        let shown = format!("{credentials:?}");
+        assert_eq!(shown, "Credentials(Bearer ******)");
     }
 }

@@ -11,13 +11,12 @@ use aws_lc_rs::rand::{self, SystemRandom};
 use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaEncoding};
 use biscuit::jwa::SignatureAlgorithm;
-use biscuit::jwk::AlgorithmParameters;
 use biscuit::jws::Secret;
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
 use crate::jose::algorithm::{Algorithm, KeyKind};
-use crate::jose::digest::thumbprint;
+use crate::jose::jwk::UnparsedJwk;
 
 /// A key that signs tokens, with its `kid` and the algorithm it signs for.
 ///
@@ -131,8 +130,8 @@ impl SigningKey {
     /// [RFC 7638]: https://www.rfc-editor.org/rfc/rfc7638
     #[must_use]
     pub fn thumbprint(&self) -> Option<String> {
-        let key: AlgorithmParameters = serde_json::from_value(self.public_members()?).ok()?;
-        thumbprint(&key)
+        let key = UnparsedJwk::read(&self.public_members()?).ok()?;
+        Some(key.thumbprint)
     }
 
     /// The key itself, without what is said about it (RFC 7518 §6, RFC 8037 §2).
@@ -290,6 +289,7 @@ mod tests {
 
     use aws_lc_rs::hmac;
     use aws_lc_rs::signature::{UnparsedPublicKey, VerificationAlgorithm};
+    use biscuit::jwk::AlgorithmParameters;
 
     use super::*;
 
