@@ -6,7 +6,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::de::MapAccess;
 use serde_json::Value;
 
-use super::json::{self, Member, Members, StrictValue, Unique};
+use super::json::{self, Member, Members, Unique};
 
 /// A JWS as it arrived, its header read and the other segments yet to be decoded; nothing about it is verified.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ pub(crate) struct HeaderWithJwk {
 impl<'de> Members<'de> for HeaderWithJwk {
     fn read<A: MapAccess<'de>>(&mut self, name: &str, values: &mut A) -> Result<(), A::Error> {
         match name {
-            "jwk" => self.key = Some(values.next_value::<StrictValue>()?.0),
+            "jwk" => self.key = Some(values.next_value::<Unique<Value>>()?.0),
             other => self.plain.read(other, values)?,
         }
         Ok(())
