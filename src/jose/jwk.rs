@@ -12,7 +12,7 @@ use super::algorithm::KeyKind;
 use super::digest::sha256;
 use super::signature::{Material, VerificationKey};
 
-/// A key that verifies signatures, with what its JWK says about its use.
+/// A key that verifies signatures, with its ID and thumbprint.
 #[derive(Debug)]
 pub(crate) struct Jwk {
     pub(crate) key_id: Option<String>,
@@ -24,7 +24,7 @@ impl Jwk {
     /// Reads one member of a JWK set.
     ///
     /// # Errors
-    /// [`JwkError`] says why the key cannot verify tokens.
+    /// [`JwkError`] if the key cannot verify tokens.
     pub(crate) fn parse(jwk: &Value) -> Result<Self, JwkError> {
         let unparsed = UnparsedJwk::read(jwk)?;
         let key = VerificationKey::new(unparsed.material, &unparsed.algorithms);
@@ -45,7 +45,7 @@ impl Jwk {
     }
 }
 
-/// A key in the right form that has not been parsed for any algorithm yet, which is what costs time.
+/// A well-formed key, not yet parsed for an algorithm, which is the expensive step.
 #[derive(Debug)]
 pub(crate) struct UnparsedJwk {
     pub(crate) thumbprint: String,
@@ -58,7 +58,7 @@ impl UnparsedJwk {
     /// Reads a public key for signatures without parsing it.
     ///
     /// # Errors
-    /// [`JwkError`] says why the key cannot verify anything.
+    /// [`JwkError`] if the key cannot verify signatures.
     pub(crate) fn read(jwk: &Value) -> Result<Self, JwkError> {
         let members = jwk.as_object().ok_or(JwkError::Malformed)?;
         check_publicness(members)?;
@@ -85,7 +85,7 @@ impl UnparsedJwk {
     }
 }
 
-/// A set that publishes private or shared keys has given them away; they verify nothing.
+/// A private or shared key in a published set is compromised, and is not used.
 fn check_publicness(members: &Map<String, Value>) -> Result<(), JwkError> {
     if PRIVATE_MEMBERS
         .iter()
@@ -96,14 +96,14 @@ fn check_publicness(members: &Map<String, Value>) -> Result<(), JwkError> {
     Ok(())
 }
 
-/// `use` is `sig` and `key_ops` has `verify`, where they are said (RFC 7517 §4.2, §4.3).
+/// `use` is `sig` and `key_ops` contains `verify`, if present (RFC 7517 §4.2, §4.3).
 fn check_use(members: &Map<String, Value>) -> Result<(), JwkError> {
-    if text(members, "use")?.is_some_and(|said| said != "sig") {
+    if text(members, "use")?.is_some_and(|usage| usage != "sig") {
         return Err(JwkError::OtherUse);
     }
     match members.get("key_ops") {
         None => Ok(()),
-        Some(Value::Array(operations)) if operations.iter().any(|said| said == "verify") => Ok(()),
+        Some(Value::Array(operations)) if operations.iter().any(|name| name == "verify") => Ok(()),
         Some(_) => Err(JwkError::OtherUse),
     }
 }
@@ -117,17 +117,17 @@ fn allowed_algorithms(
     let Some(name) = text(members, "alg")? else {
         return Ok(Algorithm::ALL.iter().copied().filter(fits).collect());
     };
-    let said: Algorithm = name.parse().map_err(|_| JwkError::AlgorithmNotAllowed)?;
-    if !fits(&said) {
+    let algorithm: Algorithm = name.parse().map_err(|_| JwkError::AlgorithmNotAllowed)?;
+    if !fits(&algorithm) {
         return Err(JwkError::AlgorithmNotAllowed);
     }
-    Ok(vec![said])
+    Ok(vec![algorithm])
 }
 
 fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, JwkError> {
     match members.get(name) {
         None => Ok(None),
-        Some(Value::String(said)) => Ok(Some(said)),
+        Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(JwkError::Malformed),
     }
 }
@@ -251,7 +251,7 @@ fn bit_length(number: &[u8]) -> usize {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JwkError {
-    /// A member has the wrong type or form, or the key is none of its kind.
+    /// A member has the wrong type or form, or the key is not valid for its type.
     #[error("the key is malformed")]
     Malformed,
     /// A symmetric key, or one with its private part (RFC 7517 §9.2).
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn private_and_shared_keys_are_not_taken() {
+    fn private_and_shared_keys_are_rejected() {
         for name in PRIVATE_MEMBERS {
             let jwk = changed(Algorithm::Rs256, &json!({ name: "AQAB" }));
             assert_eq!(error(&jwk), Some(JwkError::NotPublic), "{name}");

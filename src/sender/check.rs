@@ -1,7 +1,7 @@
-//! Whether a token's sender is who it was issued to: the token's confirmation against what the request proves.
+//! Checks that the sender of a token holds what the token is bound to.
 //!
-//! Every method of confirmation that a token names and this server knows must be proven, and at
-//! least one; a bearer token names none ([RFC 7800 §3.1]).
+//! Every known method of confirmation that the token names must be proven, and at least one; a bearer
+//! token names none ([RFC 7800 §3.1]).
 //!
 //! [RFC 7800 §3.1]: https://www.rfc-editor.org/rfc/rfc7800#section-3.1
 
@@ -20,7 +20,7 @@ use crate::authorization::{AuthScheme, DPOP};
 use crate::claims::Confirmation;
 use crate::jose::json::Member;
 
-/// What a request shows of its sender; it has no `Debug`, so that its token cannot be printed.
+/// The parts of a request that prove possession; without `Debug`, so that the token cannot be printed.
 #[derive(Clone, Copy)]
 pub(crate) struct RequestEvidence<'r> {
     pub(crate) scheme: AuthScheme,
@@ -35,12 +35,12 @@ pub(crate) struct RequestEvidence<'r> {
     pub(crate) now: Duration,
 }
 
-/// What the sender of a token has proven.
+/// What the sender of a token has proven to hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SenderProof {
-    /// To hold the key that the token is bound to.
+    /// The key that the token is bound to.
     pub(crate) by_key: bool,
-    /// To hold the certificate that the token is bound to.
+    /// The certificate that the token is bound to.
     pub(crate) by_certificate: bool,
 }
 
@@ -50,7 +50,7 @@ impl SenderProof {
     }
 }
 
-/// The outcome on a sender, at once or when it is known whether the proof was used before.
+/// The result of a check, which may still depend on the replay store.
 #[derive(Debug)]
 pub(crate) enum SenderCheck {
     Known(SenderProof),
@@ -58,7 +58,7 @@ pub(crate) enum SenderCheck {
 }
 
 impl SenderPolicy {
-    /// Whether anything is to be proven, or tried to be: what is certificates of every plain bearer token.
+    /// Whether a request needs a check; most, with a bearer token and no proof, do not.
     pub(crate) fn applies_to(
         &self,
         scheme: AuthScheme,
@@ -74,7 +74,7 @@ impl SenderPolicy {
                 .is_some_and(|certificates| certificates.is_required)
     }
 
-    /// Holds the proofs of a request against the confirmation of its token.
+    /// Checks the evidence of a request against the confirmation of its token.
     ///
     /// # Errors
     /// [`SenderError`], the cheapest first.
@@ -101,16 +101,16 @@ impl SenderPolicy {
         }
     }
 
-    /// What becomes of a request when the place that remembers proofs has answered.
+    /// Decides by the answer of the replay store.
     ///
     /// # Errors
-    /// The proof was used before, or that cannot be found out.
+    /// The proof was used before, or the store cannot answer.
     pub(crate) fn check_replay(&self, outcome: ReplayOutcome) -> Result<(), SenderError> {
         let dpop = self.dpop.as_ref().ok_or(SenderError::Unproven)?;
         dpop.check_replay(outcome)
     }
 
-    /// Whether the token is bound to the certificate that was shown (RFC 8705 §3).
+    /// Whether the token is bound to the client's certificate (RFC 8705 §3).
     fn check_certificate(
         &self,
         request: &RequestEvidence<'_>,
@@ -127,17 +127,18 @@ impl SenderPolicy {
             Member::Malformed => return Err(SenderError::MalformedConfirmation),
             Member::Valid(thumbprint) => thumbprint,
         };
-        let shown = certificates
-            .source
-            .find(request.headers, request.peer, request.certificate);
-        match shown.map_err(SenderError::Certificate)? {
+        let presented =
+            certificates
+                .source
+                .find(request.headers, request.peer, request.certificate);
+        match presented.map_err(SenderError::Certificate)? {
             None => Err(SenderError::NoCertificate),
-            Some(shown) if shown.as_str() == bound_to => Ok(true),
+            Some(thumbprint) if thumbprint.as_str() == bound_to => Ok(true),
             Some(_) => Err(SenderError::OtherCertificate),
         }
     }
 
-    /// Checks the proof of a request under the scheme DPoP, and that no other has one or needs one.
+    /// Checks the proof of a request with the scheme DPoP; with Bearer, a proof is neither needed nor allowed.
     fn check_proof(
         &self,
         request: &RequestEvidence<'_>,
@@ -182,7 +183,7 @@ impl SenderPolicy {
     }
 }
 
-/// A bearer token is bound to no key, and comes without a proof (RFC 9449 §7.1, §7.2).
+/// A bearer token is bound to no key and is sent without a proof (RFC 9449 §7.1, §7.2).
 fn without_proof<T>(
     request: &RequestEvidence<'_>,
     confirmation: &Confirmation,
@@ -211,7 +212,7 @@ impl Dpop {
         }
     }
 
-    /// Takes the proof for used from now on (RFC 9449 §11.1).
+    /// Records the proof as used (RFC 9449 §11.1).
     fn claim(
         &self,
         proven: &VerifiedProof,
@@ -227,20 +228,20 @@ impl Dpop {
     }
 }
 
-/// Why a token's sender is not let in.
+/// Why a sender is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SenderError {
-    /// Whether the proof was used before cannot be found out.
-    #[error("whether the proof was used before cannot be found out")]
+    /// The replay store cannot answer whether the proof was used before.
+    #[error("the replay store is full or unavailable")]
     CannotRemember,
-    /// The certificate that came cannot be read (RFC 9440 §2).
+    /// The certificate in the request is malformed (RFC 9440 §2).
     #[error(transparent)]
     Certificate(CertificateError),
-    /// A member of `cnf` is no text (RFC 7800 §3.1).
+    /// A member of `cnf` is not a string (RFC 7800 §3.1).
     #[error("the token's confirmation is malformed")]
     MalformedConfirmation,
-    /// The token is bound to a certificate, and none came (RFC 8705 §3).
-    #[error("the token is bound to a certificate, and none came")]
+    /// The token is bound to a certificate, and the request has none (RFC 8705 §3).
+    #[error("the token is bound to a certificate, and the request has none")]
     NoCertificate,
     /// Certificates are required, and the token is bound to none (RFC 8705 §3).
     #[error("the token is bound to no certificate")]
@@ -248,29 +249,29 @@ pub(crate) enum SenderError {
     /// The scheme is DPoP, and the token is bound to no key (RFC 9449 §7.1).
     #[error("the token is bound to no key")]
     NoKeyBound,
-    /// The proof needs a nonce of ours that is still good, and has none (RFC 9449 §9).
-    #[error("the proof needs a nonce and has none that is still good")]
+    /// The proof needs a valid nonce of this server, and has none (RFC 9449 §9).
+    #[error("the proof needs a nonce and has no valid one")]
     Nonce,
-    /// Another certificate came than the one that the token is bound to (RFC 8705 §3).
+    /// The request's certificate is not the one that the token is bound to (RFC 8705 §3).
     #[error("the token is bound to another certificate")]
     OtherCertificate,
-    /// The proof does not hold (RFC 9449 §4.3).
+    /// The proof is not valid for the request (RFC 9449 §4.3).
     #[error(transparent)]
     Proof(#[from] ProofError),
-    /// A proof came beside a bearer token (RFC 9449 §7.1).
-    #[error("a proof came beside a bearer token")]
+    /// The request has a proof and a bearer token (RFC 9449 §7.1).
+    #[error("the request has a proof and a bearer token")]
     ProofForBearer,
     /// The proof was used before (RFC 9449 §11.1).
     #[error("the proof was used before")]
     Replayed,
-    /// The holder of the key has as many proofs in memory as it may, beside what is left for others.
-    #[error("too many proofs by the same key are still good")]
+    /// The key has reached its share of the replay store.
+    #[error("the key has too many proofs that are still valid")]
     TooManyProofs,
-    /// The URL that was called cannot be told (RFC 9110 §7.2).
-    #[error("the URL that was called cannot be told: {0}")]
+    /// The URL of the request cannot be determined (RFC 9110 §7.2).
+    #[error("the URL of the request cannot be determined: {0}")]
     Target(TargetUriError),
-    /// The token is bound to its sender, and nothing that counts was proven (RFC 9449 §7.2, RFC 8705 §3).
-    #[error("the token is bound to its sender, who proves nothing")]
+    /// The token is bound to its sender, and the request proves nothing (RFC 9449 §7.2, RFC 8705 §3).
+    #[error("the token is bound to its sender, and the request has no proof")]
     Unproven,
 }
 
@@ -281,7 +282,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_error_of_a_proof_is_told_once() {
+    fn the_error_of_a_proof_is_printed_once() {
         let error = SenderError::from(ProofError::Signature);
         assert_eq!(error.to_string(), ProofError::Signature.to_string());
         assert!(error.source().is_none());

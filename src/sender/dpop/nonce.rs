@@ -10,7 +10,7 @@ use std::time::Duration;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use data_encoding::BASE64URL_NOPAD;
 
-use crate::jose::mac::{CODE_BYTES, MacKey};
+use crate::jose::mac::{MacKey, TAG_BYTES};
 
 /// Issues nonces and verifies them.
 ///
@@ -29,7 +29,7 @@ use crate::jose::mac::{CODE_BYTES, MacKey};
 #[derive(Debug)]
 pub struct NonceIssuer {
     key: MacKey,
-    /// In microseconds.
+    /// In microseconds; at least [`SHORTEST_SLOT`].
     slot: u64,
 }
 
@@ -38,7 +38,7 @@ impl NonceIssuer {
     pub const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
     /// The minimum length of a secret, in bytes.
-    pub const SHORTEST_SECRET: usize = CODE_BYTES;
+    pub const SHORTEST_SECRET: usize = TAG_BYTES;
 
     /// Creates an issuer of nonces that are valid for at least half of `lifetime` and at most all of it.
     ///
@@ -51,7 +51,7 @@ impl NonceIssuer {
     /// The secret is shorter than 32 bytes, or the system provides no random numbers.
     pub fn new(secret: Option<&str>, lifetime: Duration) -> Result<Self, NonceError> {
         let key = match secret.map(str::as_bytes) {
-            Some(secret) if secret.len() < CODE_BYTES => {
+            Some(secret) if secret.len() < TAG_BYTES => {
                 return Err(NonceError::SecretTooShort {
                     given: secret.len(),
                 });
@@ -59,7 +59,7 @@ impl NonceIssuer {
             Some(secret) => MacKey::of_secret(secret),
             None => MacKey::random().ok_or(NonceError::NoRandomness)?,
         };
-        let slot = lifetime.checked_div(2).unwrap_or_default();
+        let slot = lifetime / 2;
         Ok(Self {
             key,
             slot: microseconds(slot.max(SHORTEST_SLOT)),
@@ -76,7 +76,7 @@ impl NonceIssuer {
     pub(super) fn issue_from(&self, start: Duration, now: Duration) -> HeaderValue {
         let slot = self.slot_at(microseconds(now)).saturating_mul(self.slot);
         let time = slot.max(microseconds(start)).to_be_bytes();
-        let nonce = [time.as_slice(), &self.key.code(&message(time))].concat();
+        let nonce = [time.as_slice(), &self.key.tag(&message(time))].concat();
         let text = BASE64URL_NOPAD.encode(&nonce);
         // Base64url is visible ASCII, so the conversion cannot fail.
         HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
@@ -106,13 +106,13 @@ impl NonceIssuer {
             return None;
         }
         let bytes = BASE64URL_NOPAD.decode(nonce.as_bytes()).ok()?;
-        let (&time, code) = bytes.split_first_chunk()?;
-        let is_ours = self.key.recognises(&message(time), code);
+        let (&time, tag) = bytes.split_first_chunk()?;
+        let is_ours = self.key.verify(&message(time), tag);
         is_ours.then(|| u64::from_be_bytes(time))
     }
 
     fn slot_at(&self, time: u64) -> u64 {
-        time.checked_div(self.slot).unwrap_or_default()
+        time / self.slot
     }
 }
 
@@ -133,7 +133,7 @@ pub enum NonceError {
     #[error("the system provides no random numbers")]
     NoRandomness,
     /// A secret shorter than the hash is weaker than it (RFC 2104 §3).
-    #[error("the secret has {given} bytes; at least {CODE_BYTES} are needed")]
+    #[error("the secret has {given} bytes; at least {TAG_BYTES} are needed")]
     SecretTooShort {
         /// The length of the secret, in bytes.
         given: usize,
@@ -150,7 +150,7 @@ pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const SHORTEST_SLOT: Duration = Duration::from_secs(1);
 
 /// Eight bytes of time and the HMAC, in base64url.
-const NONCE_CHARACTERS: usize = ((8 + CODE_BYTES) * 4).div_ceil(3);
+const NONCE_CHARACTERS: usize = ((8 + TAG_BYTES) * 4).div_ceil(3);
 
 #[cfg(test)]
 mod tests {
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nonce_is_good_in_its_slot_and_the_next_and_one_slot_ahead() {
+    fn a_nonce_is_valid_in_its_slot_and_the_next_and_one_slot_ahead() {
         let nonces = shared();
         let start = 1000 * SLOT;
         let nonce = issued(&nonces, start);
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_a_whole_nonce_is_known() {
+    fn nothing_but_a_whole_nonce_is_accepted() {
         let nonces = shared();
         let now = 1_700_000_000;
         let good = issued(&nonces, now);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn any_time_has_its_slot() {
+    fn every_time_has_a_slot() {
         for lifetime in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
             let nonces = NonceIssuer::new(None, lifetime).unwrap();
             for now in [Duration::ZERO, Duration::MAX] {

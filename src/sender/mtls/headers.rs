@@ -42,7 +42,7 @@ impl CertificateHeader {
         if value.len() > LARGEST {
             return Err(CertificateError::TooLarge);
         }
-        // Proxies that cannot leave a header out write nothing into it.
+        // Proxies that cannot omit a header send it empty.
         if value.is_empty() {
             return Ok(None);
         }
@@ -70,7 +70,7 @@ fn byte_sequence(value: &[u8]) -> Result<ClientCertificate, CertificateError> {
     let [b':', base64 @ .., b':'] = value.trim_ascii() else {
         return Err(CertificateError::Malformed);
     };
-    // Its parsers are asked to do without padding, too (RFC 8941 §4.2.7).
+    // Parsers should accept missing padding (RFC 8941 §4.2.7).
     let unpadded = base64.strip_suffix(b"=").unwrap_or(base64);
     let unpadded = unpadded.strip_suffix(b"=").unwrap_or(unpadded);
     let der = BASE64_NOPAD.decode(unpadded);
@@ -87,14 +87,14 @@ pub(super) fn escaped_pem(value: &[u8]) -> Result<ClientCertificate, Certificate
     }
 }
 
-/// Without its percent-encoding; `None` where a percent sign begins none. A plus sign stays one.
+/// Decodes percent-encoding; `None` if an escape is malformed. A plus sign is not a space.
 fn unescaped(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     let mut pieces = value.split(|&byte| byte == b'%');
     let mut text = pieces.next()?.to_vec();
     for piece in pieces {
         let (digits, rest) = piece.split_at_checked(2)?;
         let digits = std::str::from_utf8(digits).ok()?;
-        // A sign would be taken, too.
+        // `from_str_radix` would accept a sign.
         if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return None;
         }

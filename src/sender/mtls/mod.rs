@@ -1,8 +1,8 @@
 //! The client's certificate: of the TLS connection, or of a trusted proxy's header ([RFC 8705]).
 //!
-//! A header proves nothing by itself: anybody can write one. It is looked at only where the peer
-//! of the connection is a proxy that is trusted to have shaken hands with the client, and to have
-//! removed what the client itself wrote ([RFC 9440 §4]).
+//! Any client can send such a header. It is read only if the peer of the connection is a proxy that is
+//! trusted to verify the client's certificate and to remove the header that the client itself sent
+//! ([RFC 9440 §4]).
 //!
 //! [RFC 8705]: https://www.rfc-editor.org/rfc/rfc8705
 //! [RFC 9440 §4]: https://www.rfc-editor.org/rfc/rfc9440#section-4
@@ -53,7 +53,7 @@ impl fmt::Display for Thumbprint {
     }
 }
 
-/// The certificate by which the client of a connection has proven who it is.
+/// A client certificate whose private key the client has proven to hold.
 ///
 /// The service's own TLS puts it into the data of each connection, where
 /// [`HttpRequest::conn_data`](actix_web::HttpRequest::conn_data) finds it. In an app with a server
@@ -66,7 +66,7 @@ impl fmt::Display for Thumbprint {
 /// use actix_resource_server::sender::ClientCertificate;
 /// use actix_web::dev::Extensions;
 ///
-/// fn remember(first_of_chain: &[u8], connection: &mut Extensions) {
+/// fn store(first_of_chain: &[u8], connection: &mut Extensions) {
 ///     if let Ok(certificate) = ClientCertificate::from_der(first_of_chain) {
 ///         connection.insert(certificate);
 ///     }
@@ -78,11 +78,11 @@ pub struct ClientCertificate {
 }
 
 impl ClientCertificate {
-    /// Takes a certificate in DER. That its key is the client's must be known already: the
-    /// handshake of TLS proves it.
+    /// Parses a certificate in DER. The caller must have verified that the client holds its private key, as
+    /// a TLS handshake does.
     ///
     /// # Errors
-    /// [`CertificateError::NoCertificate`] for bytes that are no X.509 certificate, and
+    /// [`CertificateError::NoCertificate`] for bytes that are not an X.509 certificate, and
     /// [`CertificateError::TooLarge`] above 16 KiB.
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
         if der.len() > LARGEST {
@@ -95,39 +95,39 @@ impl ClientCertificate {
         })
     }
 
-    /// By what `cnf` names it.
+    /// The thumbprint, as `cnf` contains it.
     #[must_use]
     pub fn thumbprint(&self) -> &Thumbprint {
         &self.thumbprint
     }
 }
 
-/// Says, in a connection's data, that the connection is encrypted: requests over it are for `https` URLs.
+/// Marks a connection, in its data, as encrypted: requests over it are for `https` URLs.
 ///
-/// Actix's own server knows that by itself where it was told to bind with TLS.
+/// Actix's own server needs no mark where it was bound with TLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OverTls;
 
-/// Where the certificate of a request's sender is found.
+/// Where the client's certificate is found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CertificateSource {
     /// The TLS connection itself.
     Connection,
-    /// A header that a proxy writes, after it has shaken hands with the client.
+    /// A header that a proxy sets after the TLS handshake with the client.
     Header {
         /// The header, and the form of its value.
         form: CertificateHeader,
-        /// From whom it is believed; from anybody else it counts as absent.
+        /// The proxies whose header is used; from other peers it is ignored.
         trusted_proxies: Vec<IpNet>,
     },
 }
 
 impl CertificateSource {
-    /// The thumbprint of the certificate with which a request came, if there was one.
+    /// The thumbprint of the client's certificate, if there is one.
     ///
-    /// `peer` is the other end of the TCP connection, and `connection` what that connection's own
-    /// handshake has proven.
+    /// `peer` is the other end of the TCP connection, and `connection` the certificate of that connection's
+    /// own TLS handshake.
     ///
     /// # Errors
     /// Only for headers of a trusted proxy: [`CertificateError::Several`] for more than one,
@@ -161,20 +161,20 @@ impl fmt::Display for CertificateSource {
     }
 }
 
-/// Why a certificate that was sent cannot be used.
+/// Why a client certificate cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateError {
-    /// The header says two different things of the certificate.
-    #[error("what the header says of the client certificate contradicts itself")]
+    /// The header's parts name different certificates.
+    #[error("the header of the client certificate contradicts itself")]
     Contradictory,
-    /// The header is not of the form that it should have.
+    /// The header is malformed.
     #[error("the header of the client certificate is malformed")]
     Malformed,
-    /// There are bytes where a certificate should be, but they are none (RFC 5280 §4.1).
-    #[error("what was sent is not one X.509 certificate")]
+    /// The bytes are not one X.509 certificate (RFC 5280 §4.1).
+    #[error("not one X.509 certificate")]
     NoCertificate,
-    /// There is more than one such header, so that it cannot be said which of them is the proxy's.
+    /// There is more than one such header, and one of them may be the client's.
     #[error("more than one header carries a client certificate")]
     Several,
     /// The certificate, or its header, has more than 16 KiB.
@@ -182,7 +182,7 @@ pub enum CertificateError {
     TooLarge,
 }
 
-/// Ten times what a certificate has, in bytes.
+/// Ten times the size of a usual certificate, in bytes.
 const LARGEST: usize = 16 * 1024;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Remembers proofs in this process, for all workers, within a fixed number of bytes.
+//! A replay store in memory, for all workers, with a fixed number of bytes.
 //!
 //! A proof belongs to one of many small sets, each behind its own lock. Slots whose proof has
-//! expired are used again, so nothing needs to sweep; a set without such a slot takes no more,
-//! since to forget a proof too early is to accept it twice. Which proofs share a set is secret,
+//! expired are reused, so no sweep is needed; a set without such a slot accepts no more,
+//! since a proof that is evicted too early is accepted twice. Which proofs share a set is secret,
 //! so that a set cannot be filled on purpose.
 //!
 //! In each set a holder may have as large a part of the free slots as is free of the whole set: one
@@ -22,12 +22,12 @@ pub(super) struct Memory {
     hasher: RandomState,
 }
 
-/// One proof, and until when it must be known.
+/// One recorded proof.
 #[derive(Debug)]
 struct Slot {
-    /// Seconds since 1970, this one included.
+    /// The last second since 1970 in which it must be known.
     until: u64,
-    /// The beginning of its hash: a second proof with the same one cannot be found.
+    /// The first bytes of its hash, enough to make collisions infeasible.
     proof: [u8; 12],
     /// Under a secret key, so that the holder of one key cannot take the share of another.
     holder: u32,
@@ -35,7 +35,7 @@ struct Slot {
 
 impl Memory {
     pub(super) fn new(bytes: usize) -> Self {
-        let sets = bytes.checked_div(SET_BYTES).unwrap_or_default().max(1);
+        let sets = (bytes / SET_BYTES).max(1);
         Self {
             sets: (0..sets).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
@@ -58,12 +58,15 @@ impl Memory {
 
     /// Seconds are rounded up: an instant too long is harmless.
     fn slot(&self, proof: &ProofId, until: Duration) -> Slot {
-        let (&beginning, _) = proof.hash.split_first_chunk().unwrap_or((&[0; 12], &[]));
-        let holder = self.hasher.hash_one(proof.holder) >> 32;
+        let mut first = [0; 12];
+        for (to, from) in first.iter_mut().zip(proof.hash) {
+            *to = from;
+        }
+        let [a, b, c, d, ..] = self.hasher.hash_one(proof.key).to_be_bytes();
         Slot {
             until: until.as_secs().saturating_add(1),
-            proof: beginning,
-            holder: u32::try_from(holder).unwrap_or_default(),
+            proof: first,
+            holder: u32::from_be_bytes([a, b, c, d]),
         }
     }
 }
@@ -94,7 +97,7 @@ fn claim_in(set: &mut Vec<Slot>, claimed: Slot, now: u64) -> ReplayOutcome {
     ReplayOutcome::First
 }
 
-/// A set grows once, so that the allocator is left with few pieces that are too small to be of use.
+/// Grows a set only once, which limits fragmentation of the heap.
 fn push(set: &mut Vec<Slot>, claimed: Slot) {
     if set.len() == set.capacity() {
         let capacity = if set.is_empty() { FIRST_SLOTS } else { SLOTS };
@@ -128,7 +131,7 @@ mod tests {
         ProofId::new(holder, &target, &number.to_string())
     }
 
-    /// A claim by a holder that makes no other.
+    /// A claim by a key that makes no other.
     fn claim(memory: &Memory, number: usize, now: Duration) -> ReplayOutcome {
         let id = id(&format!("key {number}"), number);
         memory.claim(&id, now + LIFETIME, now)
@@ -140,25 +143,25 @@ mod tests {
 
     /// How many of so many claims by one holder are the first.
     fn flood(memory: &Memory, holder: &str, claims: usize) -> usize {
-        let verdicts = (0..claims).map(|number| claim_by(memory, holder, number));
-        verdicts
-            .filter(|verdict| *verdict == ReplayOutcome::First)
+        let outcomes = (0..claims).map(|number| claim_by(memory, holder, number));
+        outcomes
+            .filter(|outcome| *outcome == ReplayOutcome::First)
             .count()
     }
 
     #[test]
-    fn of_ten_thousand_who_claim_one_proof_at_once_one_is_first() {
+    fn of_ten_thousand_concurrent_claims_for_one_proof_one_is_first() {
         let memory = Memory::new(1024 * 1024);
         let start = Barrier::new(4);
         let firsts = || {
             start.wait();
-            let verdicts = (0..2500).map(|_| claim(&memory, 1, NOW));
+            let outcomes = (0..2500).map(|_| claim(&memory, 1, NOW));
             let (firsts, others): (Vec<_>, Vec<_>) =
-                verdicts.partition(|verdict| *verdict == ReplayOutcome::First);
+                outcomes.partition(|outcome| *outcome == ReplayOutcome::First);
             assert!(
                 others
                     .iter()
-                    .all(|verdict| *verdict == ReplayOutcome::Replayed)
+                    .all(|outcome| *outcome == ReplayOutcome::Replayed)
             );
             firsts.len()
         };
@@ -188,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proof_that_is_still_good_is_never_forgotten_for_another() {
+    fn a_proof_that_is_still_valid_is_never_evicted_for_another() {
         let memory = Memory::new(0);
         for number in 0..SLOTS {
             assert_eq!(claim(&memory, number, NOW), ReplayOutcome::First);
@@ -200,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn slots_are_used_again_once_their_proofs_have_expired() {
+    fn slots_are_reused_when_their_proofs_have_expired() {
         let memory = Memory::new(0);
         let mut now = NOW;
         for round in 0..4 {
@@ -217,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn one_holder_takes_38_percent_of_a_set_and_each_further_one_less() {
+    fn one_key_gets_38_percent_of_a_set_and_each_further_one_less() {
         let memory = Memory::new(0);
         for (holder, share) in [
             ("a", 98),
@@ -235,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_holder_over_its_share_is_served_again_when_its_proofs_have_expired() {
+    fn a_key_over_its_share_is_accepted_again_when_its_proofs_have_expired() {
         let memory = Memory::new(0);
         assert_eq!(flood(&memory, "a", 1000), 98);
         let later = NOW + LIFETIME + Duration::from_secs(2);
@@ -244,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn twenty_holders_that_take_all_they_can_leave_room_for_others() {
+    fn twenty_busy_keys_leave_slots_for_others() {
         let memory = Memory::new(128 * 1024);
         let slots = memory.sets.len() * SLOTS;
         for holder in 0..20 {
@@ -257,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn one_busy_holder_alone_gets_a_quarter_of_the_memory_before_it_is_turned_away() {
+    fn one_busy_key_alone_gets_a_quarter_of_the_store_before_it_is_rejected() {
         let memory = Memory::new(1024 * 1024);
         let slots = memory.sets.len() * SLOTS;
         let taken = (0..slots)
@@ -267,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn most_of_the_memory_is_used_before_any_of_many_holders_is_turned_away() {
+    fn most_of_the_store_is_used_before_any_of_many_keys_is_rejected() {
         let memory = Memory::new(1024 * 1024);
         let slots = memory.sets.len() * SLOTS;
         let taken = (0..slots)
@@ -277,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_memory_has_the_slots_that_its_bytes_are_for() {
+    fn a_full_store_has_as_many_slots_as_its_bytes_allow() {
         let bytes = 256 * 1024;
         let memory = Memory::new(bytes);
         assert_eq!(memory.sets.len(), bytes / SET_BYTES);

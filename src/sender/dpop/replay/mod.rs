@@ -1,7 +1,7 @@
-//! Takes each proof once ([RFC 9449 §11.1]).
+//! The replay store, which makes each proof valid once ([RFC 9449 §11.1]).
 //!
-//! What is remembered of a proof is a hash, and only for as long as the proof would be accepted
-//! again. One server remembers in its own memory; replicas share a Redis.
+//! It keeps a hash of a proof, only as long as the proof would be accepted again: in memory for a
+//! single server, in Redis for replicas.
 //!
 //! [RFC 9449 §11.1]: https://www.rfc-editor.org/rfc/rfc9449#section-11.1
 
@@ -25,7 +25,7 @@ pub use self::redis::RedisError;
 use super::TargetUri;
 use crate::jose::digest::sha256;
 
-/// Where proofs are remembered; clones share one memory.
+/// A replay store; clones share their contents.
 ///
 /// # Examples
 /// ```
@@ -51,37 +51,36 @@ enum Store {
 }
 
 impl Replay {
-    /// The memory of a server that is told nothing else, in bytes: two million proofs, seven thousand a second.
+    /// The default size in memory, in bytes: two million proofs, seven thousand a second.
     pub const BYTES: usize = 64 * 1024 * 1024;
 
-    /// Remembers in this process, in at most so many bytes.
+    /// A store in this process of at most `bytes`, allocated as needed.
     ///
-    /// They are taken when they are needed. A proof that would still be accepted is never
-    /// forgotten for another: when there is no room, [`ReplayOutcome::Full`] is the answer. Fewer
-    /// bytes than for a few hundred proofs are taken for that.
+    /// A proof that would still be accepted is never evicted for another: a full store answers
+    /// [`ReplayOutcome::Full`]. The minimum is the size of a few hundred proofs.
     ///
-    /// The memory is shared fairly by key: the fuller it is, the less a holder may add, and one alone gets
-    /// 38 % of it at most. A holder at its share gets [`ReplayOutcome::OverShare`], and others are not affected.
+    /// The store is shared fairly by key: the fuller it is, the less one key may add, and one alone gets
+    /// 38 % of it at most. A key at its share gets [`ReplayOutcome::OverShare`], and others are not affected.
     #[must_use]
     pub fn in_memory(bytes: usize) -> Self {
         Self(Store::Memory(Arc::new(Memory::new(bytes))))
     }
 
-    /// Remembers in Redis, for all replicas that use it under the same prefix of keys.
+    /// A store in Redis for all replicas that use it with the same key prefix.
     ///
-    /// The connection is made when the first proof comes, and anew whenever it breaks; a thread of
-    /// its own asks for all workers. Redis must not evict (`maxmemory-policy noeviction`), and
-    /// what it forgets (`FLUSHALL`, a restart without persistence, a failover that loses writes)
-    /// can be used once more within the proof's lifetime.
+    /// The connection is opened with the first proof and reopened when it breaks; one thread serves
+    /// all workers. Redis must not evict (`maxmemory-policy noeviction`). A proof whose key is lost
+    /// (`FLUSHALL`, a restart without persistence, a failover that loses writes) can be used once more
+    /// within its lifetime.
     ///
     /// # Errors
-    /// The URL is not one of `redis://` or `rediss://`, or the system gave no thread.
+    /// The URL is not one of `redis://` or `rediss://`, or the thread cannot be started.
     #[cfg(feature = "redis")]
     pub fn in_redis(url: &str, prefix: &str) -> Result<Self, RedisError> {
         Redis::start(url, prefix).map(Store::Redis).map(Self)
     }
 
-    /// Whether [`in_redis`](Self::in_redis) takes this URL; nothing is connected to.
+    /// Checks that [`in_redis`](Self::in_redis) accepts this URL, without connecting.
     ///
     /// # Errors
     /// [`RedisError::NotARedisUrl`].
@@ -90,7 +89,7 @@ impl Replay {
         redis::check_url(url)
     }
 
-    /// Whether what was used stays known when this process ends.
+    /// Whether the contents survive this process.
     pub(in crate::sender) fn outlives_process(&self) -> bool {
         match &self.0 {
             Store::Memory(_) => false,
@@ -99,7 +98,9 @@ impl Replay {
         }
     }
 
-    /// Takes a proof that is acceptable until then, the times since 1970; only one who claims it is the first.
+    /// Records a proof that is acceptable until `acceptable_until`; of several claims for one proof, one is the first.
+    ///
+    /// The times are since 1970.
     #[must_use]
     pub fn claim(&self, proof: &ProofId, acceptable_until: Duration, now: Duration) -> ReplayCheck {
         match &self.0 {
@@ -112,16 +113,16 @@ impl Replay {
     }
 }
 
-/// Stands for one proof: by one key, for one URL, with one `jti`; it cannot be turned back into them.
+/// Identifies one proof by hashes of its key, its URL and its `jti`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ProofId {
     hash: [u8; 32],
     /// The hash of the key's thumbprint.
-    holder: [u8; 32],
+    key: [u8; 32],
 }
 
 impl ProofId {
-    /// The proof by the key of this thumbprint, for this URL, named `jti` by its maker.
+    /// The proof by the key of this thumbprint, for this URL, with this `jti`.
     #[must_use]
     pub fn new(key_thumbprint: &str, target: &TargetUri, jti: &str) -> Self {
         let mut parts = Vec::new();
@@ -132,38 +133,38 @@ impl ProofId {
         }
         Self {
             hash: sha256(&parts),
-            holder: sha256(key_thumbprint.as_bytes()),
+            key: sha256(key_thumbprint.as_bytes()),
         }
     }
 }
 
-/// The answer to a claim, at once or later.
+/// The answer of the replay store, immediate or pending.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ReplayCheck {
-    /// It is known.
+    /// The answer is known.
     Decided(ReplayOutcome),
-    /// It is being asked for.
+    /// The answer has to be awaited.
     Pending(PendingOutcome),
 }
 
-/// What became of a claim.
+/// Whether a proof was used before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReplayOutcome {
-    /// Nobody has used the proof before.
+    /// The proof is used for the first time.
     First,
-    /// There is no room for one proof more: whether it was used cannot be kept in mind.
+    /// The store is full, so that the proof cannot be recorded.
     Full,
-    /// The holder of the key has as many proofs in the memory as it may, beside what is left for others.
+    /// The key has reached its share of the store.
     OverShare,
-    /// The proof has been used.
+    /// The proof was used before.
     Replayed,
-    /// Whoever remembers cannot be asked.
+    /// The store is unavailable.
     Unavailable,
 }
 
-/// The answer of a store that is elsewhere; it comes within seconds, whatever happens there.
+/// The pending answer of a remote store; it resolves within seconds, even if the store fails.
 #[derive(Debug)]
 pub struct PendingOutcome(oneshot::Receiver<ReplayOutcome>);
 
@@ -172,7 +173,7 @@ impl Future for PendingOutcome {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<ReplayOutcome> {
         let answer = Pin::new(&mut self.0).poll(context);
-        answer.map(|verdict| verdict.unwrap_or(ReplayOutcome::Unavailable))
+        answer.map(|outcome| outcome.unwrap_or(ReplayOutcome::Unavailable))
     }
 }
 
@@ -181,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_proof_is_told_by_key_url_and_name_together() {
+    fn a_proof_is_identified_by_key_url_and_jti_together() {
         let one = TargetUri::parse("https://api.example/a").unwrap();
         let other = TargetUri::parse("https://api.example/ab").unwrap();
         let ids = [

@@ -1,7 +1,7 @@
-//! The URL that a client called, in the one form in which two of them compare ([RFC 9449 §4.3]).
+//! The URL that a client called, normalised for comparison ([RFC 9449 §4.3]).
 //!
-//! Two URLs are one when [RFC 3986 §6.2.2 and §6.2.3] say so, and never because a browser would
-//! take them for one: nothing is guessed, mended or translated.
+//! Two URLs are equal by [RFC 3986 §6.2.2 and §6.2.3] alone: none of the repairs and translations
+//! of browsers are applied.
 //!
 //! [RFC 9449 §4.3]: https://www.rfc-editor.org/rfc/rfc9449#section-4.3
 //! [RFC 3986 §6.2.2 and §6.2.3]: https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2
@@ -19,9 +19,9 @@ pub use self::source::TargetUriSource;
 /// ```
 /// use actix_resource_server::sender::{TargetUri, TargetUriError};
 ///
-/// let said = TargetUri::parse("HTTPS://API.example:443/%6dessages?page=2")?;
-/// assert_eq!(said, TargetUri::parse("https://api.example/messages")?);
-/// assert_ne!(said, TargetUri::parse("https://api.example/messages/")?);
+/// let uri = TargetUri::parse("HTTPS://API.example:443/%6dessages?page=2")?;
+/// assert_eq!(uri, TargetUri::parse("https://api.example/messages")?);
+/// assert_ne!(uri, TargetUri::parse("https://api.example/messages/")?);
 /// assert_eq!(TargetUri::parse("https://user@api.example/"), Err(TargetUriError::Authority));
 /// # Ok::<_, TargetUriError>(())
 /// ```
@@ -29,10 +29,10 @@ pub use self::source::TargetUriSource;
 pub struct TargetUri(String);
 
 impl TargetUri {
-    /// Reads an absolute URL, such as the claim `htu`.
+    /// Parses an absolute URL, such as the claim `htu`.
     ///
     /// # Errors
-    /// [`TargetUriError`] says what makes it no URL that could have been called.
+    /// [`TargetUriError`] if no client could have called the URL.
     pub fn parse(url: &str) -> Result<Self, TargetUriError> {
         let (base, path) = BaseUri::split(url)?;
         Ok(base.with_path(&without_dot_segments(&normal_path(path)?)))
@@ -51,7 +51,7 @@ impl fmt::Display for TargetUri {
     }
 }
 
-/// What comes before the path of a request: scheme and authority, and perhaps the beginning of the path.
+/// What precedes the path of a request: scheme, authority, and possibly the beginning of the path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BaseUri(String);
 
@@ -62,19 +62,19 @@ impl BaseUri {
         Ok(Self(base))
     }
 
-    /// The same with this port in the place of the authority's own.
+    /// Like [`new`](Self::new), with `port` instead of the authority's own.
     pub(super) fn with_port(
         scheme: Scheme,
         authority: &str,
         port: u16,
     ) -> Result<Self, TargetUriError> {
-        // What is replaced must be well-formed, too.
+        // The port that is replaced must be well-formed, too.
         Self::new(scheme, authority)?;
         let (host, _) = split_port(authority);
         Self::new(scheme, &format!("{host}:{port}"))
     }
 
-    /// The same with this port, which the authority has already or leaves open.
+    /// Like [`new`](Self::new), with `port`, which the authority has too or leaves open.
     ///
     /// # Errors
     /// [`TargetUriError::Contradiction`] when the authority has another port.
@@ -91,7 +91,7 @@ impl BaseUri {
         Ok(base)
     }
 
-    /// The same with a path below which those of requests stand; `None` unless it is a plain one.
+    /// Appends a prefix for the paths of requests; `None` if it is not a plain path.
     pub(super) fn below(mut self, path: &str) -> Option<Self> {
         let is_plain = |byte: u8| is_path_character(byte) || byte == b'%';
         if !path.starts_with('/') || !path.bytes().all(is_plain) {
@@ -107,7 +107,7 @@ impl BaseUri {
         Some(self)
     }
 
-    /// Reads a URL below which the paths of requests stand.
+    /// Parses a URL to which the paths of requests are appended.
     pub(super) fn parse(url: &str) -> Result<Self, TargetUriError> {
         if url.contains(['?', '#']) {
             return Err(TargetUriError::NotPlain);
@@ -116,10 +116,10 @@ impl BaseUri {
         Ok(Self(target.0.trim_end_matches('/').to_owned()))
     }
 
-    /// The URL of a request: its path as it came, so that what is compared is what is routed.
+    /// The URL of a request, with its path unresolved, so that the compared path is the routed one.
     ///
-    /// Dot segments are refused: a client resolves them before it calls, and a router does not, so
-    /// that the resource which the proof names would not be the one that is reached.
+    /// Dot segments are rejected: clients resolve them before they call, and routers do not, so that the
+    /// proof would name another resource than the one that is reached.
     pub(super) fn target(&self, path: &str) -> Result<TargetUri, TargetUriError> {
         let path = normal_path(path)?;
         if path.split('/').any(|segment| matches!(segment, "." | "..")) {
@@ -133,7 +133,7 @@ impl BaseUri {
         TargetUri(self.0)
     }
 
-    /// The URL's beginning, and its path without query and fragment.
+    /// Splits a URL into its base and its path, without query and fragment.
     fn split(url: &str) -> Result<(Self, &str), TargetUriError> {
         if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(TargetUriError::Characters);
@@ -147,7 +147,7 @@ impl BaseUri {
     }
 }
 
-/// The schemes that HTTP is spoken under (RFC 9110 §4.2).
+/// The schemes of HTTP (RFC 9110 §4.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scheme {
     Http,
@@ -155,7 +155,7 @@ pub(super) enum Scheme {
 }
 
 impl Scheme {
-    /// Reads a scheme, whatever its case (RFC 3986 §6.2.2.1).
+    /// Parses a scheme in any case (RFC 3986 §6.2.2.1).
     pub(super) fn parse(name: &str) -> Option<Self> {
         [Self::Http, Self::Https]
             .into_iter()
@@ -177,7 +177,7 @@ impl Scheme {
     }
 }
 
-/// Host in lower case, and the port unless the scheme implies it (RFC 3986 §6.2.3).
+/// Writes the host in lower case, and the port unless it is the scheme's default (RFC 3986 §6.2.3).
 fn write_authority(authority: &str, scheme: Scheme, to: &mut String) -> Result<(), TargetUriError> {
     let (host, port) = split_port(authority);
     write_host(host, to)?;
@@ -194,7 +194,7 @@ fn write_authority(authority: &str, scheme: Scheme, to: &mut String) -> Result<(
     Ok(())
 }
 
-/// Host and port; the port is empty where there is none.
+/// Host and port; the port may be empty.
 fn split_port(authority: &str) -> (&str, &str) {
     match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port),
@@ -202,7 +202,7 @@ fn split_port(authority: &str) -> (&str, &str) {
     }
 }
 
-/// An IPv6 address in brackets, or a name in ASCII (RFC 3986 §3.2.2); escapes in names are refused.
+/// An IPv6 address in brackets, or a name in ASCII (RFC 3986 §3.2.2); escapes in names are rejected.
 fn write_host(host: &str, to: &mut String) -> Result<(), TargetUriError> {
     if let Some(literal) = host.strip_prefix('[') {
         let address = literal.strip_suffix(']');
@@ -218,7 +218,8 @@ fn write_host(host: &str, to: &mut String) -> Result<(), TargetUriError> {
     Ok(())
 }
 
-/// Escapes as RFC 3986 §6.2.2 has them: none of what needs none, the others in upper case; `/` for nothing.
+/// Normalises escapes (RFC 3986 §6.2.2): unreserved characters are decoded, the other escapes are in upper case. An
+/// empty path is `/`.
 fn normal_path(path: &str) -> Result<String, TargetUriError> {
     if path.is_empty() {
         return Ok("/".to_owned());
@@ -240,9 +241,9 @@ fn normal_path(path: &str) -> Result<String, TargetUriError> {
     Ok(normal)
 }
 
-/// The byte itself where it may stand, and its escape elsewhere.
-fn push(byte: u8, may_stand: fn(u8) -> bool, to: &mut String) {
-    if may_stand(byte) {
+/// Writes the byte itself if it is allowed, or else its escape.
+fn push(byte: u8, is_allowed: fn(u8) -> bool, to: &mut String) {
+    if is_allowed(byte) {
         to.push(char::from(byte));
     } else {
         to.push_str(&format!("%{byte:02X}"));
@@ -281,27 +282,27 @@ fn without_dot_segments(path: &str) -> String {
     format!("/{}", kept.join("/"))
 }
 
-/// Why something is no URL that a client could have called here.
+/// Why a text is not a URL that a client could have called.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TargetUriError {
     /// No host, a malformed one or port, or a user name (RFC 3986 §3.2, RFC 9110 §4.2.4).
     #[error("the host is missing or malformed")]
     Authority,
-    /// Something else than visible ASCII (RFC 3986 §2).
+    /// Characters other than visible ASCII (RFC 3986 §2).
     #[error("a URL has visible ASCII characters only")]
     Characters,
-    /// The two ways in which proxies tell the URL contradict each other.
+    /// `Forwarded` and `X-Forwarded-*` name different URLs.
     #[error("Forwarded and X-Forwarded-* contradict each other")]
     Contradiction,
-    /// The path of a request has `.` or `..` in it, which clients resolve before they call.
+    /// The path of a request has `.` or `..` segments, which clients resolve before they call.
     #[error("the path has dot segments")]
     DotSegments,
     /// A percent sign without two hexadecimal digits (RFC 3986 §2.1).
     #[error("a percent sign is not followed by two hexadecimal digits")]
     Escape,
-    /// What the trusted proxy says is malformed (RFC 7239 §4).
-    #[error("what the proxy forwarded is malformed")]
+    /// The header of the trusted proxy is malformed (RFC 7239 §4).
+    #[error("a forwarding header of the proxy is malformed")]
     Forwarded,
     /// The path does not begin with a slash.
     #[error("the path does not begin with a slash")]

@@ -213,7 +213,7 @@ const PAIRS: &[(&str, &str, bool)] = &[
 ];
 
 #[test]
-fn two_urls_are_one_when_rfc_3986_says_so() {
+fn two_urls_are_equal_by_rfc_3986() {
     for &(one, other, are_one) in PAIRS {
         let (left, right) = (TargetUri::parse(one), TargetUri::parse(other));
         assert!(left.is_ok() && right.is_ok(), "{one} {other}");
@@ -222,7 +222,7 @@ fn two_urls_are_one_when_rfc_3986_says_so() {
 }
 
 #[test]
-fn the_normal_form_stays_as_it_is() {
+fn normalising_again_changes_nothing() {
     for &(one, other, _) in PAIRS {
         for url in [one, other] {
             let once = normal(url);
@@ -236,7 +236,7 @@ fn the_normal_form_stays_as_it_is() {
 }
 
 #[test]
-fn what_could_not_have_been_called_is_refused() {
+fn a_url_that_cannot_be_called_is_rejected() {
     for (url, expected) in [
         ("", TargetUriError::Scheme),
         ("api.example/a", TargetUriError::Scheme),

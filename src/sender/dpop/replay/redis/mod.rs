@@ -1,11 +1,10 @@
-//! Remembers proofs in Redis, for all replicas.
+//! A replay store in Redis, for all replicas.
 //!
-//! One thread with a runtime of its own asks for all workers. A connection's driver lives in the
-//! runtime that made it, so that one made by a worker would strand the others when that worker
-//! stops; here none can, and what has gathered while an answer was awaited goes out together.
+//! One thread with its own runtime serves all workers. A connection's driver runs in the runtime that
+//! created it, so a connection of one worker would fail for the others when that worker stops. The
+//! requests that arrive while an answer is awaited are sent together.
 //!
-//! Whatever is in doubt is refused: a claim whose answer is lost was perhaps the first, and is
-//! neither accepted nor called replayed.
+//! A claim whose answer is lost may have been the first: it is neither accepted nor called replayed.
 
 use std::fmt;
 use std::io;
@@ -22,14 +21,14 @@ use tokio::time::{Instant, timeout};
 
 use super::{PendingOutcome, ProofId, ReplayCheck, ReplayOutcome};
 
-/// The way to the thread that asks.
+/// The channel to the thread with the connection.
 #[derive(Clone)]
 pub(super) struct Redis {
     prefix: Arc<str>,
     requests: mpsc::Sender<ClaimRequest>,
 }
 
-/// A claim that is to be asked for.
+/// A claim that waits for the connection.
 struct ClaimRequest {
     key: String,
     seconds: u64,
@@ -78,7 +77,7 @@ fn seconds_to_keep(until: Duration, now: Duration) -> u64 {
     left.as_secs().saturating_add(1)
 }
 
-/// Whether Redis could be used by this URL; nothing is connected to.
+/// Checks the form of the URL, without connecting.
 ///
 /// # Errors
 /// [`RedisError::NotARedisUrl`].
@@ -87,33 +86,33 @@ pub(super) fn check_url(url: &str) -> Result<(), RedisError> {
     open(url).map(drop)
 }
 
-/// Reads the URL; a fragment is refused, since all that it can say is that any certificate will do.
+/// Parses the URL; a fragment is rejected, since its only meaning is to disable the check of certificates.
 fn open(url: &str) -> Result<Client, RedisError> {
     let is_ours = |scheme: &str| ["redis", "rediss"].contains(&scheme);
     let parsed = url::Url::parse(url).ok();
     let parsed = parsed.filter(|url| is_ours(url.scheme()) && url.fragment().is_none());
     let parsed = parsed.ok_or(RedisError::NotARedisUrl)?;
     if parsed.scheme() == "rediss" && CryptoProvider::get_default().is_none() {
-        // Somebody else's choice in the same instant is as good.
+        // A provider that another thread installs at the same time serves as well.
         drop(aws_lc_rs::default_provider().install_default());
     }
     Client::open(parsed).map_err(|_| RedisError::NotARedisUrl)
 }
 
-/// Answers requests until nobody is left who has any.
+/// Answers requests until all senders are dropped.
 async fn serve(mut connection: RedisConnection, mut received: mpsc::Receiver<ClaimRequest>) {
     let mut requests = Vec::new();
     while received.recv_many(&mut requests, MOST_AT_ONCE).await > 0 {
         requests.retain(|request| !request.answer.is_closed());
-        let verdicts = connection.ask(&requests).await;
-        for (request, verdict) in requests.drain(..).zip(verdicts) {
-            // Who has gone away meanwhile needs no answer.
-            let _ = request.answer.send(verdict);
+        let outcomes = connection.ask(&requests).await;
+        for (request, outcome) in requests.drain(..).zip(outcomes) {
+            // The request may have been cancelled meanwhile.
+            let _ = request.answer.send(outcome);
         }
     }
 }
 
-/// The connection, and how it was lately.
+/// The connection, and when it last failed.
 struct RedisConnection {
     client: Client,
     connection: Option<MultiplexedConnection>,
@@ -129,47 +128,49 @@ impl RedisConnection {
         }
     }
 
-    /// A verdict for each request, in their order.
+    /// A outcome for each request, in their order.
     async fn ask(&mut self, requests: &[ClaimRequest]) -> Vec<ReplayOutcome> {
         if requests.is_empty() {
             return Vec::new();
         }
-        let asked = pipeline(requests);
-        let mut verdicts = self.exchange(&asked, requests.len()).await;
-        if let Err(Failure::Outlived) = &verdicts {
-            // What is known now may be known from the first time.
-            let again = self.exchange(&asked, requests.len()).await;
-            verdicts = again.map(|verdicts| verdicts.into_iter().map(in_doubt).collect());
+        let commands = pipeline(requests);
+        let mut outcomes = self.exchange(&commands, requests.len()).await;
+        if let Err(ExchangeError::Outlived) = &outcomes {
+            // A key that exists now may have been set by the first attempt.
+            let again = self.exchange(&commands, requests.len()).await;
+            outcomes = again.map(|outcomes| outcomes.into_iter().map(in_doubt).collect());
         }
-        self.report(verdicts.as_ref().err());
-        verdicts.unwrap_or_else(|_| vec![ReplayOutcome::Unavailable; requests.len()])
+        self.report(outcomes.as_ref().err());
+        outcomes.unwrap_or_else(|_| vec![ReplayOutcome::Unavailable; requests.len()])
     }
 
-    /// One round over the connection, which is kept only if all went well.
+    /// One exchange over the connection, which is kept only if it succeeds.
     async fn exchange(
         &mut self,
-        asked: &Pipeline,
+        commands: &Pipeline,
         count: usize,
-    ) -> Result<Vec<ReplayOutcome>, Failure> {
+    ) -> Result<Vec<ReplayOutcome>, ExchangeError> {
         let (mut connection, is_new) = match self.connection.take() {
             Some(connection) => (connection, false),
             None => (self.connect().await?, true),
         };
-        match round(&mut connection, asked, count).await {
-            Ok(verdicts) => {
+        match round(&mut connection, commands, count).await {
+            Ok(outcomes) => {
                 self.connection = Some(connection);
-                Ok(verdicts)
+                Ok(outcomes)
             }
-            Err(Failure::Broken(_) | Failure::Refused(_)) if !is_new => Err(Failure::Outlived),
-            Err(failure) => Err(failure),
+            Err(ExchangeError::Broken(_) | ExchangeError::Refused(_)) if !is_new => {
+                Err(ExchangeError::Outlived)
+            }
+            Err(error) => Err(error),
         }
     }
 
-    async fn connect(&self) -> Result<MultiplexedConnection, Failure> {
+    async fn connect(&self) -> Result<MultiplexedConnection, ExchangeError> {
         if self.failed_at.is_some_and(|at| at.elapsed() < PAUSE) {
-            return Err(Failure::Resting);
+            return Err(ExchangeError::Resting);
         }
-        // The deadlines are those around each await here.
+        // Each await here has its own timeout.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(None);
@@ -178,29 +179,29 @@ impl RedisConnection {
             .get_multiplexed_async_connection_with_config(&config);
         match timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(connected) => connected.map_err(|error| self.unconnected(error)),
-            Err(_) => Err(Failure::TooSlow),
+            Err(_) => Err(ExchangeError::TooSlow),
         }
     }
 
-    /// What the server itself answers is not repeated.
-    fn unconnected(&self, error: redis::RedisError) -> Failure {
+    /// The server's own error text is not logged.
+    fn unconnected(&self, error: redis::RedisError) -> ExchangeError {
         let address = self.client.get_connection_info().addr();
         match (error.kind(), address) {
-            (ErrorKind::AuthenticationFailed, _) => Failure::Unauthenticated,
-            (ErrorKind::Server(_) | ErrorKind::Extension, _) => Failure::Refused(SOME_ERROR),
-            (_, ConnectionAddr::TcpTls { .. }) => Failure::UnreachableByTls(error),
-            _ => Failure::Unreachable(error),
+            (ErrorKind::AuthenticationFailed, _) => ExchangeError::Unauthenticated,
+            (ErrorKind::Server(_) | ErrorKind::Extension, _) => ExchangeError::Refused(SOME_ERROR),
+            (_, ConnectionAddr::TcpTls { .. }) => ExchangeError::UnreachableByTls(error),
+            _ => ExchangeError::Unreachable(error),
         }
     }
 
-    /// Tells of the first failure, and of the answer that ends it.
-    fn report(&mut self, failure: Option<&Failure>) {
-        match failure {
-            Some(Failure::Resting) => {}
-            Some(failure) => {
+    /// Logs the first error of an outage, and its end.
+    fn report(&mut self, error: Option<&ExchangeError>) {
+        match error {
+            Some(ExchangeError::Resting) => {}
+            Some(error) => {
                 if self.failed_at.replace(Instant::now()).is_none() {
                     log::error!(
-                        "proofs: Redis cannot be asked whether they were used before: {failure}"
+                        "proofs: Redis cannot be commands whether they were used before: {error}"
                     );
                 }
             }
@@ -224,27 +225,27 @@ fn pipeline(requests: &[ClaimRequest]) -> Pipeline {
 
 async fn round(
     connection: &mut MultiplexedConnection,
-    asked: &Pipeline,
+    commands: &Pipeline,
     count: usize,
-) -> Result<Vec<ReplayOutcome>, Failure> {
-    let answers = connection.req_packed_commands(asked, 0, count);
+) -> Result<Vec<ReplayOutcome>, ExchangeError> {
+    let answers = connection.req_packed_commands(commands, 0, count);
     let answers = timeout(RESPONSE_TIMEOUT, answers).await;
-    let answers = answers.map_err(|_| Failure::Silent)?;
-    let answers = answers.map_err(Failure::Broken)?;
-    let verdicts: Option<Vec<_>> = answers.iter().map(verdict).collect();
-    verdicts
-        .filter(|verdicts| verdicts.len() == count)
+    let answers = answers.map_err(|_| ExchangeError::Silent)?;
+    let answers = answers.map_err(ExchangeError::Broken)?;
+    let outcomes: Option<Vec<_>> = answers.iter().map(outcome).collect();
+    outcomes
+        .filter(|outcomes| outcomes.len() == count)
         .ok_or_else(|| refusal(&answers))
 }
 
-/// Which of the errors that are known by their codes is among the answers.
-fn refusal(answers: &[Value]) -> Failure {
+/// The error that the server's code stands for.
+fn refusal(answers: &[Value]) -> ExchangeError {
     let code = answers.iter().find_map(|answer| match answer {
         Value::ServerError(error) => Some(error.code()),
         _ => None,
     });
-    Failure::Refused(match code {
-        Some("NOAUTH" | "NOPERM") => return Failure::Unauthenticated,
+    ExchangeError::Refused(match code {
+        Some("NOAUTH" | "NOPERM") => return ExchangeError::Unauthenticated,
         Some("LOADING") => "it is still loading its data",
         Some("MISCONF") => "it cannot write its data to disk",
         Some("OOM") => "it is out of memory",
@@ -253,8 +254,8 @@ fn refusal(answers: &[Value]) -> Failure {
     })
 }
 
-/// What `SET … NX` answers, unless that is an error.
-fn verdict(answer: &Value) -> Option<ReplayOutcome> {
+/// The meaning of the answer to `SET … NX`; `None` for an error.
+fn outcome(answer: &Value) -> Option<ReplayOutcome> {
     match answer {
         Value::Nil => Some(ReplayOutcome::Replayed),
         Value::Okay => Some(ReplayOutcome::First),
@@ -262,24 +263,23 @@ fn verdict(answer: &Value) -> Option<ReplayOutcome> {
     }
 }
 
-fn in_doubt(verdict: ReplayOutcome) -> ReplayOutcome {
-    match verdict {
+fn in_doubt(outcome: ReplayOutcome) -> ReplayOutcome {
+    match outcome {
         ReplayOutcome::Replayed => ReplayOutcome::Unavailable,
         other => other,
     }
 }
 
-/// Why there is no answer.
+/// Why an exchange failed.
 #[derive(Clone, Debug, thiserror::Error)]
-enum Failure {
+enum ExchangeError {
     #[error("the connection broke: {0}")]
     Broken(redis::RedisError),
-    /// A connection that had served was of no use any more; a new one may be.
+    /// A connection that worked before is broken; a new one may work.
     #[error("the connection broke")]
     Outlived,
     #[error("{0}")]
     Refused(&'static str),
-    /// It failed a moment ago.
     #[error("it failed a moment ago")]
     Resting,
     #[error("it did not answer within {RESPONSE_TIMEOUT:?}")]
@@ -297,15 +297,15 @@ enum Failure {
 
 const SOME_ERROR: &str = "it answers with an error";
 
-/// Why Redis cannot be used at all; neither text shows the URL, which may hold a password.
+/// Why Redis cannot be used at all; the texts do not show the URL, which may contain a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedisError {
-    /// The URL is none that Redis is reached by.
+    /// Not a Redis URL.
     #[error("not a URL such as redis://:password@redis.example:6379/0 or rediss://redis.example")]
     NotARedisUrl,
-    /// The system gave no thread or no event queue.
-    #[error("no thread to ask Redis from: {0}")]
+    /// The thread or its event queue cannot be created.
+    #[error("the thread for Redis cannot be started: {0}")]
     Thread(io::ErrorKind),
 }
 
@@ -319,16 +319,16 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// After a failure nobody waits for the next one, until this has passed.
+/// After an error, requests fail at once for this long, instead of waiting for another timeout.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// What one replica's clock may be behind another's: until then the one would still accept what the other saw.
+/// How far the clocks of replicas may differ; a proof is kept for as long as the slowest one accepts it.
 const CLOCK_SKEW: Duration = Duration::from_secs(30);
 
-/// One round of the connection takes so many claims at most.
+/// The maximum number of claims in one exchange.
 const MOST_AT_ONCE: usize = 512;
 
-/// Who comes when so many wait would wait in vain.
+/// With more waiting requests than this, a new one would exceed its time.
 const MOST_WAITING: usize = 8192;
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ const NOW: Duration = Duration::from_secs(1_700_000_000);
 
 const LIFETIME: Duration = Duration::from_secs(300);
 
-const PASSWORD: &str = "a password that nobody may see";
+const PASSWORD: &str = "a password that must not be shown";
 
 /// A Redis of the test's own, which ends with it.
 struct Server {
@@ -94,10 +94,10 @@ fn id(number: usize) -> ProofId {
     ProofId::new("key", &target, &number.to_string())
 }
 
-/// The verdict, awaited in a runtime of the caller's own, as each worker has.
+/// The outcome, awaited in a runtime of the caller's own, as each worker has.
 fn claim(replay: &Replay, number: usize) -> ReplayOutcome {
     match replay.claim(&id(number), NOW + LIFETIME, NOW) {
-        ReplayCheck::Decided(verdict) => verdict,
+        ReplayCheck::Decided(outcome) => outcome,
         ReplayCheck::Pending(pending) => runtime::Builder::new_current_thread()
             .build()
             .unwrap()
@@ -132,7 +132,7 @@ fn of_all_replicas_that_claim_a_proof_one_is_first() {
 }
 
 #[test]
-fn what_redis_keeps_is_a_hash_until_the_proof_has_run_out() {
+fn redis_keeps_a_hash_until_the_proof_has_expired() {
     let Some(server) = Server::start() else {
         return;
     };
@@ -148,7 +148,7 @@ fn what_redis_keeps_is_a_hash_until_the_proof_has_run_out() {
 }
 
 #[test]
-fn a_redis_that_is_gone_refuses_and_one_that_is_back_serves_at_once() {
+fn an_unavailable_redis_rejects_and_one_that_is_back_serves_at_once() {
     let Some(mut server) = Server::start() else {
         return;
     };
@@ -163,9 +163,9 @@ fn a_redis_that_is_gone_refuses_and_one_that_is_back_serves_at_once() {
     // This one's connection broke while nobody used it: it makes another without a word.
     assert_eq!(claim(&idle, 5), ReplayOutcome::First);
     let begun = std::time::Instant::now();
-    let verdict = std::iter::repeat_with(|| claim(&one, 6))
-        .find(|verdict| *verdict != ReplayOutcome::Unavailable || begun.elapsed() > PAUSE * 20);
-    assert_eq!(verdict, Some(ReplayOutcome::First));
+    let outcome = std::iter::repeat_with(|| claim(&one, 6))
+        .find(|outcome| *outcome != ReplayOutcome::Unavailable || begun.elapsed() > PAUSE * 20);
+    assert_eq!(outcome, Some(ReplayOutcome::First));
     assert_eq!(claim(&idle, 6), ReplayOutcome::Replayed);
 }
 
@@ -214,7 +214,7 @@ fn failure(url: &str) -> String {
 }
 
 #[test]
-fn each_reason_for_which_no_connection_is_made_reads_differently() {
+fn each_reason_for_a_failed_connection_has_its_own_text() {
     let plain = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = plain.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -243,7 +243,7 @@ fn error(code: &str) -> Value {
 }
 
 #[test]
-fn a_wrong_password_reads_as_one() {
+fn a_wrong_password_has_its_own_text() {
     let Some(server) = Server::start() else {
         return;
     };
@@ -255,7 +255,7 @@ fn a_wrong_password_reads_as_one() {
 }
 
 #[test]
-fn errors_that_redis_answers_are_told_by_their_codes() {
+fn errors_of_redis_are_distinguished_by_their_codes() {
     for (code, text) in [
         ("OOM", "it is out of memory"),
         ("LOADING", "it is still loading its data"),
@@ -266,10 +266,10 @@ fn errors_that_redis_answers_are_told_by_their_codes() {
 }
 
 #[test]
-fn a_lost_answer_is_never_taken_for_the_first() {
-    assert_eq!(verdict(&Value::Okay), Some(ReplayOutcome::First));
-    assert_eq!(verdict(&Value::Nil), Some(ReplayOutcome::Replayed));
-    assert_eq!(verdict(&Value::Int(1)), None);
+fn a_lost_answer_never_counts_as_first() {
+    assert_eq!(outcome(&Value::Okay), Some(ReplayOutcome::First));
+    assert_eq!(outcome(&Value::Nil), Some(ReplayOutcome::Replayed));
+    assert_eq!(outcome(&Value::Int(1)), None);
     assert_eq!(
         in_doubt(ReplayOutcome::Replayed),
         ReplayOutcome::Unavailable
@@ -291,7 +291,7 @@ fn a_proof_is_kept_longer_than_any_replica_would_accept_it() {
 }
 
 #[test]
-fn only_a_url_of_redis_is_taken_and_none_is_shown() {
+fn only_a_redis_url_is_accepted_and_none_is_shown() {
     for url in [
         "",
         "redis.example",

@@ -1,4 +1,4 @@
-//! What a trusted proxy says of the request that it received ([RFC 7239], and the headers before it).
+//! Parses `Forwarded` ([RFC 7239]) and `X-Forwarded-*` of a trusted proxy.
 //!
 //! [RFC 7239]: https://www.rfc-editor.org/rfc/rfc7239
 
@@ -8,25 +8,25 @@ use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName};
 
 use super::super::{BaseUri, Scheme, TargetUriError};
 
-/// The beginning of the URL as the last proxy saw it; what it does not name is as it is here.
+/// The base of the URL as the last proxy received it; parts that it does not name are this request's own.
 ///
 /// # Errors
-/// A header is malformed, or one kind of them contradicts the other, so that one is not the proxy's.
+/// A header is malformed, or the two kinds contradict each other, so that one is not the proxy's.
 pub(super) fn base(
     headers: &HeaderMap,
     scheme: Scheme,
     host: &str,
 ) -> Result<BaseUri, TargetUriError> {
-    let seen = |said: ForwardedUri<'_>| {
-        let scheme = said.scheme.unwrap_or(scheme);
-        match (said.host.as_deref(), said.port) {
+    let to_base = |forwarded: ForwardedUri<'_>| {
+        let scheme = forwarded.scheme.unwrap_or(scheme);
+        match (forwarded.host.as_deref(), forwarded.port) {
             (named, None) => BaseUri::new(scheme, named.unwrap_or(host)),
             (None, Some(port)) => BaseUri::with_port(scheme, host, port),
             (Some(named), Some(port)) => BaseUri::on_port(scheme, named, port),
         }
     };
-    let standard = standard(headers)?.map(seen).transpose()?;
-    let customary = customary(headers)?.map(seen).transpose()?;
+    let standard = standard(headers)?.map(to_base).transpose()?;
+    let customary = customary(headers)?.map(to_base).transpose()?;
     let base = match (standard, customary) {
         (Some(one), Some(other)) if one != other => return Err(TargetUriError::Contradiction),
         (Some(base), _) | (None, Some(base)) => base,
@@ -38,7 +38,7 @@ pub(super) fn base(
     }
 }
 
-/// What one kind of header names.
+/// The parts of the URL that one kind of header names.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct ForwardedUri<'r> {
     scheme: Option<Scheme>,
@@ -51,8 +51,8 @@ fn customary(headers: &HeaderMap) -> Result<Option<ForwardedUri<'_>>, TargetUriE
     let scheme = last(headers, &X_FORWARDED_PROTO)?.map(scheme).transpose()?;
     let host = last(headers, &X_FORWARDED_HOST)?.map(Cow::Borrowed);
     let port = last(headers, &X_FORWARDED_PORT)?.map(port).transpose()?;
-    let says_anything = scheme.is_some() || host.is_some() || port.is_some();
-    Ok(says_anything.then_some(ForwardedUri { scheme, host, port }))
+    let names_anything = scheme.is_some() || host.is_some() || port.is_some();
+    Ok(names_anything.then_some(ForwardedUri { scheme, host, port }))
 }
 
 fn last<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Result<Option<&'r str>, TargetUriError> {
@@ -60,7 +60,7 @@ fn last<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Result<Option<&'r str>
     Ok(line.and_then(|line| line.rsplit(',').next().map(str::trim)))
 }
 
-/// A number from 1 to 65535, as it is written without a sign or leading zeros.
+/// A number from 1 to 65535, without a sign or leading zeros.
 fn port(text: &str) -> Result<u16, TargetUriError> {
     let port: Option<u16> = text.parse().ok();
     port.filter(|port| *port > 0 && port.to_string() == text)
@@ -74,10 +74,10 @@ fn standard(headers: &HeaderMap) -> Result<Option<ForwardedUri<'_>>, TargetUriEr
     };
     let mut rest = line;
     loop {
-        let (said, after) = element(rest).ok_or(TargetUriError::Forwarded)?;
+        let (parameters, after) = element(rest).ok_or(TargetUriError::Forwarded)?;
         match after {
             Some(after) => rest = after,
-            None => return said.read().map(Some),
+            None => return parameters.read().map(Some),
         }
     }
 }
@@ -95,7 +95,7 @@ fn scheme(name: &str) -> Result<Scheme, TargetUriError> {
     Scheme::parse(name).ok_or(TargetUriError::Forwarded)
 }
 
-/// The two parameters of an element that are of interest, as they stand there.
+/// The two parameters of an element that are used, unparsed.
 #[derive(Default)]
 struct Parameters<'r> {
     host: Option<Cow<'r, str>>,
@@ -112,14 +112,14 @@ impl<'r> Parameters<'r> {
         })
     }
 
-    /// Takes a parameter; `None` where it comes twice.
-    fn take(&mut self, name: &str, value: Cow<'r, str>) -> Option<()> {
-        let place = match name {
+    /// Sets a parameter; `None` for a duplicate.
+    fn set(&mut self, name: &str, value: Cow<'r, str>) -> Option<()> {
+        let field = match name {
             name if name.eq_ignore_ascii_case("host") => &mut self.host,
             name if name.eq_ignore_ascii_case("proto") => &mut self.proto,
             _ => return Some(()),
         };
-        place.replace(value).is_none().then_some(())
+        field.replace(value).is_none().then_some(())
     }
 }
 
@@ -135,7 +135,7 @@ fn element(text: &str) -> Option<(Parameters<'_>, Option<&str>)> {
     loop {
         let (name, after) = token(rest.trim_start())?;
         let (value, after) = value(after.strip_prefix('=')?)?;
-        parameters.take(name, value)?;
+        parameters.set(name, value)?;
         let after = after.trim_start();
         if let Some(next) = after.strip_prefix(';') {
             rest = next;

@@ -1,4 +1,4 @@
-//! Where a request's own URL comes from: configuration, the `Host` header, or a proxy that is trusted.
+//! The URL of a request: from configuration, the `Host` header, or a trusted proxy.
 
 mod forwarded;
 
@@ -11,9 +11,9 @@ use ipnet::IpNet;
 use super::{BaseUri, Scheme, TargetUri, TargetUriError};
 use crate::sender::trusted_proxies::is_trusted;
 
-/// How the URL is known that a client called, which proofs must name.
+/// How to determine the URL that a client called, which its proof must name.
 ///
-/// The default is a server that clients reach directly: the host that they name, and the scheme
+/// The default is for a server that clients reach directly: the host of the request and the scheme
 /// of the connection.
 ///
 /// # Examples
@@ -36,20 +36,20 @@ enum Source {
 }
 
 impl TargetUriSource {
-    /// A fixed URL, below which the paths of requests stand; whatever a request says is ignored.
+    /// A fixed URL, to which the paths of requests are appended; host and scheme of requests are ignored.
     ///
     /// # Errors
-    /// The URL is not an absolute one of `http` or `https`, or has a user name, a query or a fragment.
+    /// The URL is not an absolute `http` or `https` URL, or has a user name, a query or a fragment.
     pub fn public_url(url: &str) -> Result<Self, TargetUriError> {
         BaseUri::parse(url).map(Source::Configured).map(Self)
     }
 
     /// A server behind proxies at these addresses, whose `Forwarded` or `X-Forwarded-Proto`, `-Host` and `-Port` are
-    /// believed, and whose `X-Forwarded-Prefix` is put before the path.
+    /// used, and whose `X-Forwarded-Prefix` is put before the path.
     ///
-    /// Only what the last proxy itself added is looked at. Each proxy must set or remove *all five* of these
-    /// headers: one that hands on what a client sent lets the client choose the URL, and then a fixed
-    /// [`public_url`](Self::public_url) is the answer. From anybody else these headers are ignored.
+    /// Only the elements that the last proxy itself added are used. Each proxy must set or remove *all five* of these
+    /// headers: one that forwards a client's own lets the client choose the URL; behind such a proxy, configure a fixed
+    /// [`public_url`](Self::public_url). From other peers these headers are ignored.
     #[must_use]
     pub fn behind(proxies: impl IntoIterator<Item = IpNet>) -> Self {
         Self(Source::Request {
@@ -57,12 +57,12 @@ impl TargetUriSource {
         })
     }
 
-    /// The URL that the client called with a request of these headers and this URI.
+    /// The URL that the client called, for a request with these headers and this URI.
     ///
     /// `peer` is the other end of the connection, and `secure` whether that is TLS.
     ///
     /// # Errors
-    /// [`TargetUriError`] for a malformed host or path, and for malformed words of a trusted proxy.
+    /// [`TargetUriError`] for a malformed host or path, and for a malformed header of a trusted proxy.
     pub fn of_request(
         &self,
         headers: &HeaderMap,
@@ -76,9 +76,10 @@ impl TargetUriSource {
         };
         let scheme = if secure { Scheme::Https } else { Scheme::Http };
         let host = host(headers, uri, scheme)?;
-        let base = match is_trusted(trusted, peer) {
-            true => forwarded::base(headers, scheme, host)?,
-            false => BaseUri::new(scheme, host)?,
+        let base = if is_trusted(trusted, peer) {
+            forwarded::base(headers, scheme, host)?
+        } else {
+            BaseUri::new(scheme, host)?
         };
         base.target(uri.path())
     }
@@ -90,7 +91,7 @@ impl Default for TargetUriSource {
     }
 }
 
-/// The host that the client named: in the URI, where HTTP/2 has it, or in the one `Host` header.
+/// The host of the request: in the URI, as with HTTP/2, or in its one `Host` header.
 fn host<'r>(
     headers: &'r HeaderMap,
     uri: &'r Uri,
@@ -106,7 +107,7 @@ fn host<'r>(
     if let Some((one, other)) = named.zip(header)
         && BaseUri::new(scheme, one)? != BaseUri::new(scheme, other)?
     {
-        // RFC 9112 §3.2.2 wants them identical.
+        // RFC 9112 §3.2.2 requires them to be identical.
         return Err(TargetUriError::Authority);
     }
     named.or(header).ok_or(TargetUriError::Authority)

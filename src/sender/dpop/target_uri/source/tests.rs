@@ -38,7 +38,7 @@ fn direct(host: &[&str], target: &str, secure: bool) -> Result<String, TargetUri
 }
 
 #[test]
-fn a_server_that_is_reached_directly_takes_the_host_and_its_own_scheme() {
+fn a_server_that_is_reached_directly_uses_the_host_and_its_own_scheme() {
     for (host, target, secure, expected) in [
         (&["api.example"][..], "/a?b", false, "http://api.example/a"),
         (
@@ -57,7 +57,7 @@ fn a_server_that_is_reached_directly_takes_the_host_and_its_own_scheme() {
             false,
             "http://api.example/a",
         ),
-        // The scheme is the connection's, whatever the request says.
+        // The scheme is the connection's, whatever the headers.
         (&[], "https://api.example/a", false, "http://api.example/a"),
     ] {
         assert_eq!(
@@ -69,7 +69,7 @@ fn a_server_that_is_reached_directly_takes_the_host_and_its_own_scheme() {
 }
 
 #[test]
-fn a_request_without_one_sound_host_and_path_has_no_url() {
+fn a_request_without_one_valid_host_and_path_has_no_url() {
     for (host, target, expected) in [
         (&[][..], "/a", TargetUriError::Authority),
         (&[""], "/a", TargetUriError::Authority),
@@ -105,8 +105,8 @@ fn a_request_without_one_sound_host_and_path_has_no_url() {
 }
 
 #[test]
-fn a_public_url_stands_before_every_path() {
-    let told = headers(&[
+fn a_public_url_precedes_every_path() {
+    let headers_of_proxy = headers(&[
         ("host", "evil.example"),
         ("x-forwarded-host", "evil.example"),
     ]);
@@ -126,7 +126,7 @@ fn a_public_url_stands_before_every_path() {
         ),
     ] {
         let origin = TargetUriSource::public_url(url).expect("a public URL");
-        let called = origin.of_request(&told, &uri(target), proxy(), false);
+        let called = origin.of_request(&headers_of_proxy, &uri(target), proxy(), false);
         assert_eq!(
             called.as_ref().map(TargetUri::as_str),
             Ok(expected),
@@ -135,7 +135,7 @@ fn a_public_url_stands_before_every_path() {
     }
     let origin = TargetUriSource::public_url("https://api.example/v1").expect("a public URL");
     assert_eq!(
-        origin.of_request(&told, &uri("/../a"), None, true),
+        origin.of_request(&headers_of_proxy, &uri("/../a"), None, true),
         Err(TargetUriError::DotSegments)
     );
     for (url, expected) in [
@@ -153,8 +153,8 @@ fn a_public_url_stands_before_every_path() {
 }
 
 #[test]
-fn only_a_trusted_proxy_is_believed() {
-    let told = headers(&[
+fn only_headers_of_a_trusted_proxy_are_used() {
+    let headers_of_proxy = headers(&[
         ("host", "inner.example"),
         ("forwarded", "proto=https;host=api.example"),
         ("x-forwarded-proto", "https"),
@@ -162,10 +162,10 @@ fn only_a_trusted_proxy_is_believed() {
     ]);
     let seen = |origin: &TargetUriSource, peer: Option<&str>| {
         let peer = peer.map(|peer| peer.parse().expect("an address"));
-        let called = origin.of_request(&told, &uri("/a"), peer, false);
+        let called = origin.of_request(&headers_of_proxy, &uri("/a"), peer, false);
         called.expect("a URL").as_str() == "https://api.example/a"
     };
-    for (peer, believed) in [
+    for (peer, is_used) in [
         (Some("10.255.0.1"), true),
         (Some("::ffff:10.0.0.1"), true),
         (Some("fd12::1"), true),
@@ -175,10 +175,10 @@ fn only_a_trusted_proxy_is_believed() {
         (Some("2001:db8::1"), false),
         (None, false),
     ] {
-        assert_eq!(seen(&behind_proxy(), peer), believed, "{peer:?}");
+        assert_eq!(seen(&behind_proxy(), peer), is_used, "{peer:?}");
         assert!(!seen(&TargetUriSource::default(), peer), "{peer:?}");
     }
-    // Not even a malformed word of anybody else is looked at.
+    // Malformed headers of other peers are ignored, too.
     let broken = headers(&[("host", "inner.example"), ("forwarded", "\"")]);
     let called = behind_proxy().of_request(&broken, &uri("/a"), None, false);
     assert_eq!(
@@ -188,7 +188,7 @@ fn only_a_trusted_proxy_is_believed() {
 }
 
 #[test]
-fn what_the_last_proxy_added_counts() {
+fn the_elements_of_the_last_proxy_count() {
     for (lines, expected) in [
         (&[][..], "http://inner.example/a"),
         (&[("x-forwarded-proto", "https")], "https://inner.example/a"),
@@ -250,7 +250,7 @@ fn what_the_last_proxy_added_counts() {
             ],
             "http://api.example/a",
         ),
-        // Both kinds of header are fine where they say the same.
+        // Both kinds of header are fine if they agree.
         (
             &[
                 ("forwarded", "host=api.example;proto=https"),
@@ -265,7 +265,7 @@ fn what_the_last_proxy_added_counts() {
 }
 
 #[test]
-fn what_a_client_slipped_past_the_proxy_contradicts_it() {
+fn headers_that_a_client_sends_past_the_proxy_contradict_it() {
     for lines in [
         &[
             ("forwarded", "host=evil.example"),
@@ -286,7 +286,7 @@ fn what_a_client_slipped_past_the_proxy_contradicts_it() {
 }
 
 #[test]
-fn malformed_words_of_the_proxy_are_refused() {
+fn malformed_headers_of_the_proxy_are_rejected() {
     for value in [
         "",
         "host",
@@ -329,7 +329,7 @@ fn malformed_words_of_the_proxy_are_refused() {
 }
 
 #[test]
-fn a_proxy_says_the_port_that_was_called() {
+fn a_proxy_forwards_the_port_that_was_called() {
     for (lines, expected) in [
         (
             &[("x-forwarded-port", "8080")][..],
@@ -382,7 +382,7 @@ fn a_proxy_says_the_port_that_was_called() {
 }
 
 #[test]
-fn a_proxy_says_the_prefix_that_it_took_from_the_path() {
+fn a_proxy_forwards_the_prefix_that_it_removed_from_the_path() {
     for (prefix, expected) in [
         ("/v1", "http://inner.example/v1/a"),
         ("/v1/", "http://inner.example/v1/a"),
