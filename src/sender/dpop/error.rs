@@ -11,7 +11,7 @@ use crate::jose::{CompactError, JwkError};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ProofError {
     /// The header has `crit` or `b64`; no extension is supported (RFC 7515 §4.1.11).
-    #[error("the proof's header requires extensions")]
+    #[error("the proof's header demands extensions")]
     CriticalHeader,
     /// `exp` has passed, the leeway included (RFC 7519 §4.1.4).
     #[error("the proof expired {ago:?} ago")]
@@ -53,7 +53,7 @@ pub(crate) enum ProofError {
     #[error("the proof is not valid yet")]
     NotYetValid,
     /// The key is not the one that the token is bound to (RFC 9449 §4.3, check 12; §6.1).
-    #[error("the token is bound to another key")]
+    #[error("the proof is by another key than the token's")]
     OtherKey,
     /// `htm` is not the request's method (RFC 9449 §4.3, check 8).
     #[error("the proof is for another method")]
@@ -71,7 +71,7 @@ pub(crate) enum ProofError {
     #[error("more than one proof was sent")]
     Several,
     /// The signature is not valid (RFC 9449 §4.3, check 6).
-    #[error("the proof's signature is not valid")]
+    #[error("the proof's signature does not hold")]
     Signature,
     /// `iat` is too long ago (RFC 9449 §4.3, check 11).
     #[error("the proof is too old")]
