@@ -3,7 +3,7 @@
 use std::alloc::System;
 use std::time::Duration;
 
-use actix_resource_server::sender::{ProofId, Replay, ReplayCheck, ReplayOutcome, TargetUri};
+use actix_resource_server::sender::{ProofId, Replay, ReplayAnswer, ReplayOutcome, TargetUri};
 use stats_alloc::{Region, StatsAlloc};
 
 #[global_allocator]
@@ -19,7 +19,7 @@ fn a_full_memory_takes_no_more_bytes_than_it_is_given() {
         .filter(|number| {
             let id = ProofId::new(&format!("key {number}"), &target, "jti");
             let claimed = replay.claim(&id, now + Duration::from_secs(300), now);
-            matches!(claimed, ReplayCheck::Decided(ReplayOutcome::First))
+            matches!(claimed, ReplayAnswer::Decided(ReplayOutcome::First))
         })
         .count();
     let counted = region.change();

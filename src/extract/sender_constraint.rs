@@ -10,8 +10,8 @@ use super::Caller;
 use super::authenticate::{AuthenticationError, NextNonce};
 use crate::authorization::{AuthScheme, Credentials};
 use crate::sender::{
-    ClientCertificate, OverTls, PendingOutcome, ReplayCheck as ReplayAnswer, ReplayOutcome,
-    RequestEvidence, SenderCheck, SenderProof,
+    ClientCertificate, OverTls, PendingOutcome, ReplayAnswer, ReplayOutcome, RequestEvidence,
+    SenderCheck, SenderProof,
 };
 use crate::verifier::clock::since_epoch;
 use crate::verifier::{Verified, Verifier};

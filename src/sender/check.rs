@@ -13,7 +13,7 @@ use actix_web::http::header::HeaderMap;
 
 use super::dpop::ResourceRequest;
 use super::{
-    CertificateError, ClientCertificate, Dpop, PendingOutcome, Proof, ProofError, ReplayCheck,
+    CertificateError, ClientCertificate, Dpop, PendingOutcome, Proof, ProofError, ReplayAnswer,
     ReplayOutcome, SenderPolicy, TargetUriError, TimeWindow, VerifiedProof,
 };
 use crate::authorization::{AuthScheme, DPOP};
@@ -220,8 +220,8 @@ impl Dpop {
         now: Duration,
     ) -> Result<SenderCheck, SenderError> {
         match self.replay.claim(&proven.id, proven.acceptable_until, now) {
-            ReplayCheck::Pending(pending) => Ok(SenderCheck::Pending(sender, pending)),
-            ReplayCheck::Decided(outcome) => self
+            ReplayAnswer::Pending(pending) => Ok(SenderCheck::Pending(sender, pending)),
+            ReplayAnswer::Decided(outcome) => self
                 .check_replay(outcome)
                 .map(|()| SenderCheck::Known(sender)),
         }

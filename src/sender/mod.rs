@@ -19,7 +19,7 @@ pub(crate) use self::dpop::NoncePolicy;
 pub use self::dpop::RedisError;
 pub(crate) use self::dpop::{DPOP_NONCE, NO_STORE, Proof, ProofError, TimeWindow, VerifiedProof};
 pub use self::dpop::{
-    NonceError, NonceIssuer, PendingOutcome, ProofId, Replay, ReplayCheck, ReplayOutcome,
+    NonceError, NonceIssuer, PendingOutcome, ProofId, Replay, ReplayAnswer, ReplayOutcome,
     TargetUri, TargetUriError, TargetUriSource,
 };
 pub use self::mtls::{

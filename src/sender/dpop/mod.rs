@@ -16,5 +16,5 @@ pub(crate) use self::nonce_policy::NoncePolicy;
 pub(crate) use self::proof::{Proof, ResourceRequest, TimeWindow, VerifiedProof};
 #[cfg(feature = "redis")]
 pub use self::replay::RedisError;
-pub use self::replay::{PendingOutcome, ProofId, Replay, ReplayCheck, ReplayOutcome};
+pub use self::replay::{PendingOutcome, ProofId, Replay, ReplayAnswer, ReplayOutcome};
 pub use self::target_uri::{TargetUri, TargetUriError, TargetUriSource};

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::sender::{
     ClientCertificate, Dpop, NonceError, NonceIssuer, NoncePolicy, Proof, ProofError, Replay,
-    ReplayCheck, ReplayOutcome, TargetUri, TimeWindow, VerifiedProof,
+    ReplayAnswer, ReplayOutcome, TargetUri, TimeWindow, VerifiedProof,
 };
 use crate::verifier::clock::since_epoch;
 
@@ -133,8 +133,8 @@ impl DpopVerifier {
     async fn check_replay(&self, proven: &VerifiedProof, now: Duration) -> Result<(), OAuthError> {
         let claim = self.replay.claim(&proven.id, proven.acceptable_until, now);
         let verdict = match claim {
-            ReplayCheck::Decided(verdict) => verdict,
-            ReplayCheck::Pending(pending) => pending.await,
+            ReplayAnswer::Decided(verdict) => verdict,
+            ReplayAnswer::Pending(pending) => pending.await,
         };
         match verdict {
             ReplayOutcome::First => Ok(()),

@@ -30,14 +30,14 @@ use crate::jose::digest::sha256;
 /// # Examples
 /// ```
 /// use std::time::Duration;
-/// use actix_resource_server::sender::{ReplayCheck, ProofId, Replay, TargetUri, ReplayOutcome};
+/// use actix_resource_server::sender::{ReplayAnswer, ProofId, Replay, TargetUri, ReplayOutcome};
 ///
 /// let replay = Replay::in_memory(Replay::BYTES);
 /// let id = ProofId::new("thumbprint", &TargetUri::parse("https://api.example/")?, "jti");
 /// let now = Duration::from_secs(1_700_000_000);
 /// let until = now + Duration::from_secs(300);
-/// assert!(matches!(replay.claim(&id, until, now), ReplayCheck::Decided(ReplayOutcome::First)));
-/// assert!(matches!(replay.claim(&id, until, now), ReplayCheck::Decided(ReplayOutcome::Replayed)));
+/// assert!(matches!(replay.claim(&id, until, now), ReplayAnswer::Decided(ReplayOutcome::First)));
+/// assert!(matches!(replay.claim(&id, until, now), ReplayAnswer::Decided(ReplayOutcome::Replayed)));
 /// # Ok::<_, actix_resource_server::sender::TargetUriError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -102,10 +102,15 @@ impl Replay {
     ///
     /// The times are since 1970.
     #[must_use]
-    pub fn claim(&self, proof: &ProofId, acceptable_until: Duration, now: Duration) -> ReplayCheck {
+    pub fn claim(
+        &self,
+        proof: &ProofId,
+        acceptable_until: Duration,
+        now: Duration,
+    ) -> ReplayAnswer {
         match &self.0 {
             Store::Memory(memory) => {
-                ReplayCheck::Decided(memory.claim(proof, acceptable_until, now))
+                ReplayAnswer::Decided(memory.claim(proof, acceptable_until, now))
             }
             #[cfg(feature = "redis")]
             Store::Redis(redis) => redis.claim(proof, acceptable_until, now),
@@ -141,7 +146,7 @@ impl ProofId {
 /// The answer of the replay store, immediate or pending.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum ReplayCheck {
+pub enum ReplayAnswer {
     /// The answer is known.
     Decided(ReplayOutcome),
     /// The answer has to be awaited.

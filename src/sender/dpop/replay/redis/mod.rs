@@ -19,7 +19,7 @@ use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
-use super::{PendingOutcome, ProofId, ReplayCheck, ReplayOutcome};
+use super::{PendingOutcome, ProofId, ReplayAnswer, ReplayOutcome};
 
 /// The channel to the thread with the connection.
 #[derive(Clone)]
@@ -51,7 +51,7 @@ impl Redis {
         })
     }
 
-    pub(super) fn claim(&self, proof: &ProofId, until: Duration, now: Duration) -> ReplayCheck {
+    pub(super) fn claim(&self, proof: &ProofId, until: Duration, now: Duration) -> ReplayAnswer {
         let (answer, answered) = oneshot::channel();
         let request = ClaimRequest {
             key: format!("{}{}", self.prefix, BASE64URL_NOPAD.encode(&proof.hash)),
@@ -59,8 +59,8 @@ impl Redis {
             answer,
         };
         match self.requests.try_send(request) {
-            Ok(()) => ReplayCheck::Pending(PendingOutcome(answered)),
-            Err(_) => ReplayCheck::Decided(ReplayOutcome::Unavailable),
+            Ok(()) => ReplayAnswer::Pending(PendingOutcome(answered)),
+            Err(_) => ReplayAnswer::Decided(ReplayOutcome::Unavailable),
         }
     }
 }

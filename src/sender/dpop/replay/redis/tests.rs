@@ -97,8 +97,8 @@ fn id(number: usize) -> ProofId {
 /// The outcome, awaited in a runtime of the caller's own, as each worker has.
 fn claim(replay: &Replay, number: usize) -> ReplayOutcome {
     match replay.claim(&id(number), NOW + LIFETIME, NOW) {
-        ReplayCheck::Decided(outcome) => outcome,
-        ReplayCheck::Pending(pending) => runtime::Builder::new_current_thread()
+        ReplayAnswer::Decided(outcome) => outcome,
+        ReplayAnswer::Pending(pending) => runtime::Builder::new_current_thread()
             .build()
             .unwrap()
             .block_on(pending),
