@@ -160,7 +160,7 @@ fn an_unavailable_redis_rejects_and_one_that_is_back_serves_at_once() {
         assert_eq!(claim(&one, number), ReplayOutcome::Unavailable);
     }
     server.start_again();
-    // This one's connection broke while nobody used it: it makes another without a word.
+    // The idle connection broke: a new one is opened, without a log entry.
     assert_eq!(claim(&idle, 5), ReplayOutcome::First);
     let begun = std::time::Instant::now();
     let outcome = std::iter::repeat_with(|| claim(&one, 6))
