@@ -1,7 +1,7 @@
-//! Headers → one scheme, one token, sent one way ([RFC 6750 §2.1], [RFC 9449 §7.1]).
+//! Parses the `Authorization` header: one scheme and one token ([RFC 6750 §2.1], [RFC 9449 §7.1]).
 //!
-//! Stricter than any parser at hand: the scheme in any case, a second header refused, exactly
-//! one word after the scheme; tokens are taken from the header alone, never from query or body.
+//! The scheme may have any case. A second header is rejected, and so is more than one word after the
+//! scheme. Tokens are accepted only in the header, never in query or body.
 //!
 //! [RFC 6750 §2.1]: https://www.rfc-editor.org/rfc/rfc6750#section-2.1
 //! [RFC 9449 §7.1]: https://www.rfc-editor.org/rfc/rfc9449#section-7.1
@@ -10,20 +10,17 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::ops::Range;
 
-use actix_web::http::header::{
-    AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, TryIntoHeaderValue,
-};
+use actix_web::http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::uri::Uri;
-use actix_web_httpauth::headers::authorization::{ParseError, Scheme};
 
-/// The credentials of an `Authorization` header: one of our schemes and the token after it, not yet looked at.
+/// The credentials of an `Authorization` header: an accepted scheme and the token after it, not yet checked.
 ///
 /// ```text
 /// credentials = ( "Bearer" / "DPoP" ) 1*SP b64token      ; such as Bearer mF_9.B5f-4.1JqM
 /// b64token    = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
 /// ```
 ///
-/// Its `Debug` and `Display` show no token.
+/// Its `Debug` shows no token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     scheme: AuthScheme,
@@ -36,10 +33,10 @@ pub struct Credentials {
 impl Credentials {
     /// Finds the one access token of a request, or `None` where no credentials were sent.
     ///
-    /// What follows the scheme is judged when it is [read](Self::as_str): a token that was verified before need not be.
+    /// The token's characters are checked by [`as_str`](Self::as_str): a token in the cache needs no such check.
     ///
     /// # Errors
-    /// [`CredentialsError`] for two credentials, and a header that carries none for us.
+    /// [`CredentialsError`] for two credentials, and for a header without an accepted scheme.
     pub(crate) fn find(
         headers: &HeaderMap,
         uri: &Uri,
@@ -48,10 +45,10 @@ impl Credentials {
         check_host(headers)?;
         let mut values = headers.get_all(AUTHORIZATION);
         let Some(header) = values.next() else {
-            return match accepted.accept(AuthScheme::Dpop) && headers.contains_key(DPOP) {
-                true => Err(CredentialsError::ProofAlone),
-                false => Ok(None),
-            };
+            if accepted.accept(AuthScheme::Dpop) && headers.contains_key(DPOP) {
+                return Err(CredentialsError::ProofAlone);
+            }
+            return Ok(None);
         };
         if values.next().is_some() || uri.query().is_some_and(names_access_token) {
             return Err(CredentialsError::Several);
@@ -92,9 +89,10 @@ impl Credentials {
     /// [`CredentialsError`] for more words than one, and a word that is no token.
     pub(crate) fn as_str(&self) -> Result<&str, CredentialsError> {
         let word = self.as_word()?;
-        match self.is_token() {
-            true => Ok(word),
-            false => Err(CredentialsError::NoToken),
+        if self.is_token() {
+            Ok(word)
+        } else {
+            Err(CredentialsError::NoToken)
         }
     }
 
@@ -190,7 +188,7 @@ fn split(credentials: &[u8]) -> (&[u8], &[u8]) {
 fn is_b64token(word: &[u8]) -> bool {
     let end = word.iter().rposition(|&byte| byte != b'=');
     let characters = end.and_then(|end| word.get(..=end)).unwrap_or_default();
-    // Every byte is looked at without a branch, so that the compiler takes many at once.
+    // Without branches, so that the compiler vectorises the loop.
     let wrong = characters.iter().fold(0, |wrong, &byte| {
         wrong | u8::from(!is_token_character(byte))
     });
@@ -263,35 +261,14 @@ fn is_port(port: &[u8]) -> bool {
     number.is_some()
 }
 
-impl Scheme for Credentials {
-    fn parse(header: &HeaderValue) -> Result<Self, ParseError> {
-        let token = Self::read(header, Schemes::BOTH).map_err(|_| ParseError::Invalid)?;
-        token.as_str().map_err(|_| ParseError::Invalid)?;
-        Ok(token)
-    }
-}
-
-impl TryIntoHeaderValue for Credentials {
-    type Error = std::convert::Infallible;
-
-    fn try_into_value(self) -> Result<HeaderValue, Self::Error> {
-        Ok(self.header)
-    }
-}
-
+/// Without the token.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Credentials({self})")
+        write!(f, "Credentials({} ******)", self.scheme.name())
     }
 }
 
-impl fmt::Display for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ******", self.scheme.name())
-    }
-}
-
-/// Why a request carries no credentials that can be judged.
+/// Why a request has no usable credentials.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialsError {
@@ -515,10 +492,10 @@ mod tests {
     }
 
     #[test]
-    fn neither_debug_nor_display_shows_the_token() {
+    fn debug_does_not_show_the_token() {
         let header = HeaderValue::from_static("Bearer secret");
         let credentials = Credentials::read(&header, Schemes::BOTH).expect("a token");
-        let shown = format!("{credentials:?} {credentials}");
-        assert_eq!(shown, "Credentials(Bearer ******) Bearer ******");
+        let shown = format!("{credentials:?}");
+        assert_eq!(shown, "Credentials(Bearer ******)");
     }
 }

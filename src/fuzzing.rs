@@ -1,6 +1,6 @@
-//! The doors through which foreign bytes come in, for the fuzz targets in `fuzz/`.
+//! Entry points for the fuzz targets in `fuzz/`, one for each parser of foreign bytes.
 //!
-//! Each checks, beyond not panicking, that what was accepted is what it was taken for.
+//! Each checks that nothing panics, and that accepted input means the same to other parsers.
 
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use actix_web::http::uri::Uri;
@@ -11,7 +11,7 @@ use crate::authorization::{Credentials, Schemes};
 use crate::claims::Claims;
 use crate::jose::compact::Compact;
 use crate::keys::{discovery, jwk_set};
-use crate::sender::{Proof, Target};
+use crate::sender::{Proof, TargetUri};
 
 /// An accepted header carries a token of `b64token`'s characters.
 pub fn authorization(bytes: &[u8]) {
@@ -32,7 +32,7 @@ pub fn authorization(bytes: &[u8]) {
     }
 }
 
-/// An accepted token is what its parts encode to.
+/// Encoding the parts of an accepted token again yields the token.
 pub fn compact(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -50,7 +50,7 @@ pub fn compact(bytes: &[u8]) {
     }
 }
 
-/// What is well-formed says to every other reader what it says here; its URL, once normalised, stays as it is.
+/// The claims of an accepted proof are the same to other JSON parsers; normalising its URL again does not change it.
 pub fn proof(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
@@ -61,17 +61,17 @@ pub fn proof(bytes: &[u8]) {
     let payload = text.split('.').nth(1).unwrap_or_default();
     let payload = BASE64URL_NOPAD.decode(payload.as_bytes());
     let value: Value = serde_json::from_slice(&payload.unwrap_or_default()).unwrap_or_default();
-    let said = |name: &str| value.get(name).and_then(Value::as_str);
+    let claim = |name: &str| value.get(name).and_then(Value::as_str);
     for name in ["jti", "htm", "htu"] {
-        assert!(said(name).is_some());
+        assert!(claim(name).is_some());
     }
-    assert_eq!(proof.nonce(), said("nonce"));
-    if let Some(Ok(target)) = said("htu").map(Target::parse) {
-        assert_eq!(Target::parse(target.as_str()), Ok(target));
+    assert_eq!(proof.nonce(), claim("nonce"));
+    if let Some(Ok(target)) = claim("htu").map(TargetUri::parse) {
+        assert_eq!(TargetUri::parse(target.as_str()), Ok(target));
     }
 }
 
-/// Accepted claims are an object to every other reader too, with the same issuer.
+/// Accepted claims are an object to other JSON parsers too, with the same issuer.
 pub fn claims(bytes: &[u8]) {
     if let Ok(claims) = Claims::parse(bytes) {
         let value: Value = serde_json::from_slice(bytes).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::alloc::System;
 use std::time::Duration;
 
-use actix_resource_server::sender::{Claimed, ProofId, Replay, Target, Verdict};
+use actix_resource_server::sender::{ProofId, Replay, ReplayAnswer, ReplayOutcome, TargetUri};
 use stats_alloc::{Region, StatsAlloc};
 
 #[global_allocator]
@@ -11,7 +11,7 @@ static COUNTED: StatsAlloc<System> = StatsAlloc::system();
 
 #[test]
 fn a_full_memory_takes_no_more_bytes_than_it_is_given() {
-    let target = Target::parse("https://api.example/").unwrap();
+    let target = TargetUri::parse("https://api.example/").unwrap();
     let now = Duration::from_secs(1_700_000_000);
     let region = Region::new(&COUNTED);
     let replay = Replay::in_memory(BYTES);
@@ -19,7 +19,7 @@ fn a_full_memory_takes_no_more_bytes_than_it_is_given() {
         .filter(|number| {
             let id = ProofId::new(&format!("key {number}"), &target, "jti");
             let claimed = replay.claim(&id, now + Duration::from_secs(300), now);
-            matches!(claimed, Claimed::Decided(Verdict::First))
+            matches!(claimed, ReplayAnswer::Decided(ReplayOutcome::First))
         })
         .count();
     let counted = region.change();

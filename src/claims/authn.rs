@@ -1,4 +1,4 @@
-//! Logins: how a person must have logged in for a route, and how long ago ([RFC 9470], [RFC 8176]).
+//! Authentication requirements: how the user must have logged in for a route, and how recently ([RFC 9470], [RFC 8176]).
 //!
 //! [RFC 9470]: https://www.rfc-editor.org/rfc/rfc9470
 //! [RFC 8176]: https://www.rfc-editor.org/rfc/rfc8176
@@ -13,9 +13,9 @@ use super::NumericDate;
 use super::scope::is_scope_token;
 use crate::jose::json::FromJson;
 
-/// What a route asks of the login behind a token; made by [`step_up!`](crate::step_up), or by hand.
+/// The authentication that a route requires; declared with [`step_up!`](crate::step_up), or by hand.
 ///
-/// At least one of the three is said. Values are compared to the letter, and they are written as
+/// At least one of the three is set. Values are compared exactly, and they are written as
 /// those of a scope are:
 ///
 /// ```text
@@ -30,7 +30,7 @@ use crate::jose::json::FromJson;
 ///
 /// const SESSION: Duration = Duration::from_secs(15 * 60);
 ///
-/// /// As long as the bank's own pages keep somebody logged in.
+/// /// As long as the bank's own pages keep a user logged in.
 /// struct InSession;
 ///
 /// impl AuthnLevel for InSession {
@@ -40,7 +40,7 @@ use crate::jose::json::FromJson;
 /// async fn transfer(_: StepUp<InSession>) {}
 /// ```
 ///
-/// A level that asks for nothing, or for what cannot be, does not compile where it is used:
+/// A level that requires nothing, or something impossible, does not compile where it is used:
 ///
 /// ```compile_fail
 /// use actix_resource_server::{Access, AuthnLevel, StepUp};
@@ -70,7 +70,7 @@ pub trait AuthnLevel: 'static {
 /// Makes a [`AuthnLevel`] that a [`StepUp`](crate::StepUp) can ask for.
 ///
 /// `acr` and `amr` take one value or a list, `max_age` a number of seconds, minutes, hours or days.
-/// What is said is checked while compiling.
+/// The values are checked at compile time.
 ///
 /// # Examples
 /// ```
@@ -123,9 +123,9 @@ macro_rules! step_up {
     };
 }
 
-/// What a [`AuthnLevel`] asks of a login, as data.
+/// The requirements of an [`AuthnLevel`], as data.
 ///
-/// As JSON it has the members `acr_values`, `amr_values` and `max_age`, those that are said.
+/// As JSON it has the members `acr_values`, `amr_values` and `max_age`, those that are set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct AuthnRequirement {
@@ -141,7 +141,7 @@ pub struct AuthnRequirement {
 }
 
 impl AuthnRequirement {
-    /// What `L` says; what it says wrongly does not compile where this is a constant.
+    /// The requirements of `L`; invalid ones do not compile where this is a constant.
     pub(crate) const fn of<L: AuthnLevel>() -> Self {
         check::<L>();
         Self {
@@ -151,8 +151,8 @@ impl AuthnRequirement {
         }
     }
 
-    /// Whether a login suffices at `now` since 1970, by what the token says under `acr`, `amr` and
-    /// `auth_time`; a claim that is asked for and absent or malformed suffices never.
+    /// Whether a login suffices at `now` since 1970, by the token's claims `acr`, `amr` and
+    /// `auth_time`; a required claim that is absent or malformed never suffices.
     pub(crate) fn is_met_by<'t>(
         &self,
         claim: impl Fn(&str) -> Option<&'t Value>,
@@ -176,7 +176,9 @@ impl AuthnRequirement {
         let methods = amr.and_then(Value::as_array);
         let methods = methods.and_then(|methods| methods.iter().map(Value::as_str).collect());
         methods.is_some_and(|methods: Vec<_>| {
-            self.amr_values.iter().all(|asked| methods.contains(asked))
+            self.amr_values
+                .iter()
+                .all(|required| methods.contains(required))
         })
     }
 }
@@ -391,7 +393,7 @@ mod tests {
 
     #[test]
     fn a_demand_reads_as_words_and_as_members() {
-        let said = |demand: AuthnRequirement| {
+        let shown = |demand: AuthnRequirement| {
             let members = serde_json::to_value(demand).expect("JSON");
             (demand.to_string(), members)
         };
@@ -417,7 +419,7 @@ mod tests {
                 json!({"acr_values": ["gold"], "amr_values": ["mfa"], "max_age": 3600}),
             ),
         ] {
-            assert_eq!(said(demand), (words.to_owned(), members));
+            assert_eq!(shown(demand), (words.to_owned(), members));
         }
     }
 

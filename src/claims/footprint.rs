@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// What the allocator takes for an allocation of `bytes`.
+/// The bytes that the allocator uses for an allocation of `bytes`.
 ///
 /// As malloc of glibc counts: a header of 8 bytes, multiples of 16, 32 at least. Other allocators
 /// differ by a few per cent.

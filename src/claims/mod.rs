@@ -1,4 +1,4 @@
-//! What a token says: plain data, with no trust implied.
+//! The claims of a token, as plain data that is not trusted yet.
 
 pub mod authn;
 pub(crate) mod footprint;
@@ -15,7 +15,7 @@ use footprint::allocated;
 use scope::ScopeValue;
 use texts::Texts;
 
-/// The claims that this crate judges (RFC 7519 §4.1, RFC 9068 §2.2); all others are only checked for form.
+/// The claims that this crate validates (RFC 7519 §4.1, RFC 9068 §2.2); others are only checked for duplicate members.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Claims {
     pub(crate) issuer: Member<String>,
@@ -38,12 +38,12 @@ impl Claims {
     /// Reads one JSON object without duplicate members.
     ///
     /// # Errors
-    /// The payload is no such object.
+    /// The payload is not such an object.
     pub(crate) fn parse(payload: &[u8]) -> Result<Self, serde_json::Error> {
         json::read_object(payload)
     }
 
-    /// The bytes that the allocator has given for what the claims hold.
+    /// The bytes allocated for the claims.
     pub(crate) fn allocated(&self) -> usize {
         let confirmation = &self.confirmation;
         let texts = [
@@ -79,7 +79,7 @@ impl<'de> Members<'de> for Claims {
             "client_id" => self.client_id = values.next_value()?,
             "scope" => self.scope = values.next_value()?,
             "scp" => self.scp = values.next_value()?,
-            "cnf" => self.confirmation = values.next_value::<Strict<Confirmation>>()?.0.stated(),
+            "cnf" => self.confirmation = values.next_value::<Strict<Confirmation>>()?.0.present(),
             other => {
                 self.has_access_token_hash |= other == "at_hash";
                 self.has_events |= other == "events";
@@ -91,27 +91,27 @@ impl<'de> Members<'de> for Claims {
     }
 }
 
-/// The `cnf` claim: whose token this is alone (RFC 7800 §3.1).
+/// The `cnf` claim: the key or certificate that the token is bound to (RFC 7800 §3.1).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Confirmation {
     /// `jkt`, the thumbprint of the sender's DPoP key (RFC 9449 §6.1).
     pub(crate) key_thumbprint: Member<String>,
     /// `x5t#S256`, the hash of the sender's certificate (RFC 8705 §3.1).
     pub(crate) certificate_thumbprint: Member<String>,
-    /// Whether the claim is there, whatever methods it names.
-    is_stated: bool,
+    /// Whether the claim is present, whatever methods it names.
+    is_present: bool,
 }
 
 impl Confirmation {
-    /// Whether only a sender who proves something may use the token: whenever the claim is there, even where it
-    /// names no method that is known here, so that no proof is possible.
+    /// Whether the sender has to prove possession: whenever the claim is present, even if it names no
+    /// known method, so that no proof is possible.
     pub(crate) fn binds(&self) -> bool {
-        self.is_stated
+        self.is_present
     }
 
-    fn stated(self) -> Self {
+    fn present(self) -> Self {
         Self {
-            is_stated: true,
+            is_present: true,
             ..self
         }
     }
@@ -135,7 +135,7 @@ impl<'de> Members<'de> for Confirmation {
 pub(crate) struct Audience(Texts);
 
 impl Audience {
-    /// Whether one of `accepted` is named, to the letter.
+    /// Whether one of `accepted` is named exactly.
     pub(crate) fn names_one_of(&self, accepted: &[String]) -> bool {
         self.0
             .iter()

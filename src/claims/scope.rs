@@ -1,4 +1,4 @@
-//! Scopes: what a token grants, and what a route asks for ([RFC 6749 §3.3]).
+//! Scopes that a token grants and that a route requires ([RFC 6749 §3.3]).
 //!
 //! [RFC 6749 §3.3]: https://www.rfc-editor.org/rfc/rfc6749#section-3.3
 
@@ -76,7 +76,7 @@ pub const fn is_scope_token(text: &str) -> bool {
     true
 }
 
-/// What a route asks of a token's scopes: one, all of a tuple, or [`AnyOf`] several.
+/// The scopes that a route requires: one, all of a tuple, or [`AnyOf`] several.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no demand on scopes",
     label = "a scope is needed here, or several: a tuple of them, or `AnyOf` a tuple",
@@ -163,7 +163,7 @@ pub(crate) fn each_with_each(
 pub struct ScopeSet(Vec<ScopeValue>);
 
 impl ScopeSet {
-    /// Whether `scope` is granted, compared to the letter.
+    /// Whether `scope` is granted, compared exactly.
     #[must_use]
     pub fn contains(&self, scope: &str) -> bool {
         self.iter().any(|granted| granted == scope)
@@ -187,7 +187,7 @@ impl ScopeSet {
         self.0.push(value);
     }
 
-    /// The bytes that the allocator has given for the scopes.
+    /// The bytes allocated for the scopes.
     pub(crate) fn allocated(&self) -> usize {
         let own = allocated(self.0.capacity().saturating_mul(size_of::<ScopeValue>()));
         let values = self.0.iter().map(ScopeValue::allocated);

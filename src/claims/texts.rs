@@ -6,7 +6,7 @@ use super::footprint::allocated;
 
 /// Texts, one after the other.
 ///
-/// A token may list a thousand of them, and a remembered token keeps them: a `Vec<String>` would take
+/// A token may list a thousand of them, and a cached token keeps them: a `Vec<String>` would take
 /// more than fifty bytes for each, beside its letters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Texts {
@@ -57,7 +57,7 @@ impl Texts {
         })
     }
 
-    /// The bytes that the allocator has given for the texts.
+    /// The bytes allocated for the texts.
     pub(crate) fn allocated(&self) -> usize {
         allocated(self.joined.len()).saturating_add(allocated(size_of_val(&*self.ends)))
     }

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
     use crate::extract::Scoped;
     use crate::extract::caller::tests::{caller_with, proven};
-    use crate::sender::Sender;
+    use crate::sender::SenderProof;
 
     crate::scope!(Read = "read");
 
@@ -63,7 +63,7 @@ mod tests {
         assert_eq!(Outer::grant(Some(reader())).map(drop), unbound);
         assert_eq!(Inner::grant(Some(reader())).map(drop), unbound);
         for (by_key, by_certificate) in [(true, false), (false, true), (true, true)] {
-            let sender = Sender {
+            let sender = SenderProof {
                 by_key,
                 by_certificate,
             };

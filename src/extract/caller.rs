@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::authorization::AuthScheme;
-use crate::sender::Sender;
+use crate::sender::SenderProof;
 use crate::verifier::Verified;
 
 /// The caller of one request.
@@ -14,7 +14,7 @@ use crate::verifier::Verified;
 pub struct Caller {
     verified: Arc<Verified>,
     scheme: AuthScheme,
-    sender: Sender,
+    sender: SenderProof,
     now: SystemTime,
 }
 
@@ -22,7 +22,7 @@ impl Caller {
     pub(super) fn new(
         verified: Arc<Verified>,
         scheme: AuthScheme,
-        sender: Sender,
+        sender: SenderProof,
         now: SystemTime,
     ) -> Self {
         Self {
@@ -91,11 +91,11 @@ pub(super) mod tests {
         });
         let verified = verifier.verify(&token.build(), now);
         let verified = verified.expect("a good token");
-        Caller::new(verified, AuthScheme::Bearer, Sender::default(), now)
+        Caller::new(verified, AuthScheme::Bearer, SenderProof::default(), now)
     }
 
     /// The same caller, who has proven this.
-    pub(in crate::extract) fn proven(caller: Caller, sender: Sender) -> Caller {
+    pub(in crate::extract) fn proven(caller: Caller, sender: SenderProof) -> Caller {
         Caller { sender, ..caller }
     }
 

@@ -9,7 +9,10 @@ use tokio::sync::Mutex;
 use super::Caller;
 use super::authenticate::{AuthenticationError, NextNonce};
 use crate::authorization::{AuthScheme, Credentials};
-use crate::sender::{Claimed, ClientCertificate, Judged, OverTls, Pending, Sender, Sent, Verdict};
+use crate::sender::{
+    ClientCertificate, OverTls, PendingOutcome, ReplayAnswer, ReplayOutcome, RequestEvidence,
+    SenderCheck, SenderProof,
+};
 use crate::verifier::clock::since_epoch;
 use crate::verifier::{Verified, Verifier};
 
@@ -23,17 +26,20 @@ pub(super) fn prove_sender(
     now: SystemTime,
 ) -> Result<(Caller, Option<ReplayCheck>), AuthenticationError> {
     let (scheme, senders) = (credentials.scheme(), verifier.senders());
-    if !senders.concern(scheme, request.headers(), verified.confirmation()) {
-        return Ok((Caller::new(verified, scheme, Sender::default(), now), None));
+    if !senders.applies_to(scheme, request.headers(), verified.confirmation()) {
+        return Ok((
+            Caller::new(verified, scheme, SenderProof::default(), now),
+            None,
+        ));
     }
     if let Some((sender, check)) = SenderCache::find(verifier, request, credentials) {
         return Ok((Caller::new(verified, scheme, sender, now), check));
     }
     let moment = since_epoch(now);
     let sent = sent(request, scheme, credentials.as_str()?, moment);
-    let (sender, check) = match senders.judge(&sent, verified.confirmation()) {
-        Ok(Judged::Known(sender)) => (sender, None),
-        Ok(Judged::Pending(sender, pending)) => (sender, Some(ReplayCheck::from(pending))),
+    let (sender, check) = match senders.check(&sent, verified.confirmation()) {
+        Ok(SenderCheck::Known(sender)) => (sender, None),
+        Ok(SenderCheck::Pending(sender, pending)) => (sender, Some(ReplayCheck::from(pending))),
         Err(error) => return Err(AuthenticationError::Sender(scheme, error)),
     };
     let mut extensions = request.extensions_mut();
@@ -54,11 +60,11 @@ pub(super) fn prove_sender(
 /// The question to the replay store whether a request's proof was used before; asked once for all arguments of a
 /// handler that await the answer.
 #[derive(Clone)]
-pub(crate) struct ReplayCheck(Arc<Mutex<Claimed>>);
+pub(crate) struct ReplayCheck(Arc<Mutex<ReplayAnswer>>);
 
-impl From<Pending> for ReplayCheck {
-    fn from(pending: Pending) -> Self {
-        Self(Arc::new(Mutex::new(Claimed::Pending(pending))))
+impl From<PendingOutcome> for ReplayCheck {
+    fn from(pending: PendingOutcome) -> Self {
+        Self(Arc::new(Mutex::new(ReplayAnswer::Pending(pending))))
     }
 }
 
@@ -72,17 +78,17 @@ impl ReplayCheck {
         verifier: &Verifier,
         scheme: AuthScheme,
     ) -> Result<(), AuthenticationError> {
-        let settled = verifier.senders().settle(self.verdict().await);
+        let settled = verifier.senders().check_replay(self.verdict().await);
         settled.map_err(|error| AuthenticationError::Sender(scheme, error))
     }
 
-    async fn verdict(self) -> Verdict {
+    async fn verdict(self) -> ReplayOutcome {
         let mut claimed = self.0.lock().await;
         let verdict = match &mut *claimed {
-            Claimed::Decided(verdict) => return *verdict,
-            Claimed::Pending(pending) => pending.await,
+            ReplayAnswer::Decided(verdict) => return *verdict,
+            ReplayAnswer::Pending(pending) => pending.await,
         };
-        *claimed = Claimed::Decided(verdict);
+        *claimed = ReplayAnswer::Decided(verdict);
         verdict
     }
 }
@@ -93,7 +99,7 @@ struct SenderCache {
     /// Another verifier may require more.
     verifier: Verifier,
     credentials: Credentials,
-    sender: Sender,
+    sender: SenderProof,
     check: Option<ReplayCheck>,
 }
 
@@ -102,7 +108,7 @@ impl SenderCache {
         verifier: &Verifier,
         request: &HttpRequest,
         credentials: &Credentials,
-    ) -> Option<(Sender, Option<ReplayCheck>)> {
+    ) -> Option<(SenderProof, Option<ReplayCheck>)> {
         let extensions = request.extensions();
         let before = extensions.get::<Self>()?;
         let is_same = before.verifier.is(verifier) && before.credentials == *credentials;
@@ -115,9 +121,9 @@ fn sent<'r>(
     scheme: AuthScheme,
     token: &'r str,
     now: Duration,
-) -> Sent<'r> {
+) -> RequestEvidence<'r> {
     let is_secure = request.app_config().secure() || request.conn_data::<OverTls>().is_some();
-    Sent {
+    RequestEvidence {
         scheme,
         token,
         method: request.method().as_str(),

@@ -1,4 +1,4 @@
-//! Collects what is said of an issuer and checks it as a whole.
+//! Builds an [`Issuer`] and checks its configuration as a whole.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{Fetching, HttpHosts, Issuer, IssuerError, KeySource, Secret, Source,
 use crate::claims::scope::ScopeClaim;
 use crate::jose::{Algorithm, public_key};
 
-/// Collects what is said of an [`Issuer`] and checks it as a whole.
+/// Builds an [`Issuer`] and checks its configuration as a whole.
 #[derive(Clone, Debug)]
 #[must_use = "an issuer is made by `build`"]
 pub struct IssuerBuilder {
@@ -60,13 +60,13 @@ impl IssuerBuilder {
         self
     }
 
-    /// The exact value that `iss` must have; without it, the discovery document's `issuer`.
+    /// The exact value that `iss` must have; by default the discovery document's `issuer`.
     pub fn name(mut self, issuer: &str) -> Self {
         self.name = Some(issuer.to_owned());
         self
     }
 
-    /// Where the key set is, instead of where the discovery document says.
+    /// The URL of the key set, instead of the discovery document's `jwks_uri`.
     pub fn jwks_uri(mut self, jwks_uri: &str) -> Self {
         self.jwks_uri = Some(jwks_uri.to_owned());
         self
@@ -122,66 +122,65 @@ impl IssuerBuilder {
         self
     }
 
-    /// How far the issuer's clock may be off; 5 seconds unless said otherwise.
+    /// How far the issuer's clock may be off; by default 5 seconds.
     pub fn clock_tolerance(mut self, tolerance: Duration) -> Self {
         self.clock_tolerance = tolerance;
         self
     }
 
-    /// The oldest a token may be, by its `iat`; no limit unless said.
+    /// The maximum age of a token, by its `iat`; by default there is no limit.
     pub fn max_token_age(mut self, age: Duration) -> Self {
         self.max_token_age = Some(age);
         self
     }
 
-    /// Where granted scopes are read from; `scope` and `scp` unless said otherwise.
+    /// Where granted scopes are read from; by default `scope` and `scp`.
     pub fn scope_claims(mut self, claims: impl IntoIterator<Item = ScopeClaim>) -> Self {
         self.scope_claims = claims.into_iter().collect();
         self
     }
 
-    /// The age at which keys are fetched anew; 10 minutes unless said otherwise.
+    /// The age at which keys are fetched again; by default 10 minutes.
     pub fn cache_max_age(mut self, age: Duration) -> Self {
         self.fetching.cache_max_age = age;
         self
     }
 
-    /// The pause between fetches for unknown `kid`s after the first three; 30 seconds unless said otherwise.
+    /// The pause between fetches for unknown `kid`s after the first three; by default 30 seconds.
     pub fn cooldown_duration(mut self, pause: Duration) -> Self {
         self.fetching.cooldown = pause;
         self
     }
 
-    /// All that one fetch may take, from the connection to the last byte; 5 seconds unless said otherwise.
+    /// The timeout of one fetch, from the connection to the last byte; by default 5 seconds.
     pub fn timeout_duration(mut self, timeout: Duration) -> Self {
         self.fetching.timeout = timeout;
         self
     }
 
-    /// For how long the last good keys serve while the issuer cannot be reached; a day unless said otherwise.
+    /// How long the last valid keys stay in use while the issuer is unreachable; by default a day.
     pub fn longest_outage(mut self, outage: Duration) -> Self {
         self.fetching.longest_outage = outage;
         self
     }
 
     /// The hosts, such as `keycloak`, from which documents and keys may be fetched over plain `http`, as they may on
-    /// loopback. Whoever controls the network between can forge tokens: for container networks only.
+    /// loopback. An attacker who controls the network in between can forge tokens: use it in container networks only.
     pub fn allow_http_hosts<T: Into<String>>(mut self, hosts: impl IntoIterator<Item = T>) -> Self {
         self.allow_http_hosts = hosts.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Checks what was said, each part and all of it together.
+    /// Checks the configuration, each part and all of it together.
     ///
     /// # Errors
-    /// [`IssuerError`] names the first contradiction; its variants say what would be right.
+    /// [`IssuerError`] names the first problem, and its text the remedy.
     pub fn build(self) -> Result<Issuer, IssuerError> {
         self.check_audience()?;
         self.check_algorithms()?;
         let http_hosts =
             HttpHosts::parse(&self.allow_http_hosts).ok_or(IssuerError::NotAHttpHost)?;
-        let source = self.source(&http_hosts)?;
-        let spelling = self.name.or(self.base_url).unwrap_or_default();
+        let (source, spelling) = self.source(&http_hosts)?;
         Ok(Issuer {
             spelling,
             source,
@@ -230,21 +229,28 @@ impl IssuerBuilder {
         }
     }
 
-    fn source(&self, http_hosts: &HttpHosts) -> Result<Source, IssuerError> {
+    /// The source, and the issuer's name or base URL exactly as it is configured.
+    fn source(&self, http_hosts: &HttpHosts) -> Result<(Source, String), IssuerError> {
         let keys = self.key_source(http_hosts)?;
-        let base_url = self.base_url.as_deref();
-        let base_url = base_url
-            .map(|url| base_url_of(url, http_hosts))
-            .transpose()?;
+        let with_text =
+            |text: &String| base_url_of(text, http_hosts).map(|url| (url, text.clone()));
+        let base_url = self.base_url.as_ref().map(with_text).transpose()?;
         match (base_url, self.name.clone(), keys) {
             (None, _, None) => Err(IssuerError::NoKeys),
             (_, Some(name), _) if name.is_empty() => Err(IssuerError::NoName),
-            (Some(base_url), name, keys) => Ok(Source::Discovery {
-                base_url,
-                name,
-                keys,
-            }),
-            (None, Some(name), Some(keys)) => Ok(Source::Configured { name, keys }),
+            (Some((base_url, text)), name, keys) => {
+                let spelling = name.clone().unwrap_or(text);
+                let source = Source::Discovery {
+                    base_url,
+                    name,
+                    keys,
+                };
+                Ok((source, spelling))
+            }
+            (None, Some(name), Some(keys)) => {
+                let spelling = name.clone();
+                Ok((Source::Configured { name, keys }, spelling))
+            }
             (None, None, Some(_)) => Err(IssuerError::NoName),
         }
     }
@@ -290,16 +296,16 @@ fn fetchable(text: &str, role: UrlRole, http_hosts: &HttpHosts) -> Result<Url, I
 
 const DEFAULT_CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 
-/// As short as issuers take to withdraw a key, as long as a refresh costs them nothing.
+/// Short enough for a withdrawn key to end soon, long enough to be no load to the issuer.
 const DEFAULT_CACHE_MAX_AGE: Duration = Duration::from_secs(600);
 
 /// Two fetches a minute are no load to any issuer.
 const DEFAULT_COOLDOWN: Duration = Duration::from_secs(30);
 
-/// A caller may wait for it.
+/// A caller may have to wait for it.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An issuer that is down for longer than a day can withdraw no key for as long.
+/// During an outage, the issuer cannot withdraw a key.
 const DEFAULT_LONGEST_OUTAGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[cfg(test)]
@@ -316,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn contradictions_are_refused() {
+    fn contradictions_are_rejected() {
         let base = UrlRole::BaseUrl;
         for (builder, expected) in [
             (

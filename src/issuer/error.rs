@@ -1,4 +1,4 @@
-//! What is wrong with what was said of an issuer.
+//! Errors in the configuration of an issuer.
 
 use std::fmt;
 
@@ -23,29 +23,29 @@ impl fmt::Display for UrlRole {
     }
 }
 
-/// What is wrong with what was said of an issuer.
+/// An error in the configuration of an issuer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IssuerError {
-    /// No audience was named: any API's tokens would be accepted (RFC 9068 §4).
+    /// No audience is configured: the tokens of every API would be accepted (RFC 9068 §4).
     #[error("an audience is needed: the identifier of this API, as `aud` carries it")]
     NoAudience,
-    /// There is nothing to verify tokens with.
+    /// No source of keys is configured.
     #[error("keys are needed: a base URL to discover them, a key set's URL or a secret")]
     NoKeys,
-    /// Nothing says what `iss` must be.
+    /// Neither a name nor a base URL is configured.
     #[error("an issuer is needed: the value of `iss`, or a base URL to discover it")]
     NoName,
-    /// An HMAC algorithm was named, but no secret.
+    /// An HMAC algorithm without a secret.
     #[error("{algorithm} needs a secret")]
     NoSecret {
-        /// The algorithm that was named.
+        /// The configured algorithm.
         algorithm: Algorithm,
     },
     /// A host from which `http` is to be accepted is no host name.
     #[error("hosts that allow http must be names such as keycloak, without scheme and port")]
     NotAHttpHost,
-    /// The URL is none, or neither `https` nor `http`.
+    /// Not an absolute `https` or `http` URL.
     #[error("{role} must be an absolute URL such as https://tenant.example/")]
     NotAUrl {
         /// Which URL.
@@ -57,7 +57,7 @@ pub enum IssuerError {
         /// Which URL.
         role: UrlRole,
     },
-    /// Keys fetched over `http` could be anybody's.
+    /// Keys fetched over `http` could be an attacker's.
     #[error("{role} must be https; http is accepted on loopback and on hosts that allow it only")]
     PlainHttp {
         /// Which URL.
@@ -77,10 +77,10 @@ pub enum IssuerError {
         /// The index of the second entry.
         second: usize,
     },
-    /// A secret was given together with an algorithm that uses public keys.
+    /// A secret with an algorithm that uses public keys.
     #[error("a secret goes with HS256, HS384 or HS512, not with {algorithm}")]
     SecretForPublicKey {
-        /// The algorithm that was named.
+        /// The configured algorithm.
         algorithm: Algorithm,
     },
     /// The secret is weaker than the hash (RFC 7518 §3.2).
@@ -88,7 +88,7 @@ pub enum IssuerError {
     SecretTooShort {
         /// The shortest secret that is accepted, in bytes.
         needed: usize,
-        /// The length of the one given, in bytes.
+        /// The length of the configured secret, in bytes.
         given: usize,
     },
     /// Keys cannot come from a secret and from a key set at once.
@@ -105,7 +105,7 @@ pub enum IssuerError {
         /// The index of the second entry.
         second: usize,
     },
-    /// A secret alone does not say which HMAC.
+    /// A secret without the HMAC algorithm.
     #[error("a secret needs its algorithm: HS256, HS384 or HS512")]
     SecretWithoutAlgorithm,
 }

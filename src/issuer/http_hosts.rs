@@ -39,7 +39,7 @@ fn borrowed(host: &Host) -> Host<&str> {
     }
 }
 
-/// Whether the URL stays on this machine, the one place where `http` is as good as `https`.
+/// Whether the URL stays on this machine, the one place where `http` is as safe as `https`.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),

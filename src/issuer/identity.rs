@@ -1,6 +1,6 @@
-//! Which issuers are one: what a token's `iss` cannot tell apart, however it is spelled ([RFC 3986 §6.2]).
+//! Which configured issuers are the same, by the normal form of their URLs ([RFC 3986 §6.2]).
 //!
-//! What discovery finds cannot differ from this: the document's `issuer` is accepted only where it is the base URL's.
+//! Discovery cannot change the result: a document's `issuer` is accepted only if it is that of the base URL.
 //!
 //! [RFC 3986 §6.2]: https://www.rfc-editor.org/rfc/rfc3986#section-6.2
 
@@ -8,8 +8,8 @@ use url::Url;
 
 use super::{Issuer, IssuerError, Source};
 
-/// Checks that every token leads to one of these issuers: by its `iss`, and by its `aud` where several entries are one
-/// issuer.
+/// Checks that every token belongs to at most one entry: by its `iss`, or by its `aud` where several entries are the
+/// same issuer.
 ///
 /// # Errors
 /// [`IssuerError::TwoSpellings`] or [`IssuerError::SharedAudience`].
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn one_issuer_in_two_spellings_is_refused_whatever_the_audiences() {
+    fn one_issuer_in_two_spellings_is_rejected_whatever_the_audiences() {
         let two = IssuerError::TwoSpellings {
             first: 0,
             second: 1,
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn different_issuers_stand_beside_each_other() {
+    fn different_issuers_are_accepted_together() {
         for (one, other) in [
             ("https://a.example/", "https://b.example/"),
             ("https://a.example/", "http://localhost/"),

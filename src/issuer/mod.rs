@@ -1,4 +1,4 @@
-//! Says whom we trust, and for what: the library's whole configuration.
+//! The configuration of an issuer: where its keys come from, and what its tokens must contain.
 
 mod builder;
 mod error;
@@ -19,7 +19,7 @@ pub use error::{IssuerError, UrlRole};
 pub(crate) use http_hosts::{HttpHosts, is_loopback, leads_to_this_machine};
 pub(crate) use identity::{WELL_KNOWN, check_distinct, issuer_of, same_issuers};
 
-/// An issuer whose access tokens are accepted, and what they must be like.
+/// An issuer whose access tokens are accepted, and the rules for them.
 ///
 /// # Examples
 /// ```
@@ -72,13 +72,13 @@ pub(crate) enum KeySource {
 /// How keys are fetched and kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fetching {
-    /// Keys older than this are fetched anew in the background.
+    /// Keys older than this are fetched again in the background.
     pub(crate) cache_max_age: Duration,
     /// Pause between fetches for unknown `kid`s once the first few are used up.
     pub(crate) cooldown: Duration,
-    /// All that one fetch may take.
+    /// The timeout of one fetch.
     pub(crate) timeout: Duration,
-    /// For how long the last good keys serve while no fetch brings others.
+    /// How long the last valid keys stay in use while fetches fail.
     pub(crate) longest_outage: Duration,
 }
 
@@ -123,13 +123,13 @@ impl Issuer {
         IssuerBuilder::default().name(issuer).public_key(key)
     }
 
-    /// What operators are warned of at the start.
+    /// A warning for the operator, logged at start.
     pub(crate) fn warning(&self) -> Option<String> {
         let warning = format!("{}: {PLAIN_HTTP}", self.label());
         (!self.http_hosts.is_empty()).then_some(warning)
     }
 
-    /// What to call this issuer in logs: its configured URL.
+    /// The name of this issuer in logs: its configured name or URL.
     pub(crate) fn label(&self) -> &str {
         match &self.source {
             Source::Discovery {
@@ -171,4 +171,4 @@ impl Issuer {
 }
 
 const PLAIN_HTTP: &str = "plain http is accepted from the hosts that auth.allow_http_hosts lists: \
-                          who controls the network between can replace keys and forge tokens";
+                          an attacker on the network in between can replace keys and forge tokens";

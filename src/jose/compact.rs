@@ -6,9 +6,9 @@ use data_encoding::BASE64URL_NOPAD;
 use serde::de::MapAccess;
 use serde_json::Value;
 
-use super::json::{self, Member, Members, StrictValue, Unique};
+use super::json::{self, Member, Members, Unique};
 
-/// A JWS as it arrived, its header read and the other segments yet to be decoded; nothing about it is verified.
+/// A compact JWS with a parsed header and undecoded other segments; nothing about it is verified.
 #[derive(Debug)]
 pub(crate) struct Compact<'t, H = Header> {
     /// The bytes under the signature: the first two segments and the dot between them.
@@ -22,18 +22,18 @@ impl<'t> Compact<'t> {
     /// Reads exactly three segments, the first one a JSON object in unpadded base64url.
     ///
     /// # Errors
-    /// [`CompactError`] says which part of the form does not hold.
+    /// [`CompactError`] names the part that is malformed.
     pub(crate) fn parse(token: &'t str) -> Result<Self, CompactError> {
         Self::read(token)
     }
 }
 
-impl<'t> Compact<'t, KeyedHeader> {
+impl<'t> Compact<'t, HeaderWithJwk> {
     /// Reads the same form with a header that may hold the signer's own key.
     ///
     /// # Errors
-    /// [`CompactError`] says which part of the form does not hold.
-    pub(crate) fn parse_keyed(token: &'t str) -> Result<Self, CompactError> {
+    /// [`CompactError`] names the part that is malformed.
+    pub(crate) fn parse_with_jwk(token: &'t str) -> Result<Self, CompactError> {
         Self::read(token)
     }
 }
@@ -77,7 +77,7 @@ impl<'t, H: for<'h> Members<'h>> Compact<'t, H> {
     /// Whether the third segment is base64url, without decoding all of it.
     pub(crate) fn has_encoded_signature(&self) -> bool {
         let is_of_alphabet = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        // Of the last group alone some bits may be unused, and these must be zero.
+        // Only the last group can have unused bits, which must be zero.
         let last = self.signature.len() - self.signature.len() % 4;
         self.signature.bytes().all(is_of_alphabet)
             && self
@@ -86,7 +86,7 @@ impl<'t, H: for<'h> Members<'h>> Compact<'t, H> {
                 .is_some_and(|rest| decode(rest).is_ok())
     }
 
-    /// The third segment as it came.
+    /// The third segment, still encoded.
     pub(crate) fn encoded_signature(&self) -> &str {
         self.signature
     }
@@ -98,13 +98,13 @@ fn decode(segment: &str) -> Result<Vec<u8>, CompactError> {
         .map_err(|_| CompactError::Base64Url)
 }
 
-/// The header parameters that are of interest (RFC 7515 §4.1); `jwk`, `jku`, `x5u` and `x5c` are not.
+/// The header parameters that are used (RFC 7515 §4.1); `jwk`, `jku`, `x5u` and `x5c` are ignored.
 #[derive(Debug, Default)]
 pub(crate) struct Header {
     pub(crate) algorithm: Member<String>,
     pub(crate) key_id: Member<String>,
     pub(crate) token_type: Member<String>,
-    /// `crit` is there, or `b64`, which RFC 7797 §6 allows in its company only.
+    /// `crit` is present, or `b64`, which is only valid together with it (RFC 7797 §6).
     pub(crate) has_critical: bool,
 }
 
@@ -123,25 +123,25 @@ impl<'de> Members<'de> for Header {
     }
 }
 
-/// A header that brings the key of its signature along (RFC 7515 §4.1.3), which proves nothing but itself.
+/// A header with the public key of its signature (RFC 7515 §4.1.3), which is not trusted by itself.
 #[derive(Debug, Default)]
-pub(crate) struct KeyedHeader {
+pub(crate) struct HeaderWithJwk {
     pub(crate) plain: Header,
-    /// `jwk`, whatever it holds.
+    /// `jwk`, of any type.
     pub(crate) key: Option<Value>,
 }
 
-impl<'de> Members<'de> for KeyedHeader {
+impl<'de> Members<'de> for HeaderWithJwk {
     fn read<A: MapAccess<'de>>(&mut self, name: &str, values: &mut A) -> Result<(), A::Error> {
         match name {
-            "jwk" => self.key = Some(values.next_value::<StrictValue>()?.0),
+            "jwk" => self.key = Some(values.next_value::<Unique<Value>>()?.0),
             other => self.plain.read(other, values)?,
         }
         Ok(())
     }
 }
 
-/// Why a text is no compact JWS.
+/// Why a text is not a compact JWS.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompactError {
@@ -159,7 +159,7 @@ pub enum CompactError {
     TooLong,
 }
 
-/// Room for an RS512 signature and for more claims than a request's head can carry elsewhere.
+/// Enough for an RS512 signature and more claims than usual limits for headers allow.
 pub(crate) const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 #[cfg(test)]
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn three_segments_are_told_apart() {
+    fn three_segments_are_parsed() {
         let token = format!(
             "{}.{}.{}",
             encode(r#"{"alg":"RS256","kid":"k"}"#),
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_number_of_segments_is_refused() {
+    fn any_other_number_of_segments_is_rejected() {
         for token in [
             "",
             "e30",
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn crit_and_b64_are_noticed_whatever_they_hold() {
+    fn crit_and_b64_are_noticed_with_any_value() {
         for header in [
             r#"{"crit":[]}"#,
             r#"{"crit":null}"#,
@@ -270,7 +270,7 @@ mod tests {
     fn a_header_may_bring_its_key_without_duplicates() {
         let parse = |header: &str| {
             let token = format!("{}.e30.e30", encode(header));
-            Compact::parse_keyed(&token).map(|compact| compact.header)
+            Compact::parse_with_jwk(&token).map(|compact| compact.header)
         };
         let jwk = r#"{"a":[null,true,-1,1,1.5,"x",{"b":{}}]}"#;
         let header = parse(&format!(r#"{{"alg":"ES256","jwk":{jwk}}}"#)).expect("well-formed");
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_more_than_16_kib_is_refused() {
+    fn a_token_of_more_than_16_kib_is_rejected() {
         let token = |length: usize| format!("e30.{}.", "A".repeat(length - 5));
         assert_eq!(error(&token(16 * 1024 + 1)), CompactError::TooLong);
         assert!(Compact::parse(&token(16 * 1024 - 3)).is_ok());

@@ -1,25 +1,25 @@
-//! Reads JSON objects strictly: a member that comes twice, at any depth, is an error.
+//! Reads JSON objects strictly: a duplicate member, at any depth, is an error.
 //!
-//! Two readers of one document that pick different members of a duplicate see different
-//! documents (RFC 8259 §4); refusing them leaves nothing to pick.
+//! Parsers differ in which of two duplicates they keep (RFC 8259 §4), so two readers could see
+//! different contents in one document.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// A type that is read from an object member by member.
 pub(crate) trait Members<'de>: Default {
-    /// Takes the value of the member `name`, of which this is the first occurrence.
+    /// Reads the value of the member `name`.
     fn read<A: MapAccess<'de>>(&mut self, name: &str, values: &mut A) -> Result<(), A::Error>;
 }
 
 /// Reads one object, and nothing after it.
 ///
 /// # Errors
-/// The bytes are no JSON object, or a member comes twice.
+/// The bytes are not one JSON object, or it has duplicate members.
 pub(crate) fn read_object<'de, M: Members<'de>>(bytes: &'de [u8]) -> Result<M, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let members = deserializer.deserialize_map(ObjectVisitor(PhantomData))?;
@@ -27,9 +27,9 @@ pub(crate) fn read_object<'de, M: Members<'de>>(bytes: &'de [u8]) -> Result<M, s
     Ok(members)
 }
 
-/// A member of a JSON object: absent, valid or malformed, and never two of them mixed up.
+/// A member of a JSON object: absent, malformed or valid.
 ///
-/// `null` is malformed, since a claim that is absent is left out (RFC 7519 §4).
+/// `null` is malformed: an absent claim is left out (RFC 7519 §4).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Member<T> {
     #[default]
@@ -47,7 +47,7 @@ impl<T> Member<T> {
     }
 }
 
-/// Makes a member's value of any JSON value, or says that it is of another type.
+/// Converts a JSON value; `None` for one of another type.
 pub(crate) trait FromJson: Sized {
     fn from_json(value: Value) -> Option<Self>;
 }
@@ -68,7 +68,7 @@ impl<'de, T: FromJson> Deserialize<'de> for Member<T> {
     }
 }
 
-/// An object inside another, read as strictly.
+/// An object inside another, read with the same rules.
 pub(crate) struct Strict<M>(pub(crate) M);
 
 impl<'de, M: Members<'de>> Deserialize<'de> for Strict<M> {
@@ -90,149 +90,115 @@ impl<'de, M: Members<'de>> Visitor<'de> for ObjectVisitor<M> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<M, A::Error> {
         let mut members = M::default();
-        let mut names = Names::default();
+        let mut names = Vec::new();
         while let Some(Name(name)) = map.next_key()? {
             members.read(&name, &mut map)?;
-            names.0.push(name);
+            names.push(name);
         }
-        names.check()?;
+        check_names(&mut names, |name| name)?;
         Ok(members)
     }
 }
 
-/// Any JSON value, of which only the form is of interest.
+/// Any JSON value without duplicate members at any depth: kept as a [`Value`], or only checked.
 #[derive(Debug)]
-pub(crate) struct Unique;
+pub(crate) struct Unique<T = ()>(pub(crate) T);
 
-impl<'de> Deserialize<'de> for Unique {
+impl<'de, T: Content> Deserialize<'de> for Unique<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Self)
+        let content = deserializer.deserialize_any(ContentVisitor(PhantomData));
+        content.map(Self)
     }
 }
 
-impl<'de> Visitor<'de> for Unique {
-    type Value = Self;
+/// What is kept of a value.
+pub(crate) trait Content: Sized {
+    fn scalar(value: impl Into<Value>) -> Self;
+    fn list(items: Vec<Self>) -> Self;
+    fn object(members: Vec<(Cow<'_, str>, Self)>) -> Self;
+}
+
+impl Content for () {
+    fn scalar(_: impl Into<Value>) {}
+    fn list(_: Vec<()>) {}
+    fn object(_: Vec<(Cow<'_, str>, ())>) {}
+}
+
+impl Content for Value {
+    fn scalar(value: impl Into<Self>) -> Self {
+        value.into()
+    }
+
+    fn list(items: Vec<Self>) -> Self {
+        Self::Array(items)
+    }
+
+    fn object(members: Vec<(Cow<'_, str>, Self)>) -> Self {
+        members.into_iter().collect()
+    }
+}
+
+struct ContentVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Content> Visitor<'de> for ContentVisitor<T> {
+    type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any value")
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
+    fn visit_bool<E>(self, value: bool) -> Result<T, E> {
+        Ok(T::scalar(value))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
+    fn visit_i64<E>(self, value: i64) -> Result<T, E> {
+        Ok(T::scalar(value))
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
+    fn visit_u64<E>(self, value: u64) -> Result<T, E> {
+        Ok(T::scalar(value))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
+    fn visit_f64<E>(self, value: f64) -> Result<T, E> {
+        Ok(T::scalar(value))
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
-        Ok(self)
+    fn visit_str<E>(self, value: &str) -> Result<T, E> {
+        Ok(T::scalar(value))
     }
 
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
+    fn visit_unit<E>(self) -> Result<T, E> {
+        Ok(T::scalar(()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self, A::Error> {
-        while list.next_element::<Self>()?.is_some() {}
-        Ok(self)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
-        let mut names = Names::default();
-        while let Some((Name(name), Self)) = map.next_entry()? {
-            names.0.push(name);
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<T, A::Error> {
+        let mut items = Vec::new();
+        while let Some(Unique(item)) = list.next_element()? {
+            items.push(item);
         }
-        names.check()?;
-        Ok(self)
+        Ok(T::list(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
+        let mut members = Vec::new();
+        while let Some((Name(name), Unique(value))) = map.next_entry()? {
+            members.push((name, value));
+        }
+        check_names(&mut members, |(name, _)| name)?;
+        Ok(T::object(members))
     }
 }
 
-/// Any JSON value, kept, in which no member comes twice.
-#[derive(Debug)]
-pub(crate) struct StrictValue(pub(crate) Value);
-
-impl<'de> Deserialize<'de> for StrictValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor).map(Self)
+/// Sorts the members of an object by name, and fails if two have the same one.
+fn check_names<M, E: Error>(members: &mut [M], name: impl Fn(&M) -> &str) -> Result<(), E> {
+    members.sort_unstable_by(|one, other| name(one).cmp(name(other)));
+    if members.is_sorted_by(|one, other| name(one) < name(other)) {
+        return Ok(());
     }
+    Err(E::custom("an object has a duplicate member"))
 }
 
-struct ValueVisitor;
-
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
-        let mut values = Vec::new();
-        while let Some(StrictValue(value)) = list.next_element()? {
-            values.push(value);
-        }
-        Ok(Value::Array(values))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut members = Map::new();
-        while let Some((name, StrictValue(value))) = map.next_entry::<String, _>()? {
-            if members.insert(name, value).is_some() {
-                return Err(A::Error::custom("a member comes twice"));
-            }
-        }
-        Ok(Value::Object(members))
-    }
-}
-
-/// The names of one object's members.
-#[derive(Default)]
-struct Names<'de>(Vec<Cow<'de, str>>);
-
-impl Names<'_> {
-    fn check<E: Error>(mut self) -> Result<(), E> {
-        self.0.sort_unstable();
-        if self.0.is_sorted_by(|a, b| a < b) {
-            return Ok(());
-        }
-        Err(E::custom("a member comes twice"))
-    }
-}
-
-/// A member's name, borrowed from the document unless it is written with escapes.
+/// A member's name, borrowed from the document unless it has escapes.
 struct Name<'de>(Cow<'de, str>);
 
 impl<'de> Deserialize<'de> for Name<'de> {

@@ -4,18 +4,15 @@
 //! [RFC 7518 §6]: https://www.rfc-editor.org/rfc/rfc7518#section-6
 //! [RFC 8037 §2]: https://www.rfc-editor.org/rfc/rfc8037#section-2
 
-use biscuit::jwk::{
-    AlgorithmParameters, EllipticCurve, EllipticCurveKeyParameters, OctetKeyPairParameters,
-    RSAKeyParameters,
-};
+use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value};
 
 use super::Algorithm;
 use super::algorithm::KeyKind;
-use super::digest::thumbprint;
+use super::digest::sha256;
 use super::signature::{Material, VerificationKey};
 
-/// A key that verifies signatures, with what its JWK says about its use.
+/// A key that verifies signatures, with its ID and thumbprint.
 #[derive(Debug)]
 pub(crate) struct Jwk {
     pub(crate) key_id: Option<String>,
@@ -27,7 +24,7 @@ impl Jwk {
     /// Reads one member of a JWK set.
     ///
     /// # Errors
-    /// [`JwkError`] says why the key cannot verify tokens.
+    /// [`JwkError`] if the key cannot verify tokens.
     pub(crate) fn parse(jwk: &Value) -> Result<Self, JwkError> {
         let unparsed = UnparsedJwk::read(jwk)?;
         let key = VerificationKey::new(unparsed.material, &unparsed.algorithms);
@@ -48,7 +45,7 @@ impl Jwk {
     }
 }
 
-/// A key in the right form that has not been parsed for any algorithm yet, which is what costs time.
+/// A well-formed key, not yet parsed for an algorithm, which is the expensive step.
 #[derive(Debug)]
 pub(crate) struct UnparsedJwk {
     pub(crate) thumbprint: String,
@@ -61,22 +58,18 @@ impl UnparsedJwk {
     /// Reads a public key for signatures without parsing it.
     ///
     /// # Errors
-    /// [`JwkError`] says why the key cannot verify anything.
+    /// [`JwkError`] if the key cannot verify signatures.
     pub(crate) fn read(jwk: &Value) -> Result<Self, JwkError> {
         let members = jwk.as_object().ok_or(JwkError::Malformed)?;
         check_publicness(members)?;
         check_use(members)?;
         let key_id = text(members, "kid")?.map(str::to_owned);
-        let parameters: AlgorithmParameters =
-            serde_json::from_value(jwk.clone()).map_err(|_| unreadable(members))?;
-        let (kind, material) = material(&parameters)?;
-        let algorithms = allowed_algorithms(members, kind)?;
-        let thumbprint = thumbprint(&parameters).ok_or(JwkError::Malformed)?;
+        let parameters = Parameters::read(members)?;
         Ok(Self {
-            thumbprint,
+            thumbprint: BASE64URL_NOPAD.encode(&sha256(parameters.canonical.as_bytes())),
             key_id,
-            algorithms,
-            material,
+            algorithms: allowed_algorithms(members, parameters.kind)?,
+            material: parameters.material,
         })
     }
 
@@ -92,7 +85,7 @@ impl UnparsedJwk {
     }
 }
 
-/// A set that publishes private or shared keys has given them away; they verify nothing.
+/// A private or shared key in a published set is compromised, and is not used.
 fn check_publicness(members: &Map<String, Value>) -> Result<(), JwkError> {
     if PRIVATE_MEMBERS
         .iter()
@@ -103,14 +96,14 @@ fn check_publicness(members: &Map<String, Value>) -> Result<(), JwkError> {
     Ok(())
 }
 
-/// `use` is `sig` and `key_ops` has `verify`, where they are said (RFC 7517 §4.2, §4.3).
+/// `use` is `sig` and `key_ops` contains `verify`, if present (RFC 7517 §4.2, §4.3).
 fn check_use(members: &Map<String, Value>) -> Result<(), JwkError> {
-    if text(members, "use")?.is_some_and(|said| said != "sig") {
+    if text(members, "use")?.is_some_and(|usage| usage != "sig") {
         return Err(JwkError::OtherUse);
     }
     match members.get("key_ops") {
         None => Ok(()),
-        Some(Value::Array(operations)) if operations.iter().any(|said| said == "verify") => Ok(()),
+        Some(Value::Array(operations)) if operations.iter().any(|name| name == "verify") => Ok(()),
         Some(_) => Err(JwkError::OtherUse),
     }
 }
@@ -124,39 +117,115 @@ fn allowed_algorithms(
     let Some(name) = text(members, "alg")? else {
         return Ok(Algorithm::ALL.iter().copied().filter(fits).collect());
     };
-    let said: Algorithm = name.parse().map_err(|_| JwkError::AlgorithmNotAllowed)?;
-    if !fits(&said) {
+    let algorithm: Algorithm = name.parse().map_err(|_| JwkError::AlgorithmNotAllowed)?;
+    if !fits(&algorithm) {
         return Err(JwkError::AlgorithmNotAllowed);
     }
-    Ok(vec![said])
+    Ok(vec![algorithm])
 }
 
 fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, JwkError> {
     match members.get(name) {
         None => Ok(None),
-        Some(Value::String(said)) => Ok(Some(said)),
+        Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(JwkError::Malformed),
     }
 }
 
-fn unreadable(members: &Map<String, Value>) -> JwkError {
-    match members.get("kty").and_then(Value::as_str) {
-        Some("EC" | "OKP" | "RSA") | None => JwkError::Malformed,
-        Some(_) => JwkError::OtherKind,
+/// The key itself, without what its JWK declares about its use.
+struct Parameters {
+    kind: KeyKind,
+    material: Material,
+    /// The JSON whose hash is the thumbprint (RFC 7638 §3.2).
+    canonical: String,
+}
+
+impl Parameters {
+    fn read(members: &Map<String, Value>) -> Result<Self, JwkError> {
+        match text(members, "kty")? {
+            Some("EC") => Self::elliptic_curve(members),
+            Some("OKP") => Self::octet_key_pair(members),
+            Some("RSA") => Self::rsa(members),
+            Some(_) => Err(JwkError::OtherKind),
+            None => Err(JwkError::Malformed),
+        }
+    }
+
+    /// RFC 7518 §6.2.1.
+    fn elliptic_curve(members: &Map<String, Value>) -> Result<Self, JwkError> {
+        let curve = curve(members)?;
+        let (kind, coordinate_bytes) = match curve {
+            "P-256" => (KeyKind::P256, 32),
+            "P-384" => (KeyKind::P384, 48),
+            "P-521" => (KeyKind::P521, 66),
+            "Ed25519" | "Ed448" => return Err(JwkError::OtherKind),
+            _ => return Err(JwkError::Malformed),
+        };
+        let (x, y) = (bytes(members, "x")?, bytes(members, "y")?);
+        if x.len() != coordinate_bytes || y.len() != coordinate_bytes {
+            return Err(JwkError::Malformed);
+        }
+        Ok(Self {
+            kind,
+            material: Material::Point([&[UNCOMPRESSED_POINT], x.as_slice(), &y].concat()),
+            canonical: format!(
+                r#"{{"crv":"{curve}","kty":"EC","x":"{}","y":"{}"}}"#,
+                BASE64URL_NOPAD.encode(&x),
+                BASE64URL_NOPAD.encode(&y),
+            ),
+        })
+    }
+
+    /// RFC 8037 §2.
+    fn octet_key_pair(members: &Map<String, Value>) -> Result<Self, JwkError> {
+        let curve = curve(members)?;
+        let x = bytes(members, "x")?;
+        match curve {
+            "Ed25519" if x.len() == 32 => Ok(Self {
+                kind: KeyKind::Ed25519,
+                canonical: format!(
+                    r#"{{"crv":"{curve}","kty":"OKP","x":"{}"}}"#,
+                    BASE64URL_NOPAD.encode(&x),
+                ),
+                material: Material::Point(x),
+            }),
+            "Ed448" | "P-256" | "P-384" | "P-521" => Err(JwkError::OtherKind),
+            _ => Err(JwkError::Malformed),
+        }
+    }
+
+    /// RFC 7518 §6.3.1; some issuers write leading zeros, which are no part of the numbers.
+    fn rsa(members: &Map<String, Value>) -> Result<Self, JwkError> {
+        let (n, e) = (number(members, "n")?, number(members, "e")?);
+        let canonical = format!(
+            r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#,
+            BASE64URL_NOPAD.encode(&e),
+            BASE64URL_NOPAD.encode(&n),
+        );
+        let (kind, material) = rsa_material(n, e)?;
+        Ok(Self {
+            kind,
+            material,
+            canonical,
+        })
     }
 }
 
-fn material(parameters: &AlgorithmParameters) -> Result<(KeyKind, Material), JwkError> {
-    match parameters {
-        AlgorithmParameters::EllipticCurve(key) => elliptic_curve(key),
-        AlgorithmParameters::OctetKey(_) => Err(JwkError::NotPublic),
-        AlgorithmParameters::OctetKeyPair(key) => octet_key_pair(key),
-        AlgorithmParameters::RSA(key) => rsa(key),
-    }
+fn curve(members: &Map<String, Value>) -> Result<&str, JwkError> {
+    text(members, "crv")?.ok_or(JwkError::Malformed)
 }
 
-fn rsa(key: &RSAKeyParameters) -> Result<(KeyKind, Material), JwkError> {
-    rsa_material(key.n.to_bytes_be(), key.e.to_bytes_be())
+/// A number in unpadded base64url, big-endian (RFC 7518 §2).
+fn number(members: &Map<String, Value>, name: &str) -> Result<Vec<u8>, JwkError> {
+    let bytes = bytes(members, name)?;
+    Ok(bytes.into_iter().skip_while(|byte| *byte == 0).collect())
+}
+
+/// Bytes in unpadded base64url (RFC 7518 §6.2.1.2).
+fn bytes(members: &Map<String, Value>, name: &str) -> Result<Vec<u8>, JwkError> {
+    let encoded = text(members, name)?.ok_or(JwkError::Malformed)?;
+    let decoded = BASE64URL_NOPAD.decode(encoded.as_bytes());
+    decoded.map_err(|_| JwkError::Malformed)
 }
 
 /// Checks modulus and exponent, big-endian without leading zeros, since parsing alone accepts too many.
@@ -178,35 +247,11 @@ fn bit_length(number: &[u8]) -> usize {
     number.len().saturating_mul(8).saturating_sub(leading)
 }
 
-fn elliptic_curve(key: &EllipticCurveKeyParameters) -> Result<(KeyKind, Material), JwkError> {
-    let (kind, coordinate_bytes) = match key.curve {
-        EllipticCurve::P256 => (KeyKind::P256, 32),
-        EllipticCurve::P384 => (KeyKind::P384, 48),
-        EllipticCurve::P521 => (KeyKind::P521, 66),
-        EllipticCurve::Curve25519 | EllipticCurve::Curve448 => return Err(JwkError::OtherKind),
-    };
-    if key.x.len() != coordinate_bytes || key.y.len() != coordinate_bytes {
-        return Err(JwkError::Malformed);
-    }
-    let point = [&[UNCOMPRESSED_POINT], key.x.as_slice(), &key.y].concat();
-    Ok((kind, Material::Point(point)))
-}
-
-fn octet_key_pair(key: &OctetKeyPairParameters) -> Result<(KeyKind, Material), JwkError> {
-    match key.curve {
-        EllipticCurve::Curve25519 if key.x.len() == 32 => {
-            Ok((KeyKind::Ed25519, Material::Point(key.x.clone())))
-        }
-        EllipticCurve::Curve25519 => Err(JwkError::Malformed),
-        _ => Err(JwkError::OtherKind),
-    }
-}
-
 /// Why a JWK cannot verify access tokens.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JwkError {
-    /// A member has the wrong type or form, or the key is none of its kind.
+    /// A member has the wrong type or form, or the key is not valid for its type.
     #[error("the key is malformed")]
     Malformed,
     /// A symmetric key, or one with its private part (RFC 7517 §9.2).
@@ -251,7 +296,6 @@ const MAX_RSA_BITS: usize = 8192;
 mod tests {
     use super::*;
     use crate::test_kit::shared;
-    use data_encoding::BASE64URL_NOPAD;
     use serde_json::json;
 
     fn public(algorithm: Algorithm) -> Value {
@@ -350,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn private_and_shared_keys_are_not_taken() {
+    fn private_and_shared_keys_are_rejected() {
         for name in PRIVATE_MEMBERS {
             let jwk = changed(Algorithm::Rs256, &json!({ name: "AQAB" }));
             assert_eq!(error(&jwk), Some(JwkError::NotPublic), "{name}");
@@ -450,5 +494,42 @@ mod tests {
         ] {
             assert_eq!(error(&jwk), Some(expected), "{jwk}");
         }
+    }
+
+    fn thumbprint(jwk: &Value) -> Result<String, JwkError> {
+        UnparsedJwk::read(jwk).map(|key| key.thumbprint)
+    }
+
+    #[test]
+    fn the_example_of_rfc_7638_has_its_thumbprint() {
+        let key = json!({
+            "kty": "RSA",
+            "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
+            "e": "AQAB"
+        });
+        assert_eq!(
+            thumbprint(&key).as_deref(),
+            Ok("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs")
+        );
+    }
+
+    #[test]
+    fn the_examples_of_rfc_8037_and_rfc_9449_have_their_thumbprints() {
+        let ed25519 = json!({
+            "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+        });
+        assert_eq!(
+            thumbprint(&ed25519).as_deref(),
+            Ok("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k")
+        );
+        let p256 = json!({
+            "kty": "EC", "crv": "P-256",
+            "x": "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
+            "y": "9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"
+        });
+        assert_eq!(
+            thumbprint(&p256).as_deref(),
+            Ok("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I")
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! HMAC-SHA-256 for what this server says to itself ([RFC 2104]).
+//! HMAC-SHA-256 ([RFC 2104]) for values that this server issues and verifies itself.
 //!
 //! [RFC 2104]: https://www.rfc-editor.org/rfc/rfc2104
 
@@ -7,7 +7,7 @@ use std::fmt;
 use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
 use aws_lc_rs::rand::SystemRandom;
 
-/// A key that both makes and recognises codes; its `Debug` shows nothing of it.
+/// A key that computes and verifies tags; its `Debug` is redacted.
 pub(crate) struct MacKey(Key);
 
 impl MacKey {
@@ -15,20 +15,20 @@ impl MacKey {
         Self(Key::new(HMAC_SHA256, secret))
     }
 
-    /// A key that nobody else has; `None` where the system has no randomness.
+    /// A random key; `None` if the system provides no random numbers.
     pub(crate) fn random() -> Option<Self> {
         Key::generate(HMAC_SHA256, &SystemRandom::new())
             .ok()
             .map(Self)
     }
 
-    pub(crate) fn code(&self, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn tag(&self, message: &[u8]) -> Vec<u8> {
         hmac::sign(&self.0, message).as_ref().to_vec()
     }
 
-    /// Whether `code` is this key's for `message`, in a time that tells nothing.
-    pub(crate) fn recognises(&self, message: &[u8], code: &[u8]) -> bool {
-        hmac::verify(&self.0, message, code).is_ok()
+    /// Whether `tag` is this key's for `message`, compared in constant time.
+    pub(crate) fn verify(&self, message: &[u8], tag: &[u8]) -> bool {
+        hmac::verify(&self.0, message, tag).is_ok()
     }
 }
 
@@ -38,33 +38,33 @@ impl fmt::Debug for MacKey {
     }
 }
 
-/// The length of a code.
-pub(crate) const CODE_BYTES: usize = 32;
+/// The length of a tag.
+pub(crate) const TAG_BYTES: usize = 32;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_code_is_that_of_rfc_4231() {
+    fn a_tag_is_that_of_rfc_4231() {
         let key = MacKey::of_secret(b"Jefe");
-        let code = key.code(b"what do ya want for nothing?");
+        let tag = key.tag(b"what do ya want for nothing?");
         assert_eq!(
-            data_encoding::HEXLOWER.encode(&code),
+            data_encoding::HEXLOWER.encode(&tag),
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
         );
-        assert_eq!(code.len(), CODE_BYTES);
+        assert_eq!(tag.len(), TAG_BYTES);
     }
 
     #[test]
-    fn only_the_whole_code_of_the_same_key_and_message_is_recognised() {
+    fn only_the_whole_tag_of_the_same_key_and_message_is_valid() {
         let (key, other) = (MacKey::random().unwrap(), MacKey::random().unwrap());
-        let code = key.code(b"message");
-        assert!(key.recognises(b"message", &code));
-        assert!(!other.recognises(b"message", &code));
-        assert!(!key.recognises(b"another", &code));
-        assert!(!key.recognises(b"message", &code[..16]));
-        assert!(!key.recognises(b"message", b""));
+        let tag = key.tag(b"message");
+        assert!(key.verify(b"message", &tag));
+        assert!(!other.verify(b"message", &tag));
+        assert!(!key.verify(b"another", &tag));
+        assert!(!key.verify(b"message", &tag[..16]));
+        assert!(!key.verify(b"message", b""));
         assert_eq!(format!("{key:?}"), "MacKey(redacted)");
     }
 }

@@ -1,7 +1,7 @@
-//! The only door to aws-lc-rs and biscuit: JOSE without any policy.
+//! JOSE without policy, and the only user of aws-lc-rs and biscuit.
 //!
-//! What is here says whether bytes have a form and whether a signature holds; whom to
-//! believe, and for what, is decided by the rooms above.
+//! This module decides whether bytes are well-formed and whether a signature is valid; the modules
+//! above it decide which keys to trust.
 
 pub mod algorithm;
 pub(crate) mod compact;

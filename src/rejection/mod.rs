@@ -15,7 +15,7 @@ use actix_web::{HttpResponse, ResponseError};
 
 use crate::authorization::{AuthScheme, Schemes};
 use crate::metrics::RejectionReason;
-use crate::sender::nonce::{DPOP_NONCE, NO_STORE};
+use crate::sender::{DPOP_NONCE, NO_STORE};
 pub use cause::Cause;
 use challenge::{ChallengeContext, Challenges};
 use problem::Problem;

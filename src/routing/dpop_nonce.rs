@@ -10,7 +10,7 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use pin_project_lite::pin_project;
 
-use crate::sender::nonce::{DPOP_NONCE, NO_STORE};
+use crate::sender::{DPOP_NONCE, NO_STORE};
 
 pin_project! {
     /// The future of a protected handler.

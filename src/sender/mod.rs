@@ -1,34 +1,31 @@
-//! This request's sender: what shows that a token is used by the one whom it was issued to.
+//! Sender-constrained tokens: whether a request proves what its token's confirmation (`cnf`) demands.
 //!
-//! A DPoP proof is read and checked by [`dpop`], against the URL that [`origin`] says the client
-//! called; [`replay`] takes each proof once, and [`nonce`] says how fresh it must be. A client's
-//! certificate is found by [`certificate`]. What counts is configuration ([`Dpop`], [`ClientCertificates`]).
+//! [`Dpop`] and [`ClientCertificates`] configure what is accepted. `dpop` verifies DPoP proofs ([RFC 9449]), `mtls`
+//! finds client certificates ([RFC 8705]), and `check` compares both with the token.
+//!
+//! [RFC 9449]: https://www.rfc-editor.org/rfc/rfc9449
+//! [RFC 8705]: https://www.rfc-editor.org/rfc/rfc8705
 
-pub mod certificate;
-pub mod dpop;
-mod error;
-mod evidence;
-pub mod nonce;
-mod nonce_policy;
-pub mod origin;
+mod check;
+mod dpop;
+mod mtls;
 mod policy;
-mod proxies;
-pub mod replay;
-pub mod target;
+mod trusted_proxies;
 
-pub use self::certificate::{
+pub(crate) use self::check::{RequestEvidence, SenderCheck, SenderError, SenderProof};
+#[cfg(feature = "dev-issuer")]
+pub(crate) use self::dpop::NoncePolicy;
+#[cfg(feature = "redis")]
+pub use self::dpop::RedisError;
+pub(crate) use self::dpop::{DPOP_NONCE, NO_STORE, Proof, ProofError, TimeWindow, VerifiedProof};
+pub use self::dpop::{
+    NonceError, NonceIssuer, PendingOutcome, ProofId, Replay, ReplayAnswer, ReplayOutcome,
+    TargetUri, TargetUriError, TargetUriSource,
+};
+pub use self::mtls::{
     CertificateError, CertificateHeader, CertificateSource, ClientCertificate, OverTls, Thumbprint,
 };
-pub use self::dpop::{Expected, Holder, Proof, Proven, TokenRequest};
-pub use self::error::ProofError;
-pub(crate) use self::evidence::{Judged, Sender, SenderError, Senders, Sent};
-pub use self::nonce::{NonceError, Nonces};
-pub(crate) use self::nonce_policy::NoncePolicy;
-pub use self::origin::Origin;
+pub(crate) use self::policy::SenderPolicy;
 pub use self::policy::{ClientCertificates, Dpop};
 #[cfg(feature = "service")]
-pub(crate) use self::proxies::is_trusted;
-#[cfg(feature = "redis")]
-pub use self::replay::RedisError;
-pub use self::replay::{Claimed, Pending, ProofId, Replay, Verdict};
-pub use self::target::{Target, TargetError};
+pub(crate) use self::trusted_proxies::is_trusted;

@@ -1,26 +1,29 @@
-//! What this server demands of DPoP proofs and client certificates: configuration alone.
+//! The configuration of DPoP and client certificates.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CertificateSource, NonceError, NoncePolicy, Nonces, Replay};
+use actix_web::http::header::HeaderValue;
+
+use super::dpop::NoncePolicy;
+use super::{CertificateSource, NonceError, NonceIssuer, Replay, TargetUriSource};
 use crate::authorization::Schemes;
 
-/// How DPoP proofs are judged ([RFC 9449]).
+/// How DPoP proofs are verified ([RFC 9449]).
 ///
-/// The default accepts tokens that are bound to a key, with their proofs, beside bearer tokens.
+/// The default accepts tokens that are bound to a key, with their proofs, and bearer tokens.
 ///
-/// Where used proofs are remembered in this process, a proof that was made before the verifier started may have been
-/// used before it. For one proof lifetime such a proof is answered with 401 `use_dpop_nonce`, whether or not
-/// [`nonces`](Self::nonces) are asked for, and taken with the nonce of that answer.
+/// With a replay store in memory, a proof that was made before the verifier started may have been used before. For
+/// one proof lifetime such a proof gets 401 `use_dpop_nonce`, whether or not [`nonces`](Self::nonces) are required, and
+/// is accepted with the nonce of that response.
 ///
 /// # Examples
 /// ```no_run
-/// use actix_resource_server::sender::{Dpop, Nonces};
+/// use actix_resource_server::sender::{Dpop, NonceIssuer};
 /// use actix_resource_server::{Issuer, Verifier};
 ///
 /// let issuer = Issuer::discover("https://tenant.eu.auth0.com/").audience("https://my/api").build()?;
-/// let dpop = Dpop::default().required().nonces(Nonces::new(None, Nonces::LIFETIME)?);
+/// let dpop = Dpop::default().required().nonces(NonceIssuer::new(None, NonceIssuer::LIFETIME)?);
 /// let verifier = Verifier::builder().dpop(dpop).start([issuer])?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -33,8 +36,8 @@ pub struct Dpop {
     pub(super) iat_leeway: Duration,
     pub(super) replay: Replay,
     pub(super) accepts_unchecked: bool,
-    pub(super) nonces: Option<Arc<Nonces>>,
-    /// Known once the verifier starts, unless it is shared with something that has started.
+    pub(super) nonces: Option<Arc<NonceIssuer>>,
+    /// Set when the verifier starts, unless it is shared with something that has started.
     pub(super) nonce_policy: Option<NoncePolicy>,
 }
 
@@ -53,72 +56,71 @@ impl Default for Dpop {
 }
 
 impl Dpop {
-    /// For how long a proof is good after it was made, unless said otherwise.
+    /// The default of [`iat_offset`](Self::iat_offset).
     pub const IAT_OFFSET: Duration = Duration::from_secs(300);
 
-    /// How far a client's clock may be ahead, unless said otherwise.
+    /// The default of [`iat_leeway`](Self::iat_leeway).
     pub const IAT_LEEWAY: Duration = Duration::from_secs(30);
 
-    /// Takes no bearer tokens.
+    /// Rejects bearer tokens.
     #[must_use]
     pub fn required(mut self) -> Self {
         self.is_required = true;
         self
     }
 
-    /// For how long a proof is good after it was made (`iat`).
+    /// How long after its `iat` a proof is accepted.
     #[must_use]
     pub fn iat_offset(mut self, offset: Duration) -> Self {
         self.iat_offset = offset;
         self
     }
 
-    /// How far the clock of a proof's maker may be ahead.
+    /// How far the client's clock may be ahead.
     #[must_use]
     pub fn iat_leeway(mut self, leeway: Duration) -> Self {
         self.iat_leeway = leeway;
         self
     }
 
-    /// Where proofs are remembered, so that each is taken once; in this process unless said otherwise.
+    /// The replay store, which makes each proof valid once; by default in memory.
     #[must_use]
     pub fn replay(mut self, replay: Replay) -> Self {
         self.replay = replay;
         self
     }
 
-    /// Takes proofs even while it cannot be found out whether they were used before; otherwise such a
-    /// request is answered with 503.
+    /// Accepts proofs while the replay store is full or unavailable; by default, such requests get 503.
     #[must_use]
     pub fn accept_unchecked(mut self) -> Self {
         self.accepts_unchecked = true;
         self
     }
 
-    /// Asks for a nonce of this server in every proof ([RFC 9449 §9]).
+    /// Requires a nonce of this server in every proof ([RFC 9449 §9]).
     ///
-    /// A client has its first one from a 401, and a new one with each answer of a route of an
+    /// A client receives its first one with a 401, and a new one with each response of a route of an
     /// [`Api`](crate::Api) or of [`protected`](crate::protected) handlers; others that take an access type as an
-    /// extractor ask for nonces and renew none, so that a client has the next one from the next 401.
+    /// extractor require nonces and renew none, so that a client receives the next one with the next 401.
     ///
     /// [RFC 9449 §9]: https://www.rfc-editor.org/rfc/rfc9449#section-9
     #[must_use]
-    pub fn nonces(mut self, nonces: Nonces) -> Self {
+    pub fn nonces(mut self, nonces: NonceIssuer) -> Self {
         self.nonces = Some(Arc::new(nonces));
         self
     }
 
-    /// Takes over the nonces, and the start, of something else that remembers proofs in the same place.
+    /// Uses the nonces and the start time of another user of the same replay store.
     #[cfg(feature = "dev-issuer")]
     pub(crate) fn nonce_policy(mut self, policy: NoncePolicy) -> Self {
         self.nonce_policy = Some(policy);
         self
     }
 
-    /// Begins to take proofs at this moment since 1970.
+    /// Starts accepting proofs at the time `now` since 1970.
     ///
     /// # Errors
-    /// The system gave no random numbers.
+    /// The system provides no random numbers.
     pub(super) fn start(&mut self, now: Duration) -> Result<(), NonceError> {
         if self.nonce_policy.is_none() {
             let started_at = if self.replay.outlives_process() {
@@ -132,14 +134,15 @@ impl Dpop {
     }
 
     pub(super) fn schemes(&self) -> Schemes {
-        match self.is_required {
-            true => Schemes::DPOP,
-            false => Schemes::BOTH,
+        if self.is_required {
+            Schemes::DPOP
+        } else {
+            Schemes::BOTH
         }
     }
 }
 
-/// Whether and where client certificates are looked for ([RFC 8705 §3]); without this they count for nothing.
+/// Where client certificates are found ([RFC 8705 §3]), and whether they are required.
 ///
 /// [RFC 8705 §3]: https://www.rfc-editor.org/rfc/rfc8705#section-3
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,7 +152,7 @@ pub struct ClientCertificates {
 }
 
 impl ClientCertificates {
-    /// Certificates from there; tokens that are bound to none are taken as ever.
+    /// Uses certificates from `source`; tokens that are not bound to one are still accepted.
     #[must_use]
     pub fn from_source(source: CertificateSource) -> Self {
         Self {
@@ -158,10 +161,59 @@ impl ClientCertificates {
         }
     }
 
-    /// Takes no token that is not bound to a certificate.
+    /// Rejects tokens that are not bound to a certificate.
     #[must_use]
     pub fn required(mut self) -> Self {
         self.is_required = true;
         self
+    }
+}
+
+/// The whole configuration of sender constraints.
+#[derive(Clone, Debug)]
+pub(crate) struct SenderPolicy {
+    pub(crate) dpop: Option<Dpop>,
+    pub(crate) certificates: Option<ClientCertificates>,
+    pub(crate) target_uri: TargetUriSource,
+}
+
+impl Default for SenderPolicy {
+    fn default() -> Self {
+        Self {
+            dpop: Some(Dpop::default()),
+            certificates: None,
+            target_uri: TargetUriSource::default(),
+        }
+    }
+}
+
+impl SenderPolicy {
+    /// Starts at the time `now` since 1970.
+    ///
+    /// # Errors
+    /// The system provides no random numbers.
+    pub(crate) fn start(mut self, now: Duration) -> Result<Self, NonceError> {
+        if let Some(dpop) = &mut self.dpop {
+            dpop.start(now)?;
+        }
+        Ok(self)
+    }
+
+    pub(crate) fn schemes(&self) -> Schemes {
+        self.dpop.as_ref().map_or(Schemes::BEARER, Dpop::schemes)
+    }
+
+    /// A nonce for a client whose proof needs one.
+    pub(crate) fn nonce(&self, now: Duration) -> Option<HeaderValue> {
+        Some(self.nonce_policy()?.issue(now))
+    }
+
+    /// A nonce for the client's next proof, where every proof needs one.
+    pub(crate) fn renewed_nonce(&self, now: Duration) -> Option<HeaderValue> {
+        self.nonce_policy()?.renewal(now)
+    }
+
+    pub(super) fn nonce_policy(&self) -> Option<&NoncePolicy> {
+        self.dpop.as_ref()?.nonce_policy.as_ref()
     }
 }

@@ -50,7 +50,7 @@ pub(crate) enum Failure {
     #[error("the output cannot be written: {0}")]
     Output(io::Error),
     #[error("server.public_url is none that clients could call: {0}")]
-    PublicUrl(crate::sender::TargetError),
+    PublicUrl(crate::sender::TargetUriError),
     #[cfg(feature = "redis")]
     #[error("auth.dpop.replay_store: {0}")]
     Redis(crate::sender::RedisError),
@@ -84,8 +84,8 @@ impl Failure {
 }
 
 // By hand: `#[from]` would make a source of what the text tells already.
-impl From<crate::sender::TargetError> for Failure {
-    fn from(error: crate::sender::TargetError) -> Self {
+impl From<crate::sender::TargetUriError> for Failure {
+    fn from(error: crate::sender::TargetUriError) -> Self {
         Self::PublicUrl(error)
     }
 }
@@ -138,7 +138,7 @@ mod tests {
             "the system gave no thread or event queue: no more threads"
         );
         assert!(failure.source().is_none());
-        let target = crate::sender::TargetError::Authority;
+        let target = crate::sender::TargetUriError::Authority;
         let failure = Failure::from(target.clone());
         assert!(failure.to_string().ends_with(&target.to_string()));
         assert!(failure.source().is_none());

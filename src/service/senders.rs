@@ -3,7 +3,7 @@
 use super::config::{Dpop, Mtls, NonceRule, ReplayStore, Server, Settings};
 use super::failure::Failure;
 use crate::Verifier;
-use crate::sender::{ClientCertificates, Dpop as Proofs, Nonces, Origin, Replay};
+use crate::sender::{ClientCertificates, Dpop as Proofs, NonceIssuer, Replay, TargetUriSource};
 use crate::verifier::VerifierBuilder;
 
 /// Tells `verifier` what the settings say of senders.
@@ -14,7 +14,7 @@ pub(super) fn judged(
     verifier: VerifierBuilder,
     settings: &Settings,
 ) -> Result<VerifierBuilder, Failure> {
-    let verifier = verifier.origin(origin(&settings.server)?);
+    let verifier = verifier.target_uri(origin(&settings.server)?);
     let verifier = match &settings.dpop {
         Some(dpop) => verifier.dpop(proofs(dpop)?),
         None => verifier.without_dpop(),
@@ -35,10 +35,12 @@ pub(super) fn offered(settings: &Settings) -> VerifierBuilder {
     }
 }
 
-fn origin(server: &Server) -> Result<Origin, Failure> {
+fn origin(server: &Server) -> Result<TargetUriSource, Failure> {
     match &server.public_url {
-        Some(url) => Ok(Origin::public_url(url.as_str())?),
-        None => Ok(Origin::behind(server.trusted_proxies.iter().copied())),
+        Some(url) => Ok(TargetUriSource::public_url(url.as_str())?),
+        None => Ok(TargetUriSource::behind(
+            server.trusted_proxies.iter().copied(),
+        )),
     }
 }
 
@@ -55,7 +57,7 @@ fn proofs(dpop: &Dpop) -> Result<Proofs, Failure> {
     }
     if let Some(NonceRule { secret, lifetime }) = &dpop.nonces {
         let secret = secret.as_ref().map(|secret| secret.as_str());
-        proofs = proofs.nonces(Nonces::new(secret, *lifetime)?);
+        proofs = proofs.nonces(NonceIssuer::new(secret, *lifetime)?);
     }
     Ok(proofs)
 }

@@ -9,7 +9,7 @@ use super::{Shared, Verifier, index};
 use crate::issuer::{Issuer, check_distinct, same_issuers};
 use crate::keys::{IssuerKeys, KeyRefresher};
 use crate::metrics::Counters;
-use crate::sender::{ClientCertificates, Dpop, Origin, Senders};
+use crate::sender::{ClientCertificates, Dpop, SenderPolicy, TargetUriSource};
 
 /// Collects what a [`Verifier`] is to be like.
 ///
@@ -26,7 +26,7 @@ use crate::sender::{ClientCertificates, Dpop, Origin, Senders};
 pub struct VerifierBuilder {
     clock: Clock,
     token_memory: usize,
-    senders: Senders,
+    senders: SenderPolicy,
 }
 
 impl Default for VerifierBuilder {
@@ -34,7 +34,7 @@ impl Default for VerifierBuilder {
         Self {
             clock: Clock::default(),
             token_memory: DEFAULT_TOKEN_MEMORY,
-            senders: Senders::default(),
+            senders: SenderPolicy::default(),
         }
     }
 }
@@ -79,8 +79,8 @@ impl VerifierBuilder {
     }
 
     /// How the URL is known that a client called, which its proof must name; directly by its `Host` unless said otherwise.
-    pub fn origin(mut self, origin: Origin) -> Self {
-        self.senders.origin = origin;
+    pub fn target_uri(mut self, source: TargetUriSource) -> Self {
+        self.senders.target_uri = source;
         self
     }
 

@@ -20,7 +20,7 @@ use crate::jose::jwk::Jwk;
 pub use crate::keys::UnreadyReason;
 use crate::keys::{IssuerKeys, KeyRefresher, WantedKey};
 use crate::metrics::Counters;
-use crate::sender::Senders;
+use crate::sender::SenderPolicy;
 #[cfg(feature = "service")]
 pub(crate) use builder::DEFAULT_TOKEN_MEMORY;
 pub use builder::VerifierBuilder;
@@ -59,7 +59,7 @@ struct Shared {
     counters: Arc<Counters>,
     clock: Clock,
     seen: Option<Arc<TokenCache>>,
-    senders: Senders,
+    senders: SenderPolicy,
     _refresher: Option<KeyRefresher>,
 }
 
@@ -155,7 +155,7 @@ impl Verifier {
     }
 
     /// How this server has senders prove that tokens are theirs.
-    pub(crate) fn senders(&self) -> &Senders {
+    pub(crate) fn senders(&self) -> &SenderPolicy {
         &self.0.senders
     }
 

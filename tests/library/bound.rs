@@ -1,7 +1,7 @@
 //! `Bound` and its like in an app of one's own: with a proof the caller is known, with a stolen token nobody is.
 
 use actix_resource_server::rejection::Cause;
-use actix_resource_server::sender::{Dpop, Nonces};
+use actix_resource_server::sender::{Dpop, NonceIssuer};
 use actix_resource_server::test_kit::{Algorithm, ProofBuilder, TestIssuer, shared};
 use actix_resource_server::{
     Api, AuthenticatedUser, Bound, Identified, MaybeUser, ProtectedRoute, Scoped, Verifier, get,
@@ -43,7 +43,7 @@ async fn start(issuer: &TestIssuer, dpop: Dpop) -> Verifier {
 }
 
 fn with_nonces() -> Dpop {
-    let nonces = Nonces::new(None, Nonces::LIFETIME).expect("random numbers");
+    let nonces = NonceIssuer::new(None, NonceIssuer::LIFETIME).expect("random numbers");
     Dpop::default().nonces(nonces)
 }
 

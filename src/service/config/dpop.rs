@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::error::{Place, SettingsError};
 use super::section::{Section, Setting, said};
 use super::server::Server;
-use crate::sender::{Dpop as Proofs, Nonces, Replay};
+use crate::sender::{Dpop as Proofs, NonceIssuer, Replay};
 
 /// `[auth.dpop]`, where it is enabled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,7 +153,7 @@ fn nonces(dpop: &mut Section) -> Result<Option<NonceRule>, SettingsError> {
     let lifetime = said(dpop, "nonce_lifetime", Setting::duration_above_zero)?;
     let secret = said(dpop, "nonce_secret", |said| {
         let secret = Zeroizing::new(said.text()?.to_owned());
-        match secret.len() < Nonces::SHORTEST_SECRET {
+        match secret.len() < NonceIssuer::SHORTEST_SECRET {
             true => Err(said.place().refuse("must have 32 bytes or more")),
             false => Ok((secret, said.place().clone())),
         }
@@ -163,7 +163,7 @@ fn nonces(dpop: &mut Section) -> Result<Option<NonceRule>, SettingsError> {
     }
     Ok(demanded.then(|| NonceRule {
         secret: secret.map(|(secret, _)| secret),
-        lifetime: lifetime.unwrap_or(Nonces::LIFETIME),
+        lifetime: lifetime.unwrap_or(NonceIssuer::LIFETIME),
     }))
 }
 

@@ -11,7 +11,7 @@ use url::{Host, Url};
 use super::error::SettingsError;
 use super::section::{Section, Setting, said};
 use super::tls::{self, Tls};
-use crate::sender::Origin;
+use crate::sender::TargetUriSource;
 use crate::service::server::Options;
 
 /// `[server]`: where the service listens, and how it is reached.
@@ -122,7 +122,7 @@ fn public_url(said: &Setting) -> Result<Url, SettingsError> {
     let url = url.filter(|url| {
         matches!(url.scheme(), "https" | "http")
             && is_plain(url)
-            && Origin::public_url(url.as_str()).is_ok()
+            && TargetUriSource::public_url(url.as_str()).is_ok()
     });
     url.ok_or_else(|| {
         let remedy =

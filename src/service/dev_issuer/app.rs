@@ -18,7 +18,7 @@ use actix_web::{
 };
 
 use crate::routing::RouteInfo;
-use crate::sender::nonce::DPOP_NONCE;
+use crate::sender::DPOP_NONCE;
 use crate::service::companion::Running;
 use crate::service::server::{Listener, Options, Tls, http};
 use crate::verifier::clock::Clock;

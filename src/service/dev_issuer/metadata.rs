@@ -8,7 +8,7 @@ use crate::extract::AccessFuture;
 use crate::extract::Scoped;
 use crate::jose::Algorithm;
 use crate::rejection::{Cause, Rejection};
-use crate::sender::{CertificateSource, ClientCertificates, Origin, ProofError};
+use crate::sender::{CertificateSource, ClientCertificates, ProofError, TargetUriSource};
 use crate::{Issuer, Verifier};
 
 use super::error::OAuthError;
@@ -109,7 +109,7 @@ fn verifier(provider: &Provider, url: &str, jwk: &Value) -> Result<Verifier, OAu
         .token_memory(0)
         .client_certificates(certificates)
         .dpop(provider.dpop.policy_for_resources())
-        .origin(Origin::public_url(url).map_err(ProofError::MalformedTarget)?)
+        .target_uri(TargetUriSource::public_url(url).map_err(ProofError::MalformedTarget)?)
         .start([issuer])
         .map_err(|_| OAuthError::NO_SIGNING_KEY)
 }

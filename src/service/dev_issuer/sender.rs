@@ -9,8 +9,8 @@ use actix_web::http::header::HeaderValue;
 use serde_json::{Map, Value};
 
 use crate::sender::{
-    Claimed, ClientCertificate, Dpop, NonceError, NoncePolicy, Nonces, Proof, ProofError, Proven,
-    Replay, Target, TokenRequest, Verdict,
+    ClientCertificate, Dpop, NonceError, NonceIssuer, NoncePolicy, Proof, ProofError, Replay,
+    ReplayAnswer, ReplayOutcome, TargetUri, TimeWindow, VerifiedProof,
 };
 use crate::verifier::clock::since_epoch;
 
@@ -73,7 +73,7 @@ impl DpopVerifier {
     /// # Errors
     /// The system gives no random numbers for nonces.
     pub(super) fn new(requires_nonces: bool, now: SystemTime) -> Result<Self, NonceError> {
-        let nonces = requires_nonces.then(|| Nonces::new(None, Nonces::LIFETIME));
+        let nonces = requires_nonces.then(|| NonceIssuer::new(None, NonceIssuer::LIFETIME));
         let nonces = nonces.transpose()?.map(Arc::new);
         Ok(Self {
             replay: Replay::in_memory(REPLAY_BYTES),
@@ -96,19 +96,20 @@ impl DpopVerifier {
             return Ok(SenderBinding::of_request(request, None));
         };
         let now = since_epoch(now);
-        let holder = proof.holder(&TokenRequest {
-            target: &Target::parse(url).map_err(ProofError::MalformedTarget)?,
+        let target = TargetUri::parse(url).map_err(ProofError::MalformedTarget)?;
+        let window = TimeWindow {
             now,
             iat_offset: Dpop::IAT_OFFSET,
             iat_leeway: Dpop::IAT_LEEWAY,
-        })?;
+        };
+        let verified = proof.verify_token_request(&target, &window)?;
         if !self.nonces.accepts(&proof, now) {
             return Err(OAuthError::USE_DPOP_NONCE);
         }
-        self.check_replay(&holder.proven, now).await?;
+        self.check_replay(&verified, now).await?;
         Ok(SenderBinding::of_request(
             request,
-            Some(holder.key_thumbprint),
+            Some(verified.key_thumbprint),
         ))
     }
 
@@ -129,16 +130,16 @@ impl DpopVerifier {
         dpop.nonce_policy(self.nonces.only_at_start())
     }
 
-    async fn check_replay(&self, proven: &Proven, now: Duration) -> Result<(), OAuthError> {
+    async fn check_replay(&self, proven: &VerifiedProof, now: Duration) -> Result<(), OAuthError> {
         let claim = self.replay.claim(&proven.id, proven.acceptable_until, now);
         let verdict = match claim {
-            Claimed::Decided(verdict) => verdict,
-            Claimed::Pending(pending) => pending.await,
+            ReplayAnswer::Decided(verdict) => verdict,
+            ReplayAnswer::Pending(pending) => pending.await,
         };
         match verdict {
-            Verdict::First => Ok(()),
-            Verdict::Replayed => Err(OAuthError::PROOF_REPLAYED),
-            Verdict::Full | Verdict::OverShare | Verdict::Unavailable => {
+            ReplayOutcome::First => Ok(()),
+            ReplayOutcome::Replayed => Err(OAuthError::PROOF_REPLAYED),
+            ReplayOutcome::Full | ReplayOutcome::OverShare | ReplayOutcome::Unavailable => {
                 Err(OAuthError::REPLAY_STORE_FULL)
             }
         }

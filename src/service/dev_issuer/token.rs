@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::authorization::DPOP;
 use crate::jose::sign::SigningKey;
-use crate::sender::nonce::DPOP_NONCE;
+use crate::sender::DPOP_NONCE;
 use crate::test_kit::TokenBuilder;
 
 use super::clients::{Client, public_client_id};

@@ -23,7 +23,7 @@ use super::routes::{self, Route};
 use super::trusted::Trusted;
 use crate::authorization::{CredentialsError, DPOP};
 use crate::extract::{AuthenticationError, authenticate, finish};
-use crate::sender::Origin;
+use crate::sender::TargetUriSource;
 use crate::service::config::Settings;
 use crate::service::failure::Failure;
 use crate::service::senders;
@@ -61,7 +61,7 @@ pub(super) fn run(arguments: &Arguments, settings: Settings) -> Result<(), Failu
     let route = named.map(|named| Route::find(&routes, named)).transpose()?;
     let verifier = senders::offered(&settings);
     let verifier = match input.target_uri(&settings) {
-        Some(url) => verifier.origin(Origin::public_url(&url)?),
+        Some(url) => verifier.target_uri(TargetUriSource::public_url(&url)?),
         None => verifier,
     };
     let trusted = Trusted::of(settings.trust)?;

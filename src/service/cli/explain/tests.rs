@@ -631,7 +631,8 @@ async fn rules_on_claims_and_on_the_sender_are_those_of_the_route() {
 #[actix_web::test]
 async fn a_bound_token_is_accepted_with_its_proof_and_rejected_without() {
     let mut bench = Bench::new();
-    let verifier = Verifier::builder().origin(Origin::public_url("https://api.example").unwrap());
+    let verifier =
+        Verifier::builder().target_uri(TargetUriSource::public_url("https://api.example").unwrap());
     bench.verifier = verifier.start(bench.trusted.issuers.clone()).unwrap();
     let key = crate::test_kit::shared(Algorithm::Es256);
     let token = bench.token().bound_to_key(&key).build();

@@ -1,4 +1,4 @@
-//! What a trusted proxy says of the request that it received ([RFC 7239], and the headers before it).
+//! Parses `Forwarded` ([RFC 7239]) and `X-Forwarded-*` of a trusted proxy.
 //!
 //! [RFC 7239]: https://www.rfc-editor.org/rfc/rfc7239
 
@@ -6,74 +6,78 @@ use std::borrow::Cow;
 
 use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName};
 
-use super::super::target::{Base, Scheme, TargetError};
+use super::super::{BaseUri, Scheme, TargetUriError};
 
-/// The beginning of the URL as the last proxy saw it; what it does not name is as it is here.
+/// The base of the URL as the last proxy received it; parts that it does not name are this request's own.
 ///
 /// # Errors
-/// A header is malformed, or one kind of them contradicts the other, so that one is not the proxy's.
-pub(super) fn base(headers: &HeaderMap, scheme: Scheme, host: &str) -> Result<Base, TargetError> {
-    let seen = |said: Said<'_>| {
-        let scheme = said.scheme.unwrap_or(scheme);
-        match (said.host.as_deref(), said.port) {
-            (named, None) => Base::new(scheme, named.unwrap_or(host)),
-            (None, Some(port)) => Base::with_port(scheme, host, port),
-            (Some(named), Some(port)) => Base::on_port(scheme, named, port),
+/// A header is malformed, or the two kinds contradict each other, so that one is not the proxy's.
+pub(super) fn base(
+    headers: &HeaderMap,
+    scheme: Scheme,
+    host: &str,
+) -> Result<BaseUri, TargetUriError> {
+    let to_base = |forwarded: ForwardedUri<'_>| {
+        let scheme = forwarded.scheme.unwrap_or(scheme);
+        match (forwarded.host.as_deref(), forwarded.port) {
+            (named, None) => BaseUri::new(scheme, named.unwrap_or(host)),
+            (None, Some(port)) => BaseUri::with_port(scheme, host, port),
+            (Some(named), Some(port)) => BaseUri::on_port(scheme, named, port),
         }
     };
-    let standard = standard(headers)?.map(seen).transpose()?;
-    let customary = customary(headers)?.map(seen).transpose()?;
+    let standard = standard(headers)?.map(to_base).transpose()?;
+    let customary = customary(headers)?.map(to_base).transpose()?;
     let base = match (standard, customary) {
-        (Some(one), Some(other)) if one != other => return Err(TargetError::Contradiction),
+        (Some(one), Some(other)) if one != other => return Err(TargetUriError::Contradiction),
         (Some(base), _) | (None, Some(base)) => base,
-        (None, None) => Base::new(scheme, host)?,
+        (None, None) => BaseUri::new(scheme, host)?,
     };
     match last(headers, &X_FORWARDED_PREFIX)? {
-        Some(prefix) => base.below(prefix).ok_or(TargetError::Forwarded),
+        Some(prefix) => base.below(prefix).ok_or(TargetUriError::Forwarded),
         None => Ok(base),
     }
 }
 
-/// What one kind of header names.
+/// The parts of the URL that one kind of header names.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Said<'r> {
+struct ForwardedUri<'r> {
     scheme: Option<Scheme>,
     host: Option<Cow<'r, str>>,
     port: Option<u16>,
 }
 
 /// The last elements of `X-Forwarded-Proto`, `X-Forwarded-Host` and `X-Forwarded-Port`.
-fn customary(headers: &HeaderMap) -> Result<Option<Said<'_>>, TargetError> {
+fn customary(headers: &HeaderMap) -> Result<Option<ForwardedUri<'_>>, TargetUriError> {
     let scheme = last(headers, &X_FORWARDED_PROTO)?.map(scheme).transpose()?;
     let host = last(headers, &X_FORWARDED_HOST)?.map(Cow::Borrowed);
     let port = last(headers, &X_FORWARDED_PORT)?.map(port).transpose()?;
-    let says_anything = scheme.is_some() || host.is_some() || port.is_some();
-    Ok(says_anything.then_some(Said { scheme, host, port }))
+    let names_anything = scheme.is_some() || host.is_some() || port.is_some();
+    Ok(names_anything.then_some(ForwardedUri { scheme, host, port }))
 }
 
-fn last<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Result<Option<&'r str>, TargetError> {
+fn last<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Result<Option<&'r str>, TargetUriError> {
     let line = last_line(headers, name)?;
     Ok(line.and_then(|line| line.rsplit(',').next().map(str::trim)))
 }
 
-/// A number from 1 to 65535, as it is written without a sign or leading zeros.
-fn port(text: &str) -> Result<u16, TargetError> {
+/// A number from 1 to 65535, without a sign or leading zeros.
+fn port(text: &str) -> Result<u16, TargetUriError> {
     let port: Option<u16> = text.parse().ok();
     port.filter(|port| *port > 0 && port.to_string() == text)
-        .ok_or(TargetError::Forwarded)
+        .ok_or(TargetUriError::Forwarded)
 }
 
 /// The last element of `Forwarded` (RFC 7239 §4).
-fn standard(headers: &HeaderMap) -> Result<Option<Said<'_>>, TargetError> {
+fn standard(headers: &HeaderMap) -> Result<Option<ForwardedUri<'_>>, TargetUriError> {
     let Some(line) = last_line(headers, &FORWARDED)? else {
         return Ok(None);
     };
     let mut rest = line;
     loop {
-        let (said, after) = element(rest).ok_or(TargetError::Forwarded)?;
+        let (parameters, after) = element(rest).ok_or(TargetUriError::Forwarded)?;
         match after {
             Some(after) => rest = after,
-            None => return said.read().map(Some),
+            None => return parameters.read().map(Some),
         }
     }
 }
@@ -81,17 +85,17 @@ fn standard(headers: &HeaderMap) -> Result<Option<Said<'_>>, TargetError> {
 fn last_line<'r>(
     headers: &'r HeaderMap,
     name: &HeaderName,
-) -> Result<Option<&'r str>, TargetError> {
+) -> Result<Option<&'r str>, TargetUriError> {
     let line = headers.get_all(name).last();
     let text = line.map(|line| line.to_str()).transpose();
-    text.map_err(|_| TargetError::Forwarded)
+    text.map_err(|_| TargetUriError::Forwarded)
 }
 
-fn scheme(name: &str) -> Result<Scheme, TargetError> {
-    Scheme::parse(name).ok_or(TargetError::Forwarded)
+fn scheme(name: &str) -> Result<Scheme, TargetUriError> {
+    Scheme::parse(name).ok_or(TargetUriError::Forwarded)
 }
 
-/// The two parameters of an element that are of interest, as they stand there.
+/// The two parameters of an element that are used, unparsed.
 #[derive(Default)]
 struct Parameters<'r> {
     host: Option<Cow<'r, str>>,
@@ -99,23 +103,23 @@ struct Parameters<'r> {
 }
 
 impl<'r> Parameters<'r> {
-    fn read(self) -> Result<Said<'r>, TargetError> {
+    fn read(self) -> Result<ForwardedUri<'r>, TargetUriError> {
         let scheme = self.proto.as_deref().map(scheme).transpose()?;
-        Ok(Said {
+        Ok(ForwardedUri {
             scheme,
             host: self.host,
             port: None,
         })
     }
 
-    /// Takes a parameter; `None` where it comes twice.
-    fn take(&mut self, name: &str, value: Cow<'r, str>) -> Option<()> {
-        let place = match name {
+    /// Sets a parameter; `None` for a duplicate.
+    fn set(&mut self, name: &str, value: Cow<'r, str>) -> Option<()> {
+        let field = match name {
             name if name.eq_ignore_ascii_case("host") => &mut self.host,
             name if name.eq_ignore_ascii_case("proto") => &mut self.proto,
             _ => return Some(()),
         };
-        place.replace(value).is_none().then_some(())
+        field.replace(value).is_none().then_some(())
     }
 }
 
@@ -131,7 +135,7 @@ fn element(text: &str) -> Option<(Parameters<'_>, Option<&str>)> {
     loop {
         let (name, after) = token(rest.trim_start())?;
         let (value, after) = value(after.strip_prefix('=')?)?;
-        parameters.take(name, value)?;
+        parameters.set(name, value)?;
         let after = after.trim_start();
         if let Some(next) = after.strip_prefix(';') {
             rest = next;

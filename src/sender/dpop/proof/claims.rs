@@ -1,4 +1,4 @@
-//! What a proof says, and whether now is the time for it ([RFC 9449 §4.2]).
+//! The claims of a DPoP proof, and whether it is acceptable now ([RFC 9449 §4.2]).
 //!
 //! [RFC 9449 §4.2]: https://www.rfc-editor.org/rfc/rfc9449#section-4.2
 
@@ -10,19 +10,23 @@ use crate::claims::NumericDate;
 use crate::jose::json::{self, Member, Members, Unique};
 use crate::sender::ProofError;
 
-/// When a proof is good.
-pub(super) struct Window {
-    pub(super) now: Duration,
-    pub(super) iat_offset: Duration,
-    pub(super) iat_leeway: Duration,
+/// The times at which a proof is acceptable.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TimeWindow {
+    /// The time since 1970.
+    pub(crate) now: Duration,
+    /// How long after its `iat` a proof is acceptable.
+    pub(crate) iat_offset: Duration,
+    /// How far the client's clock may be ahead.
+    pub(crate) iat_leeway: Duration,
 }
 
-/// What a proof says, each claim of the right type.
-pub(super) struct Statement {
+/// The claims of a proof, each of the right type.
+pub(super) struct ProofClaims {
     pub(super) id: String,
     pub(super) method: String,
     pub(super) target: String,
-    /// Of the access token that it comes with.
+    /// The hash of the access token that the proof comes with.
     pub(super) token_hash: Option<String>,
     pub(super) nonce: Option<String>,
     pub(super) issued_at: Duration,
@@ -30,9 +34,9 @@ pub(super) struct Statement {
     expires_at: Option<Duration>,
 }
 
-impl Statement {
+impl ProofClaims {
     pub(super) fn parse(payload: &[u8]) -> Result<Self, ProofError> {
-        let claims: Claims =
+        let claims: RawClaims =
             json::read_object(payload).map_err(|_| ProofError::MalformedPayload)?;
         let id = required(claims.id, "jti")?;
         if !(1..=MAX_ID_BYTES).contains(&id.len()) {
@@ -51,9 +55,9 @@ impl Statement {
         })
     }
 
-    /// Whether the proof is good now; the moment from which it is too old.
-    pub(super) fn check_times(&self, window: &Window) -> Result<Duration, ProofError> {
-        let &Window {
+    /// Checks that the proof is acceptable now; returns the time from which it is too old.
+    pub(super) fn check_times(&self, window: &TimeWindow) -> Result<Duration, ProofError> {
+        let &TimeWindow {
             now,
             iat_offset,
             iat_leeway,
@@ -62,7 +66,7 @@ impl Statement {
         if self.issued_at > latest {
             return Err(ProofError::IssuedAhead);
         }
-        let until = self.good_until(iat_offset);
+        let until = self.acceptable_until(iat_offset);
         if until <= now {
             return Err(ProofError::TooOld);
         }
@@ -76,8 +80,8 @@ impl Statement {
         }
     }
 
-    /// A maker says the whole second and leaves out what has passed of it, so that second is the proof's own.
-    fn good_until(&self, iat_offset: Duration) -> Duration {
+    /// `iat` is a whole second that the client rounded down, so the proof stays acceptable for all of that second.
+    fn acceptable_until(&self, iat_offset: Duration) -> Duration {
         let oldest = self.issued_at.saturating_add(iat_offset);
         Duration::from_secs(oldest.as_secs().saturating_add(1))
     }
@@ -95,9 +99,9 @@ fn optional<T>(claim: Member<T>, name: &'static str) -> Result<Option<T>, ProofE
     }
 }
 
-/// The claims of a proof (RFC 9449 §4.2); all others are only checked for form.
+/// The claims as they are in the payload; others are only checked for duplicate members.
 #[derive(Debug, Default)]
-struct Claims {
+struct RawClaims {
     id: Member<String>,
     method: Member<String>,
     target: Member<String>,
@@ -108,7 +112,7 @@ struct Claims {
     expires_at: Member<NumericDate>,
 }
 
-impl<'de> Members<'de> for Claims {
+impl<'de> Members<'de> for RawClaims {
     fn read<A: MapAccess<'de>>(&mut self, name: &str, values: &mut A) -> Result<(), A::Error> {
         match name {
             "jti" => self.id = values.next_value()?,
@@ -127,5 +131,5 @@ impl<'de> Members<'de> for Claims {
     }
 }
 
-/// Room for any identifier that a client makes; what is remembered of it is a hash.
+/// Longer than any identifier in use; the replay store keeps only a hash.
 const MAX_ID_BYTES: usize = 512;

@@ -1,26 +1,27 @@
 //! The client's certificate: of the TLS connection, or of a trusted proxy's header ([RFC 8705]).
 //!
-//! A header proves nothing by itself: anybody can write one. It is looked at only where the peer
-//! of the connection is a proxy that is trusted to have shaken hands with the client, and to have
-//! removed what the client itself wrote ([RFC 9440 §4]).
+//! Any client can send such a header. It is read only if the peer of the connection is a proxy that is
+//! trusted to verify the client's certificate and to remove the header that the client itself sent
+//! ([RFC 9440 §4]).
 //!
 //! [RFC 8705]: https://www.rfc-editor.org/rfc/rfc8705
 //! [RFC 9440 §4]: https://www.rfc-editor.org/rfc/rfc9440#section-4
 
-mod envoy;
-mod field;
+mod headers;
+mod xfcc;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::HeaderMap;
 use data_encoding::BASE64URL_NOPAD;
 use ipnet::IpNet;
 use rustls_pki_types::CertificateDer;
 use webpki::EndEntityCert;
 
-use super::proxies::is_trusted;
+pub use self::headers::CertificateHeader;
+use super::trusted_proxies::is_trusted;
 use crate::jose::digest::sha256;
 
 /// The SHA-256 of a certificate's DER in base64url without padding, as `cnf` names it in
@@ -52,7 +53,7 @@ impl fmt::Display for Thumbprint {
     }
 }
 
-/// The certificate by which the client of a connection has proven who it is.
+/// A client certificate whose private key the client has proven to hold.
 ///
 /// The service's own TLS puts it into the data of each connection, where
 /// [`HttpRequest::conn_data`](actix_web::HttpRequest::conn_data) finds it. In an app with a server
@@ -65,7 +66,7 @@ impl fmt::Display for Thumbprint {
 /// use actix_resource_server::sender::ClientCertificate;
 /// use actix_web::dev::Extensions;
 ///
-/// fn remember(first_of_chain: &[u8], connection: &mut Extensions) {
+/// fn store(first_of_chain: &[u8], connection: &mut Extensions) {
 ///     if let Ok(certificate) = ClientCertificate::from_der(first_of_chain) {
 ///         connection.insert(certificate);
 ///     }
@@ -77,11 +78,11 @@ pub struct ClientCertificate {
 }
 
 impl ClientCertificate {
-    /// Takes a certificate in DER. That its key is the client's must be known already: the
-    /// handshake of TLS proves it.
+    /// Parses a certificate in DER. The caller must have verified that the client holds its private key, as
+    /// a TLS handshake does.
     ///
     /// # Errors
-    /// [`CertificateError::NoCertificate`] for bytes that are no X.509 certificate, and
+    /// [`CertificateError::NoCertificate`] for bytes that are not an X.509 certificate, and
     /// [`CertificateError::TooLarge`] above 16 KiB.
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
         if der.len() > LARGEST {
@@ -94,53 +95,39 @@ impl ClientCertificate {
         })
     }
 
-    /// By what `cnf` names it.
+    /// The thumbprint, as `cnf` contains it.
     #[must_use]
     pub fn thumbprint(&self) -> &Thumbprint {
         &self.thumbprint
     }
 }
 
-/// Says, in a connection's data, that the connection is encrypted: requests over it are for `https` URLs.
+/// Marks a connection, in its data, as encrypted: requests over it are for `https` URLs.
 ///
-/// Actix's own server knows that by itself where it was told to bind with TLS.
+/// Actix's own server needs no mark where it was bound with TLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OverTls;
 
-/// Where the certificate of a request's sender is found.
+/// Where the client's certificate is found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CertificateSource {
     /// The TLS connection itself.
     Connection,
-    /// A header that a proxy writes, after it has shaken hands with the client.
+    /// A header that a proxy sets after the TLS handshake with the client.
     Header {
         /// The header, and the form of its value.
         form: CertificateHeader,
-        /// From whom it is believed; from anybody else it counts as absent.
+        /// The proxies whose header is used; from other peers it is ignored.
         trusted_proxies: Vec<IpNet>,
     },
 }
 
-/// How a proxy writes the client's certificate into a header.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CertificateHeader {
-    /// `Client-Cert` ([RFC 9440 §2.2]), such as `:MIIBqDCC…:`.
-    ///
-    /// [RFC 9440 §2.2]: https://www.rfc-editor.org/rfc/rfc9440#section-2.2
-    ClientCert,
-    /// A header of this name with a URL-encoded PEM, as nginx's `$ssl_client_escaped_cert` has it.
-    EscapedPem(HeaderName),
-    /// Envoy's `X-Forwarded-Client-Cert`, with one element alone: `SANITIZE_SET` makes it so.
-    ForwardedClientCert,
-}
-
 impl CertificateSource {
-    /// The thumbprint of the certificate with which a request came, if there was one.
+    /// The thumbprint of the client's certificate, if there is one.
     ///
-    /// `peer` is the other end of the TCP connection, and `connection` what that connection's own
-    /// handshake has proven.
+    /// `peer` is the other end of the TCP connection, and `connection` the certificate of that connection's
+    /// own TLS handshake.
     ///
     /// # Errors
     /// Only for headers of a trusted proxy: [`CertificateError::Several`] for more than one,
@@ -156,10 +143,8 @@ impl CertificateSource {
             Self::Header {
                 form,
                 trusted_proxies,
-            } => match is_trusted(trusted_proxies, peer) {
-                true => form.find(headers),
-                false => Ok(None),
-            },
+            } if is_trusted(trusted_proxies, peer) => form.find(headers),
+            Self::Header { .. } => Ok(None),
         }
     }
 }
@@ -176,57 +161,20 @@ impl fmt::Display for CertificateSource {
     }
 }
 
-impl CertificateHeader {
-    fn name(&self) -> &HeaderName {
-        match self {
-            Self::ClientCert => &CLIENT_CERT,
-            Self::EscapedPem(name) => name,
-            Self::ForwardedClientCert => &FORWARDED_CLIENT_CERT,
-        }
-    }
-
-    fn find(&self, headers: &HeaderMap) -> Result<Option<Thumbprint>, CertificateError> {
-        let mut values = headers.get_all(self.name());
-        let Some(value) = values.next().map(HeaderValue::as_bytes) else {
-            return Ok(None);
-        };
-        if values.next().is_some() {
-            return Err(CertificateError::Several);
-        }
-        if value.len() > LARGEST {
-            return Err(CertificateError::TooLarge);
-        }
-        // Proxies that cannot leave a header out write nothing into it.
-        if value.is_empty() {
-            return Ok(None);
-        }
-        self.read(value).map(Some)
-    }
-
-    fn read(&self, value: &[u8]) -> Result<Thumbprint, CertificateError> {
-        let certificate = match self {
-            Self::ClientCert => field::byte_sequence(value),
-            Self::EscapedPem(_) => field::escaped_pem(value),
-            Self::ForwardedClientCert => return envoy::only_element(value),
-        }?;
-        Ok(certificate.thumbprint)
-    }
-}
-
-/// Why a certificate that was sent cannot be used.
+/// Why a client certificate cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateError {
-    /// The header says two different things of the certificate.
-    #[error("what the header says of the client certificate contradicts itself")]
+    /// The header's parts name different certificates.
+    #[error("the header of the client certificate contradicts itself")]
     Contradictory,
-    /// The header is not of the form that it should have.
+    /// The header is malformed.
     #[error("the header of the client certificate is malformed")]
     Malformed,
-    /// There are bytes where a certificate should be, but they are none (RFC 5280 §4.1).
-    #[error("what was sent is not one X.509 certificate")]
+    /// The bytes are not one X.509 certificate (RFC 5280 §4.1).
+    #[error("not one X.509 certificate")]
     NoCertificate,
-    /// There is more than one such header, so that it cannot be said which of them is the proxy's.
+    /// There is more than one such header, and one of them may be the client's.
     #[error("more than one header carries a client certificate")]
     Several,
     /// The certificate, or its header, has more than 16 KiB.
@@ -234,13 +182,7 @@ pub enum CertificateError {
     TooLarge,
 }
 
-/// RFC 9440 §2.2.
-static CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
-
-/// As Envoy documents it.
-static FORWARDED_CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
-
-/// Ten times what a certificate has, in bytes.
+/// Ten times the size of a usual certificate, in bytes.
 const LARGEST: usize = 16 * 1024;
 
 #[cfg(test)]

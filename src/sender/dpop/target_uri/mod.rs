@@ -1,36 +1,40 @@
-//! The URL that a client called, in the one form in which two of them compare ([RFC 9449 §4.3]).
+//! The URL that a client called, normalised for comparison ([RFC 9449 §4.3]).
 //!
-//! Two URLs are one when [RFC 3986 §6.2.2 and §6.2.3] say so, and never because a browser would
-//! take them for one: nothing is guessed, mended or translated.
+//! Two URLs are equal by [RFC 3986 §6.2.2 and §6.2.3] alone: none of the repairs and translations
+//! of browsers are applied.
 //!
 //! [RFC 9449 §4.3]: https://www.rfc-editor.org/rfc/rfc9449#section-4.3
 //! [RFC 3986 §6.2.2 and §6.2.3]: https://www.rfc-editor.org/rfc/rfc3986#section-6.2.2
 
+mod source;
+
 use std::fmt;
 use std::net::Ipv6Addr;
+
+pub use self::source::TargetUriSource;
 
 /// An `http` or `https` URL without query and fragment, normalised.
 ///
 /// # Examples
 /// ```
-/// use actix_resource_server::sender::{Target, TargetError};
+/// use actix_resource_server::sender::{TargetUri, TargetUriError};
 ///
-/// let said = Target::parse("HTTPS://API.example:443/%6dessages?page=2")?;
-/// assert_eq!(said, Target::parse("https://api.example/messages")?);
-/// assert_ne!(said, Target::parse("https://api.example/messages/")?);
-/// assert_eq!(Target::parse("https://user@api.example/"), Err(TargetError::Authority));
-/// # Ok::<_, TargetError>(())
+/// let uri = TargetUri::parse("HTTPS://API.example:443/%6dessages?page=2")?;
+/// assert_eq!(uri, TargetUri::parse("https://api.example/messages")?);
+/// assert_ne!(uri, TargetUri::parse("https://api.example/messages/")?);
+/// assert_eq!(TargetUri::parse("https://user@api.example/"), Err(TargetUriError::Authority));
+/// # Ok::<_, TargetUriError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target(String);
+pub struct TargetUri(String);
 
-impl Target {
-    /// Reads an absolute URL, such as the claim `htu`.
+impl TargetUri {
+    /// Parses an absolute URL, such as the claim `htu`.
     ///
     /// # Errors
-    /// [`TargetError`] says what makes it no URL that could have been called.
-    pub fn parse(url: &str) -> Result<Self, TargetError> {
-        let (base, path) = Base::split(url)?;
+    /// [`TargetUriError`] if no client could have called the URL.
+    pub fn parse(url: &str) -> Result<Self, TargetUriError> {
+        let (base, path) = BaseUri::split(url)?;
         Ok(base.with_path(&without_dot_segments(&normal_path(path)?)))
     }
 
@@ -41,49 +45,53 @@ impl Target {
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for TargetUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-/// What comes before the path of a request: scheme and authority, and perhaps the beginning of the path.
+/// What precedes the path of a request: scheme, authority, and possibly the beginning of the path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Base(String);
+pub(super) struct BaseUri(String);
 
-impl Base {
-    pub(super) fn new(scheme: Scheme, authority: &str) -> Result<Self, TargetError> {
+impl BaseUri {
+    pub(super) fn new(scheme: Scheme, authority: &str) -> Result<Self, TargetUriError> {
         let mut base = format!("{}://", scheme.name());
         write_authority(authority, scheme, &mut base)?;
         Ok(Self(base))
     }
 
-    /// The same with this port in the place of the authority's own.
+    /// Like [`new`](Self::new), with `port` instead of the authority's own.
     pub(super) fn with_port(
         scheme: Scheme,
         authority: &str,
         port: u16,
-    ) -> Result<Self, TargetError> {
-        // What is replaced must be well-formed, too.
+    ) -> Result<Self, TargetUriError> {
+        // The port that is replaced must be well-formed, too.
         Self::new(scheme, authority)?;
         let (host, _) = split_port(authority);
         Self::new(scheme, &format!("{host}:{port}"))
     }
 
-    /// The same with this port, which the authority has already or leaves open.
+    /// Like [`new`](Self::new), with `port`, which the authority has too or leaves open.
     ///
     /// # Errors
-    /// [`TargetError::Contradiction`] when the authority has another port.
-    pub(super) fn on_port(scheme: Scheme, authority: &str, port: u16) -> Result<Self, TargetError> {
+    /// [`TargetUriError::Contradiction`] when the authority has another port.
+    pub(super) fn on_port(
+        scheme: Scheme,
+        authority: &str,
+        port: u16,
+    ) -> Result<Self, TargetUriError> {
         let base = Self::with_port(scheme, authority, port)?;
         let (_, own) = split_port(authority);
         if !own.is_empty() && base != Self::new(scheme, authority)? {
-            return Err(TargetError::Contradiction);
+            return Err(TargetUriError::Contradiction);
         }
         Ok(base)
     }
 
-    /// The same with a path below which those of requests stand; `None` unless it is a plain one.
+    /// Appends a prefix for the paths of requests; `None` if it is not a plain path.
     pub(super) fn below(mut self, path: &str) -> Option<Self> {
         let is_plain = |byte: u8| is_path_character(byte) || byte == b'%';
         if !path.starts_with('/') || !path.bytes().all(is_plain) {
@@ -99,47 +107,47 @@ impl Base {
         Some(self)
     }
 
-    /// Reads a URL below which the paths of requests stand.
-    pub(super) fn parse(url: &str) -> Result<Self, TargetError> {
+    /// Parses a URL to which the paths of requests are appended.
+    pub(super) fn parse(url: &str) -> Result<Self, TargetUriError> {
         if url.contains(['?', '#']) {
-            return Err(TargetError::NotPlain);
+            return Err(TargetUriError::NotPlain);
         }
-        let target = Target::parse(url)?;
+        let target = TargetUri::parse(url)?;
         Ok(Self(target.0.trim_end_matches('/').to_owned()))
     }
 
-    /// The URL of a request: its path as it came, so that what is compared is what is routed.
+    /// The URL of a request, with its path unresolved, so that the compared path is the routed one.
     ///
-    /// Dot segments are refused: a client resolves them before it calls, and a router does not, so
-    /// that the resource which the proof names would not be the one that is reached.
-    pub(super) fn target(&self, path: &str) -> Result<Target, TargetError> {
+    /// Dot segments are rejected: clients resolve them before they call, and routers do not, so that the
+    /// proof would name another resource than the one that is reached.
+    pub(super) fn target(&self, path: &str) -> Result<TargetUri, TargetUriError> {
         let path = normal_path(path)?;
         if path.split('/').any(|segment| matches!(segment, "." | "..")) {
-            return Err(TargetError::DotSegments);
+            return Err(TargetUriError::DotSegments);
         }
         Ok(self.clone().with_path(&path))
     }
 
-    fn with_path(mut self, path: &str) -> Target {
+    fn with_path(mut self, path: &str) -> TargetUri {
         self.0.push_str(path);
-        Target(self.0)
+        TargetUri(self.0)
     }
 
-    /// The URL's beginning, and its path without query and fragment.
-    fn split(url: &str) -> Result<(Self, &str), TargetError> {
+    /// Splits a URL into its base and its path, without query and fragment.
+    fn split(url: &str) -> Result<(Self, &str), TargetUriError> {
         if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(TargetError::Characters);
+            return Err(TargetUriError::Characters);
         }
         let end = url.find(['?', '#']).unwrap_or(url.len());
         let (url, _) = url.split_at(end);
-        let (scheme, rest) = url.split_once("://").ok_or(TargetError::Scheme)?;
-        let scheme = Scheme::parse(scheme).ok_or(TargetError::Scheme)?;
+        let (scheme, rest) = url.split_once("://").ok_or(TargetUriError::Scheme)?;
+        let scheme = Scheme::parse(scheme).ok_or(TargetUriError::Scheme)?;
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         Ok((Self::new(scheme, authority)?, path))
     }
 }
 
-/// The schemes that HTTP is spoken under (RFC 9110 §4.2).
+/// The schemes of HTTP (RFC 9110 §4.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scheme {
     Http,
@@ -147,7 +155,7 @@ pub(super) enum Scheme {
 }
 
 impl Scheme {
-    /// Reads a scheme, whatever its case (RFC 3986 §6.2.2.1).
+    /// Parses a scheme in any case (RFC 3986 §6.2.2.1).
     pub(super) fn parse(name: &str) -> Option<Self> {
         [Self::Http, Self::Https]
             .into_iter()
@@ -169,24 +177,24 @@ impl Scheme {
     }
 }
 
-/// Host in lower case, and the port unless the scheme implies it (RFC 3986 §6.2.3).
-fn write_authority(authority: &str, scheme: Scheme, to: &mut String) -> Result<(), TargetError> {
+/// Writes the host in lower case, and the port unless it is the scheme's default (RFC 3986 §6.2.3).
+fn write_authority(authority: &str, scheme: Scheme, to: &mut String) -> Result<(), TargetUriError> {
     let (host, port) = split_port(authority);
     write_host(host, to)?;
     if !port.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(TargetError::Authority);
+        return Err(TargetUriError::Authority);
     }
     if port.is_empty() {
         return Ok(());
     }
-    let port: u16 = port.parse().map_err(|_| TargetError::Authority)?;
+    let port: u16 = port.parse().map_err(|_| TargetUriError::Authority)?;
     if port != scheme.default_port() {
         to.push_str(&format!(":{port}"));
     }
     Ok(())
 }
 
-/// Host and port; the port is empty where there is none.
+/// Host and port; the port may be empty.
 fn split_port(authority: &str) -> (&str, &str) {
     match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port),
@@ -194,36 +202,37 @@ fn split_port(authority: &str) -> (&str, &str) {
     }
 }
 
-/// An IPv6 address in brackets, or a name in ASCII (RFC 3986 §3.2.2); escapes in names are refused.
-fn write_host(host: &str, to: &mut String) -> Result<(), TargetError> {
+/// An IPv6 address in brackets, or a name in ASCII (RFC 3986 §3.2.2); escapes in names are rejected.
+fn write_host(host: &str, to: &mut String) -> Result<(), TargetUriError> {
     if let Some(literal) = host.strip_prefix('[') {
         let address = literal.strip_suffix(']');
         let address = address.and_then(|text| text.parse::<Ipv6Addr>().ok());
-        to.push_str(&format!("[{}]", address.ok_or(TargetError::Authority)?));
+        to.push_str(&format!("[{}]", address.ok_or(TargetUriError::Authority)?));
         return Ok(());
     }
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte);
     if host.is_empty() || !host.bytes().all(allowed) {
-        return Err(TargetError::Authority);
+        return Err(TargetUriError::Authority);
     }
     to.extend(host.chars().map(|letter| letter.to_ascii_lowercase()));
     Ok(())
 }
 
-/// Escapes as RFC 3986 §6.2.2 has them: none of what needs none, the others in upper case; `/` for nothing.
-fn normal_path(path: &str) -> Result<String, TargetError> {
+/// Normalises escapes (RFC 3986 §6.2.2): unreserved characters are decoded, the other escapes are in upper case. An
+/// empty path is `/`.
+fn normal_path(path: &str) -> Result<String, TargetUriError> {
     if path.is_empty() {
         return Ok("/".to_owned());
     }
     if !path.starts_with('/') {
-        return Err(TargetError::NoPath);
+        return Err(TargetUriError::NoPath);
     }
     let mut normal = String::with_capacity(path.len());
     let mut bytes = path.bytes();
     while let Some(byte) = bytes.next() {
         if byte == b'%' {
             let decoded = hex(bytes.next()).zip(hex(bytes.next()));
-            let (high, low) = decoded.ok_or(TargetError::Escape)?;
+            let (high, low) = decoded.ok_or(TargetUriError::Escape)?;
             push(high << 4 | low, is_unreserved, &mut normal);
         } else {
             push(byte, is_path_character, &mut normal);
@@ -232,9 +241,9 @@ fn normal_path(path: &str) -> Result<String, TargetError> {
     Ok(normal)
 }
 
-/// The byte itself where it may stand, and its escape elsewhere.
-fn push(byte: u8, may_stand: fn(u8) -> bool, to: &mut String) {
-    if may_stand(byte) {
+/// Writes the byte itself if it is allowed, or else its escape.
+fn push(byte: u8, is_allowed: fn(u8) -> bool, to: &mut String) {
+    if is_allowed(byte) {
         to.push(char::from(byte));
     } else {
         to.push_str(&format!("%{byte:02X}"));
@@ -273,27 +282,27 @@ fn without_dot_segments(path: &str) -> String {
     format!("/{}", kept.join("/"))
 }
 
-/// Why something is no URL that a client could have called here.
+/// Why a text is not a URL that a client could have called.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum TargetError {
+pub enum TargetUriError {
     /// No host, a malformed one or port, or a user name (RFC 3986 §3.2, RFC 9110 §4.2.4).
     #[error("the host is missing or malformed")]
     Authority,
-    /// Something else than visible ASCII (RFC 3986 §2).
+    /// Characters other than visible ASCII (RFC 3986 §2).
     #[error("a URL has visible ASCII characters only")]
     Characters,
-    /// The two ways in which proxies tell the URL contradict each other.
+    /// `Forwarded` and `X-Forwarded-*` name different URLs.
     #[error("Forwarded and X-Forwarded-* contradict each other")]
     Contradiction,
-    /// The path of a request has `.` or `..` in it, which clients resolve before they call.
+    /// The path of a request has `.` or `..` segments, which clients resolve before they call.
     #[error("the path has dot segments")]
     DotSegments,
     /// A percent sign without two hexadecimal digits (RFC 3986 §2.1).
     #[error("a percent sign is not followed by two hexadecimal digits")]
     Escape,
-    /// What the trusted proxy says is malformed (RFC 7239 §4).
-    #[error("what the proxy forwarded is malformed")]
+    /// The header of the trusted proxy is malformed (RFC 7239 §4).
+    #[error("a forwarding header of the proxy is malformed")]
     Forwarded,
     /// The path does not begin with a slash.
     #[error("the path does not begin with a slash")]

@@ -1,26 +1,25 @@
-//! Every way in which a proof can fail.
+//! Why a proof is not valid.
 
 use std::time::Duration;
 
-use super::TargetError;
+use super::TargetUriError;
 use crate::jose::{CompactError, JwkError};
 
-/// Why a DPoP proof was refused.
+/// Why a DPoP proof is rejected.
 ///
-/// The text of an error is for the log; it carries nothing of the proof but times.
+/// The texts are for the log, and contain nothing of the proof but times.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ProofError {
-    /// The header has `crit` or `b64`, of which nothing is understood here (RFC 7515 §4.1.11).
+pub(crate) enum ProofError {
+    /// The header has `crit` or `b64`; no extension is supported (RFC 7515 §4.1.11).
     #[error("the proof's header demands extensions")]
     CriticalHeader,
     /// `exp` has passed, the leeway included (RFC 7519 §4.1.4).
     #[error("the proof expired {ago:?} ago")]
     Expired {
-        /// For how long it has been expired.
+        /// How long ago it expired.
         ago: Duration,
     },
-    /// The proof is no compact JWS (RFC 9449 §4.3, check 2).
+    /// The proof is not a compact JWS (RFC 9449 §4.3, check 2).
     #[error("the proof is not well-formed: {0}")]
     Form(CompactError),
     /// `iat` is further ahead of the clock than the leeway (RFC 9449 §4.3, check 11).
@@ -38,10 +37,10 @@ pub enum ProofError {
     /// The payload is not one JSON object without duplicate members (RFC 7519 §4).
     #[error("the proof's payload is not one JSON object without duplicate members")]
     MalformedPayload,
-    /// `htu` is no URL that could have been called (RFC 9449 §4.2).
+    /// `htu` is not an absolute `http` or `https` URL (RFC 9449 §4.2).
     #[error("the proof's URL cannot be compared: {0}")]
-    MalformedTarget(TargetError),
-    /// A claim that must be there is not (RFC 9449 §4.3, check 3).
+    MalformedTarget(TargetUriError),
+    /// A required claim is missing (RFC 9449 §4.3, check 3).
     #[error("the proof's claim {claim} is missing")]
     Missing {
         /// The claim's name.
@@ -50,7 +49,7 @@ pub enum ProofError {
     /// The header has no `jwk` (RFC 9449 §4.3, check 3).
     #[error("the proof's header has no key")]
     MissingKey,
-    /// `nbf` has not come yet (RFC 7519 §4.1.5).
+    /// `nbf` is in the future (RFC 7519 §4.1.5).
     #[error("the proof is not valid yet")]
     NotYetValid,
     /// The key is not the one that the token is bound to (RFC 9449 §4.3, check 12; §6.1).
@@ -71,7 +70,7 @@ pub enum ProofError {
     /// There is more than one `DPoP` header (RFC 9449 §4.3, check 1).
     #[error("more than one proof was sent")]
     Several,
-    /// The signature does not hold (RFC 9449 §4.3, check 6).
+    /// The signature is not valid (RFC 9449 §4.3, check 6).
     #[error("the proof's signature does not hold")]
     Signature,
     /// `iat` is too long ago (RFC 9449 §4.3, check 11).
@@ -82,7 +81,7 @@ pub enum ProofError {
     UnknownAlgorithm,
 }
 
-// By hand: `#[from]` would make a source of what the text tells already.
+// Not by `#[from]`, which would report the error as a source too, and print it twice.
 impl From<CompactError> for ProofError {
     fn from(error: CompactError) -> Self {
         Self::Form(error)
@@ -102,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_text_tells_is_no_source() {
+    fn an_error_in_the_text_is_no_source() {
         let form = ProofError::from(CompactError::Base64Url);
         let key = ProofError::from(JwkError::Malformed);
         assert_eq!(

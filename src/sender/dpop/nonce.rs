@@ -1,7 +1,7 @@
-//! Nonces that the server asks proofs to repeat, so that none can be made in advance ([RFC 9449 §9]).
+//! Server-provided nonces, which keep proofs from being made in advance ([RFC 9449 §9]).
 //!
-//! A nonce is the beginning of a slot of time and a code over it: nothing is stored, a nonce serves
-//! until its slot and the next are over, and replicas that share a secret accept each other's.
+//! A nonce is the start of a time slot with an HMAC over it: nothing is stored, a nonce is valid until
+//! its slot and the next are over, and replicas that share a secret accept each other's.
 //!
 //! [RFC 9449 §9]: https://www.rfc-editor.org/rfc/rfc9449#section-9
 
@@ -10,16 +10,16 @@ use std::time::Duration;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use data_encoding::BASE64URL_NOPAD;
 
-use crate::jose::mac::{CODE_BYTES, MacKey};
+use crate::jose::mac::{MacKey, TAG_BYTES};
 
-/// Makes nonces and judges them.
+/// Issues nonces and verifies them.
 ///
 /// # Examples
 /// ```
 /// use std::time::Duration;
-/// use actix_resource_server::sender::Nonces;
+/// use actix_resource_server::sender::NonceIssuer;
 ///
-/// let nonces = Nonces::new(None, Nonces::LIFETIME)?;
+/// let nonces = NonceIssuer::new(None, NonceIssuer::LIFETIME)?;
 /// let now = Duration::from_secs(1_700_000_000);
 /// let nonce = nonces.issue(now);
 /// assert!(nonces.accepts(nonce.to_str().ok(), now));
@@ -27,29 +27,31 @@ use crate::jose::mac::{CODE_BYTES, MacKey};
 /// # Ok::<_, actix_resource_server::sender::NonceError>(())
 /// ```
 #[derive(Debug)]
-pub struct Nonces {
+pub struct NonceIssuer {
     key: MacKey,
-    /// In microseconds.
+    /// In microseconds; at least [`SHORTEST_SLOT`].
     slot: u64,
 }
 
-impl Nonces {
-    /// For how long a nonce is good, at most, unless another lifetime is chosen.
+impl NonceIssuer {
+    /// The default of the longest time for which a nonce is valid.
     pub const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-    /// The bytes that a secret must have, at least.
-    pub const SHORTEST_SECRET: usize = CODE_BYTES;
+    /// The minimum length of a secret, in bytes.
+    pub const SHORTEST_SECRET: usize = TAG_BYTES;
 
-    /// Nonces that are good for at least half of `lifetime` and at most all of it; with a random key unless there is a secret.
+    /// Creates an issuer of nonces that are valid for at least half of `lifetime` and at most all of it.
+    ///
+    /// The key is derived from `secret`, or is random without one.
     ///
     /// Replicas that share `secret` and `lifetime` accept each other's nonces. A lifetime under
-    /// two seconds is taken for two.
+    /// two seconds counts as two.
     ///
     /// # Errors
-    /// The secret has less than 32 bytes, or the system gave no random numbers.
+    /// The secret is shorter than 32 bytes, or the system provides no random numbers.
     pub fn new(secret: Option<&str>, lifetime: Duration) -> Result<Self, NonceError> {
         let key = match secret.map(str::as_bytes) {
-            Some(secret) if secret.len() < CODE_BYTES => {
+            Some(secret) if secret.len() < TAG_BYTES => {
                 return Err(NonceError::SecretTooShort {
                     given: secret.len(),
                 });
@@ -57,30 +59,30 @@ impl Nonces {
             Some(secret) => MacKey::of_secret(secret),
             None => MacKey::random().ok_or(NonceError::NoRandomness)?,
         };
-        let slot = lifetime.checked_div(2).unwrap_or_default();
+        let slot = lifetime / 2;
         Ok(Self {
             key,
             slot: microseconds(slot.max(SHORTEST_SLOT)),
         })
     }
 
-    /// The nonce of `now` since 1970, as the `DPoP-Nonce` header carries it.
+    /// The nonce for the time `now` since 1970, as a value of the `DPoP-Nonce` header.
     #[must_use]
     pub fn issue(&self, now: Duration) -> HeaderValue {
         self.issue_from(Duration::ZERO, now)
     }
 
-    /// The same of a server that started then, whose first slot begins with it.
+    /// Like [`issue`](Self::issue), for a server that started at `start`, where its first slot begins.
     pub(super) fn issue_from(&self, start: Duration, now: Duration) -> HeaderValue {
         let slot = self.slot_at(microseconds(now)).saturating_mul(self.slot);
         let time = slot.max(microseconds(start)).to_be_bytes();
-        let nonce = [time.as_slice(), &self.key.code(&message(time))].concat();
+        let nonce = [time.as_slice(), &self.key.tag(&message(time))].concat();
         let text = BASE64URL_NOPAD.encode(&nonce);
-        // Base64url is visible ASCII, so nothing is ever lost here.
+        // Base64url is visible ASCII, so the conversion cannot fail.
         HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 
-    /// Whether the nonce of a proof is one of these and good at `now` since 1970.
+    /// Whether a proof's nonce was issued with this key and is valid at `now` since 1970.
     #[must_use]
     pub fn accepts(&self, nonce: Option<&str>, now: Duration) -> bool {
         let Some(time) = nonce.and_then(|nonce| self.authentic_time(nonce)) else {
@@ -92,25 +94,25 @@ impl Nonces {
         slot.abs_diff(current) <= 1
     }
 
-    /// Whether the nonce is one of a slot that began at `start` since 1970 or later.
+    /// Whether the nonce is of a slot that began at `start` since 1970 or later.
     pub(super) fn is_not_before(&self, nonce: Option<&str>, start: Duration) -> bool {
         let time = nonce.and_then(|nonce| self.authentic_time(nonce));
         time.is_some_and(|time| time >= microseconds(start))
     }
 
-    /// The time in a nonce that was made with this key.
+    /// The time in a nonce that was issued with this key.
     fn authentic_time(&self, nonce: &str) -> Option<u64> {
         if nonce.len() != NONCE_CHARACTERS {
             return None;
         }
         let bytes = BASE64URL_NOPAD.decode(nonce.as_bytes()).ok()?;
-        let (&time, code) = bytes.split_first_chunk()?;
-        let is_ours = self.key.recognises(&message(time), code);
+        let (&time, tag) = bytes.split_first_chunk()?;
+        let is_ours = self.key.verify(&message(time), tag);
         is_ours.then(|| u64::from_be_bytes(time))
     }
 
     fn slot_at(&self, time: u64) -> u64 {
-        time.checked_div(self.slot).unwrap_or_default()
+        time / self.slot
     }
 }
 
@@ -118,37 +120,37 @@ fn microseconds(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// What the code is over: a secret that also serves something else gives nothing away.
+/// The prefix separates these HMACs from others under the same secret.
 fn message(time: [u8; 8]) -> Vec<u8> {
     [b"DPoP-Nonce ".as_slice(), &time].concat()
 }
 
-/// Why no nonces can be made.
+/// Why no nonces can be issued.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NonceError {
-    /// The system gave no random numbers.
-    #[error("the system gives no random numbers")]
+    /// The system provides no random numbers.
+    #[error("the system provides no random numbers")]
     NoRandomness,
     /// A secret shorter than the hash is weaker than it (RFC 2104 §3).
-    #[error("the secret has {given} bytes; at least {CODE_BYTES} are needed")]
+    #[error("the secret has {given} bytes; at least {TAG_BYTES} are needed")]
     SecretTooShort {
-        /// The length of the one given, in bytes.
+        /// The length of the secret, in bytes.
         given: usize,
     },
 }
 
-/// The header that hands a nonce out (RFC 9449 §8.1, §9).
-pub const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+/// The header that carries a nonce to the client (RFC 9449 §8.1, §9).
+pub(crate) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
-/// What `Cache-Control` says beside a nonce (RFC 9449 §8.2).
+/// The `Cache-Control` of a response with a nonce (RFC 9449 §8.2).
 pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// Below a second, the journey of a request takes too much of it.
+/// A shorter slot could end while a request is in transit.
 const SHORTEST_SLOT: Duration = Duration::from_secs(1);
 
-/// Eight bytes of time and the code, in base64url.
-const NONCE_CHARACTERS: usize = ((8 + CODE_BYTES) * 4).div_ceil(3);
+/// Eight bytes of time and the HMAC, in base64url.
+const NONCE_CHARACTERS: usize = ((8 + TAG_BYTES) * 4).div_ceil(3);
 
 #[cfg(test)]
 mod tests {
@@ -158,20 +160,20 @@ mod tests {
 
     const SECRET: &str = "a secret that replicas share, 32+";
 
-    fn shared() -> Nonces {
-        Nonces::new(Some(SECRET), Nonces::LIFETIME).unwrap()
+    fn shared() -> NonceIssuer {
+        NonceIssuer::new(Some(SECRET), NonceIssuer::LIFETIME).unwrap()
     }
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 
-    fn issued(nonces: &Nonces, seconds: u64) -> String {
+    fn issued(nonces: &NonceIssuer, seconds: u64) -> String {
         nonces.issue(at(seconds)).to_str().unwrap().to_owned()
     }
 
     #[test]
-    fn a_nonce_is_good_in_its_slot_and_the_next_and_one_slot_ahead() {
+    fn a_nonce_is_valid_in_its_slot_and_the_next_and_one_slot_ahead() {
         let nonces = shared();
         let start = 1000 * SLOT;
         let nonce = issued(&nonces, start);
@@ -200,10 +202,10 @@ mod tests {
         let now = 1_700_000_000;
         let nonce = issued(&shared(), now);
         assert!(shared().accepts(Some(&nonce), at(now)));
-        let random = || Nonces::new(None, Nonces::LIFETIME).unwrap();
+        let random = || NonceIssuer::new(None, NonceIssuer::LIFETIME).unwrap();
         for other in [
             random(),
-            Nonces::new(Some(&"x".repeat(32)), Nonces::LIFETIME).unwrap(),
+            NonceIssuer::new(Some(&"x".repeat(32)), NonceIssuer::LIFETIME).unwrap(),
         ] {
             assert!(!other.accepts(Some(&nonce), at(now)));
         }
@@ -211,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_a_whole_nonce_is_known() {
+    fn nothing_but_a_whole_nonce_is_accepted() {
         let nonces = shared();
         let now = 1_700_000_000;
         let good = issued(&nonces, now);
@@ -234,15 +236,15 @@ mod tests {
     }
 
     #[test]
-    fn any_time_has_its_slot() {
+    fn every_time_has_a_slot() {
         for lifetime in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
-            let nonces = Nonces::new(None, lifetime).unwrap();
+            let nonces = NonceIssuer::new(None, lifetime).unwrap();
             for now in [Duration::ZERO, Duration::MAX] {
                 let nonce = nonces.issue(now);
                 assert!(nonces.accepts(nonce.to_str().ok(), now));
             }
         }
-        let shortest = Nonces::new(None, Duration::ZERO).unwrap();
+        let shortest = NonceIssuer::new(None, Duration::ZERO).unwrap();
         let nonce = issued(&shortest, 10);
         assert!(shortest.accepts(Some(&nonce), at(11)));
         assert!(!shortest.accepts(Some(&nonce), at(12)));
@@ -250,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_as_long_as_its_hash_and_never_shown() {
-        let error = Nonces::new(Some(&"s".repeat(31)), Nonces::LIFETIME).unwrap_err();
+        let error = NonceIssuer::new(Some(&"s".repeat(31)), NonceIssuer::LIFETIME).unwrap_err();
         assert_eq!(error, NonceError::SecretTooShort { given: 31 });
         assert_eq!(
             error.to_string(),

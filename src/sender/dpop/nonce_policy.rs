@@ -1,38 +1,37 @@
 //! Which proofs must repeat a nonce of this server: all of them, or those that may have been used before its start.
 //!
-//! A memory of used proofs that ends with its process knows nothing of the process before. So a proof
-//! that was made before the start is taken only with a nonce that was issued after it: then the proof
-//! cannot have been used earlier, and the client's clock is slow. Such proofs have all expired one
-//! lifetime after the start.
+//! A replay store in memory is empty after a restart. So a proof that was made before the start is
+//! accepted only with a nonce that was issued after it, which shows that the proof is new and the
+//! client's clock slow. All such proofs have expired one lifetime after the start.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::HeaderValue;
 
-use super::{NonceError, Nonces, Proof};
+use super::{NonceError, NonceIssuer, Proof};
 
-/// Issues nonces, and judges whether a proof has the one that it needs.
+/// Issues nonces, and checks that a proof has one if it needs one.
 #[derive(Clone, Debug)]
 pub(crate) struct NoncePolicy {
-    nonces: Arc<Nonces>,
+    nonces: Arc<NonceIssuer>,
     /// Whether every proof needs one.
     always: bool,
-    /// When the memory of used proofs began, since 1970; 0 where it outlives the process.
+    /// When the replay store was created, since 1970; 0 if it outlives the process.
     started_at: Duration,
 }
 
 impl NoncePolicy {
-    /// Demands `nonces` in every proof, or without them, random ones in proofs from before `started_at`.
+    /// Requires `nonces` in every proof, or without them, random ones in proofs from before `started_at`.
     ///
     /// # Errors
-    /// The system gave no random numbers.
+    /// The system provides no random numbers.
     pub(crate) fn new(
-        nonces: Option<Arc<Nonces>>,
+        nonces: Option<Arc<NonceIssuer>>,
         started_at: Duration,
     ) -> Result<Self, NonceError> {
         let always = nonces.is_some();
-        let random = || Nonces::new(None, Nonces::LIFETIME).map(Arc::new);
+        let random = || NonceIssuer::new(None, NonceIssuer::LIFETIME).map(Arc::new);
         Ok(Self {
             nonces: nonces.map_or_else(random, Ok)?,
             always,
@@ -64,7 +63,7 @@ impl NoncePolicy {
         self.nonces.issue_from(self.started_at, now)
     }
 
-    /// A nonce for the next proof of a client whose proof was good, where every proof needs one.
+    /// A nonce for the client's next proof, if every proof needs one.
     pub(crate) fn renewal(&self, now: Duration) -> Option<HeaderValue> {
         self.always.then(|| self.issue(now))
     }
@@ -82,13 +81,13 @@ mod tests {
 
     const SECRET: &str = "a secret that outlives the process";
 
-    fn with_secret() -> Option<Arc<Nonces>> {
-        Nonces::new(Some(SECRET), Nonces::LIFETIME)
+    fn with_secret() -> Option<Arc<NonceIssuer>> {
+        NonceIssuer::new(Some(SECRET), NonceIssuer::LIFETIME)
             .ok()
             .map(Arc::new)
     }
 
-    fn policy(nonces: Option<Arc<Nonces>>, started_at: Duration) -> NoncePolicy {
+    fn policy(nonces: Option<Arc<NonceIssuer>>, started_at: Duration) -> NoncePolicy {
         NoncePolicy::new(nonces, started_at).unwrap()
     }
 
@@ -131,7 +130,7 @@ mod tests {
         let policy = policy(with_secret(), START);
         let old = before.issue(START - Duration::from_millis(1));
         assert!(!accepts(&policy, START - SECOND, Some(&old)));
-        // It is good for a proof that was made after the start.
+        // It is valid for a proof that was made after the start.
         assert!(accepts(&policy, START + SECOND, Some(&old)));
         for now in [START, START + SECOND, START + Duration::from_secs(200)] {
             assert!(accepts(&policy, START - SECOND, Some(&policy.issue(now))));
@@ -145,13 +144,13 @@ mod tests {
     }
 
     #[test]
-    fn a_memory_that_outlives_the_process_needs_no_nonces() {
+    fn a_store_that_outlives_the_process_needs_no_nonces() {
         let policy = policy(None, Duration::ZERO);
         assert!(accepts(&policy, START - SECOND, None));
     }
 
     #[test]
-    fn nonces_that_are_asked_for_are_needed_in_every_proof() {
+    fn configured_nonces_are_needed_in_every_proof() {
         let policy = policy(with_secret(), Duration::ZERO);
         assert!(!accepts(&policy, START + SECOND, None));
         let nonce = policy.renewal(START).unwrap();

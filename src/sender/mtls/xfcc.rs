@@ -1,4 +1,4 @@
-//! The one element of `X-Forwarded-Client-Cert` → the thumbprint of the certificate it names.
+//! Parses `X-Forwarded-Client-Cert` with one element into the thumbprint of its certificate.
 //!
 //! ```text
 //! XFCC    = element
@@ -9,20 +9,20 @@
 //! Envoy parts elements by commas, and writes names of a certificate without escaping them: a name
 //! with a comma in it begins what looks like another element. So there must be one alone, as
 //! Envoy writes with `SANITIZE_SET`; and a quote within a value, which could swallow what follows
-//! it, is refused too.
+//! it, is rejected too.
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 
-use super::field::escaped_pem;
+use super::headers::escaped_pem;
 use super::{CertificateError, Thumbprint};
 
-/// What the element says by `Hash` or by `Cert`; where it says both, they must agree.
+/// The thumbprint by `Hash` or by `Cert`; if both are there, they must agree.
 pub(super) fn only_element(value: &[u8]) -> Result<Thumbprint, CertificateError> {
     let mut element = Element::default();
     let mut rest = value;
     loop {
         let pair = Pair::parse(rest).ok_or(CertificateError::Malformed)?;
-        element.note(&pair)?;
+        element.add(&pair)?;
         rest = pair.rest;
         match pair.delimiter {
             Some(b',') => return Err(CertificateError::Several),
@@ -32,7 +32,7 @@ pub(super) fn only_element(value: &[u8]) -> Result<Thumbprint, CertificateError>
     }
 }
 
-/// What an element says of the certificate; its other keys say nothing that is asked for.
+/// The keys of an element that identify the certificate; others are ignored.
 #[derive(Default)]
 struct Element<'a> {
     certificate: Option<&'a [u8]>,
@@ -40,7 +40,7 @@ struct Element<'a> {
 }
 
 impl<'a> Element<'a> {
-    fn note(&mut self, pair: &Pair<'a>) -> Result<(), CertificateError> {
+    fn add(&mut self, pair: &Pair<'a>) -> Result<(), CertificateError> {
         let slot = if pair.key.eq_ignore_ascii_case(b"cert") {
             &mut self.certificate
         } else if pair.key.eq_ignore_ascii_case(b"hash") {

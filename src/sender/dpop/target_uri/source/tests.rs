@@ -19,25 +19,26 @@ fn proxy() -> Option<IpAddr> {
     "10.1.2.3".parse().ok()
 }
 
-fn behind_proxy() -> Origin {
-    Origin::behind(["10.0.0.0/8", "fd00::/8"].map(|net| net.parse().expect("a network")))
+fn behind_proxy() -> TargetUriSource {
+    TargetUriSource::behind(["10.0.0.0/8", "fd00::/8"].map(|net| net.parse().expect("a network")))
 }
 
 /// What [`behind_proxy`] takes a request of `/a` to `Host: inner.example` for, over plain HTTP from the proxy.
-fn forwarded(lines: &[(&str, &str)]) -> Result<String, TargetError> {
+fn forwarded(lines: &[(&str, &str)]) -> Result<String, TargetUriError> {
     let lines = [&[("host", "inner.example")], lines].concat();
     let called = behind_proxy().of_request(&headers(&lines), &uri("/a"), proxy(), false)?;
     Ok(called.as_str().to_owned())
 }
 
-fn direct(host: &[&str], target: &str, secure: bool) -> Result<String, TargetError> {
+fn direct(host: &[&str], target: &str, secure: bool) -> Result<String, TargetUriError> {
     let lines: Vec<_> = host.iter().map(|host| ("host", *host)).collect();
-    let called = Origin::default().of_request(&headers(&lines), &uri(target), None, secure)?;
+    let called =
+        TargetUriSource::default().of_request(&headers(&lines), &uri(target), None, secure)?;
     Ok(called.as_str().to_owned())
 }
 
 #[test]
-fn a_server_that_is_reached_directly_takes_the_host_and_its_own_scheme() {
+fn a_server_that_is_reached_directly_uses_the_host_and_its_own_scheme() {
     for (host, target, secure, expected) in [
         (&["api.example"][..], "/a?b", false, "http://api.example/a"),
         (
@@ -56,7 +57,7 @@ fn a_server_that_is_reached_directly_takes_the_host_and_its_own_scheme() {
             false,
             "http://api.example/a",
         ),
-        // The scheme is the connection's, whatever the request says.
+        // The scheme is the connection's, whatever the headers.
         (&[], "https://api.example/a", false, "http://api.example/a"),
     ] {
         assert_eq!(
@@ -68,32 +69,32 @@ fn a_server_that_is_reached_directly_takes_the_host_and_its_own_scheme() {
 }
 
 #[test]
-fn a_request_without_one_sound_host_and_path_has_no_url() {
+fn a_request_without_one_valid_host_and_path_has_no_url() {
     for (host, target, expected) in [
-        (&[][..], "/a", TargetError::Authority),
-        (&[""], "/a", TargetError::Authority),
-        (&["a b"], "/a", TargetError::Authority),
-        (&["user@api.example"], "/a", TargetError::Authority),
+        (&[][..], "/a", TargetUriError::Authority),
+        (&[""], "/a", TargetUriError::Authority),
+        (&["a b"], "/a", TargetUriError::Authority),
+        (&["user@api.example"], "/a", TargetUriError::Authority),
         (
             &["api.example", "api.example"],
             "/a",
-            TargetError::Authority,
+            TargetUriError::Authority,
         ),
         (
             &["other.example"],
             "http://api.example/a",
-            TargetError::Authority,
+            TargetUriError::Authority,
         ),
         (
             &["api.example"],
             "http://user@api.example/a",
-            TargetError::Authority,
+            TargetUriError::Authority,
         ),
-        (&["api.example"], "/a/../b", TargetError::DotSegments),
-        (&["api.example"], "/a/%2E%2e/b", TargetError::DotSegments),
-        (&["api.example"], "/a/.", TargetError::DotSegments),
-        (&["api.example"], "/a%2", TargetError::Escape),
-        (&["api.example"], "*", TargetError::NoPath),
+        (&["api.example"], "/a/../b", TargetUriError::DotSegments),
+        (&["api.example"], "/a/%2E%2e/b", TargetUriError::DotSegments),
+        (&["api.example"], "/a/.", TargetUriError::DotSegments),
+        (&["api.example"], "/a%2", TargetUriError::Escape),
+        (&["api.example"], "*", TargetUriError::NoPath),
     ] {
         assert_eq!(
             direct(host, target, false),
@@ -104,8 +105,8 @@ fn a_request_without_one_sound_host_and_path_has_no_url() {
 }
 
 #[test]
-fn a_public_url_stands_before_every_path() {
-    let told = headers(&[
+fn a_public_url_precedes_every_path() {
+    let headers_of_proxy = headers(&[
         ("host", "evil.example"),
         ("x-forwarded-host", "evil.example"),
     ]);
@@ -124,39 +125,47 @@ fn a_public_url_stands_before_every_path() {
             "http://api.example:8080/v1/a",
         ),
     ] {
-        let origin = Origin::public_url(url).expect("a public URL");
-        let called = origin.of_request(&told, &uri(target), proxy(), false);
-        assert_eq!(called.as_ref().map(Target::as_str), Ok(expected), "{url}");
+        let origin = TargetUriSource::public_url(url).expect("a public URL");
+        let called = origin.of_request(&headers_of_proxy, &uri(target), proxy(), false);
+        assert_eq!(
+            called.as_ref().map(TargetUri::as_str),
+            Ok(expected),
+            "{url}"
+        );
     }
-    let origin = Origin::public_url("https://api.example/v1").expect("a public URL");
+    let origin = TargetUriSource::public_url("https://api.example/v1").expect("a public URL");
     assert_eq!(
-        origin.of_request(&told, &uri("/../a"), None, true),
-        Err(TargetError::DotSegments)
+        origin.of_request(&headers_of_proxy, &uri("/../a"), None, true),
+        Err(TargetUriError::DotSegments)
     );
     for (url, expected) in [
-        ("https://api.example/?a", TargetError::NotPlain),
-        ("https://api.example/#a", TargetError::NotPlain),
-        ("https://user@api.example/", TargetError::Authority),
-        ("api.example", TargetError::Scheme),
+        ("https://api.example/?a", TargetUriError::NotPlain),
+        ("https://api.example/#a", TargetUriError::NotPlain),
+        ("https://user@api.example/", TargetUriError::Authority),
+        ("api.example", TargetUriError::Scheme),
     ] {
-        assert_eq!(Origin::public_url(url).err(), Some(expected), "{url}");
+        assert_eq!(
+            TargetUriSource::public_url(url).err(),
+            Some(expected),
+            "{url}"
+        );
     }
 }
 
 #[test]
-fn only_a_trusted_proxy_is_believed() {
-    let told = headers(&[
+fn only_headers_of_a_trusted_proxy_are_used() {
+    let headers_of_proxy = headers(&[
         ("host", "inner.example"),
         ("forwarded", "proto=https;host=api.example"),
         ("x-forwarded-proto", "https"),
         ("x-forwarded-host", "api.example"),
     ]);
-    let seen = |origin: &Origin, peer: Option<&str>| {
+    let seen = |origin: &TargetUriSource, peer: Option<&str>| {
         let peer = peer.map(|peer| peer.parse().expect("an address"));
-        let called = origin.of_request(&told, &uri("/a"), peer, false);
+        let called = origin.of_request(&headers_of_proxy, &uri("/a"), peer, false);
         called.expect("a URL").as_str() == "https://api.example/a"
     };
-    for (peer, believed) in [
+    for (peer, is_used) in [
         (Some("10.255.0.1"), true),
         (Some("::ffff:10.0.0.1"), true),
         (Some("fd12::1"), true),
@@ -166,20 +175,20 @@ fn only_a_trusted_proxy_is_believed() {
         (Some("2001:db8::1"), false),
         (None, false),
     ] {
-        assert_eq!(seen(&behind_proxy(), peer), believed, "{peer:?}");
-        assert!(!seen(&Origin::default(), peer), "{peer:?}");
+        assert_eq!(seen(&behind_proxy(), peer), is_used, "{peer:?}");
+        assert!(!seen(&TargetUriSource::default(), peer), "{peer:?}");
     }
-    // Not even a malformed word of anybody else is looked at.
+    // Malformed headers of other peers are ignored, too.
     let broken = headers(&[("host", "inner.example"), ("forwarded", "\"")]);
     let called = behind_proxy().of_request(&broken, &uri("/a"), None, false);
     assert_eq!(
-        called.as_ref().map(Target::as_str),
+        called.as_ref().map(TargetUri::as_str),
         Ok("http://inner.example/a")
     );
 }
 
 #[test]
-fn what_the_last_proxy_added_counts() {
+fn the_elements_of_the_last_proxy_count() {
     for (lines, expected) in [
         (&[][..], "http://inner.example/a"),
         (&[("x-forwarded-proto", "https")], "https://inner.example/a"),
@@ -241,7 +250,7 @@ fn what_the_last_proxy_added_counts() {
             ],
             "http://api.example/a",
         ),
-        // Both kinds of header are fine where they say the same.
+        // Both kinds of header are fine if they agree.
         (
             &[
                 ("forwarded", "host=api.example;proto=https"),
@@ -256,7 +265,7 @@ fn what_the_last_proxy_added_counts() {
 }
 
 #[test]
-fn what_a_client_slipped_past_the_proxy_contradicts_it() {
+fn headers_that_a_client_sends_past_the_proxy_contradict_it() {
     for lines in [
         &[
             ("forwarded", "host=evil.example"),
@@ -270,14 +279,14 @@ fn what_a_client_slipped_past_the_proxy_contradicts_it() {
     ] {
         assert_eq!(
             forwarded(lines),
-            Err(TargetError::Contradiction),
+            Err(TargetUriError::Contradiction),
             "{lines:?}"
         );
     }
 }
 
 #[test]
-fn malformed_words_of_the_proxy_are_refused() {
+fn malformed_headers_of_the_proxy_are_rejected() {
     for value in [
         "",
         "host",
@@ -303,24 +312,24 @@ fn malformed_words_of_the_proxy_are_refused() {
     ] {
         assert_eq!(
             forwarded(&[("forwarded", value)]),
-            Err(TargetError::Forwarded),
+            Err(TargetUriError::Forwarded),
             "{value}"
         );
     }
     for value in ["", "wss", "https,", "https http", "https;"] {
         let lines = [("x-forwarded-proto", value)];
-        assert_eq!(forwarded(&lines), Err(TargetError::Forwarded), "{value}");
+        assert_eq!(forwarded(&lines), Err(TargetUriError::Forwarded), "{value}");
     }
     for value in ["", "a b", "a/b", "user@a", "a:b", "api.example,", "[::1"] {
         let lines = [("x-forwarded-host", value)];
-        assert_eq!(forwarded(&lines), Err(TargetError::Authority), "{value}");
+        assert_eq!(forwarded(&lines), Err(TargetUriError::Authority), "{value}");
     }
     let quoted = [("forwarded", "host=\"user@a\"")];
-    assert_eq!(forwarded(&quoted), Err(TargetError::Authority));
+    assert_eq!(forwarded(&quoted), Err(TargetUriError::Authority));
 }
 
 #[test]
-fn a_proxy_says_the_port_that_was_called() {
+fn a_proxy_forwards_the_port_that_was_called() {
     for (lines, expected) in [
         (
             &[("x-forwarded-port", "8080")][..],
@@ -357,23 +366,23 @@ fn a_proxy_says_the_port_that_was_called() {
         ("x-forwarded-host", "api.example:8443"),
         ("x-forwarded-port", "443"),
     ];
-    assert_eq!(forwarded(&other), Err(TargetError::Contradiction));
+    assert_eq!(forwarded(&other), Err(TargetUriError::Contradiction));
     let other = [
         ("forwarded", "host=api.example"),
         ("x-forwarded-host", "api.example"),
         ("x-forwarded-port", "8443"),
     ];
-    assert_eq!(forwarded(&other), Err(TargetError::Contradiction));
+    assert_eq!(forwarded(&other), Err(TargetUriError::Contradiction));
     for port in [
         "", "0", "080", "+80", "-1", "65536", "http", "80;", "80 81", "80,",
     ] {
         let lines = [("x-forwarded-port", port)];
-        assert_eq!(forwarded(&lines), Err(TargetError::Forwarded), "{port}");
+        assert_eq!(forwarded(&lines), Err(TargetUriError::Forwarded), "{port}");
     }
 }
 
 #[test]
-fn a_proxy_says_the_prefix_that_it_took_from_the_path() {
+fn a_proxy_forwards_the_prefix_that_it_removed_from_the_path() {
     for (prefix, expected) in [
         ("/v1", "http://inner.example/v1/a"),
         ("/v1/", "http://inner.example/v1/a"),
@@ -409,6 +418,10 @@ fn a_proxy_says_the_prefix_that_it_took_from_the_path() {
         "/a//",
     ] {
         let lines = [("x-forwarded-prefix", prefix)];
-        assert_eq!(forwarded(&lines), Err(TargetError::Forwarded), "{prefix}");
+        assert_eq!(
+            forwarded(&lines),
+            Err(TargetUriError::Forwarded),
+            "{prefix}"
+        );
     }
 }

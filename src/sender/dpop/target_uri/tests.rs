@@ -1,7 +1,7 @@
 use super::*;
 
 fn normal(url: &str) -> String {
-    Target::parse(url).map_or_else(|error| format!("{error:?}"), |target| target.0)
+    TargetUri::parse(url).map_or_else(|error| format!("{error:?}"), |target| target.0)
 }
 
 /// Two URLs, and whether they are one.
@@ -213,16 +213,16 @@ const PAIRS: &[(&str, &str, bool)] = &[
 ];
 
 #[test]
-fn two_urls_are_one_when_rfc_3986_says_so() {
+fn two_urls_are_equal_by_rfc_3986() {
     for &(one, other, are_one) in PAIRS {
-        let (left, right) = (Target::parse(one), Target::parse(other));
+        let (left, right) = (TargetUri::parse(one), TargetUri::parse(other));
         assert!(left.is_ok() && right.is_ok(), "{one} {other}");
         assert_eq!(left == right, are_one, "{one} {other}");
     }
 }
 
 #[test]
-fn the_normal_form_stays_as_it_is() {
+fn normalising_again_changes_nothing() {
     for &(one, other, _) in PAIRS {
         for url in [one, other] {
             let once = normal(url);
@@ -236,67 +236,70 @@ fn the_normal_form_stays_as_it_is() {
 }
 
 #[test]
-fn what_could_not_have_been_called_is_refused() {
+fn a_url_that_cannot_be_called_is_rejected() {
     for (url, expected) in [
-        ("", TargetError::Scheme),
-        ("api.example/a", TargetError::Scheme),
-        ("/a", TargetError::Scheme),
-        ("//api.example/a", TargetError::Scheme),
-        ("https:/api.example/a", TargetError::Scheme),
-        ("https:api.example/a", TargetError::Scheme),
-        ("ftp://api.example/a", TargetError::Scheme),
-        ("wss://api.example/a", TargetError::Scheme),
-        ("httpss://api.example/a", TargetError::Scheme),
-        ("https", TargetError::Scheme),
-        ("?https://api.example/a", TargetError::Scheme),
-        ("https://", TargetError::Authority),
-        ("https:///a", TargetError::Authority),
-        ("https://:443/a", TargetError::Authority),
-        ("https://user@api.example/a", TargetError::Authority),
+        ("", TargetUriError::Scheme),
+        ("api.example/a", TargetUriError::Scheme),
+        ("/a", TargetUriError::Scheme),
+        ("//api.example/a", TargetUriError::Scheme),
+        ("https:/api.example/a", TargetUriError::Scheme),
+        ("https:api.example/a", TargetUriError::Scheme),
+        ("ftp://api.example/a", TargetUriError::Scheme),
+        ("wss://api.example/a", TargetUriError::Scheme),
+        ("httpss://api.example/a", TargetUriError::Scheme),
+        ("https", TargetUriError::Scheme),
+        ("?https://api.example/a", TargetUriError::Scheme),
+        ("https://", TargetUriError::Authority),
+        ("https:///a", TargetUriError::Authority),
+        ("https://:443/a", TargetUriError::Authority),
+        ("https://user@api.example/a", TargetUriError::Authority),
         (
             "https://user:password@api.example/a",
-            TargetError::Authority,
+            TargetUriError::Authority,
         ),
-        ("https://@api.example/a", TargetError::Authority),
-        ("https://api.example@evil.example/a", TargetError::Authority),
+        ("https://@api.example/a", TargetUriError::Authority),
+        (
+            "https://api.example@evil.example/a",
+            TargetUriError::Authority,
+        ),
         (
             "https://api.example:443@evil.example/a",
-            TargetError::Authority,
+            TargetUriError::Authority,
         ),
         (
             "https://evil.example\\@api.example/a",
-            TargetError::Authority,
+            TargetUriError::Authority,
         ),
-        ("https://api.example\\a", TargetError::Authority),
-        ("https://api.example:x/a", TargetError::Authority),
-        ("https://api.example:+80/a", TargetError::Authority),
-        ("https://api.example:65536/a", TargetError::Authority),
-        ("https://api.example:80:80/a", TargetError::Authority),
-        ("https://::1/a", TargetError::Authority),
-        ("https://[::1/a", TargetError::Authority),
-        ("https://[::1]x/a", TargetError::Authority),
-        ("https://[fe80::1%25eth0]/a", TargetError::Authority),
-        ("https://[v1.a]/a", TargetError::Authority),
-        ("https://[127.0.0.1]/a", TargetError::Authority),
-        ("https://%61pi.example/a", TargetError::Authority),
-        ("https://api.example%2fa/a", TargetError::Authority),
-        ("https://bücher.example/a", TargetError::Characters),
-        ("https://api。example/a", TargetError::Characters),
-        ("https://ⓐpi.example/a", TargetError::Characters),
-        ("https://api\u{ad}.example/a", TargetError::Characters),
-        ("https://api.example/ä", TargetError::Characters),
-        ("https://api.example/a b", TargetError::Characters),
-        (" https://api.example/a", TargetError::Characters),
-        ("https://api.example/a\n", TargetError::Characters),
-        ("https://api.\texample/a", TargetError::Characters),
-        ("https://api.example/a\0", TargetError::Characters),
-        ("https://api.example/a?ä", TargetError::Characters),
-        ("https://api.example/%", TargetError::Escape),
-        ("https://api.example/%a", TargetError::Escape),
-        ("https://api.example/%zz", TargetError::Escape),
-        ("https://api.example/%+1", TargetError::Escape),
-        ("https://api.example/%u0061", TargetError::Escape),
+        ("https://api.example\\a", TargetUriError::Authority),
+        ("https://api.example:x/a", TargetUriError::Authority),
+        ("https://api.example:+80/a", TargetUriError::Authority),
+        ("https://api.example:65536/a", TargetUriError::Authority),
+        ("https://api.example:80:80/a", TargetUriError::Authority),
+        ("https://::1/a", TargetUriError::Authority),
+        ("https://[::1/a", TargetUriError::Authority),
+        ("https://[::1]x/a", TargetUriError::Authority),
+        ("https://[fe80::1%25eth0]/a", TargetUriError::Authority),
+        ("https://[v1.a]/a", TargetUriError::Authority),
+        ("https://[127.0.0.1]/a", TargetUriError::Authority),
+        ("https://%61pi.example/a", TargetUriError::Authority),
+        ("https://api.example%2fa/a", TargetUriError::Authority),
+        ("https://bücher.example/a", TargetUriError::Characters),
+        ("https://api。example/a", TargetUriError::Characters),
+        ("https://ⓐpi.example/a", TargetUriError::Characters),
+        ("https://api\u{ad}.example/a", TargetUriError::Characters),
+        ("https://api.example/ä", TargetUriError::Characters),
+        ("https://api.example/a b", TargetUriError::Characters),
+        (" https://api.example/a", TargetUriError::Characters),
+        ("https://api.example/a\n", TargetUriError::Characters),
+        ("https://api.\texample/a", TargetUriError::Characters),
+        ("https://api.example/a\0", TargetUriError::Characters),
+        ("https://api.example/a?ä", TargetUriError::Characters),
+        ("https://api.example/%", TargetUriError::Escape),
+        ("https://api.example/%a", TargetUriError::Escape),
+        ("https://api.example/%zz", TargetUriError::Escape),
+        ("https://api.example/%+1", TargetUriError::Escape),
+        ("https://api.example/%u0061", TargetUriError::Escape),
     ] {
-        assert_eq!(Target::parse(url), Err(expected), "{url}");
+        assert_eq!(TargetUri::parse(url), Err(expected), "{url}");
     }
 }

@@ -3,13 +3,13 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 use super::*;
-use crate::sender::{Replay, Target};
+use crate::sender::{Replay, TargetUri};
 
 const NOW: Duration = Duration::from_secs(1_700_000_000);
 
 const LIFETIME: Duration = Duration::from_secs(300);
 
-const PASSWORD: &str = "a password that nobody may see";
+const PASSWORD: &str = "a password that must not be shown";
 
 /// A Redis of the test's own, which ends with it.
 struct Server {
@@ -90,15 +90,15 @@ impl Drop for Server {
 }
 
 fn id(number: usize) -> ProofId {
-    let target = Target::parse("https://api.example/").unwrap();
+    let target = TargetUri::parse("https://api.example/").unwrap();
     ProofId::new("key", &target, &number.to_string())
 }
 
-/// The verdict, awaited in a runtime of the caller's own, as each worker has.
-fn claim(replay: &Replay, number: usize) -> Verdict {
+/// The outcome, awaited in a runtime of the caller's own, as each worker has.
+fn claim(replay: &Replay, number: usize) -> ReplayOutcome {
     match replay.claim(&id(number), NOW + LIFETIME, NOW) {
-        Claimed::Decided(verdict) => verdict,
-        Claimed::Pending(pending) => runtime::Builder::new_current_thread()
+        ReplayAnswer::Decided(outcome) => outcome,
+        ReplayAnswer::Pending(pending) => runtime::Builder::new_current_thread()
             .build()
             .unwrap()
             .block_on(pending),
@@ -115,8 +115,8 @@ fn of_all_replicas_that_claim_a_proof_one_is_first() {
     let firsts = |replay: &Replay| -> Vec<usize> {
         (0..PROOFS)
             .filter(|number| match claim(replay, *number) {
-                Verdict::First => true,
-                Verdict::Replayed => false,
+                ReplayOutcome::First => true,
+                ReplayOutcome::Replayed => false,
                 other => panic!("{other:?}"),
             })
             .collect()
@@ -132,11 +132,11 @@ fn of_all_replicas_that_claim_a_proof_one_is_first() {
 }
 
 #[test]
-fn what_redis_keeps_is_a_hash_until_the_proof_has_run_out() {
+fn redis_keeps_a_hash_until_the_proof_has_expired() {
     let Some(server) = Server::start() else {
         return;
     };
-    assert_eq!(claim(&server.replica(), 1), Verdict::First);
+    assert_eq!(claim(&server.replica(), 1), ReplayOutcome::First);
     let keys: Vec<String> = server.query(&["KEYS", "*"]);
     let hash = BASE64URL_NOPAD.encode(&id(1).hash);
     assert_eq!(keys, [format!("test:{hash}")]);
@@ -144,29 +144,29 @@ fn what_redis_keeps_is_a_hash_until_the_proof_has_run_out() {
     let expected = (LIFETIME + CLOCK_SKEW).as_secs();
     assert!((expected - 10..=expected + 1).contains(&left), "{left}");
     let replica = Replay::in_redis(&server.url(), "other:").unwrap();
-    assert_eq!(claim(&replica, 1), Verdict::First);
+    assert_eq!(claim(&replica, 1), ReplayOutcome::First);
 }
 
 #[test]
-fn a_redis_that_is_gone_refuses_and_one_that_is_back_serves_at_once() {
+fn an_unavailable_redis_rejects_and_one_that_is_back_serves_at_once() {
     let Some(mut server) = Server::start() else {
         return;
     };
     let [one, idle] = [server.replica(), server.replica()];
-    assert_eq!(claim(&one, 1), Verdict::First);
-    assert_eq!(claim(&idle, 1), Verdict::Replayed);
+    assert_eq!(claim(&one, 1), ReplayOutcome::First);
+    assert_eq!(claim(&idle, 1), ReplayOutcome::Replayed);
     server.stop();
     for number in 2..5 {
-        assert_eq!(claim(&one, number), Verdict::Unavailable);
+        assert_eq!(claim(&one, number), ReplayOutcome::Unavailable);
     }
     server.start_again();
-    // This one's connection broke while nobody used it: it makes another without a word.
-    assert_eq!(claim(&idle, 5), Verdict::First);
+    // The idle connection broke: a new one is opened, without a log entry.
+    assert_eq!(claim(&idle, 5), ReplayOutcome::First);
     let begun = std::time::Instant::now();
-    let verdict = std::iter::repeat_with(|| claim(&one, 6))
-        .find(|verdict| *verdict != Verdict::Unavailable || begun.elapsed() > PAUSE * 20);
-    assert_eq!(verdict, Some(Verdict::First));
-    assert_eq!(claim(&idle, 6), Verdict::Replayed);
+    let outcome = std::iter::repeat_with(|| claim(&one, 6))
+        .find(|outcome| *outcome != ReplayOutcome::Unavailable || begun.elapsed() > PAUSE * 20);
+    assert_eq!(outcome, Some(ReplayOutcome::First));
+    assert_eq!(claim(&idle, 6), ReplayOutcome::Replayed);
 }
 
 #[test]
@@ -176,17 +176,17 @@ fn an_answer_that_is_an_error_accepts_nothing() {
     };
     let replica = server.replica();
     let _: String = server.query(&["CONFIG", "SET", "maxmemory", "1"]);
-    assert_eq!(claim(&replica, 1), Verdict::Unavailable);
+    assert_eq!(claim(&replica, 1), ReplayOutcome::Unavailable);
     let wrong = server.url().replace("password", "passwort");
     let wrong = Replay::in_redis(&wrong, "test:").unwrap();
-    assert_eq!(claim(&wrong, 1), Verdict::Unavailable);
+    assert_eq!(claim(&wrong, 1), ReplayOutcome::Unavailable);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_redis_that_never_answers_is_not_waited_for() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("redis://{}/", silent.local_addr().unwrap());
-    let mut line = Line::new(open(&url).unwrap());
+    let mut line = RedisConnection::new(open(&url).unwrap());
     let (answer, _answered) = oneshot::channel();
     let wishes = [ClaimRequest {
         key: "key".to_owned(),
@@ -194,12 +194,12 @@ async fn a_redis_that_never_answers_is_not_waited_for() {
         answer,
     }];
     let begun = Instant::now();
-    assert_eq!(line.ask(&wishes).await, [Verdict::Unavailable]);
+    assert_eq!(line.ask(&wishes).await, [ReplayOutcome::Unavailable]);
     let waited = begun.elapsed();
     assert!(waited <= CONNECT_TIMEOUT + RESPONSE_TIMEOUT, "{waited:?}");
     // Who comes next does not wait at all.
     let begun = Instant::now();
-    assert_eq!(line.ask(&wishes).await, [Verdict::Unavailable]);
+    assert_eq!(line.ask(&wishes).await, [ReplayOutcome::Unavailable]);
     assert_eq!(begun.elapsed(), Duration::ZERO);
     assert!(line.ask(&[]).await.is_empty());
 }
@@ -208,13 +208,13 @@ async fn a_redis_that_never_answers_is_not_waited_for() {
 fn failure(url: &str) -> String {
     let mut runtime = runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().build().unwrap();
-    let line = Line::new(open(url).unwrap());
+    let line = RedisConnection::new(open(url).unwrap());
     let connected = runtime.block_on(line.connect());
     connected.map(drop).unwrap_err().to_string()
 }
 
 #[test]
-fn each_reason_for_which_no_connection_is_made_reads_differently() {
+fn each_reason_for_a_failed_connection_has_its_own_text() {
     let plain = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = plain.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -243,7 +243,7 @@ fn error(code: &str) -> Value {
 }
 
 #[test]
-fn a_wrong_password_reads_as_one() {
+fn a_wrong_password_has_its_own_text() {
     let Some(server) = Server::start() else {
         return;
     };
@@ -255,7 +255,7 @@ fn a_wrong_password_reads_as_one() {
 }
 
 #[test]
-fn errors_that_redis_answers_are_told_by_their_codes() {
+fn errors_of_redis_are_distinguished_by_their_codes() {
     for (code, text) in [
         ("OOM", "it is out of memory"),
         ("LOADING", "it is still loading its data"),
@@ -266,12 +266,15 @@ fn errors_that_redis_answers_are_told_by_their_codes() {
 }
 
 #[test]
-fn a_lost_answer_is_never_taken_for_the_first() {
-    assert_eq!(verdict(&Value::Okay), Some(Verdict::First));
-    assert_eq!(verdict(&Value::Nil), Some(Verdict::Replayed));
-    assert_eq!(verdict(&Value::Int(1)), None);
-    assert_eq!(in_doubt(Verdict::Replayed), Verdict::Unavailable);
-    assert_eq!(in_doubt(Verdict::First), Verdict::First);
+fn a_lost_answer_never_counts_as_first() {
+    assert_eq!(outcome(&Value::Okay), Some(ReplayOutcome::First));
+    assert_eq!(outcome(&Value::Nil), Some(ReplayOutcome::Replayed));
+    assert_eq!(outcome(&Value::Int(1)), None);
+    assert_eq!(
+        in_doubt(ReplayOutcome::Replayed),
+        ReplayOutcome::Unavailable
+    );
+    assert_eq!(in_doubt(ReplayOutcome::First), ReplayOutcome::First);
 }
 
 #[test]
@@ -288,7 +291,7 @@ fn a_proof_is_kept_longer_than_any_replica_would_accept_it() {
 }
 
 #[test]
-fn only_a_url_of_redis_is_taken_and_none_is_shown() {
+fn only_a_redis_url_is_accepted_and_none_is_shown() {
     for url in [
         "",
         "redis.example",

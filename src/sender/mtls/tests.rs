@@ -1,4 +1,4 @@
-//! Certificates in headers, good and hostile ones, and from whom they are believed.
+//! Certificates in headers, valid and hostile ones, and from which peers they are used.
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use data_encoding::{BASE64, BASE64_NOPAD, HEXLOWER, HEXUPPER};
@@ -9,7 +9,7 @@ use rcgen::{CertificateParams, KeyPair};
 
 use super::*;
 
-/// A certificate of nobody, in the forms that proxies write it in.
+/// A certificate in the forms that proxies send it in.
 struct Example {
     der: Vec<u8>,
     pem: String,
@@ -69,7 +69,7 @@ fn headers(form: &CertificateHeader, values: &[&str]) -> HeaderMap {
     headers
 }
 
-/// What a trusted proxy's header is found to say.
+/// The result for the header of a trusted proxy.
 fn found(form: &CertificateHeader, value: &str) -> Result<Option<Thumbprint>, CertificateError> {
     let peer = "10.1.2.3".parse().ok();
     source(form.clone()).find(&headers(form, &[value]), peer, None)
@@ -146,7 +146,7 @@ fn each_form_of_a_header_is_read() {
 }
 
 #[test]
-fn a_header_of_another_form_is_refused() {
+fn a_header_of_another_form_is_rejected() {
     use CertificateError::{Contradictory, Malformed, NoCertificate, Several};
     let (example, other) = (Example::new(), Example::new());
     let (base64, pem, hash) = (example.base64(), example.escaped(), example.hash());
@@ -245,7 +245,7 @@ fn a_header_of_another_form_is_refused() {
 }
 
 #[test]
-fn two_headers_are_refused_even_if_they_agree() {
+fn two_headers_are_rejected_even_if_they_agree() {
     let example = Example::new();
     let value = format!(":{}:", example.base64());
     let form = CertificateHeader::ClientCert;
@@ -287,7 +287,7 @@ fn no_header_and_an_empty_one_mean_no_certificate() {
 }
 
 #[test]
-fn a_header_is_believed_of_a_trusted_proxy_alone() {
+fn a_header_is_used_only_from_a_trusted_proxy() {
     let (example, other) = (Example::new(), Example::new());
     let form = CertificateHeader::ClientCert;
     let good = headers(&form, &[&format!(":{}:", example.base64())]);
@@ -316,7 +316,7 @@ fn a_header_is_believed_of_a_trusted_proxy_alone() {
 }
 
 #[test]
-fn a_connection_speaks_for_itself_whatever_headers_say() {
+fn the_certificate_of_the_connection_ignores_headers() {
     let (example, other) = (Example::new(), Example::new());
     let own = ClientCertificate::from_der(&example.der).unwrap();
     let forged = headers(
@@ -331,9 +331,9 @@ fn a_connection_speaks_for_itself_whatever_headers_say() {
 }
 
 proptest! {
-    /// Whatever the client has written, Envoy's own element counts or the header is refused.
+    /// Whatever the client sends, Envoy's own element counts or the header is rejected.
     #[test]
-    fn what_a_client_writes_before_never_counts(
+    fn elements_that_a_client_sends_never_count(
         parts in vec(sample::select(&PARTS[..]), 0..12),
         subject in sample::select(&SUBJECTS[..]),
     ) {

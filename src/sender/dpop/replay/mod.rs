@@ -1,0 +1,205 @@
+//! The replay store, which makes each proof valid once ([RFC 9449 §11.1]).
+//!
+//! It keeps a hash of a proof, only as long as the proof would be accepted again: in memory for a
+//! single server, in Redis for replicas.
+//!
+//! [RFC 9449 §11.1]: https://www.rfc-editor.org/rfc/rfc9449#section-11.1
+
+mod memory;
+#[cfg(feature = "redis")]
+mod redis;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use self::memory::Memory;
+#[cfg(feature = "redis")]
+use self::redis::Redis;
+#[cfg(feature = "redis")]
+pub use self::redis::RedisError;
+use super::TargetUri;
+use crate::jose::digest::sha256;
+
+/// A replay store; clones share their contents.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use actix_resource_server::sender::{ReplayAnswer, ProofId, Replay, TargetUri, ReplayOutcome};
+///
+/// let replay = Replay::in_memory(Replay::BYTES);
+/// let id = ProofId::new("thumbprint", &TargetUri::parse("https://api.example/")?, "jti");
+/// let now = Duration::from_secs(1_700_000_000);
+/// let until = now + Duration::from_secs(300);
+/// assert!(matches!(replay.claim(&id, until, now), ReplayAnswer::Decided(ReplayOutcome::First)));
+/// assert!(matches!(replay.claim(&id, until, now), ReplayAnswer::Decided(ReplayOutcome::Replayed)));
+/// # Ok::<_, actix_resource_server::sender::TargetUriError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Replay(Store);
+
+#[derive(Clone, Debug)]
+enum Store {
+    Memory(Arc<Memory>),
+    #[cfg(feature = "redis")]
+    Redis(Redis),
+}
+
+impl Replay {
+    /// The default size in memory, in bytes: two million proofs, seven thousand a second.
+    pub const BYTES: usize = 64 * 1024 * 1024;
+
+    /// A store in this process of at most `bytes`, allocated as needed.
+    ///
+    /// A proof that would still be accepted is never evicted for another: a full store answers
+    /// [`ReplayOutcome::Full`]. The minimum is the size of a few hundred proofs.
+    ///
+    /// The store is shared fairly by key: the fuller it is, the less one key may add, and one alone gets
+    /// 38 % of it at most. A key at its share gets [`ReplayOutcome::OverShare`], and others are not affected.
+    #[must_use]
+    pub fn in_memory(bytes: usize) -> Self {
+        Self(Store::Memory(Arc::new(Memory::new(bytes))))
+    }
+
+    /// A store in Redis for all replicas that use it with the same key prefix.
+    ///
+    /// The connection is opened with the first proof and reopened when it breaks; one thread serves
+    /// all workers. Redis must not evict (`maxmemory-policy noeviction`). A proof whose key is lost
+    /// (`FLUSHALL`, a restart without persistence, a failover that loses writes) can be used once more
+    /// within its lifetime.
+    ///
+    /// # Errors
+    /// The URL is not one of `redis://` or `rediss://`, or the thread cannot be started.
+    #[cfg(feature = "redis")]
+    pub fn in_redis(url: &str, prefix: &str) -> Result<Self, RedisError> {
+        Redis::start(url, prefix).map(Store::Redis).map(Self)
+    }
+
+    /// Checks that [`in_redis`](Self::in_redis) accepts this URL, without connecting.
+    ///
+    /// # Errors
+    /// [`RedisError::NotARedisUrl`].
+    #[cfg(all(feature = "redis", feature = "service"))]
+    pub(crate) fn check_redis_url(url: &str) -> Result<(), RedisError> {
+        redis::check_url(url)
+    }
+
+    /// Whether the contents survive this process.
+    pub(in crate::sender) fn outlives_process(&self) -> bool {
+        match &self.0 {
+            Store::Memory(_) => false,
+            #[cfg(feature = "redis")]
+            Store::Redis(_) => true,
+        }
+    }
+
+    /// Records a proof that is acceptable until `acceptable_until`; of several claims for one proof, one is the first.
+    ///
+    /// The times are since 1970.
+    #[must_use]
+    pub fn claim(
+        &self,
+        proof: &ProofId,
+        acceptable_until: Duration,
+        now: Duration,
+    ) -> ReplayAnswer {
+        match &self.0 {
+            Store::Memory(memory) => {
+                ReplayAnswer::Decided(memory.claim(proof, acceptable_until, now))
+            }
+            #[cfg(feature = "redis")]
+            Store::Redis(redis) => redis.claim(proof, acceptable_until, now),
+        }
+    }
+}
+
+/// Identifies one proof by hashes of its key, its URL and its `jti`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProofId {
+    hash: [u8; 32],
+    /// The hash of the key's thumbprint.
+    key: [u8; 32],
+}
+
+impl ProofId {
+    /// The proof by the key of this thumbprint, for this URL, with this `jti`.
+    #[must_use]
+    pub fn new(key_thumbprint: &str, target: &TargetUri, jti: &str) -> Self {
+        let mut parts = Vec::new();
+        for part in [key_thumbprint, target.as_str(), jti] {
+            let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+            parts.extend(length.to_be_bytes());
+            parts.extend(part.as_bytes());
+        }
+        Self {
+            hash: sha256(&parts),
+            key: sha256(key_thumbprint.as_bytes()),
+        }
+    }
+}
+
+/// The answer of the replay store, immediate or pending.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ReplayAnswer {
+    /// The answer is known.
+    Decided(ReplayOutcome),
+    /// The answer has to be awaited.
+    Pending(PendingOutcome),
+}
+
+/// Whether a proof was used before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReplayOutcome {
+    /// The proof is used for the first time.
+    First,
+    /// The store is full, so that the proof cannot be recorded.
+    Full,
+    /// The key has reached its share of the store.
+    OverShare,
+    /// The proof was used before.
+    Replayed,
+    /// The store is unavailable.
+    Unavailable,
+}
+
+/// The pending answer of a remote store; it resolves within seconds, even if the store fails.
+#[derive(Debug)]
+pub struct PendingOutcome(oneshot::Receiver<ReplayOutcome>);
+
+impl Future for PendingOutcome {
+    type Output = ReplayOutcome;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<ReplayOutcome> {
+        let answer = Pin::new(&mut self.0).poll(context);
+        answer.map(|outcome| outcome.unwrap_or(ReplayOutcome::Unavailable))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proof_is_identified_by_key_url_and_jti_together() {
+        let one = TargetUri::parse("https://api.example/a").unwrap();
+        let other = TargetUri::parse("https://api.example/ab").unwrap();
+        let ids = [
+            ProofId::new("key", &one, "id"),
+            ProofId::new("key", &one, "bid"),
+            ProofId::new("key", &other, "id"),
+            ProofId::new("other", &one, "id"),
+            ProofId::new("key", &one, "id "),
+        ];
+        for (place, id) in ids.iter().enumerate() {
+            assert!(!ids[..place].contains(id), "{place}");
+        }
+        assert_eq!(ids[0], ProofId::new("key", &one, "id"));
+    }
+}

@@ -1,0 +1,335 @@
+//! A replay store in Redis, for all replicas.
+//!
+//! One thread with its own runtime serves all workers. A connection's driver runs in the runtime that
+//! created it, so a connection of one worker would fail for the others when that worker stops. The
+//! requests that arrive while an answer is awaited are sent together.
+//!
+//! A claim whose answer is lost may have been the first: it is neither accepted nor called replayed.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use data_encoding::BASE64URL_NOPAD;
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, Pipeline, Value};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use tokio::runtime;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout};
+
+use super::{PendingOutcome, ProofId, ReplayAnswer, ReplayOutcome};
+
+/// The channel to the thread with the connection.
+#[derive(Clone)]
+pub(super) struct Redis {
+    prefix: Arc<str>,
+    requests: mpsc::Sender<ClaimRequest>,
+}
+
+/// A claim that waits for the connection.
+struct ClaimRequest {
+    key: String,
+    seconds: u64,
+    answer: oneshot::Sender<ReplayOutcome>,
+}
+
+impl Redis {
+    pub(super) fn start(url: &str, prefix: &str) -> Result<Self, RedisError> {
+        let client = open(url)?;
+        let (requests, received) = mpsc::channel(MOST_WAITING);
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        std::thread::Builder::new()
+            .name("proofs".to_owned())
+            .spawn(move || runtime.block_on(serve(RedisConnection::new(client), received)))?;
+        Ok(Self {
+            prefix: prefix.into(),
+            requests,
+        })
+    }
+
+    pub(super) fn claim(&self, proof: &ProofId, until: Duration, now: Duration) -> ReplayAnswer {
+        let (answer, answered) = oneshot::channel();
+        let request = ClaimRequest {
+            key: format!("{}{}", self.prefix, BASE64URL_NOPAD.encode(&proof.hash)),
+            seconds: seconds_to_keep(until, now),
+            answer,
+        };
+        match self.requests.try_send(request) {
+            Ok(()) => ReplayAnswer::Pending(PendingOutcome(answered)),
+            Err(_) => ReplayAnswer::Decided(ReplayOutcome::Unavailable),
+        }
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Redis(redacted)")
+    }
+}
+
+/// Rounded up, and longer by what the clocks of replicas may differ.
+fn seconds_to_keep(until: Duration, now: Duration) -> u64 {
+    let left = until.saturating_sub(now).saturating_add(CLOCK_SKEW);
+    left.as_secs().saturating_add(1)
+}
+
+/// Checks the form of the URL, without connecting.
+///
+/// # Errors
+/// [`RedisError::NotARedisUrl`].
+#[cfg(feature = "service")]
+pub(super) fn check_url(url: &str) -> Result<(), RedisError> {
+    open(url).map(drop)
+}
+
+/// Parses the URL; a fragment is rejected, since its only meaning is to disable the check of certificates.
+fn open(url: &str) -> Result<Client, RedisError> {
+    let is_ours = |scheme: &str| ["redis", "rediss"].contains(&scheme);
+    let parsed = url::Url::parse(url).ok();
+    let parsed = parsed.filter(|url| is_ours(url.scheme()) && url.fragment().is_none());
+    let parsed = parsed.ok_or(RedisError::NotARedisUrl)?;
+    if parsed.scheme() == "rediss" && CryptoProvider::get_default().is_none() {
+        // A provider that another thread installs at the same time serves as well.
+        drop(aws_lc_rs::default_provider().install_default());
+    }
+    Client::open(parsed).map_err(|_| RedisError::NotARedisUrl)
+}
+
+/// Answers requests until all senders are dropped.
+async fn serve(mut connection: RedisConnection, mut received: mpsc::Receiver<ClaimRequest>) {
+    let mut requests = Vec::new();
+    while received.recv_many(&mut requests, MOST_AT_ONCE).await > 0 {
+        requests.retain(|request| !request.answer.is_closed());
+        let outcomes = connection.ask(&requests).await;
+        for (request, outcome) in requests.drain(..).zip(outcomes) {
+            // The request may have been cancelled meanwhile.
+            let _ = request.answer.send(outcome);
+        }
+    }
+}
+
+/// The connection, and when it last failed.
+struct RedisConnection {
+    client: Client,
+    connection: Option<MultiplexedConnection>,
+    failed_at: Option<Instant>,
+}
+
+impl RedisConnection {
+    fn new(client: Client) -> Self {
+        Self {
+            client,
+            connection: None,
+            failed_at: None,
+        }
+    }
+
+    /// A outcome for each request, in their order.
+    async fn ask(&mut self, requests: &[ClaimRequest]) -> Vec<ReplayOutcome> {
+        if requests.is_empty() {
+            return Vec::new();
+        }
+        let commands = pipeline(requests);
+        let mut outcomes = self.exchange(&commands, requests.len()).await;
+        if let Err(ExchangeError::Outlived) = &outcomes {
+            // A key that exists now may have been set by the first attempt.
+            let again = self.exchange(&commands, requests.len()).await;
+            outcomes = again.map(|outcomes| outcomes.into_iter().map(in_doubt).collect());
+        }
+        self.report(outcomes.as_ref().err());
+        outcomes.unwrap_or_else(|_| vec![ReplayOutcome::Unavailable; requests.len()])
+    }
+
+    /// One exchange over the connection, which is kept only if it succeeds.
+    async fn exchange(
+        &mut self,
+        commands: &Pipeline,
+        count: usize,
+    ) -> Result<Vec<ReplayOutcome>, ExchangeError> {
+        let (mut connection, is_new) = match self.connection.take() {
+            Some(connection) => (connection, false),
+            None => (self.connect().await?, true),
+        };
+        match round(&mut connection, commands, count).await {
+            Ok(outcomes) => {
+                self.connection = Some(connection);
+                Ok(outcomes)
+            }
+            Err(ExchangeError::Broken(_) | ExchangeError::Refused(_)) if !is_new => {
+                Err(ExchangeError::Outlived)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn connect(&self) -> Result<MultiplexedConnection, ExchangeError> {
+        if self.failed_at.is_some_and(|at| at.elapsed() < PAUSE) {
+            return Err(ExchangeError::Resting);
+        }
+        // Each await here has its own timeout.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None);
+        let connecting = self
+            .client
+            .get_multiplexed_async_connection_with_config(&config);
+        match timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(connected) => connected.map_err(|error| self.unconnected(error)),
+            Err(_) => Err(ExchangeError::TooSlow),
+        }
+    }
+
+    /// The server's own error text is not logged.
+    fn unconnected(&self, error: redis::RedisError) -> ExchangeError {
+        let address = self.client.get_connection_info().addr();
+        match (error.kind(), address) {
+            (ErrorKind::AuthenticationFailed, _) => ExchangeError::Unauthenticated,
+            (ErrorKind::Server(_) | ErrorKind::Extension, _) => ExchangeError::Refused(SOME_ERROR),
+            (_, ConnectionAddr::TcpTls { .. }) => ExchangeError::UnreachableByTls(error),
+            _ => ExchangeError::Unreachable(error),
+        }
+    }
+
+    /// Logs the first error of an outage, and its end.
+    fn report(&mut self, error: Option<&ExchangeError>) {
+        match error {
+            Some(ExchangeError::Resting) => {}
+            Some(error) => {
+                if self.failed_at.replace(Instant::now()).is_none() {
+                    log::error!(
+                        "proofs: Redis cannot be commands whether they were used before: {error}"
+                    );
+                }
+            }
+            None => {
+                if self.failed_at.take().is_some() {
+                    log::info!("proofs: Redis answers again");
+                }
+            }
+        }
+    }
+}
+
+fn pipeline(requests: &[ClaimRequest]) -> Pipeline {
+    let mut pipeline = Pipeline::with_capacity(requests.len());
+    for request in requests {
+        let set = pipeline.cmd("SET").arg(&request.key).arg(1);
+        set.arg("NX").arg("EX").arg(request.seconds);
+    }
+    pipeline
+}
+
+async fn round(
+    connection: &mut MultiplexedConnection,
+    commands: &Pipeline,
+    count: usize,
+) -> Result<Vec<ReplayOutcome>, ExchangeError> {
+    let answers = connection.req_packed_commands(commands, 0, count);
+    let answers = timeout(RESPONSE_TIMEOUT, answers).await;
+    let answers = answers.map_err(|_| ExchangeError::Silent)?;
+    let answers = answers.map_err(ExchangeError::Broken)?;
+    let outcomes: Option<Vec<_>> = answers.iter().map(outcome).collect();
+    outcomes
+        .filter(|outcomes| outcomes.len() == count)
+        .ok_or_else(|| refusal(&answers))
+}
+
+/// The error that the server's code stands for.
+fn refusal(answers: &[Value]) -> ExchangeError {
+    let code = answers.iter().find_map(|answer| match answer {
+        Value::ServerError(error) => Some(error.code()),
+        _ => None,
+    });
+    ExchangeError::Refused(match code {
+        Some("NOAUTH" | "NOPERM") => return ExchangeError::Unauthenticated,
+        Some("LOADING") => "it is still loading its data",
+        Some("MISCONF") => "it cannot write its data to disk",
+        Some("OOM") => "it is out of memory",
+        Some("READONLY") => "it is a replica that cannot be written to",
+        _ => SOME_ERROR,
+    })
+}
+
+/// The meaning of the answer to `SET … NX`; `None` for an error.
+fn outcome(answer: &Value) -> Option<ReplayOutcome> {
+    match answer {
+        Value::Nil => Some(ReplayOutcome::Replayed),
+        Value::Okay => Some(ReplayOutcome::First),
+        _ => None,
+    }
+}
+
+fn in_doubt(outcome: ReplayOutcome) -> ReplayOutcome {
+    match outcome {
+        ReplayOutcome::Replayed => ReplayOutcome::Unavailable,
+        other => other,
+    }
+}
+
+/// Why an exchange failed.
+#[derive(Clone, Debug, thiserror::Error)]
+enum ExchangeError {
+    #[error("the connection broke: {0}")]
+    Broken(redis::RedisError),
+    /// A connection that worked before is broken; a new one may work.
+    #[error("the connection broke")]
+    Outlived,
+    #[error("{0}")]
+    Refused(&'static str),
+    #[error("it failed a moment ago")]
+    Resting,
+    #[error("it did not answer within {RESPONSE_TIMEOUT:?}")]
+    Silent,
+    #[error("no connection was made within {CONNECT_TIMEOUT:?}")]
+    TooSlow,
+    #[error("it does not accept the user name or password")]
+    Unauthenticated,
+    /// The text of the error is that of its cause: a failed look-up of the host, or of the system.
+    #[error("no connection could be made: {0}")]
+    Unreachable(redis::RedisError),
+    #[error("no connection could be made over TLS: {0}")]
+    UnreachableByTls(redis::RedisError),
+}
+
+const SOME_ERROR: &str = "it answers with an error";
+
+/// Why Redis cannot be used at all; the texts do not show the URL, which may contain a password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RedisError {
+    /// Not a Redis URL.
+    #[error("not a URL such as redis://:password@redis.example:6379/0 or rediss://redis.example")]
+    NotARedisUrl,
+    /// The thread or its event queue cannot be created.
+    #[error("the thread for Redis cannot be started: {0}")]
+    Thread(io::ErrorKind),
+}
+
+impl From<io::Error> for RedisError {
+    fn from(error: io::Error) -> Self {
+        Self::Thread(error.kind())
+    }
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// After an error, requests fail at once for this long, instead of waiting for another timeout.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// How far the clocks of replicas may differ; a proof is kept for as long as the slowest one accepts it.
+const CLOCK_SKEW: Duration = Duration::from_secs(30);
+
+/// The maximum number of claims in one exchange.
+const MOST_AT_ONCE: usize = 512;
+
+/// With more waiting requests than this, a new one would exceed its time.
+const MOST_WAITING: usize = 8192;
+
+#[cfg(test)]
+mod tests;
