@@ -9,10 +9,10 @@ use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use crate::service::config::Settings;
-use crate::service::failure::Failure;
+use crate::service::error::Error;
 use crate::service::server::AcceptAnyCertificate;
 
-pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
+pub(super) fn run(settings: &Settings) -> Result<(), Error> {
     let alive = match &settings.operations {
         Some(operations) => is_alive(&operations.host, operations.port, false),
         None => {
@@ -22,7 +22,7 @@ pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
     };
     match alive {
         Ok(true) => Ok(()),
-        Ok(false) | Err(_) => Err(Failure::Unhealthy),
+        Ok(false) | Err(_) => Err(Error::Unhealthy),
     }
 }
 

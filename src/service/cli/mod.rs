@@ -3,20 +3,20 @@
 mod check;
 mod explain;
 mod health;
-mod layout;
+mod output;
 mod routes;
 mod serve;
 #[cfg(feature = "dev-issuer")]
 mod token;
-mod trusted;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use super::MakeApi;
 use super::config::Settings;
-use super::failure::Failure;
+use super::error::Error;
 
 /// An OAuth 2.0 resource server: an API that callers reach with access tokens.
 #[derive(Debug, Parser)]
@@ -53,17 +53,17 @@ enum Command {
 /// Reads the arguments of the program and carries them out.
 ///
 /// # Errors
-/// [`Failure`], to be printed in one line.
-pub(crate) fn run() -> Result<(), Failure> {
+/// [`Error`], to be printed in one line.
+pub(crate) fn run(make_api: MakeApi) -> Result<(), Error> {
     let Arguments { config, command } = Arguments::parse();
     let file = config.as_deref();
     let settings = || Settings::load(file, variables());
     match command.unwrap_or(Command::Serve) {
         Command::Check(arguments) => check::run(&arguments, file),
-        Command::Explain(arguments) => explain::run(&arguments, settings()?),
+        Command::Explain(arguments) => explain::run(&arguments, settings()?, make_api),
         Command::Health => health::run(&settings()?),
-        Command::Routes(arguments) => routes::run(&arguments),
-        Command::Serve => serve::run(settings()?),
+        Command::Routes(arguments) => routes::run(&arguments, make_api),
+        Command::Serve => serve::run(settings()?, make_api),
         #[cfg(feature = "dev-issuer")]
         Command::Token(arguments) => token::run(&arguments, &settings()?),
     }
