@@ -39,7 +39,7 @@ fn is_alive(host: &str, port: u16, has_tls: bool) -> io::Result<bool> {
     Ok(answer?.starts_with(ALIVE))
 }
 
-/// As much of an answer as says whether the service is alive.
+/// Reads the status line, which tells whether the service is alive.
 fn ask(mut connection: impl Read + Write) -> io::Result<[u8; ALIVE.len()]> {
     connection.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut answer = [0; ALIVE.len()];

@@ -1,4 +1,4 @@
-//! What the program can be told to do, one command a file.
+//! The program's commands, one a file.
 
 mod check;
 mod explain;
@@ -32,7 +32,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Says which settings hold, who said them, and whether each issuer's keys are reached.
+    /// Shows the effective settings and their sources, and whether each issuer's keys can be fetched.
     #[command(after_help = CHECK_HELP)]
     Check(check::Arguments),
     /// Explains what the service makes of an access token: each check, the cause, the remedy.
@@ -40,17 +40,17 @@ enum Command {
     Explain(explain::Arguments),
     /// Asks the running service whether it is alive; the exit code is 0 when it is.
     Health,
-    /// Lists the routes, and what each asks of its callers.
+    /// Lists the routes and what each requires.
     #[command(after_help = ROUTES_HELP)]
     Routes(routes::Arguments),
-    /// Serves the API; what happens without a command.
+    /// Serves the API; the default command.
     Serve,
-    /// Asks the development issuer for an access token and prints it.
+    /// Requests an access token from the development issuer and prints it.
     #[cfg(feature = "dev-issuer")]
     Token(token::Arguments),
 }
 
-/// Reads the arguments of the program and carries them out.
+/// Parses the program's arguments and runs the command.
 ///
 /// # Errors
 /// [`Error`], to be printed in one line.

@@ -1,4 +1,4 @@
-//! Lists the routes, and what each asks of its callers.
+//! Lists the routes and what each requires.
 
 use serde::Serialize;
 
@@ -27,9 +27,9 @@ pub(super) struct Route {
     pub(super) access: String,
     /// `none`, `optional` or `required`.
     token: &'static str,
-    /// The ways to fulfil the demand on scopes, each a list that is needed as a whole.
+    /// The alternatives that satisfy the scope requirement; every scope of one list is needed.
     scopes: Vec<Vec<&'static str>>,
-    /// What is asked of the login behind the token.
+    /// The authentication requirements of the token's login.
     logins: Vec<AuthnRequirement>,
     rules: Vec<&'static str>,
     /// Whether the token must be bound to its sender, who proves it.
@@ -57,7 +57,7 @@ pub(super) fn run(arguments: &Arguments, make_api: MakeApi) -> Result<(), Error>
     print(&columns(&rows))
 }
 
-/// Every route that the service has.
+/// All routes of the service.
 pub(super) fn all(make_api: MakeApi) -> Vec<Route> {
     let of = |api: Api| api.routes().map(Route::from).collect::<Vec<_>>();
     [of(make_api()), of(probes::api())].concat()
@@ -88,7 +88,7 @@ impl Route {
         format!("{} {}", self.method, self.path)
     }
 
-    /// Whether a token that is sent is looked at.
+    /// Whether the route verifies a token.
     pub(super) fn takes_token(&self) -> bool {
         self.requirement.caller != Authentication::None
     }
