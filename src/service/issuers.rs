@@ -67,10 +67,6 @@ impl TrustedIssuers {
 
     /// The issuers of the settings.
     #[cfg(not(feature = "dev-issuer"))]
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "fails with the development issuer"
-    )]
     pub(super) fn of(trust: Trust) -> Result<Self, Error> {
         let Trust::Issuers(issuers) = trust;
         Ok(Self::configured(issuers))
