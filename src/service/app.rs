@@ -12,21 +12,21 @@ use actix_web::http::header::{
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, web};
 
-use super::companion::{Trusted, trusted};
 use super::config::{self, Mtls, Settings};
-use super::failure::Failure;
+use super::error::Error;
+use super::issuers::TrustedIssuers;
 use super::probes::Probes;
 use super::server::{Http, Listener, Options, Serving, Tls, http};
 use super::shutdown::{Draining, Signals};
-use super::{probes, reload, request_log, routes, senders, startup};
+use super::{MakeApi, probes, reload, request_log, verifier};
 use crate::rejection::problem;
 use crate::{Api, Verifier};
 
-/// Serves the API, and the development issuer where there is one, until told to stop.
+/// Serves the API, and the development issuer where it is enabled, until a signal to stop.
 ///
 /// # Errors
 /// An address cannot be listened on, a file cannot be used, or the system gives no thread.
-pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
+pub(crate) async fn serve(settings: Settings, make_api: MakeApi) -> Result<(), Error> {
     let server = &settings.server;
     let tls = tls(server)?;
     for note in &settings.notes {
@@ -36,15 +36,11 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
         log::warn!("{warning}");
     }
     let verifier = Verifier::builder().token_memory(settings.token_memory);
-    let verifier = senders::judged(verifier, &settings)?;
-    let Trusted {
-        issuers,
-        companion,
-        any_loopback_origin,
-    } = trusted(settings.trust, settings.mtls.as_ref())?;
+    let verifier = verifier::configure(verifier, &settings)?;
+    let (trusted, embedded) = TrustedIssuers::bind(settings.trust, settings.mtls.as_ref())?;
     let cors = CorsRule {
         settings: settings.cors,
-        any_loopback_origin,
+        any_loopback_origin: trusted.development,
     };
     let mut signals = Signals::listen()?;
     let listener = bind("server", &server.host, server.port)?;
@@ -52,11 +48,12 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
     let operations_listener = operations
         .map(|operations| bind("operations", &operations.host, operations.port))
         .transpose()?;
-    let companion = companion
-        .map(|companion| companion(&listener, server, tls.as_ref()))
+    let api = make_api();
+    let embedded = embedded
+        .map(|issuer| issuer.start(&api, &listener, server, tls.as_ref()))
         .transpose()?;
     // The development issuer answers before its keys are fetched.
-    let verifier = verifier.start(issuers)?;
+    let verifier = verifier.start(trusted.issuers)?;
     let draining = Draining::default();
     let probes = Probes::new(verifier.clone(), draining.clone());
     // Probes are answered while the first keys are awaited.
@@ -64,22 +61,23 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
         .map(|listener| serve_operations(listener, probes.clone()))
         .transpose()?;
     tokio::select! {
-        keys = startup::await_keys(&verifier, settings.startup) => keys?,
+        keys = verifier::await_keys(&verifier, settings.startup) => keys?,
         () = signals.before_serving() => return Ok(()),
     }
     let public_probes = operations_serving.is_none().then_some(probes);
-    let api = app(cors, verifier, public_probes);
+    let app = app(cors, verifier, public_probes, make_api);
     let addresses: Vec<_> = listener.addresses().collect();
-    let serving = listener.serve(&api, &server.options(), tls.as_ref());
+    let serving = listener.serve(&app, &server.options(), tls.as_ref());
     let serving = serving.map_err(cannot_listen("server", &server.host, server.port))?;
     announce(&addresses, server, settings.mtls.as_ref());
+    announce_routes(&api);
     if operations_serving.is_none() {
         announce_routes(&probes::api());
     }
     signals.drained(draining, server.drain_delay).await;
     end(serving, server.shutdown_timeout).await;
-    if let Some(companion) = companion {
-        companion.end().await;
+    if let Some(embedded) = embedded {
+        embedded.end().await;
     }
     if let Some(operations) = operations_serving {
         operations.end(Duration::ZERO).await;
@@ -88,12 +86,12 @@ pub(crate) async fn serve(settings: Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-fn bind(section: &'static str, host: &str, port: u16) -> Result<Listener, Failure> {
+fn bind(section: &'static str, host: &str, port: u16) -> Result<Listener, Error> {
     Listener::bind(host, port).map_err(cannot_listen(section, host, port))
 }
 
 /// Serves probes and metrics on a listener of their own.
-fn serve_operations(listener: Listener, probes: Probes) -> Result<Serving, Failure> {
+fn serve_operations(listener: Listener, probes: Probes) -> Result<Serving, Error> {
     for address in listener.addresses() {
         log::info!("probes and metrics are served on http://{address}");
     }
@@ -105,7 +103,7 @@ fn serve_operations(listener: Listener, probes: Probes) -> Result<Serving, Failu
     });
     listener
         .serve(&app, &OPERATIONS, None)
-        .map_err(Failure::System)
+        .map_err(Error::System)
 }
 
 /// Enough for orchestrators and scrapers, each of which has a few connections.
@@ -118,7 +116,7 @@ const OPERATIONS: Options = Options {
     keep_alive: Duration::from_secs(75),
 };
 
-/// Logs where the API listens, and what each route requires.
+/// Logs where the API listens.
 fn announce(addresses: &[SocketAddr], server: &config::Server, mtls: Option<&Mtls>) {
     for address in addresses {
         log::info!(
@@ -129,7 +127,6 @@ fn announce(addresses: &[SocketAddr], server: &config::Server, mtls: Option<&Mtl
     if let Some(mtls) = mtls {
         log::info!("client certificates are taken from {}", mtls.source);
     }
-    announce_routes(&routes::api());
 }
 
 fn announce_routes(api: &Api) {
@@ -139,18 +136,18 @@ fn announce_routes(api: &Api) {
 }
 
 /// The TLS of the service where it has its own, its files read now and at every `SIGHUP`.
-fn tls(server: &config::Server) -> Result<Option<Tls>, Failure> {
+fn tls(server: &config::Server) -> Result<Option<Tls>, Error> {
     let tls = server.tls.as_ref().map(Tls::load).transpose()?;
     reload::on_hangup(tls.clone().zip(server.tls.clone()))?;
     Ok(tls)
 }
 
 /// Why a socket cannot be bound or listened on.
-fn cannot_listen(section: &'static str, host: &str, port: u16) -> impl Fn(io::Error) -> Failure {
+fn cannot_listen(section: &'static str, host: &str, port: u16) -> impl Fn(io::Error) -> Error {
     let host = host.to_owned();
     move |error| match error.kind() {
-        io::ErrorKind::OutOfMemory | io::ErrorKind::WouldBlock => Failure::System(error),
-        _ => Failure::Bind {
+        io::ErrorKind::OutOfMemory | io::ErrorKind::WouldBlock => Error::System(error),
+        _ => Error::Bind {
             section,
             host: host.clone(),
             port,
@@ -159,19 +156,19 @@ fn cannot_listen(section: &'static str, host: &str, port: u16) -> impl Fn(io::Er
     }
 }
 
-/// The API, with the probes where they have no listener of their own.
-fn app(cors: CorsRule, verifier: Verifier, probes: Option<Probes>) -> Http {
+/// The API, with the probes unless they have a listener of their own.
+fn app(cors: CorsRule, verifier: Verifier, probes: Option<Probes>, make_api: MakeApi) -> Http {
     let bare = move || {
         let api = App::new()
             .app_data(web::Data::new(verifier.clone()))
-            .service(routes::api().verified_by(verifier.clone()))
+            .service(make_api().verified_by(verifier.clone()))
             .default_service(web::to(|| std::future::ready(problem::not_found())));
         match &probes {
             Some(probes) => api.configure(|app| probes.configure(app)),
             None => api,
         }
     };
-    // A wrapping costs each request something even where it is turned off.
+    // Middleware costs time in each request even where it is turned off.
     if !cors.allows_any_origin() && !request_log::is_on() {
         return http(bare);
     }

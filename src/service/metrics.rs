@@ -99,7 +99,7 @@ impl Collector for Counted {
 
 fn unready(encoder: &mut DescriptorEncoder<'_>, verifier: &Verifier) -> fmt::Result {
     let gauge = ConstGauge::new(i64::try_from(verifier.unready().len()).unwrap_or(i64::MAX));
-    let help = "Issuers whose keys have not been had yet";
+    let help = "Issuers whose keys have not been fetched yet";
     gauge.encode(encoder.encode_descriptor("issuers_unready", help, None, gauge.metric_type())?)
 }
 

@@ -1,35 +1,37 @@
-//! What only the deployable service needs: settings, logging, signals, commands.
+//! The deployable service: settings, server, logging, signals and commands around an API.
 
 mod app;
 mod cli;
-mod companion;
 mod config;
 #[cfg(feature = "dev-issuer")]
 mod dev_issuer;
-mod failure;
+mod error;
+mod issuers;
 mod metrics;
 mod probes;
 mod reload;
 mod request_log;
 mod routes;
-mod senders;
 mod server;
 mod shutdown;
-mod startup;
 mod telemetry;
+mod verifier;
 
 use std::process::ExitCode;
 
-/// Runs the program: reads its arguments and does what they say.
+/// Builds the table of routes that is served; called once for each worker.
+type MakeApi = fn() -> crate::Api;
+
+/// Runs the program: carries out the command of its arguments.
 ///
-/// The exit code is 0 when all went well, 2 for wrong arguments or settings, and 1 for whatever else failed.
+/// The exit code is 0 on success, 2 for wrong arguments or settings, and 1 for any other error.
 #[must_use]
 pub fn run() -> ExitCode {
-    match cli::run() {
+    match cli::run(routes::api) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("{}: {failure}", env!("CARGO_PKG_NAME"));
-            failure.exit_code()
+        Err(error) => {
+            eprintln!("{}: {error}", env!("CARGO_PKG_NAME"));
+            error.exit_code()
         }
     }
 }

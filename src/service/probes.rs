@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz` and `/metrics`, for those who run the service.
+//! `/livez`, `/readyz` and `/metrics`, for operators and orchestrators.
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpResponse, Responder, web};
@@ -34,13 +34,14 @@ impl Probes {
     }
 }
 
-/// The routes that orchestrators and scrapers ask.
+/// The routes for orchestrators and scrapers.
 pub(crate) fn api() -> Api {
     Api::new("")
         .route("/livez", get(livez).summary("200 while the process serves"))
         .route(
             "/readyz",
-            get(readyz).summary("200 once every issuer's keys have been had, until told to stop"),
+            get(readyz)
+                .summary("200 once keys have been fetched from every issuer, until shutdown"),
         )
         .route("/metrics", get(metrics).summary("counters, as OpenMetrics"))
 }

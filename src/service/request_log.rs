@@ -1,4 +1,4 @@
-//! One line a request: method, route, status, time; nothing that a stranger chose.
+//! One log line for each request: method, route, status and time, and nothing that the client chose.
 
 use std::time::Instant;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix_web::rt::{spawn, time::sleep};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Whether the service has been told to stop; clones say the same.
+/// Whether the service is draining; clones share the state.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Draining(Arc<AtomicBool>);
 
@@ -46,7 +46,7 @@ impl Signals {
 
     /// Resolves when the service is to close its sockets: `drain_delay` after the first signal.
     ///
-    /// Until then it accepts and answers as ever, but says that it is `draining`, for a load
+    /// Until then it accepts and answers as ever, but `/readyz` answers `draining`, for a load
     /// balancer to see. A second signal ends the process at once, at any time, with exit code 1.
     pub(crate) async fn drained(mut self, draining: Draining, drain_delay: Duration) {
         let signal = self.next().await;

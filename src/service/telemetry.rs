@@ -17,12 +17,13 @@ pub(crate) fn start(log: &Log) {
         LogFormat::Json => json_line,
         LogFormat::Text => text_line,
     };
-    builder.format(
-        move |buffer, record| match is_shown(record.target(), record.level()) {
-            true => write(buffer, record),
-            false => Ok(()),
-        },
-    );
+    builder.format(move |buffer, record| {
+        if is_shown(record.target(), record.level()) {
+            write(buffer, record)
+        } else {
+            Ok(())
+        }
+    });
     builder.init();
 }
 
@@ -74,7 +75,7 @@ impl<'kvs> VisitSource<'kvs> for Fields {
     }
 }
 
-/// What actix-http reports are strangers' malformed requests, an error a line.
+/// actix-http logs each malformed request as an error, so it is off.
 const DEFAULT_FILTER: &str = "info,actix_http=off,actix_server=warn";
 
 /// The name of this crate, as the targets of its lines begin.

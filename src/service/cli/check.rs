@@ -6,15 +6,15 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::layout::{columns, line, print, print_json};
-use super::trusted::Trusted;
+use super::output::{columns, line, print, print_json};
 use super::variables;
 use crate::Verifier;
 use crate::issuer::{Issuer, KeySource};
 use crate::service::config::{Effective, Settings};
-use crate::service::failure::Failure;
-use crate::service::senders;
+use crate::service::error::Error;
+use crate::service::issuers::TrustedIssuers;
 use crate::service::server::Tls;
+use crate::service::verifier;
 
 /// How the check is reported.
 #[derive(Debug, clap::Args)]
@@ -55,15 +55,15 @@ enum Keys {
     Reached,
 }
 
-pub(super) fn run(arguments: &Arguments, file: Option<&Path>) -> Result<(), Failure> {
+pub(super) fn run(arguments: &Arguments, file: Option<&Path>) -> Result<(), Error> {
     let settings = Settings::load(file, variables())?;
     if let Some(files) = &settings.server.tls {
         Tls::load(files)?;
     }
     // The service judges the same settings by making the same.
-    drop(senders::judged(Verifier::builder(), &settings)?);
+    drop(verifier::configure(Verifier::builder(), &settings)?);
     let effective = Settings::effective(file, variables())?;
-    let trusted = Trusted::of(settings.trust)?;
+    let trusted = TrustedIssuers::of(settings.trust)?;
     let issuers = actix_web::rt::System::new().block_on(reach(&trusted))?;
     let warnings: Vec<_> = trusted.issuers.iter().filter_map(Issuer::warning).collect();
     let reached = issuers.iter().all(|issuer| issuer.keys != Keys::NotReached);
@@ -79,11 +79,11 @@ pub(super) fn run(arguments: &Arguments, file: Option<&Path>) -> Result<(), Fail
         true => print_json(&report)?,
         false => print(&report.text())?,
     }
-    report.ok.then_some(()).ok_or(Failure::KeysNotReached)
+    report.ok.then_some(()).ok_or(Error::KeysNotReached)
 }
 
 /// Fetches every issuer's keys, as the service does at its start.
-async fn reach(trusted: &Trusted) -> Result<Vec<Reached>, Failure> {
+async fn reach(trusted: &TrustedIssuers) -> Result<Vec<Reached>, Error> {
     let verifier = Verifier::start(trusted.issuers.iter().cloned())?;
     let longest = trusted.issuers.iter().map(|issuer| issuer.fetching.timeout);
     let limit = match trusted.development {

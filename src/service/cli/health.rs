@@ -9,10 +9,10 @@ use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use crate::service::config::Settings;
-use crate::service::failure::Failure;
+use crate::service::error::Error;
 use crate::service::server::AcceptAnyCertificate;
 
-pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
+pub(super) fn run(settings: &Settings) -> Result<(), Error> {
     let alive = match &settings.operations {
         Some(operations) => is_alive(&operations.host, operations.port, false),
         None => {
@@ -22,7 +22,7 @@ pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
     };
     match alive {
         Ok(true) => Ok(()),
-        Ok(false) | Err(_) => Err(Failure::Unhealthy),
+        Ok(false) | Err(_) => Err(Error::Unhealthy),
     }
 }
 
@@ -39,7 +39,7 @@ fn is_alive(host: &str, port: u16, has_tls: bool) -> io::Result<bool> {
     Ok(answer?.starts_with(ALIVE))
 }
 
-/// As much of an answer as says whether the service is alive.
+/// Reads the status line, which tells whether the service is alive.
 fn ask(mut connection: impl Read + Write) -> io::Result<[u8; ALIVE.len()]> {
     connection.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut answer = [0; ALIVE.len()];

@@ -1,22 +1,22 @@
-//! What the program can be told to do, one command a file.
+//! The program's commands, one a file.
 
 mod check;
 mod explain;
 mod health;
-mod layout;
+mod output;
 mod routes;
 mod serve;
 #[cfg(feature = "dev-issuer")]
 mod token;
-mod trusted;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use super::MakeApi;
 use super::config::Settings;
-use super::failure::Failure;
+use super::error::Error;
 
 /// An OAuth 2.0 resource server: an API that callers reach with access tokens.
 #[derive(Debug, Parser)]
@@ -32,7 +32,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Says which settings hold, who said them, and whether each issuer's keys are reached.
+    /// Shows the effective settings and their sources, and whether each issuer's keys can be fetched.
     #[command(after_help = CHECK_HELP)]
     Check(check::Arguments),
     /// Explains what the service makes of an access token: each check, the cause, the remedy.
@@ -40,30 +40,30 @@ enum Command {
     Explain(explain::Arguments),
     /// Asks the running service whether it is alive; the exit code is 0 when it is.
     Health,
-    /// Lists the routes, and what each asks of its callers.
+    /// Lists the routes and what each requires.
     #[command(after_help = ROUTES_HELP)]
     Routes(routes::Arguments),
-    /// Serves the API; what happens without a command.
+    /// Serves the API; the default command.
     Serve,
-    /// Asks the development issuer for an access token and prints it.
+    /// Requests an access token from the development issuer and prints it.
     #[cfg(feature = "dev-issuer")]
     Token(token::Arguments),
 }
 
-/// Reads the arguments of the program and carries them out.
+/// Parses the program's arguments and runs the command.
 ///
 /// # Errors
-/// [`Failure`], to be printed in one line.
-pub(crate) fn run() -> Result<(), Failure> {
+/// [`Error`], to be printed in one line.
+pub(crate) fn run(make_api: MakeApi) -> Result<(), Error> {
     let Arguments { config, command } = Arguments::parse();
     let file = config.as_deref();
     let settings = || Settings::load(file, variables());
     match command.unwrap_or(Command::Serve) {
         Command::Check(arguments) => check::run(&arguments, file),
-        Command::Explain(arguments) => explain::run(&arguments, settings()?),
+        Command::Explain(arguments) => explain::run(&arguments, settings()?, make_api),
         Command::Health => health::run(&settings()?),
-        Command::Routes(arguments) => routes::run(&arguments),
-        Command::Serve => serve::run(settings()?),
+        Command::Routes(arguments) => routes::run(&arguments, make_api),
+        Command::Serve => serve::run(settings()?, make_api),
         #[cfg(feature = "dev-issuer")]
         Command::Token(arguments) => token::run(&arguments, &settings()?),
     }

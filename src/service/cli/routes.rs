@@ -1,13 +1,13 @@
-//! Lists the routes, and what each asks of its callers.
+//! Lists the routes and what each requires.
 
 use serde::Serialize;
 
-use super::layout::{columns, print, print_json};
+use super::output::{columns, print, print_json};
 use crate::claims::authn::AuthnRequirement;
 use crate::extract::Authentication;
 use crate::routing::RouteInfo;
-use crate::service::failure::Failure;
-use crate::service::{probes, routes};
+use crate::service::error::Error;
+use crate::service::{MakeApi, probes};
 use crate::{Api, Caller, Rejection, Requirement};
 
 /// How the routes are listed.
@@ -27,9 +27,9 @@ pub(super) struct Route {
     pub(super) access: String,
     /// `none`, `optional` or `required`.
     token: &'static str,
-    /// The ways to fulfil the demand on scopes, each a list that is needed as a whole.
+    /// The alternatives that satisfy the scope requirement; every scope of one list is needed.
     scopes: Vec<Vec<&'static str>>,
-    /// What is asked of the login behind the token.
+    /// The authentication requirements of the token's login.
     logins: Vec<AuthnRequirement>,
     rules: Vec<&'static str>,
     /// Whether the token must be bound to its sender, who proves it.
@@ -42,8 +42,8 @@ pub(super) struct Route {
     requirement: Requirement,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let routes = all();
+pub(super) fn run(arguments: &Arguments, make_api: MakeApi) -> Result<(), Error> {
+    let routes = all(make_api);
     if arguments.json {
         return print_json(&routes);
     }
@@ -57,18 +57,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     print(&columns(&rows))
 }
 
-/// Every route that the service has.
-pub(super) fn all() -> Vec<Route> {
+/// All routes of the service.
+pub(super) fn all(make_api: MakeApi) -> Vec<Route> {
     let of = |api: Api| api.routes().map(Route::from).collect::<Vec<_>>();
-    [of(routes::api()), of(probes::api())].concat()
+    [of(make_api()), of(probes::api())].concat()
 }
 
 impl Route {
     /// The route of a text such as `GET /api/private`; a path alone is the first route that has it.
     ///
     /// # Errors
-    /// [`Failure::NoSuchRoute`].
-    pub(super) fn find<'a>(routes: &'a [Self], named: &str) -> Result<&'a Self, Failure> {
+    /// [`Error::NoSuchRoute`].
+    pub(super) fn find<'a>(routes: &'a [Self], named: &str) -> Result<&'a Self, Error> {
         let mut words = named.split_whitespace();
         let (method, path) = match (words.next(), words.next()) {
             (Some(method), Some(path)) => (Some(method), path),
@@ -79,7 +79,7 @@ impl Route {
             .find(|route| route.path == path && method.is_none_or(|method| route.answers(method)));
         found.ok_or_else(|| {
             let known: Vec<_> = routes.iter().map(Self::name).collect();
-            Failure::NoSuchRoute(known.join(", "))
+            Error::NoSuchRoute(known.join(", "))
         })
     }
 
@@ -88,7 +88,7 @@ impl Route {
         format!("{} {}", self.method, self.path)
     }
 
-    /// Whether a token that is sent is looked at.
+    /// Whether the route verifies a token.
     pub(super) fn takes_token(&self) -> bool {
         self.requirement.caller != Authentication::None
     }
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn every_route_is_listed_with_what_it_asks() {
-        let listed: Vec<_> = all()
+        let listed: Vec<_> = all(crate::service::routes::api)
             .into_iter()
             .map(|route| {
                 format!(
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_route_is_found_by_its_method_and_path() {
-        let routes = all();
+        let routes = all(crate::service::routes::api);
         let found = |named| Route::find(&routes, named).map(Route::name).ok();
         for named in [
             "GET /api/private",
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn scripts_read_scopes_and_handlers() {
-        let routes = serde_json::to_value(all()).unwrap();
+        let routes = serde_json::to_value(all(crate::service::routes::api)).unwrap();
         let scoped = &routes[2];
         assert_eq!(scoped["scopes"], serde_json::json!([["read:messages"]]));
         assert_eq!(scoped["summary"], "needs the scope read:messages");

@@ -7,7 +7,7 @@ use url::Url;
 use crate::jose::Algorithm;
 use crate::keys::fetch::{Client, Posted};
 use crate::service::config::{Settings, Trust};
-use crate::service::failure::{Failure, TokenError};
+use crate::service::error::{Error, TokenError};
 use crate::test_kit::{ProofBuilder, SigningKey};
 
 /// What the token shall be like.
@@ -74,7 +74,7 @@ struct Answer {
     error_description: Option<String>,
 }
 
-pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<(), Failure> {
+pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<(), Error> {
     let Trust::DevIssuer { own, .. } = &settings.trust else {
         return Err(TokenError::NoDevIssuer.into());
     };

@@ -19,7 +19,7 @@ use actix_web::{
 
 use crate::routing::RouteInfo;
 use crate::sender::DPOP_NONCE;
-use crate::service::companion::Running;
+use crate::service::issuers::IssuerServers;
 use crate::service::server::{Listener, Options, Tls, http};
 use crate::verifier::clock::Clock;
 
@@ -102,7 +102,7 @@ impl DevIssuer {
     ///
     /// # Errors
     /// A socket cannot be listened on, or the system gives no thread or event queue.
-    pub(crate) fn run(self, options: &Options, tls: Option<&Tls>) -> io::Result<Running> {
+    pub(crate) fn run(self, options: &Options, tls: Option<&Tls>) -> io::Result<IssuerServers> {
         let provider = web::Data::new(self.provider);
         let http = http(move || app(provider.clone()));
         let mut options = options.clone();
@@ -110,7 +110,7 @@ impl DevIssuer {
         options.max_connections = options.max_connections.min(MAX_CONNECTIONS);
         let encrypted = self.tls_listener.zip(tls);
         let encrypted = encrypted.map(|(listener, tls)| listener.serve(&http, &options, Some(tls)));
-        Ok(Running {
+        Ok(IssuerServers {
             plain: self.listener.serve(&http, &options, None)?,
             encrypted: encrypted.transpose()?,
         })

@@ -20,7 +20,7 @@ use super::connection::{Activity, Stage};
 use super::worker::Inbox;
 use crate::sender::is_trusted;
 
-/// A connection that is told to close gives its permit back within moments.
+/// A connection that is asked to close returns its permit shortly after.
 const CLOSING: Duration = Duration::from_secs(1);
 
 /// How long a client waits before the connections are looked at again, where each has a request in progress.

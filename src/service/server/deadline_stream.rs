@@ -40,7 +40,7 @@ pub(super) struct DeadlineStream<Io> {
     timeouts: Rc<ConnectionTimeouts>,
     connection: Rc<Connection>,
     client: Client,
-    /// Since when the client has had nothing to do.
+    /// When the client began to have nothing to do.
     paused: Option<Instant>,
     /// Since when the client takes no byte of what is to be written.
     stalled: Option<Instant>,

@@ -10,7 +10,7 @@ use url::Url;
 use crate::claims::NumericDate;
 use crate::issuer::{Issuer, Source};
 use crate::keys::discovery;
-use crate::service::cli::layout::line;
+use crate::service::cli::output::line;
 use crate::verifier::Unready;
 
 /// One token, and one server that decides on it.

@@ -18,15 +18,16 @@ use url::Url;
 
 use self::context::{Context, Token};
 use self::report::Report;
-use super::layout::{print, print_json};
+use super::output::{print, print_json};
 use super::routes::{self, Route};
-use super::trusted::Trusted;
 use crate::authorization::{CredentialsError, DPOP};
 use crate::extract::{AuthenticationError, authenticate, finish};
 use crate::sender::TargetUriSource;
+use crate::service::MakeApi;
 use crate::service::config::Settings;
-use crate::service::failure::Failure;
-use crate::service::senders;
+use crate::service::error::Error;
+use crate::service::issuers::TrustedIssuers;
+use crate::service::verifier;
 use crate::verifier::clock::since_epoch;
 use crate::{Caller, Rejection, Verifier};
 
@@ -54,19 +55,23 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, settings: Settings) -> Result<(), Failure> {
+pub(super) fn run(
+    arguments: &Arguments,
+    settings: Settings,
+    make_api: MakeApi,
+) -> Result<(), Error> {
     let input = Input::read(&token(&arguments.token)?, arguments.dpop.as_deref());
-    let routes = routes::all();
+    let routes = routes::all(make_api);
     let named = arguments.route.as_deref();
     let route = named.map(|named| Route::find(&routes, named)).transpose()?;
-    let verifier = senders::offered(&settings);
+    let verifier = verifier::schemes_only(&settings);
     let verifier = match input.target_uri(&settings) {
         Some(url) => verifier.target_uri(TargetUriSource::public_url(&url)?),
         None => verifier,
     };
-    let trusted = Trusted::of(settings.trust)?;
+    let trusted = TrustedIssuers::of(settings.trust)?;
     if trusted.issuers.is_empty() {
-        return Err(Failure::NoPort);
+        return Err(Error::NoPort);
     }
     let verifier = verifier.start(trusted.issuers.iter().cloned())?;
     let report = explain(input, route, &routes, &trusted, &verifier);
@@ -79,25 +84,25 @@ pub(super) fn run(arguments: &Arguments, settings: Settings) -> Result<(), Failu
     if report.accepted {
         Ok(())
     } else {
-        Err(Failure::TokenRefused)
+        Err(Error::TokenRefused)
     }
 }
 
 /// The argument, or the content of standard input.
-fn token(argument: &str) -> Result<String, Failure> {
+fn token(argument: &str) -> Result<String, Error> {
     if argument != "-" {
         return Ok(argument.to_owned());
     }
     let mut text = String::new();
     let read = io::stdin().take(MAX_INPUT).read_to_string(&mut text);
-    read.map(|_| text).map_err(Failure::Input)
+    read.map(|_| text).map_err(Error::Input)
 }
 
 async fn explain(
     input: Input,
     route: Option<&Route>,
     routes: &[Route],
-    trusted: &Trusted,
+    trusted: &TrustedIssuers,
     verifier: &Verifier,
 ) -> Report {
     let verdict = Verdict::of(&input, verifier, route).await;

@@ -9,7 +9,7 @@ use super::Verdict;
 use super::advice::Explanation;
 use super::context::{Context, listed, moment, quoted};
 use crate::extract::AuthenticationError;
-use crate::service::cli::layout::{columns, line};
+use crate::service::cli::output::{columns, line};
 use crate::service::cli::routes::Route;
 use crate::verifier::VerifyError;
 use crate::{Rejection, Verifier};

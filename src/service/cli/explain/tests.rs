@@ -21,7 +21,7 @@ const TRANSFER: &str = "GET /bank/transfer";
 /// An issuer, and the service that trusts it.
 struct Bench {
     issuer: TestIssuer,
-    trusted: Trusted,
+    trusted: TrustedIssuers,
     verifier: Verifier,
 }
 
@@ -36,7 +36,7 @@ impl Bench {
         let trusted = vec![change(trusted).build().unwrap()];
         Self {
             verifier: Verifier::start(trusted.clone()).unwrap(),
-            trusted: Trusted::of(Trust::Issuers(trusted)).unwrap(),
+            trusted: TrustedIssuers::of(Trust::Issuers(trusted)).unwrap(),
             issuer,
         }
     }
@@ -124,7 +124,7 @@ fn bank() -> Api {
 
 fn all_routes() -> Vec<Route> {
     let bank = bank();
-    let mut routes = routes::all();
+    let mut routes = routes::all(crate::service::routes::api);
     routes.extend(bank.routes().map(Route::from));
     routes
 }
@@ -553,7 +553,7 @@ async fn words_about_times_and_keys_name_what_is_off() {
 #[actix_web::test]
 async fn a_good_token_is_shown_with_the_routes_that_it_opens() {
     let bench = Bench::new();
-    let routes = routes::all();
+    let routes = routes::all(crate::service::routes::api);
     let input = Input::read(&format!("Bearer {}\n", bench.token().build()), None);
     let report = explain(input, None, &routes, &bench.trusted, &bench.verifier).await;
     let text = report.text(true);

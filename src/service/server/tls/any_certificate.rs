@@ -1,4 +1,4 @@
-//! Takes any certificate, as long as the other side has proven that its key is at hand.
+//! Accepts any certificate whose private key the peer proves to possess.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{self, WebPkiSupportedAlgorithms, aws_lc_rs};
@@ -6,8 +6,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
-/// The signature over the handshake must hold; who signed the certificate, whom it names and when
-/// it was valid are nobody's business here.
+/// The signature over the handshake must be valid; the certificate's issuer, names and validity period
+/// are not checked.
 #[derive(Debug)]
 pub(crate) struct AcceptAnyCertificate(WebPkiSupportedAlgorithms);
 
@@ -52,7 +52,7 @@ impl ServerCertVerifier for AcceptAnyCertificate {
     }
 }
 
-/// A client that has no certificate is served, too: whether it needs one, its token says.
+/// A client without a certificate is served, too: its token determines whether it needs one.
 impl ClientCertVerifier for AcceptAnyCertificate {
     fn client_auth_mandatory(&self) -> bool {
         false

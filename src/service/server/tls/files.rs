@@ -23,9 +23,10 @@ pub(super) fn read(settings: &Tls) -> Result<ServerConfig, SettingsError> {
             .refuse(format!("cannot be used: {error}"))
     };
     let config = builder().map_err(unfit)?;
-    let config = match settings.asks_clients {
-        true => config.with_client_cert_verifier(clients(settings)?),
-        false => config.with_no_client_auth(),
+    let config = if settings.asks_clients {
+        config.with_client_cert_verifier(clients(settings)?)
+    } else {
+        config.with_no_client_auth()
     };
     let mut config = config.with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
     config.alpn_protocols = vec![HTTP_1_1.to_vec()];
@@ -43,8 +44,8 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-/// Whose certificates are taken: those of an authority where one is named, else anybody's. A token
-/// is bound to one certificate, whoever signed that ([RFC 8705 §2.2]).
+/// Accepts the client certificates of the configured authority, or any where none is configured: a token
+/// is bound to one certificate, independent of its issuer ([RFC 8705 §2.2]).
 ///
 /// [RFC 8705 §2.2]: https://www.rfc-editor.org/rfc/rfc8705#section-2.2
 fn clients(settings: &Tls) -> Result<Arc<dyn ClientCertVerifier>, SettingsError> {

@@ -13,7 +13,7 @@ use crate::authorization::CredentialsError;
 use crate::extract::AuthenticationError;
 use crate::issuer::{Issuer, KeySource};
 use crate::jose::{Algorithm, CompactError};
-use crate::service::cli::layout::line;
+use crate::service::cli::output::line;
 use crate::verifier::VerifyError;
 
 /// A cause, and its remedy.

@@ -9,7 +9,7 @@ use crate::keys::fetch_error::{Chain, FetchError};
 
 /// Why the program ends without having done its work.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
+pub(crate) enum Error {
     #[error(
         "{host}:{port} cannot be listened on ({section}.host and {section}.port, variables {variables}): {error}",
         variables = if *section == "server" { "HOST and PORT" } else { "APP__OPERATIONS__HOST and APP__OPERATIONS__PORT" }
@@ -67,7 +67,7 @@ pub(crate) enum Failure {
     Unhealthy,
 }
 
-impl Failure {
+impl Error {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Nonces(crate::sender::NonceError::SecretTooShort { .. }) | Self::PublicUrl(_) => {
@@ -84,20 +84,20 @@ impl Failure {
 }
 
 // By hand: `#[from]` would make a source of what the text tells already.
-impl From<crate::sender::TargetUriError> for Failure {
+impl From<crate::sender::TargetUriError> for Error {
     fn from(error: crate::sender::TargetUriError) -> Self {
         Self::PublicUrl(error)
     }
 }
 
 #[cfg(feature = "redis")]
-impl From<crate::sender::RedisError> for Failure {
+impl From<crate::sender::RedisError> for Error {
     fn from(error: crate::sender::RedisError) -> Self {
         Self::Redis(error)
     }
 }
 
-impl From<io::Error> for Failure {
+impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         Self::System(error)
     }
@@ -126,21 +126,21 @@ pub(crate) enum TokenError {
 
 #[cfg(test)]
 mod tests {
-    use std::error::Error;
+    use std::error::Error as _;
 
     use super::*;
 
     #[test]
     fn what_the_text_tells_is_no_source() {
-        let failure = Failure::from(io::Error::other("no more threads"));
+        let error = Error::from(io::Error::other("no more threads"));
         assert_eq!(
-            failure.to_string(),
+            error.to_string(),
             "the system gave no thread or event queue: no more threads"
         );
-        assert!(failure.source().is_none());
+        assert!(error.source().is_none());
         let target = crate::sender::TargetUriError::Authority;
-        let failure = Failure::from(target.clone());
-        assert!(failure.to_string().ends_with(&target.to_string()));
-        assert!(failure.source().is_none());
+        let error = Error::from(target.clone());
+        assert!(error.to_string().ends_with(&target.to_string()));
+        assert!(error.source().is_none());
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::service::failure::Failure;
+use crate::service::error::Error;
 
 /// Lines whose cells stand in columns, two blanks apart; the last cell is as long as it likes.
 pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
@@ -32,14 +32,14 @@ pub(super) fn line(text: &str) -> String {
 /// Writes text, line breaks and all.
 ///
 /// # Errors
-/// [`Failure::Output`]; a reader that has seen enough is none.
-pub(super) fn print(text: &str) -> Result<(), Failure> {
+/// [`Error::Output`]; a reader that has seen enough is none.
+pub(super) fn print(text: &str) -> Result<(), Error> {
     let mut output = io::stdout().lock();
     let written = output
         .write_all(text.as_bytes())
         .and_then(|()| output.flush());
     match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Output(error)),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Output(error)),
         _ => Ok(()),
     }
 }
@@ -48,9 +48,9 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
 ///
 /// # Errors
 /// As [`print`].
-pub(super) fn print_json(document: &impl Serialize) -> Result<(), Failure> {
+pub(super) fn print_json(document: &impl Serialize) -> Result<(), Error> {
     let text = serde_json::to_string_pretty(document).map_err(io::Error::from);
-    print(&format!("{}\n", text.map_err(Failure::Output)?))
+    print(&format!("{}\n", text.map_err(Error::Output)?))
 }
 
 #[cfg(test)]

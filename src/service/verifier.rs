@@ -1,20 +1,22 @@
-//! Settings → how senders prove that tokens are theirs.
+//! Settings → the verifier: how senders prove possession, and the wait for the first keys.
 
-use super::config::{Dpop, Mtls, NonceRule, ReplayStore, Server, Settings};
-use super::failure::Failure;
+use tokio::time::timeout;
+
+use super::config::{Dpop, Mtls, NonceRule, ReplayStore, Server, Settings, Startup, StartupMode};
+use super::error::Error;
 use crate::Verifier;
 use crate::sender::{ClientCertificates, Dpop as Proofs, NonceIssuer, Replay, TargetUriSource};
 use crate::verifier::VerifierBuilder;
 
-/// Tells `verifier` what the settings say of senders.
+/// Configures the sender constraints of `verifier`.
 ///
 /// # Errors
-/// The system gives no random numbers, or no thread to ask Redis from.
-pub(super) fn judged(
+/// The system gives no random numbers, or no thread for the connection to Redis.
+pub(super) fn configure(
     verifier: VerifierBuilder,
     settings: &Settings,
-) -> Result<VerifierBuilder, Failure> {
-    let verifier = verifier.target_uri(origin(&settings.server)?);
+) -> Result<VerifierBuilder, Error> {
+    let verifier = verifier.target_uri(target_uri(&settings.server)?);
     let verifier = match &settings.dpop {
         Some(dpop) => verifier.dpop(proofs(dpop)?),
         None => verifier.without_dpop(),
@@ -25,8 +27,8 @@ pub(super) fn judged(
     })
 }
 
-/// A verifier that offers the schemes which the service does, and judges no sender.
-pub(super) fn offered(settings: &Settings) -> VerifierBuilder {
+/// A verifier that offers the same schemes as the service, without its replay store and nonces.
+pub(super) fn schemes_only(settings: &Settings) -> VerifierBuilder {
     let verifier = Verifier::builder();
     match &settings.dpop {
         None => verifier.without_dpop(),
@@ -35,7 +37,30 @@ pub(super) fn offered(settings: &Settings) -> VerifierBuilder {
     }
 }
 
-fn origin(server: &Server) -> Result<TargetUriSource, Failure> {
+/// Waits until keys have been fetched from every issuer, or until the limit of the settings.
+///
+/// # Errors
+/// [`Error::NoKeys`] when the settings require them.
+pub(super) async fn await_keys(verifier: &Verifier, startup: Startup) -> Result<(), Error> {
+    if startup.mode == StartupMode::Background
+        || timeout(startup.limit, verifier.ready()).await.is_ok()
+    {
+        return Ok(());
+    }
+    let reasons: Vec<_> = verifier
+        .unready()
+        .iter()
+        .map(|unready| format!("{}: {}", unready.issuer, unready.details))
+        .collect();
+    let reasons = reasons.join("; ");
+    if startup.mode == StartupMode::Require {
+        return Err(Error::NoKeys { reasons });
+    }
+    log::warn!("the service starts without keys ({reasons})");
+    Ok(())
+}
+
+fn target_uri(server: &Server) -> Result<TargetUriSource, Error> {
     match &server.public_url {
         Some(url) => Ok(TargetUriSource::public_url(url.as_str())?),
         None => Ok(TargetUriSource::behind(
@@ -44,7 +69,7 @@ fn origin(server: &Server) -> Result<TargetUriSource, Failure> {
     }
 }
 
-fn proofs(dpop: &Dpop) -> Result<Proofs, Failure> {
+fn proofs(dpop: &Dpop) -> Result<Proofs, Error> {
     let mut proofs = Proofs::default()
         .iat_offset(dpop.iat_offset)
         .iat_leeway(dpop.iat_leeway)
@@ -62,7 +87,7 @@ fn proofs(dpop: &Dpop) -> Result<Proofs, Failure> {
     Ok(proofs)
 }
 
-fn replay(store: &ReplayStore) -> Result<Replay, Failure> {
+fn replay(store: &ReplayStore) -> Result<Replay, Error> {
     match store {
         ReplayStore::Memory(bytes) => Ok(Replay::in_memory(*bytes)),
         #[cfg(feature = "redis")]
@@ -72,12 +97,13 @@ fn replay(store: &ReplayStore) -> Result<Replay, Failure> {
 
 fn certificates(mtls: &Mtls) -> ClientCertificates {
     let certificates = ClientCertificates::from_source(mtls.source.clone());
-    match mtls.required {
-        true => certificates.required(),
-        false => certificates,
+    if mtls.required {
+        certificates.required()
+    } else {
+        certificates
     }
 }
 
-/// What the keys of all replicas begin with.
+/// The prefix of keys in Redis, the same for all replicas.
 #[cfg(feature = "redis")]
 const REDIS_PREFIX: &str = "actix-resource-server:dpop:";

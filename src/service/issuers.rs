@@ -1,0 +1,181 @@
+//! Settings → the issuers whose tokens are accepted, and the embedded development issuer.
+
+use std::io;
+use std::time::Duration;
+
+use super::config::{self, Mtls, Trust};
+#[cfg(feature = "dev-issuer")]
+use super::dev_issuer::DevIssuer;
+use super::error::Error;
+use super::server::{Listener, Serving, Tls};
+use crate::Api;
+use crate::issuer::Issuer;
+
+/// The issuers whose tokens are accepted.
+#[derive(Debug)]
+pub(super) struct TrustedIssuers {
+    /// Empty for a command where the development issuer's port is chosen at every start.
+    pub(super) issuers: Vec<Issuer>,
+    /// Whether they are the development issuer.
+    pub(super) development: bool,
+}
+
+impl TrustedIssuers {
+    /// The issuers of the settings, without starting one.
+    ///
+    /// # Errors
+    /// The settings of the development issuer contradict each other.
+    #[cfg(feature = "dev-issuer")]
+    pub(super) fn of(trust: Trust) -> Result<Self, Error> {
+        let (port, issuer) = match trust {
+            Trust::DevIssuer { own, issuer } => (own.port, issuer),
+            Trust::Issuers(issuers) => return Ok(Self::configured(issuers)),
+        };
+        let mut issuers = Vec::new();
+        if port != 0 {
+            let issuer = issuer.default_audience(config::DEV_AUDIENCE);
+            let url = format!("http://localhost:{port}/");
+            issuers.push(issuer.base_url(&url).build()?);
+        }
+        Ok(Self {
+            issuers,
+            development: true,
+        })
+    }
+
+    /// The issuers of the settings; the development issuer's sockets are bound.
+    ///
+    /// # Errors
+    /// A port is taken, the system gives no thread, or the settings contradict each other.
+    #[cfg(feature = "dev-issuer")]
+    pub(super) fn bind(
+        trust: Trust,
+        mtls: Option<&Mtls>,
+    ) -> Result<(Self, Option<EmbeddedIssuer>), Error> {
+        let (own, issuer) = match trust {
+            Trust::Issuers(issuers) => return Ok((Self::configured(issuers), None)),
+            Trust::DevIssuer { own, issuer } => (own, issuer),
+        };
+        let issuer = issuer.default_audience(config::DEV_AUDIENCE);
+        let embedded = EmbeddedIssuer::bind(&own, issuer.first_audience(), mtls)?;
+        let trusted = Self {
+            issuers: vec![issuer.base_url(embedded.0.url()).build()?],
+            development: true,
+        };
+        Ok((trusted, Some(embedded)))
+    }
+
+    /// The issuers of the settings.
+    #[cfg(not(feature = "dev-issuer"))]
+    pub(super) fn of(trust: Trust) -> Result<Self, Error> {
+        let Trust::Issuers(issuers) = trust;
+        Ok(Self::configured(issuers))
+    }
+
+    /// The issuers of the settings.
+    #[cfg(not(feature = "dev-issuer"))]
+    pub(super) fn bind(
+        trust: Trust,
+        _: Option<&Mtls>,
+    ) -> Result<(Self, Option<EmbeddedIssuer>), Error> {
+        Ok((Self::of(trust)?, None))
+    }
+
+    fn configured(issuers: Vec<Issuer>) -> Self {
+        Self {
+            issuers,
+            development: false,
+        }
+    }
+}
+
+/// The development issuer with its bound sockets.
+#[cfg(feature = "dev-issuer")]
+pub(super) struct EmbeddedIssuer(DevIssuer);
+
+/// The development issuer, which this build does not contain.
+#[cfg(not(feature = "dev-issuer"))]
+pub(super) enum EmbeddedIssuer {}
+
+impl EmbeddedIssuer {
+    #[cfg(feature = "dev-issuer")]
+    fn bind(
+        settings: &config::DevIssuer,
+        audience: &str,
+        mtls: Option<&Mtls>,
+    ) -> Result<Self, Error> {
+        use crate::sender::CertificateSource;
+
+        let cannot_bind = |key, port| move |error| Error::BindDevIssuer { key, port, error };
+        let mut issuer = DevIssuer::bind(settings.port, audience.to_owned(), settings.dpop_nonce)
+            .map_err(cannot_bind("port", settings.port))?;
+        log::warn!(
+            "FOR DEVELOPMENT ONLY: tokens are issued to every client at {url} for the audience {audience}",
+            url = issuer.url()
+        );
+        if mtls.is_some_and(|mtls| mtls.source == CertificateSource::Connection) {
+            issuer = issuer
+                .with_tls(settings.tls_port)
+                .map_err(cannot_bind("tls_port", settings.tls_port))?;
+        }
+        if let Some(url) = issuer.tls_url() {
+            log::info!("tokens are bound to the certificates that clients present at {url}");
+        }
+        Ok(Self(issuer))
+    }
+
+    /// Starts serving; the Test view calls the routes of `api` at `listener`.
+    ///
+    /// # Errors
+    /// A socket cannot be listened on, or the system gives no thread or event queue.
+    #[cfg(feature = "dev-issuer")]
+    pub(super) fn start(
+        self,
+        api: &Api,
+        listener: &Listener,
+        server: &config::Server,
+        tls: Option<&Tls>,
+    ) -> io::Result<IssuerServers> {
+        let address = listener.addresses().next();
+        let origin = address.map(|address| origin(server.scheme(), address));
+        self.0
+            .with_api(origin.unwrap_or_default(), api.routes())
+            .run(&server.options(), tls)
+    }
+
+    #[cfg(not(feature = "dev-issuer"))]
+    pub(super) fn start(
+        self,
+        _: &Api,
+        _: &Listener,
+        _: &config::Server,
+        _: Option<&Tls>,
+    ) -> io::Result<IssuerServers> {
+        match self {}
+    }
+}
+
+/// The running servers of the development issuer.
+pub(super) struct IssuerServers {
+    pub(super) plain: Serving,
+    pub(super) encrypted: Option<Serving>,
+}
+
+impl IssuerServers {
+    /// Ends them at once; requests in progress are not answered.
+    pub(super) async fn end(self) {
+        self.plain.end(Duration::ZERO).await;
+        if let Some(encrypted) = self.encrypted {
+            encrypted.end(Duration::ZERO).await;
+        }
+    }
+}
+
+/// The API's origin for browsers on this machine; content security policies cannot name an IPv6 address.
+#[cfg(feature = "dev-issuer")]
+fn origin(scheme: &str, address: std::net::SocketAddr) -> String {
+    match address.ip() {
+        std::net::IpAddr::V4(ip) if !ip.is_unspecified() => format!("{scheme}://{address}"),
+        _ => format!("{scheme}://localhost:{}", address.port()),
+    }
+}
