@@ -1,6 +1,6 @@
 //! Lays the file, the plain variables and the `APP__` variables over each other.
 //!
-//! Every value keeps the layer that said it as its origin, so that a message can name it;
+//! Every value keeps the layer that sets it as its origin, so that a message can name it;
 //! config's own `Environment` would call them all "the environment".
 
 use std::ffi::OsString;
@@ -8,7 +8,11 @@ use std::fmt;
 
 use config::{Config, ConfigError, FileFormat, Format, Map, Source, Value, ValueKind};
 
-use super::error::{Place, SettingsError};
+use super::error::{KeyOrigin, SettingsError, layer_of};
+use super::file;
+
+/// A section: keys and values, each with the layer that sets it as its origin.
+pub(super) type Table = Map<String, Value>;
 
 /// A file's name, as messages show it, and its text.
 pub(super) type NamedText<'a> = (&'a str, &'a str);
@@ -17,7 +21,7 @@ pub(super) type NamedText<'a> = (&'a str, &'a str);
 pub(super) fn merge(
     file: Option<NamedText<'_>>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<Map<String, Value>, SettingsError> {
+) -> Result<Table, SettingsError> {
     let (plain, prefixed) = read_variables(variables)?;
     let (name, text) = file.unwrap_or_default();
     let file = FileLayer {
@@ -35,31 +39,12 @@ pub(super) fn merge(
     })
 }
 
-/// The layer that said this value, or the first that said a part of it.
-pub(super) fn layer_of(value: &Value) -> Option<&str> {
-    value.origin().or_else(|| match &value.kind {
-        ValueKind::Table(values) => {
-            let mut values: Vec<_> = values.iter().collect();
-            values.sort_unstable_by_key(|(key, _)| *key);
-            values.into_iter().find_map(|(_, value)| layer_of(value))
-        }
+/// The value of `key`, where `value` is a section.
+pub(super) fn member<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
+    match &value.kind {
+        ValueKind::Table(values) => values.get(key),
         _ => None,
-    })
-}
-
-/// Where the value of `key` in `section` comes from, if any layer says it.
-pub(super) fn place_of(
-    tree: &Map<String, Value>,
-    section: &'static str,
-    key: &'static str,
-) -> Option<Place> {
-    let ValueKind::Table(values) = &tree.get(section)?.kind else {
-        return None;
-    };
-    Some(Place {
-        key: format!("{section}.{key}"),
-        layer: layer_of(values.get(key)?)?.to_owned(),
-    })
+    }
 }
 
 #[derive(Clone)]
@@ -73,7 +58,7 @@ impl Source for FileLayer {
         Box::new(self.clone())
     }
 
-    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+    fn collect(&self) -> Result<Table, ConfigError> {
         let text = self.text.strip_prefix('\u{feff}').unwrap_or(&self.text);
         let parsed = FileFormat::Toml.parse(Some(&self.layer), text);
         parsed
@@ -89,14 +74,14 @@ impl fmt::Debug for FileLayer {
 }
 
 #[derive(Clone, Default)]
-struct VariableLayer(Map<String, Value>);
+struct VariableLayer(Table);
 
 impl Source for VariableLayer {
     fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
         Box::new(self.clone())
     }
 
-    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+    fn collect(&self) -> Result<Table, ConfigError> {
         Ok(rooted(self.0.clone()))
     }
 }
@@ -109,7 +94,7 @@ impl fmt::Debug for VariableLayer {
 
 /// Puts a layer under one key: config reads a layer's topmost keys as path expressions, where
 /// `a[9]` would make a list of ten; deeper ones it takes as they are.
-fn rooted(values: Map<String, Value>) -> Map<String, Value> {
+fn rooted(values: Table) -> Table {
     Map::from([(ROOT.to_owned(), Value::new(None, ValueKind::Table(values)))])
 }
 
@@ -130,10 +115,11 @@ fn read_variables(
     let (mut plain, mut prefixed) = (VariableLayer::default(), VariableLayer::default());
     for (name, value) in variables {
         let name = name.to_string_lossy();
+        if value.is_empty() {
+            continue;
+        }
         if let Some((_, key)) = PLAIN.iter().find(|(known, _)| *known == name) {
-            if !value.is_empty() {
-                plain.add(key, &name, value)?;
-            }
+            plain.add(key, &name, value)?;
         } else if let Some(key) = key_of(&name) {
             prefixed.add(&key, &name, value)?;
         }
@@ -149,6 +135,13 @@ pub(super) fn key_of(name: &str) -> Option<String> {
         .map(|key| key.replace(SEPARATOR, "."))
 }
 
+/// The plain variable that sets `key`, if there is one.
+#[cfg(test)]
+pub(super) fn plain_name(key: &str) -> Option<&'static str> {
+    let known = PLAIN.iter().find(|(_, known)| *known == key)?;
+    Some(known.0)
+}
+
 /// The variables that are read beside those that begin with `APP__`.
 pub(super) fn plain_names() -> impl Iterator<Item = &'static str> {
     PLAIN.iter().map(|(name, _)| *name)
@@ -156,7 +149,11 @@ pub(super) fn plain_names() -> impl Iterator<Item = &'static str> {
 
 impl VariableLayer {
     fn add(&mut self, key: &str, name: &str, value: OsString) -> Result<(), SettingsError> {
-        let place = Place {
+        let (key, is_file) = match key.strip_suffix(FILE).filter(|key| SECRETS.contains(key)) {
+            Some(key) => (key, true),
+            None => (key, false),
+        };
+        let origin = KeyOrigin {
             key: key.to_owned(),
             layer: format!("variable {name}"),
         };
@@ -166,19 +163,24 @@ impl VariableLayer {
             });
         }
         if format!("{key}.").starts_with(ISSUERS) {
-            return Err(place.refuse(IN_THE_FILE));
+            return Err(origin.reject(IN_THE_FILE));
         }
         let text = value
             .into_string()
-            .map_err(|_| place.refuse("must be Unicode text"))?;
-        let value = Value::new(Some(&place.layer), text);
+            .map_err(|_| origin.reject("must be Unicode text"))?;
+        let text = if is_file {
+            file::read_line(text.trim()).map_err(|problem| origin.reject(problem))?
+        } else {
+            text
+        };
+        let value = Value::new(Some(&origin.layer), text);
         insert(&mut self.0, key, value)
-            .map_err(|other| place.refuse(format!("contradicts {other}: keep one of them")))
+            .map_err(|other| origin.reject(format!("contradicts {other}: keep one of them")))
     }
 }
 
 /// Puts the value where the key says; what stands in its way is named instead.
-fn insert(values: &mut Map<String, Value>, key: &str, value: Value) -> Result<(), String> {
+fn insert(values: &mut Table, key: &str, value: Value) -> Result<(), String> {
     let Some((section, rest)) = key.split_once('.') else {
         let former = values.insert(key.to_owned(), value);
         let other = former.as_ref().and_then(layer_of).map(str::to_owned);
@@ -202,10 +204,21 @@ const SEPARATOR: &str = "__";
 const ISSUERS: &str = "auth.issuers.";
 
 const IN_THE_FILE: &str =
-    "several issuers can be said in the file only: write them there as [[auth.issuers]]";
+    "several issuers can be set in the file only: write them there as [[auth.issuers]]";
 
-/// The names that Auth0's Express quickstart uses, and the key that each one says.
-const PLAIN: [(&str, &str); 8] = [
+/// What the name of a variable ends with that names a file with the value.
+const FILE: &str = "_file";
+
+/// The keys whose values such a file may contain.
+const SECRETS: [&str; 4] = [
+    "auth.dpop.nonce_secret",
+    "auth.dpop.replay_store",
+    "auth.public_key",
+    "auth.secret",
+];
+
+/// The names that Auth0's Express quickstart uses, and the key that each one sets.
+const PLAIN: [(&str, &str); 9] = [
     ("AUDIENCE", "auth.audience"),
     ("HOST", "server.host"),
     ("ISSUER", "auth.issuer"),
@@ -213,6 +226,7 @@ const PLAIN: [(&str, &str); 8] = [
     ("JWKS_URI", "auth.jwks_uri"),
     ("PORT", "server.port"),
     ("SECRET", "auth.secret"),
+    ("SECRET_FILE", "auth.secret_file"),
     ("TOKEN_SIGNING_ALG", "auth.token_signing_alg"),
 ];
 
@@ -222,14 +236,14 @@ mod tests {
 
     type Variables<'a> = &'a [(&'a str, &'a str)];
 
-    fn merged(file: &str, variables: Variables<'_>) -> Result<Map<String, Value>, String> {
+    fn merged(file: &str, variables: Variables<'_>) -> Result<Table, String> {
         let variables = variables
             .iter()
             .map(|(name, value)| (name.into(), value.into()));
         merge(Some(("Settings.toml", file)), variables).map_err(|error| error.to_string())
     }
 
-    fn found(tree: &Map<String, Value>, section: &str, key: &str) -> (String, String) {
+    fn found(tree: &Table, section: &str, key: &str) -> (String, String) {
         let ValueKind::Table(section) = &tree[section].kind else {
             panic!("{section}")
         };
@@ -242,7 +256,7 @@ mod tests {
     #[test]
     fn each_layer_covers_the_ones_below() {
         let file = "[server]\nport = 1";
-        let cases: [(Variables<'_>, &str, &str); 6] = [
+        let cases: [(Variables<'_>, &str, &str); 7] = [
             (&[], "1", "file Settings.toml"),
             (&[("PORT", "2")], "2", "variable PORT"),
             (&[("PORT", "")], "1", "file Settings.toml"),
@@ -257,10 +271,11 @@ mod tests {
                 "variable APP__SERVER__PORT",
             ),
             (
-                &[("app__Server__port", "")],
-                "",
+                &[("app__Server__port", "4")],
+                "4",
                 "variable app__Server__port",
             ),
+            (&[("APP__SERVER__PORT", "")], "1", "file Settings.toml"),
         ];
         for (variables, value, origin) in cases {
             let tree = merged(file, variables).unwrap();

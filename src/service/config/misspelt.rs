@@ -39,7 +39,7 @@ struct Known {
 
 impl Known {
     fn all() -> Self {
-        let prefixed = effective::keys().map(|key| {
+        let prefixed = effective::known_keys().map(|key| {
             let name = format!("APP__{}", key.to_uppercase().replace('.', "__"));
             (squeezed(&name), name)
         });
@@ -89,7 +89,7 @@ fn forgiven_slips(known: &str) -> usize {
 }
 
 /// Too common to tell whose a similar name is.
-const COMMON: [&str; 3] = ["HOST", "PORT", "SECRET"];
+const COMMON: [&str; 4] = ["HOST", "PORT", "SECRET", "SECRET_FILE"];
 
 /// What other programs call the same, squeezed.
 const SYNONYMS: [(&str, &str); 4] = [
