@@ -59,13 +59,14 @@ impl<'de> Deserializer<'de> for Node<'_> {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         match &self.0.kind {
-            ValueKind::Nil => visitor.visit_unit(),
+            // No key takes one of these.
+            ValueKind::Nil
+            | ValueKind::I128(_)
+            | ValueKind::U64(_)
+            | ValueKind::U128(_)
+            | ValueKind::Float(_) => visitor.visit_unit(),
             ValueKind::Boolean(flag) => visitor.visit_bool(*flag),
             ValueKind::I64(number) => visitor.visit_i64(*number),
-            ValueKind::I128(number) => visitor.visit_i128(*number),
-            ValueKind::U64(number) => visitor.visit_u64(*number),
-            ValueKind::U128(number) => visitor.visit_u128(*number),
-            ValueKind::Float(number) => visitor.visit_f64(*number),
             ValueKind::String(text) => visitor.visit_str(text),
             ValueKind::Array(values) => {
                 visitor.visit_seq(SeqDeserializer::new(values.iter().map(Node)))

@@ -29,7 +29,7 @@ pub(crate) use self::error::SettingsError;
 pub(crate) use self::file::NamedFile;
 use self::layers::{NamedText, Table};
 use self::model::Model;
-pub(crate) use self::model::{Log, LogFormat, StartupMode};
+pub(crate) use self::model::{LogFormat, StartupMode};
 pub(crate) use self::mtls::Mtls;
 use self::origins::Origins;
 pub(crate) use self::server::{Cors, Operations, Server, Tls};
@@ -66,6 +66,12 @@ pub(crate) struct Startup {
     pub(crate) mode: StartupMode,
     /// How long the service waits for the first keys, where it does.
     pub(crate) limit: Duration,
+}
+
+/// `[log]`: the form of log lines.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Log {
+    pub(crate) format: LogFormat,
 }
 
 impl Settings {
@@ -125,7 +131,7 @@ impl Settings {
             mode: model.auth.startup,
             limit: model.auth.startup_timeout.0,
         };
-        let mut warnings = line_breaks(&model.auth, root);
+        let mut warnings = line_breaks(root);
         let dpop = Dpop::resolve(model.auth.dpop, &server, &Origins::of(root, "auth.dpop"))?;
         if dpop.is_some() {
             warnings.extend(Dpop::warning(&server));
@@ -144,7 +150,9 @@ impl Settings {
             mtls,
             startup,
             token_memory: model.auth.token_memory_bytes.0,
-            log: model.log,
+            log: Log {
+                format: model.log.format,
+            },
             notes: notes.into_iter().flatten().collect(),
             warnings,
         })
@@ -152,26 +160,21 @@ impl Settings {
 }
 
 /// One line for each secret that ends in a line break: it is part of the secret, which is rarely intended.
-fn line_breaks(auth: &model::Auth, root: &Table) -> Vec<String> {
-    let origins = Origins::of(root, "auth");
-    let own = (&origins, "secret", &auth.issuer.secret);
-    let nonces = Origins::of(root, "auth.dpop");
-    let nonces = (&nonces, "nonce_secret", &auth.dpop.nonce_secret);
-    let entries = origins.entries("issuers");
-    let entries = entries.iter().zip(auth.entries.iter().flatten());
-    let entries = entries.map(|(origins, entry)| (origins, "secret", &entry.secret));
-    let secrets = [own, nonces].into_iter().chain(entries);
-    let broken = secrets.filter(|(_, _, secret)| {
-        let secret = secret.as_ref();
-        secret.is_some_and(|secret| secret.0.ends_with(['\n', '\r']))
-    });
-    let warning = |(origins, key, _): (&Origins<'_>, &str, _)| {
-        format!(
-            "{}: ends in a line break, which counts as a part of the secret",
-            origins.described(key)
-        )
-    };
-    broken.map(warning).collect()
+fn line_breaks(root: &Table) -> Vec<String> {
+    let auth = Origins::of(root, "auth");
+    let mut sections = auth.entries("issuers");
+    sections.extend([auth, Origins::of(root, "auth.dpop")]);
+    let secrets = sections
+        .iter()
+        .flat_map(|section| ["secret", "nonce_secret"].map(|key| (section, key)));
+    secrets
+        .filter(|(section, key)| {
+            section
+                .text(key)
+                .is_some_and(|text| text.ends_with(['\n', '\r']))
+        })
+        .map(|(section, key)| format!("{}: {LINE_BREAK}", section.described(key)))
+        .collect()
 }
 
 /// What to log where this build has no development issuer and its section is set.
@@ -199,6 +202,8 @@ fn named(file: Option<&(String, String)>) -> Option<NamedText<'_>> {
 }
 
 const DEFAULT_FILE: &str = "Settings.toml";
+
+const LINE_BREAK: &str = "ends in a line break, which counts as a part of the secret";
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,9 @@
-//! Every key with its type and default; [`crate::service::config`] describes the layers that set them.
+//! Every key, its type and its default.
 //!
-//! Settings.toml, docs/settings.md, `check` and the messages about unknown keys follow these structs.
+//! `check`, the messages about unknown keys and the search for misspelt variables follow these structs; tests compare
+//! Settings.toml and docs/settings.md with them.
+
+use std::path::PathBuf;
 
 use actix_web::http::header::HeaderName;
 use config::{Value, ValueKind};
@@ -12,137 +15,169 @@ use super::deserialize::{keys, read};
 use super::error::{KeyOrigin, SettingsError};
 use super::layers::Table;
 use super::values::{
-    Flag, Host, List, Number, One, PemPath, Period, Port, PositivePeriod, ReplayUrl, Secret, Url,
-    WebOrigin,
+    Flag, Host, List, Number, One, Period, Port, PositivePeriod, ReplayUrl, Secret, Url, WebOrigin,
 };
 use crate::claims::scope::ScopeClaim;
 use crate::jose::Algorithm;
 use crate::sender::{Dpop as Proofs, Nonces, Replay};
 use crate::verifier::DEFAULT_TOKEN_MEMORY;
 
-/// The whole file.
-#[derive(Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Model {
-    pub(super) server: Server,
-    pub(super) operations: Operations,
-    pub(super) cors: Cors,
-    pub(super) auth: Auth,
-    pub(super) dev_issuer: DevIssuer,
-    pub(super) log: Log,
-}
-
-#[derive(Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Server {
-    pub(super) host: One<Host>,
-    pub(super) port: Port,
-    /// A number above the highest is a slip: each worker is a thread.
-    pub(super) workers: Option<Number<u16, 1, 1024>>,
-    pub(super) max_connections: Number<u16, 1, 65535>,
-    pub(super) max_connections_per_address: Number<u16, 0, 65535>,
-    pub(super) client_timeout: PositivePeriod,
-    pub(super) keep_alive: PositivePeriod,
-    pub(super) drain_delay: Period,
-    pub(super) shutdown_timeout: Period,
-    pub(super) public_url: Option<One<url::Url>>,
-    pub(super) trusted_proxies: List<IpNet>,
-    pub(super) tls: Tls,
-}
-
-impl Default for Server {
-    fn default() -> Self {
-        Self {
-            host: loopback(),
-            port: Number(3010),
-            workers: None,
-            max_connections: Number(25_000),
-            max_connections_per_address: Number(0),
-            client_timeout: Period::seconds(30),
-            // Longer than load balancers keep idle connections (60 s is usual): the side that sends the
-            // next request must be the one that closes.
-            keep_alive: Period::seconds(75),
-            drain_delay: Period::seconds(0),
-            shutdown_timeout: Period::seconds(30),
-            public_url: None,
-            trusted_proxies: List::default(),
-            tls: Tls::default(),
+/// Defines a section: its keys with their types and defaults.
+macro_rules! section {
+    (
+        $(#[$attribute:meta])*
+        $name:ident { $($(#[$key_attribute:meta])* $key:ident: $type:ty = $default:expr,)* }
+    ) => {
+        $(#[$attribute])*
+        #[derive(Deserialize, Serialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub(super) struct $name {
+            $($(#[$key_attribute])* pub(super) $key: $type,)*
         }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($key: $default,)* }
+            }
+        }
+    };
+}
+
+section! {
+    /// The whole file.
+    Model {
+        server: Server = Server::default(),
+        operations: Operations = Operations::default(),
+        cors: Cors = Cors::default(),
+        auth: Auth = Auth::default(),
+        dev_issuer: DevIssuer = DevIssuer::default(),
+        log: Log = Log::default(),
     }
 }
 
-#[derive(Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Tls {
-    pub(super) certificate: Option<One<PemPath>>,
-    pub(super) key: Option<One<PemPath>>,
-    pub(super) client_ca: Option<One<PemPath>>,
-}
-
-#[derive(Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Operations {
-    pub(super) host: One<Host>,
-    pub(super) port: Option<Port>,
-}
-
-impl Default for Operations {
-    fn default() -> Self {
-        Self {
-            host: loopback(),
-            port: None,
-        }
+section! {
+    Server {
+        host: One<Host> = One(Host(LOOPBACK.to_owned())),
+        port: Port = Number(3010),
+        /// Each is a thread; more than the limit is a slip.
+        workers: Option<Number<u16, 1, 1024>> = None,
+        max_connections: Number<u16, 1, 65535> = Number(25_000),
+        max_connections_per_address: Number<u16, 0, 65535> = Number(0),
+        client_timeout: PositivePeriod = Period::seconds(30),
+        /// Longer than load balancers keep idle connections (60 s is usual): the side that sends the next request
+        /// must be the one that closes.
+        keep_alive: PositivePeriod = Period::seconds(75),
+        drain_delay: Period = Period::seconds(0),
+        shutdown_timeout: Period = Period::seconds(30),
+        public_url: Option<One<url::Url>> = None,
+        trusted_proxies: List<IpNet> = List::default(),
+        tls: Tls = Tls::default(),
     }
 }
 
-#[derive(Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Cors {
-    pub(super) allowed_origins: List<WebOrigin>,
-    pub(super) max_age: Period,
-}
-
-impl Default for Cors {
-    fn default() -> Self {
-        Self {
-            allowed_origins: List::default(),
-            max_age: Period::seconds(600),
-        }
+section! {
+    Tls {
+        certificate: Option<One<PathBuf>> = None,
+        key: Option<One<PathBuf>> = None,
+        client_ca: Option<One<PathBuf>> = None,
     }
 }
 
-/// `[auth]`, whose keys of one issuer are also those of each of `[[auth.issuers]]`.
-#[derive(Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Auth {
-    /// The keys of [`Issuer`] in `[auth]` itself.
-    #[serde(skip)]
-    pub(super) issuer: Issuer,
-    pub(super) startup: StartupMode,
-    pub(super) startup_timeout: PositivePeriod,
-    pub(super) token_memory_bytes: Number<usize, 0, { u32::MAX }>,
-    /// Read into `entries`.
-    #[serde(skip_serializing)]
-    issuers: IgnoredAny,
-    #[serde(skip)]
-    pub(super) entries: Option<Vec<Issuer>>,
-    pub(super) dpop: Dpop,
-    pub(super) mtls: Mtls,
+section! {
+    Operations {
+        host: One<Host> = One(Host(LOOPBACK.to_owned())),
+        port: Option<Port> = None,
+    }
 }
 
-impl Default for Auth {
-    fn default() -> Self {
-        Self {
-            issuer: Issuer::default(),
-            startup: StartupMode::Background,
-            // Two fetches and the pause between them.
-            startup_timeout: Period::seconds(15),
-            token_memory_bytes: Number(DEFAULT_TOKEN_MEMORY),
-            issuers: IgnoredAny,
-            entries: None,
-            dpop: Dpop::default(),
-            mtls: Mtls::default(),
-        }
+section! {
+    Cors {
+        allowed_origins: List<WebOrigin> = List::default(),
+        max_age: Period = Period::seconds(10 * 60),
+    }
+}
+
+section! {
+    /// `[auth]`, whose keys of one issuer are also those of each of `[[auth.issuers]]`.
+    Auth {
+        /// The keys of one issuer in `[auth]` itself.
+        #[serde(skip)]
+        issuer: Issuer = Issuer::default(),
+        startup: StartupMode = StartupMode::Background,
+        /// Two fetches and the pause between them.
+        startup_timeout: PositivePeriod = Period::seconds(15),
+        token_memory_bytes: Number<usize, 0, { u32::MAX }> = Number(DEFAULT_TOKEN_MEMORY),
+        /// Read into `entries`.
+        #[serde(skip_serializing)]
+        issuers: IgnoredAny = IgnoredAny,
+        #[serde(skip)]
+        entries: Option<Vec<Issuer>> = None,
+        dpop: Dpop = Dpop::default(),
+        mtls: Mtls = Mtls::default(),
+    }
+}
+
+section! {
+    Issuer {
+        issuer_base_url: Option<One<Url>> = None,
+        audience: List<String> = List::default(),
+        issuer: Option<One<String>> = None,
+        jwks_uri: Option<One<Url>> = None,
+        /// Not shown: a private key may be set here by mistake.
+        public_key: Option<Secret> = None,
+        secret: Option<Secret> = None,
+        token_signing_alg: Option<List<Algorithm>> = None,
+        strict: Flag = Flag(false),
+        clock_tolerance: Period = Period::seconds(5),
+        max_token_age: Option<PositivePeriod> = None,
+        cache_max_age: PositivePeriod = Period::seconds(10 * 60),
+        cooldown_duration: PositivePeriod = Period::seconds(30),
+        timeout_duration: PositivePeriod = Period::seconds(5),
+        allow_http_hosts: List<String> = List::default(),
+        longest_outage: Period = Period::seconds(24 * 60 * 60),
+        scope_claims: List<ScopeClaim> = List(ScopeClaim::defaults()),
+    }
+}
+
+section! {
+    Dpop {
+        enabled: Flag = Flag(true),
+        required: Flag = Flag(false),
+        iat_offset: Period = Period(Proofs::IAT_OFFSET),
+        iat_leeway: Period = Period(Proofs::IAT_LEEWAY),
+        replay_store: One<ReplayUrl> = One(ReplayUrl::Memory),
+        /// A smaller store has no space for any proof.
+        replay_memory_bytes: Number<usize, { 64 * 1024 }, { u32::MAX }> = Number(Replay::BYTES),
+        replay_failure: ReplayFailure = ReplayFailure::Refuse,
+        nonce: Flag = Flag(false),
+        nonce_secret: Option<Secret> = None,
+        nonce_lifetime: PositivePeriod = Period(Nonces::LIFETIME),
+    }
+}
+
+section! {
+    Mtls {
+        enabled: Flag = Flag(false),
+        required: Flag = Flag(false),
+        source: Option<CertificateOrigin> = None,
+        /// As in the examples of nginx's documentation and of its ingress controllers.
+        header: One<HeaderName> = One(HeaderName::from_static("x-ssl-client-cert")),
+    }
+}
+
+section! {
+    /// Accepted in every build, so that one file serves them all.
+    DevIssuer {
+        enabled: Flag = Flag(true),
+        port: Port = Number(3011),
+        tls_port: Port = Number(3012),
+        dpop_nonce: Flag = Flag(false),
+    }
+}
+
+section! {
+    Log {
+        format: LogFormat = LogFormat::Text,
     }
 }
 
@@ -158,111 +193,12 @@ pub(crate) enum StartupMode {
     Require,
 }
 
-#[derive(Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Issuer {
-    pub(super) issuer_base_url: Option<One<Url>>,
-    pub(super) audience: List<String>,
-    pub(super) issuer: Option<One<String>>,
-    pub(super) jwks_uri: Option<One<Url>>,
-    /// A private key may be set here by mistake.
-    pub(super) public_key: Option<Secret>,
-    pub(super) secret: Option<Secret>,
-    pub(super) token_signing_alg: Option<List<Algorithm>>,
-    pub(super) strict: Flag,
-    pub(super) clock_tolerance: Period,
-    pub(super) max_token_age: Option<PositivePeriod>,
-    pub(super) cache_max_age: PositivePeriod,
-    pub(super) cooldown_duration: PositivePeriod,
-    pub(super) timeout_duration: PositivePeriod,
-    pub(super) allow_http_hosts: List<String>,
-    pub(super) longest_outage: Period,
-    pub(super) scope_claims: List<ScopeClaim>,
-}
-
-impl Default for Issuer {
-    fn default() -> Self {
-        Self {
-            issuer_base_url: None,
-            audience: List::default(),
-            issuer: None,
-            jwks_uri: None,
-            public_key: None,
-            secret: None,
-            token_signing_alg: None,
-            strict: Flag(false),
-            clock_tolerance: Period::seconds(5),
-            max_token_age: None,
-            cache_max_age: Period::seconds(600),
-            cooldown_duration: Period::seconds(30),
-            timeout_duration: Period::seconds(5),
-            allow_http_hosts: List::default(),
-            longest_outage: Period::seconds(24 * 60 * 60),
-            scope_claims: List(ScopeClaim::defaults()),
-        }
-    }
-}
-
-#[derive(Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Dpop {
-    pub(super) enabled: Flag,
-    pub(super) required: Flag,
-    pub(super) iat_offset: Period,
-    pub(super) iat_leeway: Period,
-    pub(super) replay_store: One<ReplayUrl>,
-    /// A store smaller than the lowest has no space for any proof.
-    pub(super) replay_memory_bytes: Number<usize, { 64 * 1024 }, { u32::MAX }>,
-    pub(super) replay_failure: ReplayFailure,
-    pub(super) nonce: Flag,
-    pub(super) nonce_secret: Option<Secret>,
-    pub(super) nonce_lifetime: PositivePeriod,
-}
-
-impl Default for Dpop {
-    fn default() -> Self {
-        Self {
-            enabled: Flag(true),
-            required: Flag(false),
-            iat_offset: Period(Proofs::IAT_OFFSET),
-            iat_leeway: Period(Proofs::IAT_LEEWAY),
-            replay_store: One(ReplayUrl::Memory),
-            replay_memory_bytes: Number(Replay::BYTES),
-            replay_failure: ReplayFailure::Refuse,
-            nonce: Flag(false),
-            nonce_secret: None,
-            nonce_lifetime: Period(Nonces::LIFETIME),
-        }
-    }
-}
-
 /// What is done with a proof while the replay store is unavailable.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum ReplayFailure {
     Refuse,
     Accept,
-}
-
-#[derive(Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct Mtls {
-    pub(super) enabled: Flag,
-    pub(super) required: Flag,
-    pub(super) source: Option<CertificateOrigin>,
-    pub(super) header: One<HeaderName>,
-}
-
-impl Default for Mtls {
-    fn default() -> Self {
-        Self {
-            enabled: Flag(false),
-            required: Flag(false),
-            source: None,
-            // As in the examples of nginx's documentation and of its ingress controllers.
-            header: One(HeaderName::from_static("x-ssl-client-cert")),
-        }
-    }
 }
 
 /// Where client certificates are read from.
@@ -275,42 +211,6 @@ pub(super) enum CertificateOrigin {
     Xfcc,
 }
 
-/// Accepted in every build, so that one file serves them all.
-#[derive(Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct DevIssuer {
-    pub(super) enabled: Flag,
-    pub(super) port: Port,
-    pub(super) tls_port: Port,
-    pub(super) dpop_nonce: Flag,
-}
-
-impl Default for DevIssuer {
-    fn default() -> Self {
-        Self {
-            enabled: Flag(true),
-            port: Number(3011),
-            tls_port: Number(3012),
-            dpop_nonce: Flag(false),
-        }
-    }
-}
-
-/// `[log]`: the form of log lines.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Log {
-    pub(crate) format: LogFormat,
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self {
-            format: LogFormat::Text,
-        }
-    }
-}
-
 /// The form of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -319,10 +219,6 @@ pub(crate) enum LogFormat {
     Text,
     /// One object a line, for machines.
     Json,
-}
-
-fn loopback() -> One<Host> {
-    One(Host("127.0.0.1".to_owned()))
 }
 
 impl Model {
@@ -379,6 +275,8 @@ fn read_entries(entries: Value, own: &Table) -> Result<Vec<Issuer>, SettingsErro
     });
     entries.collect()
 }
+
+const LOOPBACK: &str = "127.0.0.1";
 
 const AUTH: &str = "auth";
 

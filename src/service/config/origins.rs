@@ -50,6 +50,14 @@ impl<'a> Origins<'a> {
         }
     }
 
+    /// The value of the key in this section itself, where it is a text.
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
+        match &self.values?.get(key)?.kind {
+            ValueKind::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// The key as messages name it.
     pub(super) fn path_of(&self, key: &str) -> String {
         format!("{}.{key}", self.path)

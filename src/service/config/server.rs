@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroUsize};
+use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::file::NamedFile;
 use super::layers::Table;
 use super::model;
 use super::origins::Origins;
-use super::values::{One, PemPath};
+use super::values::One;
 use crate::service::server::Options;
 
 /// `[server]`: where the service listens, and how clients reach it.
@@ -121,8 +122,8 @@ impl Server {
 impl Tls {
     /// `None` where no file is set.
     fn resolve(model: model::Tls, origins: &Origins<'_>) -> Result<Option<Self>, SettingsError> {
-        let file = |key: &str, path: Option<One<PemPath>>| {
-            let path = path?.0.0;
+        let file = |key: &str, path: Option<One<PathBuf>>| {
+            let path = path?.0;
             let origin = origins.get(key)?;
             Some(NamedFile { path, origin })
         };

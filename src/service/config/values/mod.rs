@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-pub(super) use self::text::{Host, List, NOT_SHOWN, One, PemPath, ReplayUrl, Url, WebOrigin};
+pub(super) use self::text::{Host, List, NOT_SHOWN, One, ReplayUrl, Url, WebOrigin};
 
 /// What a value must be; never contains the value.
 pub(super) type Remedy = Cow<'static, str>;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::super::deserialize;
 use super::super::layers::merge;
 use super::*;
+use crate::jose::Algorithm;
 
 /// The value of `x = …` as `check` shows it, or the message about it.
 fn shown<'de, T: Deserialize<'de> + Serialize>(value: &str) -> Result<Value, String> {
@@ -224,7 +225,7 @@ fn an_origin_takes_the_form_that_browsers_send() {
 #[test]
 fn a_pem_file_is_named_and_not_written_out() {
     let others = ["''", "' '", "'-----BEGIN PRIVATE KEY-----hush'"];
-    assert_rejected::<One<PemPath>>(&others, "must be the path of a PEM file");
+    assert_rejected::<One<std::path::PathBuf>>(&others, "must be the path of a PEM file");
 }
 
 #[test]
@@ -252,4 +253,11 @@ fn a_redis_that_could_not_be_used_is_rejected_and_a_password_is_not_shown() {
     let form = "must be memory, or a URL such as redis://127.0.0.1:6379/0 or rediss://redis.example, \
                 without a fragment";
     assert_rejected::<One<ReplayUrl>>(&others, form);
+}
+
+#[test]
+fn the_message_about_algorithms_names_all() {
+    let names: Vec<_> = Algorithm::ALL.iter().map(|known| known.name()).collect();
+    let remedy = format!("must be one or more of {}", names.join(", "));
+    assert_rejected::<List<Algorithm>>(&["'none'", "['RS256', 'rs256']", "[]", "' , '"], &remedy);
 }

@@ -1,5 +1,6 @@
 //! Values that are parsed from one text, or from a list of texts.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -27,10 +28,10 @@ pub(in super::super) trait FromText: Sized {
     /// Whether a list of these must not be empty.
     const NEEDED: bool = false;
 
-    fn parse(text: &str) -> Option<Self>;
-
     /// What the text must be.
-    fn remedy() -> Remedy;
+    const REMEDY: &'static str;
+
+    fn parse(text: &str) -> Option<Self>;
 
     /// The value as `check` shows it.
     fn shown(&self) -> impl Display;
@@ -48,7 +49,7 @@ impl<T: FromText> TryFrom<Value> for One<T> {
         let ValueKind::String(text) = trimmed(value)? else {
             return Err(TEXT_NEEDED.into());
         };
-        T::parse(&text).map(Self).ok_or_else(T::remedy)
+        T::parse(&text).map(Self).ok_or(Cow::Borrowed(T::REMEDY))
     }
 }
 
@@ -77,9 +78,9 @@ impl<T: FromText> TryFrom<Value> for List<T> {
             .iter()
             .map(|text| T::parse(text))
             .collect::<Option<_>>()
-            .ok_or_else(T::remedy)?;
+            .ok_or(Cow::Borrowed(T::REMEDY))?;
         if T::NEEDED && items.is_empty() {
-            return Err(T::remedy());
+            return Err(T::REMEDY.into());
         }
         Ok(Self(items))
     }
@@ -115,12 +116,10 @@ fn texts(value: Value) -> Result<Vec<String>, Remedy> {
 const LIST_NEEDED: &str = "must be a list of texts, or one text with commas";
 
 impl FromText for String {
+    const REMEDY: &'static str = TEXT_NEEDED;
+
     fn parse(text: &str) -> Option<Self> {
         Some(text.to_owned())
-    }
-
-    fn remedy() -> Remedy {
-        TEXT_NEEDED.into()
     }
 
     fn shown(&self) -> impl Display {
@@ -133,6 +132,9 @@ impl FromText for String {
 pub(in super::super) struct Host(pub(in super::super) String);
 
 impl FromText for Host {
+    const REMEDY: &'static str =
+        "must be an IP address or a host name without a port, such as 127.0.0.1 or 0.0.0.0";
+
     fn parse(text: &str) -> Option<Self> {
         let bare = text
             .strip_prefix('[')
@@ -140,10 +142,6 @@ impl FromText for Host {
             .unwrap_or(text);
         let is_name = || !bare.contains(['%', '*']) && UrlHost::parse(bare).is_ok();
         (bare.parse::<IpAddr>().is_ok() || is_name()).then(|| Self(bare.to_owned()))
-    }
-
-    fn remedy() -> Remedy {
-        "must be an IP address or a host name without a port, such as 127.0.0.1 or 0.0.0.0".into()
     }
 
     fn shown(&self) -> impl Display {
@@ -156,12 +154,10 @@ impl FromText for Host {
 pub(in super::super) struct Url(pub(in super::super) String);
 
 impl FromText for Url {
+    const REMEDY: &'static str = TEXT_NEEDED;
+
     fn parse(text: &str) -> Option<Self> {
         Some(Self(text.to_owned()))
-    }
-
-    fn remedy() -> Remedy {
-        TEXT_NEEDED.into()
     }
 
     fn shown(&self) -> impl Display {
@@ -174,6 +170,9 @@ impl FromText for Url {
 
 /// The URL of this service, as clients call it.
 impl FromText for url::Url {
+    const REMEDY: &'static str =
+        "must be an absolute URL such as https://api.example, without more than a path";
+
     fn parse(text: &str) -> Option<Self> {
         let url = Self::parse(text).ok()?;
         let is_usable = matches!(url.scheme(), "https" | "http")
@@ -182,24 +181,18 @@ impl FromText for url::Url {
         is_usable.then_some(url)
     }
 
-    fn remedy() -> Remedy {
-        "must be an absolute URL such as https://api.example, without more than a path".into()
-    }
-
     fn shown(&self) -> impl Display {
         self
     }
 }
 
 impl FromText for IpNet {
+    const REMEDY: &'static str = "must be IP addresses or networks, such as 10.0.0.1 or 10.0.0.0/8";
+
     fn parse(text: &str) -> Option<Self> {
         let address = text.parse::<IpAddr>().map(Self::from);
         let network = address.or_else(|_| text.parse()).ok()?;
         Some(network.trunc())
-    }
-
-    fn remedy() -> Remedy {
-        "must be IP addresses or networks, such as 10.0.0.1 or 10.0.0.0/8".into()
     }
 
     fn shown(&self) -> impl Display {
@@ -212,6 +205,9 @@ impl FromText for IpNet {
 pub(in super::super) struct WebOrigin(pub(in super::super) String);
 
 impl FromText for WebOrigin {
+    const REMEDY: &'static str =
+        "must be origins such as http://localhost:5173, without a path, or * for all";
+
     fn parse(text: &str) -> Option<Self> {
         if text == "*" {
             return Some(Self(text.to_owned()));
@@ -232,10 +228,6 @@ impl FromText for WebOrigin {
         })
     }
 
-    fn remedy() -> Remedy {
-        "must be origins such as http://localhost:5173, without a path, or * for all".into()
-    }
-
     fn shown(&self) -> impl Display {
         &self.0
     }
@@ -244,13 +236,11 @@ impl FromText for WebOrigin {
 impl FromText for Algorithm {
     const NEEDED: bool = true;
 
+    const REMEDY: &'static str = "must be one or more of HS256, HS384, HS512, RS256, RS384, RS512, ES256, ES384, ES512, \
+                                   PS256, PS384, PS512, EdDSA";
+
     fn parse(text: &str) -> Option<Self> {
         text.parse().ok()
-    }
-
-    fn remedy() -> Remedy {
-        let known: Vec<_> = Self::ALL.iter().map(|known| known.name()).collect();
-        format!("must be one or more of {}", known.join(", ")).into()
     }
 
     fn shown(&self) -> impl Display {
@@ -261,13 +251,11 @@ impl FromText for Algorithm {
 impl FromText for ScopeClaim {
     const NEEDED: bool = true;
 
+    const REMEDY: &'static str =
+        "must be claims: names such as permissions, or JSON pointers such as /realm_access/roles";
+
     fn parse(text: &str) -> Option<Self> {
         text.parse().ok()
-    }
-
-    fn remedy() -> Remedy {
-        "must be claims: names such as permissions, or JSON pointers such as /realm_access/roles"
-            .into()
     }
 
     fn shown(&self) -> impl Display {
@@ -276,30 +264,23 @@ impl FromText for ScopeClaim {
 }
 
 /// The path of a PEM file, which is not opened here.
-#[derive(Clone, Debug)]
-pub(in super::super) struct PemPath(pub(in super::super) PathBuf);
+impl FromText for PathBuf {
+    const REMEDY: &'static str = "must be the path of a PEM file";
 
-impl FromText for PemPath {
     fn parse(text: &str) -> Option<Self> {
-        (!text.is_empty() && !text.contains("-----BEGIN")).then(|| Self(text.into()))
-    }
-
-    fn remedy() -> Remedy {
-        "must be the path of a PEM file".into()
+        (!text.is_empty() && !text.contains("-----BEGIN")).then(|| text.into())
     }
 
     fn shown(&self) -> impl Display {
-        self.0.display()
+        self.display()
     }
 }
 
 impl FromText for HeaderName {
+    const REMEDY: &'static str = "must be the name of a header";
+
     fn parse(text: &str) -> Option<Self> {
         Self::from_bytes(text.as_bytes()).ok()
-    }
-
-    fn remedy() -> Remedy {
-        "must be the name of a header".into()
     }
 
     fn shown(&self) -> impl Display {
@@ -316,6 +297,13 @@ pub(in super::super) enum ReplayUrl {
 }
 
 impl FromText for ReplayUrl {
+    const REMEDY: &'static str = if cfg!(feature = "redis") {
+        "must be memory, or a URL such as redis://127.0.0.1:6379/0 or rediss://redis.example, \
+             without a fragment"
+    } else {
+        "must be memory: a Redis needs a build with the feature redis"
+    };
+
     fn parse(text: &str) -> Option<Self> {
         if text == MEMORY {
             return Some(Self::Memory);
@@ -325,16 +313,6 @@ impl FromText for ReplayUrl {
             return Some(Self::Redis(Zeroizing::new(text.to_owned())));
         }
         None
-    }
-
-    fn remedy() -> Remedy {
-        if cfg!(feature = "redis") {
-            "must be memory, or a URL such as redis://127.0.0.1:6379/0 or rediss://redis.example, \
-             without a fragment"
-                .into()
-        } else {
-            "must be memory: a Redis needs a build with the feature redis".into()
-        }
     }
 
     fn shown(&self) -> impl Display {
