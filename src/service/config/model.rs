@@ -3,11 +3,8 @@
 //! `check`, the messages about unknown keys and the search for misspelt variables follow these structs; tests compare
 //! Settings.toml and docs/settings.md with them.
 
-use std::path::PathBuf;
-
 use actix_web::http::header::HeaderName;
 use config::{Value, ValueKind};
-use ipnet::IpNet;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +12,8 @@ use super::deserialize::{keys, read};
 use super::error::{KeyOrigin, SettingsError};
 use super::layers::Table;
 use super::values::{
-    Flag, Host, List, Number, One, Period, Port, PositivePeriod, ReplayUrl, Secret, Url, WebOrigin,
+    Flag, Host, IssuerUrl, List, Network, Number, One, PemPath, Period, Port, PositivePeriod,
+    PublicUrl, ReplayUrl, Secret, Text, WebOrigin,
 };
 use crate::claims::scope::ScopeClaim;
 use crate::jose::Algorithm;
@@ -57,7 +55,7 @@ section! {
 
 section! {
     Server {
-        host: One<Host> = One(Host(LOOPBACK.to_owned())),
+        host: One<Host> = One(LOOPBACK.to_owned()),
         port: Port = Number(3010),
         /// Each is a thread; more than the limit is a slip.
         workers: Option<Number<u16, 1, 1024>> = None,
@@ -69,30 +67,30 @@ section! {
         keep_alive: PositivePeriod = Period::seconds(75),
         drain_delay: Period = Period::seconds(0),
         shutdown_timeout: Period = Period::seconds(30),
-        public_url: Option<One<url::Url>> = None,
-        trusted_proxies: List<IpNet> = List::default(),
+        public_url: Option<One<PublicUrl>> = None,
+        trusted_proxies: List<Network> = List::EMPTY,
         tls: Tls = Tls::default(),
     }
 }
 
 section! {
     Tls {
-        certificate: Option<One<PathBuf>> = None,
-        key: Option<One<PathBuf>> = None,
-        client_ca: Option<One<PathBuf>> = None,
+        certificate: Option<One<PemPath>> = None,
+        key: Option<One<PemPath>> = None,
+        client_ca: Option<One<PemPath>> = None,
     }
 }
 
 section! {
     Operations {
-        host: One<Host> = One(Host(LOOPBACK.to_owned())),
+        host: One<Host> = One(LOOPBACK.to_owned()),
         port: Option<Port> = None,
     }
 }
 
 section! {
     Cors {
-        allowed_origins: List<WebOrigin> = List::default(),
+        allowed_origins: List<WebOrigin> = List::EMPTY,
         max_age: Period = Period::seconds(10 * 60),
     }
 }
@@ -119,10 +117,10 @@ section! {
 
 section! {
     Issuer {
-        issuer_base_url: Option<One<Url>> = None,
-        audience: List<String> = List::default(),
-        issuer: Option<One<String>> = None,
-        jwks_uri: Option<One<Url>> = None,
+        issuer_base_url: Option<One<IssuerUrl>> = None,
+        audience: List<Text> = List::EMPTY,
+        issuer: Option<One<Text>> = None,
+        jwks_uri: Option<One<IssuerUrl>> = None,
         /// Not shown: a private key may be set here by mistake.
         public_key: Option<Secret> = None,
         secret: Option<Secret> = None,
@@ -133,7 +131,7 @@ section! {
         cache_max_age: PositivePeriod = Period::seconds(10 * 60),
         cooldown_duration: PositivePeriod = Period::seconds(30),
         timeout_duration: PositivePeriod = Period::seconds(5),
-        allow_http_hosts: List<String> = List::default(),
+        allow_http_hosts: List<Text> = List::EMPTY,
         longest_outage: Period = Period::seconds(24 * 60 * 60),
         scope_claims: List<ScopeClaim> = List(ScopeClaim::defaults()),
     }

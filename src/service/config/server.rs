@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroUsize};
-use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use super::file::NamedFile;
 use super::layers::Table;
 use super::model;
 use super::origins::Origins;
-use super::values::One;
+use super::values::{One, PemPath};
 use crate::service::server::Options;
 
 /// `[server]`: where the service listens, and how clients reach it.
@@ -98,7 +97,7 @@ impl Server {
         let trusted_proxies = model.trusted_proxies.0;
         let workers = model.workers.map(|workers| workers.0.into());
         Ok(Self {
-            host: model.host.0.0,
+            host: model.host.0,
             port: model.port.0,
             drain_delay: model.drain_delay.0,
             shutdown_timeout: model.shutdown_timeout.0,
@@ -122,8 +121,8 @@ impl Server {
 impl Tls {
     /// `None` where no file is set.
     fn resolve(model: model::Tls, origins: &Origins<'_>) -> Result<Option<Self>, SettingsError> {
-        let file = |key: &str, path: Option<One<PathBuf>>| {
-            let path = path?.0;
+        let file = |key: &str, path: Option<One<PemPath>>| {
+            let path = path?.0.into();
             let origin = origins.get(key)?;
             Some(NamedFile { path, origin })
         };
@@ -157,7 +156,7 @@ impl Operations {
         root: &Table,
     ) -> Result<Option<Self>, SettingsError> {
         let origins = Origins::of(root, "operations");
-        let host = model.host.0.0;
+        let host = model.host.0;
         let Some(port) = model.port.map(|port| port.0) else {
             return match origins.get("host") {
                 Some(host) => Err(host.reject(WITHOUT_PORT)),
@@ -175,9 +174,8 @@ impl Operations {
 
 impl From<model::Cors> for Cors {
     fn from(model: model::Cors) -> Self {
-        let origins = model.allowed_origins.0.into_iter();
         Self {
-            allowed_origins: origins.map(|origin| origin.0).collect(),
+            allowed_origins: model.allowed_origins.0,
             max_age: model.max_age.0,
         }
     }

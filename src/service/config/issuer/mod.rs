@@ -46,13 +46,13 @@ pub(super) fn builder(
         issuer = issuer.audience(audience);
     }
     if let Some(url) = &model.issuer_base_url {
-        issuer = issuer.base_url(&url.0.0);
+        issuer = issuer.base_url(&url.0);
     }
     if let Some(name) = &model.issuer {
         issuer = issuer.name(&name.0);
     }
     if let Some(url) = &model.jwks_uri {
-        issuer = issuer.jwks_uri(&url.0.0);
+        issuer = issuer.jwks_uri(&url.0);
     }
     if let Some(key) = &model.public_key {
         let key = public_key(&key.0).map_err(|problem| origins.reject("public_key", problem))?;

@@ -12,7 +12,9 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-pub(super) use self::text::{Host, List, NOT_SHOWN, One, ReplayUrl, Url, WebOrigin};
+pub(super) use self::text::{
+    Host, IssuerUrl, List, Network, One, PemPath, PublicUrl, ReplayUrl, Text, WebOrigin,
+};
 
 /// What a value must be; never contains the value.
 pub(super) type Remedy = Cow<'static, str>;
@@ -152,6 +154,9 @@ fn digits(value: &ValueKind) -> Option<u64> {
         _ => None,
     }
 }
+
+/// Shown instead of a value, or a part of one, that may be secret.
+const NOT_SHOWN: &str = "(not shown)";
 
 const TEXT_NEEDED: &str = "must be a text, in quotes";
 

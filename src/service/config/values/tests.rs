@@ -110,15 +110,15 @@ fn durations_have_a_unit_or_are_seconds() {
 
 #[test]
 fn texts_are_trimmed_and_not_in_quotation_marks() {
-    assert_accepted::<One<String>>(&[
+    assert_accepted::<One<Text>>(&[
         ("' a b\\t'", json!("a b\\t")),
         ("\"\\u00a0a\\n\"", json!("a")),
         ("\"'\"", json!("'")),
         ("''", json!("")),
     ]);
-    assert_rejected::<One<String>>(&["'\"a\"'", "\" 'a' \"", "'\"\"'"], QUOTED);
+    assert_rejected::<One<Text>>(&["'\"a\"'", "\" 'a' \"", "'\"\"'"], QUOTED);
     let others = ["123", "true", "[]", "{ y = 1 }", "1.5"];
-    assert_rejected::<One<String>>(&others, TEXT_NEEDED);
+    assert_rejected::<One<Text>>(&others, TEXT_NEEDED);
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_secret_is_kept_exactly_and_not_shown() {
 
 #[test]
 fn lists_are_arrays_or_texts_with_commas() {
-    assert_accepted::<List<String>>(&[
+    assert_accepted::<List<Text>>(&[
         ("'a'", json!(["a"])),
         ("'a, b ,,c,'", json!(["a", "b", "c"])),
         ("['a', ' b ', '', 'c,d']", json!(["a", "b", "c,d"])),
@@ -141,10 +141,10 @@ fn lists_are_arrays_or_texts_with_commas() {
         ("[]", json!([])),
     ]);
     let form = "must be a list of texts, or one text with commas";
-    assert_rejected::<List<String>>(&["1", "true", "['a', 1]", "{ y = 1 }"], form);
+    assert_rejected::<List<Text>>(&["1", "true", "['a', 1]", "{ y = 1 }"], form);
     let brackets = "has brackets around its value: write the parts with commas alone";
-    assert_rejected::<List<String>>(&["'[\"a\", \"b\"]'", "'[a]'", "' [] '"], brackets);
-    assert_rejected::<List<String>>(&["'\"a\", \"b\"'", "'a, \"b\"'", "['\"a\"']"], QUOTED);
+    assert_rejected::<List<Text>>(&["'[\"a\", \"b\"]'", "'[a]'", "' [] '"], brackets);
+    assert_rejected::<List<Text>>(&["'\"a\", \"b\"'", "'a, \"b\"'", "['\"a\"']"], QUOTED);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_host_is_an_address_or_a_name() {
 
 #[test]
 fn a_public_url_has_no_more_than_a_path() {
-    assert_accepted::<One<url::Url>>(&[(
+    assert_accepted::<One<PublicUrl>>(&[(
         "'https://api.example/v1'",
         json!("https://api.example/v1"),
     )]);
@@ -184,16 +184,16 @@ fn a_public_url_has_no_more_than_a_path() {
         "'https://api.example/%zz'",
     ];
     let form = "must be an absolute URL such as https://api.example, without more than a path";
-    assert_rejected::<One<url::Url>>(&others, form);
+    assert_rejected::<One<PublicUrl>>(&others, form);
 }
 
 #[test]
 fn a_proxy_is_an_address_or_a_network() {
     let networks = "['10.1.2.3', '10.1.2.3/8', '::1', 'fd00::/8']";
     let expected = json!(["10.1.2.3/32", "10.0.0.0/8", "::1/128", "fd00::/8"]);
-    assert_accepted::<List<ipnet::IpNet>>(&[(networks, expected)]);
+    assert_accepted::<List<Network>>(&[(networks, expected)]);
     let form = "must be IP addresses or networks, such as 10.0.0.1 or 10.0.0.0/8";
-    assert_rejected::<List<ipnet::IpNet>>(&["['proxy']", "'10.0.0.0/33'"], form);
+    assert_rejected::<List<Network>>(&["['proxy']", "'10.0.0.0/33'"], form);
 }
 
 #[test]
@@ -225,13 +225,13 @@ fn an_origin_takes_the_form_that_browsers_send() {
 #[test]
 fn a_pem_file_is_named_and_not_written_out() {
     let others = ["''", "' '", "'-----BEGIN PRIVATE KEY-----hush'"];
-    assert_rejected::<One<std::path::PathBuf>>(&others, "must be the path of a PEM file");
+    assert_rejected::<One<PemPath>>(&others, "must be the path of a PEM file");
 }
 
 #[test]
 fn a_url_is_shown_without_its_query() {
     let shown = json!("https://a.example/keys?(not shown)");
-    assert_accepted::<One<Url>>(&[("'https://a.example/keys?key=hush'", shown)]);
+    assert_accepted::<One<IssuerUrl>>(&[("'https://a.example/keys?key=hush'", shown)]);
 }
 
 #[cfg(feature = "redis")]

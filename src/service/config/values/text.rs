@@ -1,328 +1,301 @@
 //! Values that are parsed from one text, or from a list of texts.
 
 use std::borrow::Cow;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::net::IpAddr;
-use std::path::PathBuf;
 
 use actix_web::http::header::HeaderName;
 use config::{Value, ValueKind};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize, Serializer};
-use url::Host as UrlHost;
 #[cfg(feature = "redis")]
 use zeroize::Zeroizing;
 
-use super::{Remedy, TEXT_NEEDED, trimmed};
+use super::{NOT_SHOWN, Remedy, TEXT_NEEDED, trimmed};
 use crate::claims::scope::ScopeClaim;
 use crate::jose::Algorithm;
 use crate::sender::Origin;
 #[cfg(feature = "redis")]
 use crate::sender::Replay;
 
-/// Shown instead of a value, or a part of one, that may be secret.
-pub(in super::super) const NOT_SHOWN: &str = "(not shown)";
-
-/// What a text can be parsed into.
-pub(in super::super) trait FromText: Sized {
-    /// Whether a list of these must not be empty.
-    const NEEDED: bool = false;
+/// A kind of text.
+pub(in super::super) trait Kind {
+    /// What a text of this kind is parsed into.
+    type Parsed: Display;
 
     /// What the text must be.
-    const REMEDY: &'static str;
+    const REMEDY: &'static str = TEXT_NEEDED;
 
-    fn parse(text: &str) -> Option<Self>;
+    /// Whether a list of these must not be empty.
+    const LIST_IS_NEEDED: bool = false;
+
+    fn parse(text: &str) -> Option<Self::Parsed>;
 
     /// The value as `check` shows it.
-    fn shown(&self) -> impl Display;
-}
-
-/// One text.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "Value", bound = "T: FromText")]
-pub(in super::super) struct One<T>(pub(in super::super) T);
-
-impl<T: FromText> TryFrom<Value> for One<T> {
-    type Error = Remedy;
-
-    fn try_from(value: Value) -> Result<Self, Remedy> {
-        let ValueKind::String(text) = trimmed(value)? else {
-            return Err(TEXT_NEEDED.into());
-        };
-        T::parse(&text).map(Self).ok_or(Cow::Borrowed(T::REMEDY))
+    fn shown(parsed: &Self::Parsed) -> String {
+        parsed.to_string()
     }
 }
 
-impl<T: FromText> Serialize for One<T> {
+/// One text.
+#[derive(Deserialize)]
+#[serde(try_from = "Value", bound = "K: Kind")]
+pub(in super::super) struct One<K: Kind>(pub(in super::super) K::Parsed);
+
+impl<K: Kind> TryFrom<Value> for One<K> {
+    type Error = Remedy;
+
+    fn try_from(value: Value) -> Result<Self, Remedy> {
+        match trimmed(value)? {
+            ValueKind::String(text) => K::parse(&text).map(Self).ok_or(Cow::Borrowed(K::REMEDY)),
+            _ => Err(TEXT_NEEDED.into()),
+        }
+    }
+}
+
+impl<K: Kind> Serialize for One<K> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0.shown())
+        serializer.serialize_str(&K::shown(&self.0))
     }
 }
 
 /// A list of texts, or one text with commas; empty parts are dropped.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "Value", bound = "T: FromText")]
-pub(in super::super) struct List<T>(pub(in super::super) Vec<T>);
+#[derive(Deserialize)]
+#[serde(try_from = "Value", bound = "K: Kind")]
+pub(in super::super) struct List<K: Kind>(pub(in super::super) Vec<K::Parsed>);
 
-impl<T> Default for List<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
+impl<K: Kind> List<K> {
+    pub(in super::super) const EMPTY: Self = Self(Vec::new());
 }
 
-impl<T: FromText> TryFrom<Value> for List<T> {
+impl<K: Kind> TryFrom<Value> for List<K> {
     type Error = Remedy;
 
     fn try_from(value: Value) -> Result<Self, Remedy> {
-        let items: Vec<T> = texts(value)?
-            .iter()
-            .map(|text| T::parse(text))
-            .collect::<Option<_>>()
-            .ok_or(Cow::Borrowed(T::REMEDY))?;
-        if T::NEEDED && items.is_empty() {
-            return Err(T::REMEDY.into());
+        let parts = match trimmed(value)? {
+            ValueKind::String(text) if text.starts_with('[') && text.ends_with(']') => {
+                return Err(BRACKETS.into());
+            }
+            ValueKind::String(text) => text.split(',').map(Value::from).collect(),
+            ValueKind::Array(values) => values,
+            _ => return Err(LIST_NEEDED.into()),
+        };
+        let mut list = Vec::new();
+        for part in parts {
+            match trimmed(part)? {
+                ValueKind::String(text) if text.is_empty() => {}
+                ValueKind::String(text) => list.push(K::parse(&text).ok_or(K::REMEDY)?),
+                _ => return Err(LIST_NEEDED.into()),
+            }
         }
-        Ok(Self(items))
+        if K::LIST_IS_NEEDED && list.is_empty() {
+            return Err(K::REMEDY.into());
+        }
+        Ok(Self(list))
     }
 }
 
-impl<T: FromText> Serialize for List<T> {
+impl<K: Kind> Serialize for List<K> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|item| item.shown().to_string()))
+        serializer.collect_seq(self.0.iter().map(K::shown))
     }
 }
 
-fn texts(value: Value) -> Result<Vec<String>, Remedy> {
-    let texts = match trimmed(value)? {
-        ValueKind::String(text) if text.starts_with('[') && text.ends_with(']') => {
-            return Err("has brackets around its value: write the parts with commas alone".into());
-        }
-        ValueKind::String(text) => {
-            let parts = text.split(',').map(Value::from);
-            parts.map(trimmed).collect::<Result<Vec<_>, _>>()?
-        }
-        ValueKind::Array(values) => values.into_iter().map(trimmed).collect::<Result<_, _>>()?,
-        _ => return Err(LIST_NEEDED.into()),
-    };
-    let texts = texts.into_iter().map(|kind| match kind {
-        ValueKind::String(text) => Ok(text),
-        _ => Err(LIST_NEEDED.into()),
-    });
-    texts
-        .filter(|text| !matches!(text, Ok(text) if text.is_empty()))
-        .collect()
-}
+const BRACKETS: &str = "has brackets around its value: write the parts with commas alone";
 
 const LIST_NEEDED: &str = "must be a list of texts, or one text with commas";
 
-impl FromText for String {
-    const REMEDY: &'static str = TEXT_NEEDED;
+/// Any text.
+pub(in super::super) enum Text {}
 
-    fn parse(text: &str) -> Option<Self> {
+impl Kind for Text {
+    type Parsed = String;
+
+    fn parse(text: &str) -> Option<String> {
         Some(text.to_owned())
-    }
-
-    fn shown(&self) -> impl Display {
-        self
     }
 }
 
 /// An address to listen on: an IP address, an IPv6 one without brackets, or a host name.
-#[derive(Clone, Debug)]
-pub(in super::super) struct Host(pub(in super::super) String);
+pub(in super::super) enum Host {}
 
-impl FromText for Host {
+impl Kind for Host {
+    type Parsed = String;
+
     const REMEDY: &'static str =
         "must be an IP address or a host name without a port, such as 127.0.0.1 or 0.0.0.0";
 
-    fn parse(text: &str) -> Option<Self> {
-        let bare = text
+    fn parse(text: &str) -> Option<String> {
+        let inner = text
             .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .unwrap_or(text);
-        let is_name = || !bare.contains(['%', '*']) && UrlHost::parse(bare).is_ok();
-        (bare.parse::<IpAddr>().is_ok() || is_name()).then(|| Self(bare.to_owned()))
-    }
-
-    fn shown(&self) -> impl Display {
-        &self.0
+            .and_then(|rest| rest.strip_suffix(']'));
+        let bare = inner.unwrap_or(text);
+        let is_name = || !bare.contains(['%', '*']) && url::Host::parse(bare).is_ok();
+        (bare.parse::<IpAddr>().is_ok() || is_name()).then(|| bare.to_owned())
     }
 }
 
-/// A URL that the issuer checks; its query, which may hold a key to an API, is not shown.
-#[derive(Clone, Debug)]
-pub(in super::super) struct Url(pub(in super::super) String);
+/// A URL that the issuer checks; its query, which may contain a key to an API, is not shown.
+pub(in super::super) enum IssuerUrl {}
 
-impl FromText for Url {
-    const REMEDY: &'static str = TEXT_NEEDED;
+impl Kind for IssuerUrl {
+    type Parsed = String;
 
-    fn parse(text: &str) -> Option<Self> {
-        Some(Self(text.to_owned()))
+    fn parse(text: &str) -> Option<String> {
+        Some(text.to_owned())
     }
 
-    fn shown(&self) -> impl Display {
-        match self.0.split_once('?') {
+    fn shown(url: &String) -> String {
+        match url.split_once('?') {
             Some((url, _)) => format!("{url}?{NOT_SHOWN}"),
-            None => self.0.clone(),
+            None => url.clone(),
         }
     }
 }
 
 /// The URL of this service, as clients call it.
-impl FromText for url::Url {
+pub(in super::super) enum PublicUrl {}
+
+impl Kind for PublicUrl {
+    type Parsed = url::Url;
+
     const REMEDY: &'static str =
         "must be an absolute URL such as https://api.example, without more than a path";
 
-    fn parse(text: &str) -> Option<Self> {
-        let url = Self::parse(text).ok()?;
+    fn parse(text: &str) -> Option<url::Url> {
+        let url = url::Url::parse(text).ok()?;
         let is_usable = matches!(url.scheme(), "https" | "http")
             && is_plain(&url)
             && Origin::public_url(url.as_str()).is_ok();
         is_usable.then_some(url)
     }
-
-    fn shown(&self) -> impl Display {
-        self
-    }
 }
 
-impl FromText for IpNet {
+/// An IP address or a network.
+pub(in super::super) enum Network {}
+
+impl Kind for Network {
+    type Parsed = IpNet;
+
     const REMEDY: &'static str = "must be IP addresses or networks, such as 10.0.0.1 or 10.0.0.0/8";
 
-    fn parse(text: &str) -> Option<Self> {
-        let address = text.parse::<IpAddr>().map(Self::from);
+    fn parse(text: &str) -> Option<IpNet> {
+        let address = text.parse::<IpAddr>().map(IpNet::from);
         let network = address.or_else(|_| text.parse()).ok()?;
         Some(network.trunc())
-    }
-
-    fn shown(&self) -> impl Display {
-        self
     }
 }
 
 /// An origin of web pages as browsers send it: lower case, no default port (RFC 6454 §6.2), or `*`.
-#[derive(Clone, Debug)]
-pub(in super::super) struct WebOrigin(pub(in super::super) String);
+pub(in super::super) enum WebOrigin {}
 
-impl FromText for WebOrigin {
+impl Kind for WebOrigin {
+    type Parsed = String;
+
     const REMEDY: &'static str =
         "must be origins such as http://localhost:5173, without a path, or * for all";
 
-    fn parse(text: &str) -> Option<Self> {
+    fn parse(text: &str) -> Option<String> {
         if text == "*" {
-            return Some(Self(text.to_owned()));
+            return Some(text.to_owned());
         }
         let url = url::Url::parse(text).ok()?;
         let host = url.host_str()?;
-        let port = url.port().map(|port| format!(":{port}"));
-        let is_bare = !host.is_empty()
-            && !host.contains('*')
-            && matches!(url.path(), "" | "/")
-            && is_plain(&url);
-        is_bare.then(|| {
-            Self(format!(
-                "{}://{host}{}",
-                url.scheme(),
-                port.unwrap_or_default()
-            ))
-        })
-    }
-
-    fn shown(&self) -> impl Display {
-        &self.0
+        let port = url
+            .port()
+            .map_or_else(String::new, |port| format!(":{port}"));
+        let is_origin = matches!(url.path(), "" | "/") && is_plain(&url);
+        let is_host = !host.is_empty() && !host.contains('*');
+        (is_origin && is_host).then(|| format!("{}://{host}{port}", url.scheme()))
     }
 }
 
-impl FromText for Algorithm {
-    const NEEDED: bool = true;
+impl Kind for Algorithm {
+    type Parsed = Self;
 
-    const REMEDY: &'static str = "must be one or more of HS256, HS384, HS512, RS256, RS384, RS512, ES256, ES384, ES512, \
-                                   PS256, PS384, PS512, EdDSA";
+    const REMEDY: &'static str = "must be one or more of HS256, HS384, HS512, RS256, RS384, RS512, ES256, ES384, \
+                                  ES512, PS256, PS384, PS512, EdDSA";
+
+    const LIST_IS_NEEDED: bool = true;
 
     fn parse(text: &str) -> Option<Self> {
         text.parse().ok()
     }
-
-    fn shown(&self) -> impl Display {
-        self.name()
-    }
 }
 
-impl FromText for ScopeClaim {
-    const NEEDED: bool = true;
+impl Kind for ScopeClaim {
+    type Parsed = Self;
 
     const REMEDY: &'static str =
         "must be claims: names such as permissions, or JSON pointers such as /realm_access/roles";
 
+    const LIST_IS_NEEDED: bool = true;
+
     fn parse(text: &str) -> Option<Self> {
         text.parse().ok()
-    }
-
-    fn shown(&self) -> impl Display {
-        self.as_str()
     }
 }
 
 /// The path of a PEM file, which is not opened here.
-impl FromText for PathBuf {
+pub(in super::super) enum PemPath {}
+
+impl Kind for PemPath {
+    type Parsed = String;
+
     const REMEDY: &'static str = "must be the path of a PEM file";
 
-    fn parse(text: &str) -> Option<Self> {
-        (!text.is_empty() && !text.contains("-----BEGIN")).then(|| text.into())
-    }
-
-    fn shown(&self) -> impl Display {
-        self.display()
+    fn parse(text: &str) -> Option<String> {
+        (!text.is_empty() && !text.contains("-----BEGIN")).then(|| text.to_owned())
     }
 }
 
-impl FromText for HeaderName {
+impl Kind for HeaderName {
+    type Parsed = Self;
+
     const REMEDY: &'static str = "must be the name of a header";
 
     fn parse(text: &str) -> Option<Self> {
         Self::from_bytes(text.as_bytes()).ok()
     }
-
-    fn shown(&self) -> impl Display {
-        self.as_str()
-    }
 }
 
 /// Where the replay store is: in the memory of this process, or in a Redis, whose URL may contain a password.
-#[derive(Clone)]
 pub(in super::super) enum ReplayUrl {
     Memory,
     #[cfg(feature = "redis")]
     Redis(Zeroizing<String>),
 }
 
-impl FromText for ReplayUrl {
-    const REMEDY: &'static str = if cfg!(feature = "redis") {
-        "must be memory, or a URL such as redis://127.0.0.1:6379/0 or rediss://redis.example, \
-             without a fragment"
-    } else {
-        "must be memory: a Redis needs a build with the feature redis"
-    };
+impl Kind for ReplayUrl {
+    type Parsed = Self;
+
+    #[cfg(feature = "redis")]
+    const REMEDY: &'static str = "must be memory, or a URL such as redis://127.0.0.1:6379/0 or rediss://redis.example, \
+                                  without a fragment";
+
+    #[cfg(not(feature = "redis"))]
+    const REMEDY: &'static str = "must be memory: a Redis needs a build with the feature redis";
 
     fn parse(text: &str) -> Option<Self> {
-        if text == MEMORY {
-            return Some(Self::Memory);
+        match text {
+            "memory" => Some(Self::Memory),
+            #[cfg(feature = "redis")]
+            url => is_redis(url).then(|| Self::Redis(Zeroizing::new(url.to_owned()))),
+            #[cfg(not(feature = "redis"))]
+            _ => None,
         }
-        #[cfg(feature = "redis")]
-        if is_redis(text) {
-            return Some(Self::Redis(Zeroizing::new(text.to_owned())));
-        }
-        None
     }
+}
 
-    fn shown(&self) -> impl Display {
-        match self {
-            Self::Memory => MEMORY,
+impl Display for ReplayUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "memory",
             #[cfg(feature = "redis")]
             Self::Redis(url) if url.contains(['@', '?']) => NOT_SHOWN,
             #[cfg(feature = "redis")]
             Self::Redis(url) => url,
-        }
+        })
     }
 }
 
@@ -332,8 +305,6 @@ fn is_redis(text: &str) -> bool {
     url.is_ok_and(|url| matches!(url.scheme(), "redis" | "rediss") && url.has_host())
         && Replay::check_redis_url(text).is_ok()
 }
-
-const MEMORY: &str = "memory";
 
 /// Whether the URL has no user information, query or fragment.
 fn is_plain(url: &url::Url) -> bool {
