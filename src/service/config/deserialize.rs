@@ -171,3 +171,22 @@ impl Display for Problem {
 impl std::error::Error for Problem {}
 
 const SECTION_NEEDED: &str = "is a section: set its keys one by one";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_serde_itself_contain_no_value() {
+        for value in [
+            Value::from("hush"),
+            Value::from(70_777),
+            Value::from(-70_777),
+        ] {
+            let message = read::<u16>("x", &value).unwrap_err().to_string();
+            assert_eq!(message, "x (file): must be u16");
+            let message = read::<()>("x", &value).unwrap_err().to_string();
+            assert_eq!(message, "x (file): must be unit");
+        }
+    }
+}

@@ -65,7 +65,7 @@ pub(crate) enum SettingsError {
         key: String,
         remedy: Cow<'static, str>,
     },
-    /// A variable's name begins like ours, but names no key.
+    /// A variable's name begins with `APP__`, but names no key.
     #[error("variable {}: {NO_KEY}", variable.escape_debug())]
     NoKey { variable: String },
     /// The value cannot be used, alone or beside another.
@@ -118,14 +118,14 @@ fn hint(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |name| format!("did you mean {name}? "))
 }
 
-/// The known name that `name` is most likely a slip of: `issuerBaseURL` and `prot` have one.
+/// The known name that `name` is most likely a misspelling of, such as `port` for `prot`.
 fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
     let name = squeezed(name);
     let distances = known
         .iter()
         .map(|&candidate| (levenshtein(&name, &squeezed(candidate)), candidate));
-    let (slips, candidate) = distances.min_by_key(|&(slips, _)| slips)?;
-    (slips <= FORGIVEN_SLIPS && slips < candidate.len()).then_some(candidate)
+    let (typos, candidate) = distances.min_by_key(|&(typos, _)| typos)?;
+    (typos <= MAX_TYPOS && typos < candidate.len()).then_some(candidate)
 }
 
 /// The letters of a name, without the marks between its words.
@@ -136,8 +136,8 @@ pub(super) fn squeezed(name: &str) -> String {
 
 const NO_KEY: &str = "names no key; the form is APP__SECTION__KEY, such as APP__SERVER__PORT";
 
-/// Two letters swapped are two slips.
-const FORGIVEN_SLIPS: usize = 2;
+/// Two letters swapped count as two.
+const MAX_TYPOS: usize = 2;
 
 #[cfg(test)]
 mod tests {

@@ -24,19 +24,21 @@ pub(super) fn merge(
 ) -> Result<Table, SettingsError> {
     let (plain, prefixed) = read_variables(variables)?;
     let (name, text) = file.unwrap_or_default();
-    let file = FileLayer {
-        layer: format!("file {name}"),
-        text: text.to_owned(),
+    let layer = format!("file {name}");
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let syntax_error = |error: &dyn fmt::Display| SettingsError::FileSyntax {
+        file: name.to_owned(),
+        position: position(error),
     };
+    let file = FileFormat::Toml
+        .parse(Some(&layer), text)
+        .map_err(|error| syntax_error(&error))?;
     let layers = Config::builder()
-        .add_source(file)
+        .add_source(Layer(file))
         .add_source(plain)
         .add_source(prefixed);
     let merged = layers.build().and_then(|config| config.get_table(ROOT));
-    merged.map_err(|error| SettingsError::FileSyntax {
-        file: name.to_owned(),
-        position: position(&error),
-    })
+    merged.map_err(|error| syntax_error(&error))
 }
 
 /// The value of `key`, where `value` is a section.
@@ -47,59 +49,30 @@ pub(super) fn member<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
     }
 }
 
-#[derive(Clone)]
-struct FileLayer {
-    layer: String,
-    text: String,
-}
-
-impl Source for FileLayer {
-    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
-        Box::new(self.clone())
-    }
-
-    fn collect(&self) -> Result<Table, ConfigError> {
-        let text = self.text.strip_prefix('\u{feff}').unwrap_or(&self.text);
-        let parsed = FileFormat::Toml.parse(Some(&self.layer), text);
-        parsed
-            .map(rooted)
-            .map_err(|cause| ConfigError::FileParse { uri: None, cause })
-    }
-}
-
-impl fmt::Debug for FileLayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.layer)
-    }
-}
-
 #[derive(Clone, Default)]
-struct VariableLayer(Table);
+struct Layer(Table);
 
-impl Source for VariableLayer {
+impl Source for Layer {
     fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
         Box::new(self.clone())
     }
 
+    /// Puts the layer under one key: config reads a layer's topmost keys as path expressions, where
+    /// `a[9]` would make a list of ten; deeper ones it takes as they are.
     fn collect(&self) -> Result<Table, ConfigError> {
-        Ok(rooted(self.0.clone()))
+        let values = ValueKind::Table(self.0.clone());
+        Ok(Map::from([(ROOT.to_owned(), Value::new(None, values))]))
     }
 }
 
-impl fmt::Debug for VariableLayer {
+impl fmt::Debug for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("variables")
+        f.write_str("Layer")
     }
-}
-
-/// Puts a layer under one key: config reads a layer's topmost keys as path expressions, where
-/// `a[9]` would make a list of ten; deeper ones it takes as they are.
-fn rooted(values: Table) -> Table {
-    Map::from([(ROOT.to_owned(), Value::new(None, ValueKind::Table(values)))])
 }
 
 /// Where the file breaks off: the first line of the parser's message; the others show its text.
-fn position(error: &ConfigError) -> String {
+fn position(error: &dyn fmt::Display) -> String {
     let message = error.to_string();
     let first = message.lines().next().unwrap_or_default();
     first
@@ -109,10 +82,10 @@ fn position(error: &ConfigError) -> String {
 
 fn read_variables(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<(VariableLayer, VariableLayer), SettingsError> {
+) -> Result<(Layer, Layer), SettingsError> {
     let mut variables: Vec<_> = variables.into_iter().collect();
     variables.sort_unstable();
-    let (mut plain, mut prefixed) = (VariableLayer::default(), VariableLayer::default());
+    let (mut plain, mut prefixed) = (Layer::default(), Layer::default());
     for (name, value) in variables {
         let name = name.to_string_lossy();
         if value.is_empty() {
@@ -147,7 +120,7 @@ pub(super) fn plain_names() -> impl Iterator<Item = &'static str> {
     PLAIN.iter().map(|(name, _)| *name)
 }
 
-impl VariableLayer {
+impl Layer {
     fn add(&mut self, key: &str, name: &str, value: OsString) -> Result<(), SettingsError> {
         let (key, is_file) = match key.strip_suffix(FILE).filter(|key| SECRETS.contains(key)) {
             Some(key) => (key, true),
@@ -179,7 +152,10 @@ impl VariableLayer {
     }
 }
 
-/// Puts the value where the key says; what stands in its way is named instead.
+/// Sets the value of the key.
+///
+/// # Errors
+/// The layer that sets the key already, or a part of its path.
 fn insert(values: &mut Table, key: &str, value: Value) -> Result<(), String> {
     let Some((section, rest)) = key.split_once('.') else {
         let former = values.insert(key.to_owned(), value);
@@ -295,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn other_variables_are_not_ours() {
+    fn other_variables_are_ignored() {
         let others = [
             ("APP", "x"),
             ("APP_SERVER_PORT", "x"),
@@ -306,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_name_no_key_are_refused() {
+    fn variables_that_name_no_key_are_rejected() {
         for name in ["APP__", "APP____PORT", "APP__SERVER__"] {
             let form = "names no key; the form is APP__SECTION__KEY, such as APP__SERVER__PORT";
             let message = format!("variable {name}: {form}");
@@ -315,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_name_one_key_twice_are_refused() {
+    fn variables_that_name_one_key_twice_are_rejected() {
         let cases = [
             ("APP__SERVER", "APP__SERVER__PORT"),
             ("APP__SERVER__PORT", "app__server__port"),
@@ -329,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn several_issuers_are_refused_as_variables() {
+    fn several_issuers_are_rejected_as_variables() {
         for (name, key) in [
             ("APP__AUTH__ISSUERS", "auth.issuers"),
             ("APP__AUTH__ISSUERS__0__AUDIENCE", "auth.issuers.0.audience"),
@@ -341,7 +317,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_is_not_unicode_is_refused() {
+    fn a_value_that_is_not_unicode_is_rejected() {
         use std::os::unix::ffi::OsStringExt;
         for (name, key) in [
             ("SECRET", "auth.secret"),
@@ -388,14 +364,7 @@ mod tests {
 
     #[test]
     fn the_debug_form_of_a_layer_shows_no_value() {
-        let file = FileLayer {
-            layer: "file a".to_owned(),
-            text: "hush".to_owned(),
-        };
-        let (plain, prefixed) = read_variables([("SECRET".into(), "hush".into())]).unwrap();
-        assert_eq!(
-            format!("{file:?} {plain:?} {prefixed:?}"),
-            "file a variables variables"
-        );
+        let (plain, _) = read_variables([("SECRET".into(), "hush".into())]).unwrap();
+        assert_eq!(format!("{plain:?}"), "Layer");
     }
 }

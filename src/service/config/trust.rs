@@ -303,8 +303,8 @@ mod tests {
             let expected = format!(
                 "auth.issuers (file Settings.toml): the entries 0 and 2 are one issuer {problem}"
             );
-            let refused = parsed(&again(text), &[("AUDIENCE", "x")]);
-            assert_eq!(refused.map(drop), Err(expected));
+            let rejected = parsed(&again(text), &[("AUDIENCE", "x")]);
+            assert_eq!(rejected.map(drop), Err(expected));
         }
         let apart = again("'y'\nissuer_base_url = 'https://a.example/'");
         let issuers = issuers(&apart, &[("AUDIENCE", "x")]);
@@ -382,8 +382,8 @@ mod tests {
         fn it_has_no_secret_for_an_hmac() {
             let message = "auth.token_signing_alg (variable TOKEN_SIGNING_ALG): \
                            HS256 needs a secret: set auth.secret";
-            let refused = development("", &[("TOKEN_SIGNING_ALG", "HS256")]);
-            assert_eq!(refused.map(drop), Err(message.to_owned()));
+            let rejected = development("", &[("TOKEN_SIGNING_ALG", "HS256")]);
+            assert_eq!(rejected.map(drop), Err(message.to_owned()));
         }
     }
 }

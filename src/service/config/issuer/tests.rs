@@ -232,27 +232,6 @@ fn every_key_is_read() {
 }
 
 #[test]
-fn the_same_keys_are_read_from_variables() {
-    let variables = [
-        ("ISSUER_BASE_URL", "https://a.example/"),
-        ("AUDIENCE", "api, other"),
-        ("APP__AUTH__TOKEN_SIGNING_ALG", "RS256,EdDSA"),
-        ("APP__AUTH__STRICT", "true"),
-        ("APP__AUTH__CLOCK_TOLERANCE", "60s"),
-        ("APP__AUTH__MAX_TOKEN_AGE", "60"),
-        ("APP__AUTH__SCOPE_CLAIMS", "scope,/realm_access/roles"),
-        ("APP__AUTH__DPOP__ENABLED", "false"),
-    ];
-    let issuer = issuers("", &variables).unwrap().remove(0);
-    assert_eq!(issuer.audience, ["api", "other"]);
-    assert_eq!(issuer.algorithms, [Algorithm::Rs256, Algorithm::EdDsa]);
-    assert!(issuer.strict);
-    assert_eq!(issuer.clock_tolerance, Duration::from_secs(60));
-    assert_eq!(issuer.max_token_age, Some(Duration::from_secs(60)));
-    assert_eq!(issuer.scope_claims.len(), 2);
-}
-
-#[test]
 fn values_of_another_type_are_rejected() {
     let text = "must be a text, in quotes";
     let list = "must be a list of texts, or one text with commas";
