@@ -12,8 +12,8 @@ use super::deserialize::{keys, read};
 use super::error::{KeyOrigin, SettingsError};
 use super::layers::Table;
 use super::values::{
-    Flag, Host, IssuerUrl, List, Network, Number, One, PemPath, Period, Port, PositivePeriod,
-    PublicUrl, ReplayUrl, Secret, Text, WebOrigin,
+    Flag, Host, IssuerUrl, KeyPath, List, Network, Number, One, PemPath, Period, Port,
+    PositivePeriod, PublicUrl, ReplayUrl, Secret, Text, WebOrigin,
 };
 use crate::claims::scope::ScopeClaim;
 use crate::jose::Algorithm;
@@ -76,7 +76,7 @@ section! {
 section! {
     Tls {
         certificate: Option<One<PemPath>> = None,
-        key: Option<One<PemPath>> = None,
+        key: Option<One<KeyPath>> = None,
         client_ca: Option<One<PemPath>> = None,
     }
 }

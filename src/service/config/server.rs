@@ -13,7 +13,6 @@ use super::file::NamedFile;
 use super::layers::Table;
 use super::model;
 use super::origins::Origins;
-use super::values::{One, PemPath};
 use crate::service::server::Options;
 
 /// `[server]`: where the service listens, and how clients reach it.
@@ -121,14 +120,14 @@ impl Server {
 impl Tls {
     /// `None` where no file is set.
     fn resolve(model: model::Tls, origins: &Origins<'_>) -> Result<Option<Self>, SettingsError> {
-        let file = |key: &str, path: Option<One<PemPath>>| {
-            let path = path?.0.into();
+        let file = |key: &str, path: Option<String>| {
+            let path = path?.into();
             let origin = origins.get(key)?;
             Some(NamedFile { path, origin })
         };
-        let certificate = file("certificate", model.certificate);
-        let key = file("key", model.key);
-        let client_ca = file("client_ca", model.client_ca);
+        let certificate = file("certificate", model.certificate.map(|path| path.0));
+        let key = file("key", model.key.map(|path| path.0));
+        let client_ca = file("client_ca", model.client_ca.map(|path| path.0));
         let missing = |key: &str, other: &NamedFile| {
             origins.reject(key, format!("{} requires it", other.origin))
         };

@@ -63,10 +63,15 @@ fn what_may_be_a_secret_is_not_shown() {
         ("APP__AUTH__PUBLIC_KEY", "hush"),
         ("APP__AUTH__DPOP__NONCE_SECRET", "hush"),
     ];
-    let text = "[[auth.issuers]]\nsecret = 'hush'\npublic_key = 'hush'";
+    let text = "[server.tls]\nkey = 'hush'\n[[auth.issuers]]\nsecret = 'hush'\npublic_key = 'hush'";
     let all = listed(text, &variables);
     assert!(!format!("{all:?}").contains("hush"), "{all:?}");
-    for key in ["auth.secret", "auth.public_key", "auth.issuers[0].secret"] {
+    for key in [
+        "server.tls.key",
+        "auth.secret",
+        "auth.public_key",
+        "auth.issuers[0].secret",
+    ] {
         let value = all.iter().find(|one| one.key == key).unwrap().value.clone();
         assert_eq!(value.as_deref(), Some("(not shown)"), "{key}");
     }

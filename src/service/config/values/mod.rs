@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 pub(super) use self::text::{
-    Host, IssuerUrl, List, Network, One, PemPath, PublicUrl, ReplayUrl, Text, WebOrigin,
+    Host, IssuerUrl, KeyPath, List, Network, One, PemPath, PublicUrl, ReplayUrl, Text, WebOrigin,
 };
 
 /// What a value must be; never contains the value.

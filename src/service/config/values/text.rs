@@ -249,6 +249,23 @@ impl Kind for PemPath {
     }
 }
 
+/// The path of a private key, not shown: the key itself may be set by mistake.
+pub(in super::super) enum KeyPath {}
+
+impl Kind for KeyPath {
+    type Parsed = String;
+
+    const REMEDY: &'static str = PemPath::REMEDY;
+
+    fn parse(text: &str) -> Option<String> {
+        PemPath::parse(text)
+    }
+
+    fn shown(_: &String) -> String {
+        NOT_SHOWN.to_owned()
+    }
+}
+
 impl Kind for HeaderName {
     type Parsed = Self;
 
