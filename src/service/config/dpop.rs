@@ -76,7 +76,7 @@ impl Dpop {
             required,
             iat_offset: model.iat_offset.0,
             iat_leeway: model.iat_leeway.0,
-            store: store(model.replay_store.0, model.replay_memory_bytes.0),
+            store: store(&model.replay_store.0, model.replay_memory_bytes.0),
             accepts_unchecked: model.replay_failure == ReplayFailure::Accept,
             nonces: nonces(
                 model.nonce.0,
@@ -101,11 +101,11 @@ impl Dpop {
     }
 }
 
-fn store(url: ReplayUrl, bytes: usize) -> ReplayStore {
+fn store(url: &ReplayUrl, bytes: usize) -> ReplayStore {
     match url {
         ReplayUrl::Memory => ReplayStore::Memory(bytes),
         #[cfg(feature = "redis")]
-        ReplayUrl::Redis(url) => ReplayStore::Redis(url),
+        ReplayUrl::Redis(url) => ReplayStore::Redis(url.clone()),
     }
 }
 

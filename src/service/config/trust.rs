@@ -1,7 +1,7 @@
 //! Decides which issuers the service trusts: those that are configured, or the development issuer.
 
 use super::error::{KeyOrigin, SettingsError};
-use super::issuer::{build, builder, configured_by, explain};
+use super::issuer::{build, configured_by};
 use super::layers::Table;
 use super::model;
 use super::origins::Origins;
@@ -65,13 +65,13 @@ impl Trust {
         dev_issuer: &model::DevIssuer,
         origins: &Origins<'_>,
     ) -> Result<Self, SettingsError> {
-        let issuer = builder(auth, origins)?;
+        let issuer = super::issuer::builder(auth, origins)?;
         issuer
             .clone()
             .base_url("http://localhost/")
             .default_audience(DEV_AUDIENCE)
             .build()
-            .map_err(|error| explain(&error, origins))?;
+            .map_err(|error| super::issuer::explain(&error, origins))?;
         Ok(Self::DevIssuer {
             own: DevIssuer {
                 port: dev_issuer.port.0,
