@@ -103,8 +103,7 @@ fn each_of_several_issuers_is_listed_with_its_keys_and_those_it_inherits() {
 #[test]
 fn the_defaults_can_be_set() {
     let bare = Settings::parse(None, []).map(|settings| format!("{settings:?}"));
-    // Set explicitly, this key starts the development issuer beyond loopback, too, and this one is not
-    // for a listener without a port.
+    // Set explicitly, these keys need others: a port, and another source.
     let others = ["operations.host", "auth.mtls.header"];
     let defaults = listed("", &[]).into_iter();
     let defaults = defaults.filter(|default| !others.contains(&&*default.key));
