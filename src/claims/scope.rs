@@ -268,6 +268,12 @@ pub(crate) fn find_claim<'a>(payload: &'a Value, claim: &str) -> Option<&'a Valu
     }
 }
 
+impl fmt::Display for ScopeClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl FromStr for ScopeClaim {
     type Err = NoScopeClaim;
 

@@ -79,7 +79,8 @@ pub(crate) enum Progress {
 /// Why a request is not authenticated.
 #[derive(Debug)]
 pub(crate) enum AuthenticationError {
-    Credentials(CredentialsError),
+    /// With the scheme, if it is known.
+    Credentials(Option<AuthScheme>, CredentialsError),
     Token(AuthScheme, VerifyError),
     Sender(AuthScheme, SenderError),
 }
@@ -138,14 +139,23 @@ fn verify(
     if let Some(verified) = verifier.cached(credentials.as_bytes(), now) {
         return Ok(Verification::Done(verified));
     }
-    let verified = verifier.verify_or_request_key(credentials.as_word()?, now);
+    let token = credentials
+        .as_word()
+        .map_err(|error| AuthenticationError::credentials(credentials, error))?;
+    let verified = verifier.verify_or_request_key(token, now);
     verified.map_err(|error| AuthenticationError::token(credentials, error))
 }
 
 impl AuthenticationError {
+    fn credentials(credentials: &Credentials, error: CredentialsError) -> Self {
+        Self::Credentials(Some(credentials.scheme()), error)
+    }
+
     fn token(credentials: &Credentials, error: VerifyError) -> Self {
         match error {
-            VerifyError::Form(_) if !credentials.is_token() => CredentialsError::NoToken.into(),
+            VerifyError::Form(_) if !credentials.is_token() => {
+                Self::credentials(credentials, CredentialsError::NoToken)
+            }
             error => Self::Token(credentials.scheme(), error),
         }
     }
@@ -153,10 +163,7 @@ impl AuthenticationError {
     /// The response to the request; with a nonce where the proof needs one.
     pub(crate) fn into_rejection(self, verifier: &Verifier) -> Rejection {
         match self {
-            Self::Credentials(error) => {
-                let scheme = error.scheme();
-                Rejection::from(error).after(scheme)
-            }
+            Self::Credentials(scheme, error) => Rejection::from(error).after(scheme),
             Self::Token(scheme, error) => {
                 log::debug!("a token is rejected: {error}");
                 Rejection::from(error).after(Some(scheme))
@@ -178,7 +185,7 @@ impl AuthenticationError {
 
 impl From<CredentialsError> for AuthenticationError {
     fn from(error: CredentialsError) -> Self {
-        Self::Credentials(error)
+        Self::Credentials(error.scheme(), error)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Says which settings hold, and whether each issuer's keys are reached.
+//! Shows the effective settings and their sources, and whether each issuer's keys can be fetched.
 
 use std::path::Path;
 use std::time::Duration;
@@ -24,10 +24,10 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// What was found, as scripts read it.
+/// The result; its JSON is for scripts.
 #[derive(Debug, Serialize)]
 struct Report {
-    /// Whether the service would have all keys that it needs.
+    /// Whether all keys that the service needs are available.
     ok: bool,
     /// Whether the issuer is the development issuer, which starts and ends with the service.
     development_issuer: bool,
@@ -37,7 +37,7 @@ struct Report {
     settings: Vec<Effective>,
 }
 
-/// One issuer, and how its keys are had.
+/// One issuer, and whether its keys are available.
 #[derive(Debug, Serialize)]
 struct Reached {
     issuer: String,
@@ -75,9 +75,10 @@ pub(super) fn run(arguments: &Arguments, file: Option<&Path>) -> Result<(), Erro
         warnings: settings.warnings,
         settings: effective,
     };
-    match arguments.json {
-        true => print_json(&report)?,
-        false => print(&report.text())?,
+    if arguments.json {
+        print_json(&report)?;
+    } else {
+        print(&report.text())?;
     }
     report.ok.then_some(()).ok_or(Error::KeysNotReached)
 }
@@ -86,11 +87,12 @@ pub(super) fn run(arguments: &Arguments, file: Option<&Path>) -> Result<(), Erro
 async fn reach(trusted: &TrustedIssuers) -> Result<Vec<Reached>, Error> {
     let verifier = Verifier::start(trusted.issuers.iter().cloned())?;
     let longest = trusted.issuers.iter().map(|issuer| issuer.fetching.timeout);
-    let limit = match trusted.development {
-        true => AT_HAND,
-        false => longest.max().unwrap_or_default().saturating_add(AT_HAND),
+    let limit = if trusted.development {
+        LOCAL
+    } else {
+        longest.max().unwrap_or_default().saturating_add(LOCAL)
     };
-    // Who is not ready by then is listed below.
+    // The report lists the issuers that are not ready by then.
     timeout(limit, verifier.ready()).await.ok();
     let issuers = trusted.issuers.iter().zip(verifier.readiness());
     let reached = issuers
@@ -150,8 +152,8 @@ impl Report {
     }
 }
 
-/// Enough for what is on this machine.
-const AT_HAND: Duration = Duration::from_secs(1);
+/// How long a fetch on this machine may take.
+const LOCAL: Duration = Duration::from_secs(1);
 
 const DEVELOPMENT: &str = "  This is the development issuer: no other is configured. It starts and ends with the service, \
 so its keys are reached only while that runs.\n";

@@ -1,29 +1,35 @@
-//! Says in one line which setting is wrong, where it was said, and what would be right.
+//! Names the key that is wrong, its source and the remedy, in one line.
 //!
-//! No value of any setting is ever printed: a secret may stand in the wrong place.
+//! No value of any setting is ever printed: it may be a secret that was set at the wrong key.
 
 use std::borrow::Cow;
 use std::fmt;
 
+use config::{Value, ValueKind};
 use strsim::levenshtein;
 
-/// A setting's key and the layer that said it, such as `server.port (variable PORT)`.
+/// A setting's key and the layer that sets it, such as `server.port (variable PORT)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct KeyOrigin {
     pub(super) key: String,
     pub(super) layer: String,
 }
 
-impl Place {
-    pub(super) fn refuse(&self, remedy: impl Into<Cow<'static, str>>) -> SettingsError {
-        SettingsError::Refused {
-            place: self.clone(),
+impl KeyOrigin {
+    pub(super) fn of(key: String, value: &Value) -> Self {
+        let layer = layer_of(value).unwrap_or("file").to_owned();
+        Self { key, layer }
+    }
+
+    pub(super) fn reject(&self, remedy: impl Into<Cow<'static, str>>) -> SettingsError {
+        SettingsError::Rejected {
+            origin: self.clone(),
             remedy: remedy.into(),
         }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for KeyOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -53,41 +59,41 @@ pub(crate) enum SettingsError {
         error: Box<Self>,
         warnings: Vec<String>,
     },
-    /// A setting is needed that no layer says.
+    /// A setting is needed that no layer sets.
     #[error("{key} is missing: {remedy}")]
     Missing {
         key: String,
         remedy: Cow<'static, str>,
     },
-    /// A variable's name begins like ours, but names no key.
+    /// A variable's name begins with `APP__`, but names no key.
     #[error("variable {}: {NO_KEY}", variable.escape_debug())]
     NoKey { variable: String },
     /// The value cannot be used, alone or beside another.
-    #[error("{place}: {remedy}")]
-    Refused {
-        place: Place,
+    #[error("{origin}: {remedy}")]
+    Rejected {
+        origin: KeyOrigin,
         remedy: Cow<'static, str>,
     },
     /// There is no such key.
-    #[error("{place}: is not a known key; {}known here: {}", hint(*nearest), known.join(", "))]
+    #[error("{origin}: is not a known key; {}known here: {}", hint(*nearest), known.join(", "))]
     Unknown {
-        place: Place,
+        origin: KeyOrigin,
         nearest: Option<&'static str>,
         known: Vec<&'static str>,
     },
 }
 
 impl SettingsError {
-    pub(super) fn unknown(place: Place, name: &str, known: &[&'static str]) -> Self {
+    pub(super) fn unknown(origin: KeyOrigin, name: &str, known: &[&'static str]) -> Self {
         Self::Unknown {
-            place,
+            origin,
             nearest: nearest(name, known),
             known: known.to_vec(),
         }
     }
 
-    /// The same error, with what may have led to it.
-    pub(super) fn beside(self, warnings: Vec<String>) -> Self {
+    /// The same error, with warnings about what may have led to it.
+    pub(super) fn with_warnings(self, warnings: Vec<String>) -> Self {
         if warnings.is_empty() {
             return self;
         }
@@ -96,18 +102,30 @@ impl SettingsError {
     }
 }
 
+/// The layer that sets this value, or a part of it.
+pub(super) fn layer_of(value: &Value) -> Option<&str> {
+    value.origin().or_else(|| match &value.kind {
+        ValueKind::Table(values) => {
+            let mut values: Vec<_> = values.iter().collect();
+            values.sort_unstable_by_key(|(key, _)| *key);
+            values.into_iter().find_map(|(_, value)| layer_of(value))
+        }
+        _ => None,
+    })
+}
+
 fn hint(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |name| format!("did you mean {name}? "))
 }
 
-/// The known name that `name` is most likely a slip of: `issuerBaseURL` and `prot` have one.
+/// The known name that `name` is most likely a misspelling of, such as `port` for `prot`.
 fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
     let name = squeezed(name);
     let distances = known
         .iter()
         .map(|&candidate| (levenshtein(&name, &squeezed(candidate)), candidate));
-    let (slips, candidate) = distances.min_by_key(|&(slips, _)| slips)?;
-    (slips <= FORGIVEN_SLIPS && slips < candidate.len()).then_some(candidate)
+    let (typos, candidate) = distances.min_by_key(|&(typos, _)| typos)?;
+    (typos <= MAX_TYPOS && typos < candidate.len()).then_some(candidate)
 }
 
 /// The letters of a name, without the marks between its words.
@@ -118,8 +136,8 @@ pub(super) fn squeezed(name: &str) -> String {
 
 const NO_KEY: &str = "names no key; the form is APP__SECTION__KEY, such as APP__SERVER__PORT";
 
-/// Two letters swapped are two slips.
-const FORGIVEN_SLIPS: usize = 2;
+/// Two letters swapped count as two.
+const MAX_TYPOS: usize = 2;
 
 #[cfg(test)]
 mod tests {
@@ -143,11 +161,11 @@ mod tests {
 
     #[test]
     fn a_message_stays_on_one_line_whatever_the_key_is() {
-        let place = Place {
+        let origin = KeyOrigin {
             key: "server.a\nb".to_owned(),
             layer: "file x\r.toml".to_owned(),
         };
-        let error = SettingsError::unknown(place, "a\nb", &["host"]);
+        let error = SettingsError::unknown(origin, "a\nb", &["host"]);
         assert_eq!(
             error.to_string(),
             r"server.a\nb (file x\r.toml): is not a known key; known here: host"

@@ -1,4 +1,4 @@
-//! A file that a setting names, and what is said of it when it cannot be used.
+//! Files that settings name.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -7,51 +7,56 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::error::{Place, SettingsError};
-use super::section::Setting;
+use super::error::{KeyOrigin, SettingsError};
 
-/// A file, and the setting that names it; its `Debug` shows nothing of what is in it.
+/// A file, and the setting that names it; its `Debug` shows nothing of the content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NamedFile {
-    path: PathBuf,
-    place: Place,
+    pub(super) path: PathBuf,
+    pub(super) origin: KeyOrigin,
 }
 
 impl NamedFile {
-    /// Takes the path of a PEM file; the file is not opened.
-    pub(super) fn pem(said: &Setting) -> Result<Self, SettingsError> {
-        let path = said.text()?;
-        if path.trim().is_empty() || path.contains("-----BEGIN") {
-            return Err(said.place().refuse("must be the path of a PEM file"));
-        }
-        Ok(Self {
-            path: path.into(),
-            place: said.place().clone(),
-        })
-    }
-
-    /// What is in the file; wiped when it is dropped, as it may be a private key.
+    /// The content of the file; wiped when it is dropped, as it may be a private key.
     pub(crate) fn bytes(&self) -> Result<Zeroizing<Vec<u8>>, SettingsError> {
-        let bytes = read(&self.path).map(Zeroizing::new);
-        let bytes = bytes
-            .map_err(|cause| self.refuse(format!("names a file that cannot be read: {cause}")))?;
-        match bytes.len() > LARGEST {
-            true => Err(self.refuse(TOO_LARGE)),
-            false => Ok(bytes),
-        }
+        read(&self.path)
+            .map(Zeroizing::new)
+            .map_err(|problem| self.refuse(problem))
     }
 
     pub(crate) fn refuse(&self, remedy: impl Into<Cow<'static, str>>) -> SettingsError {
-        self.place.refuse(remedy)
-    }
-
-    pub(super) fn place(&self) -> &Place {
-        &self.place
+        self.origin.reject(remedy)
     }
 }
 
-/// At most one byte more than [`LARGEST`], in a buffer that never moves.
-pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+/// The content of a file that holds one secret or key, without its final line break.
+pub(super) fn read_line(path: &str) -> Result<String, Cow<'static, str>> {
+    let mut text = read_text(path)?;
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    if text.ends_with('\r') {
+        text.pop();
+    }
+    Ok(text)
+}
+
+/// The content of a text file.
+pub(super) fn read_text(path: &str) -> Result<String, Cow<'static, str>> {
+    String::from_utf8(read(Path::new(path))?).map_err(|_| "names a file that is not text".into())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Cow<'static, str>> {
+    let bytes =
+        read_limited(path).map_err(|cause| format!("names a file that cannot be read: {cause}"))?;
+    if bytes.len() > LARGEST {
+        return Err("names a file that is larger than 1 MiB".into());
+    }
+    Ok(bytes)
+}
+
+/// At most one byte more than [`LARGEST`], in a buffer that never moves: it may be wiped later.
+fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
     let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
     let mut bytes = Vec::with_capacity(length.min(LARGEST) + 1);
@@ -60,6 +65,4 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-pub(super) const LARGEST: usize = 1024 * 1024;
-
-pub(super) const TOO_LARGE: &str = "names a file that is larger than 1 MiB";
+const LARGEST: usize = 1024 * 1024;

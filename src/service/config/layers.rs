@@ -1,6 +1,6 @@
 //! Lays the file, the plain variables and the `APP__` variables over each other.
 //!
-//! Every value keeps the layer that said it as its origin, so that a message can name it;
+//! Every value keeps the layer that sets it as its origin, so that a message can name it;
 //! config's own `Environment` would call them all "the environment".
 
 use std::ffi::OsString;
@@ -8,7 +8,11 @@ use std::fmt;
 
 use config::{Config, ConfigError, FileFormat, Format, Map, Source, Value, ValueKind};
 
-use super::error::{Place, SettingsError};
+use super::error::{KeyOrigin, SettingsError, layer_of};
+use super::file;
+
+/// A section: keys and values, each with the layer that sets it as its origin.
+pub(super) type Table = Map<String, Value>;
 
 /// A file's name, as messages show it, and its text.
 pub(super) type NamedText<'a> = (&'a str, &'a str);
@@ -17,104 +21,58 @@ pub(super) type NamedText<'a> = (&'a str, &'a str);
 pub(super) fn merge(
     file: Option<NamedText<'_>>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<Map<String, Value>, SettingsError> {
+) -> Result<Table, SettingsError> {
     let (plain, prefixed) = read_variables(variables)?;
     let (name, text) = file.unwrap_or_default();
-    let file = FileLayer {
-        layer: format!("file {name}"),
-        text: text.to_owned(),
+    let layer = format!("file {name}");
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let syntax_error = |error: &dyn fmt::Display| SettingsError::FileSyntax {
+        file: name.to_owned(),
+        position: position(error),
     };
+    let file = FileFormat::Toml
+        .parse(Some(&layer), text)
+        .map_err(|error| syntax_error(&error))?;
     let layers = Config::builder()
-        .add_source(file)
+        .add_source(Layer(file))
         .add_source(plain)
         .add_source(prefixed);
     let merged = layers.build().and_then(|config| config.get_table(ROOT));
-    merged.map_err(|error| SettingsError::FileSyntax {
-        file: name.to_owned(),
-        position: position(&error),
-    })
+    merged.map_err(|error| syntax_error(&error))
 }
 
-/// The layer that said this value, or the first that said a part of it.
-pub(super) fn layer_of(value: &Value) -> Option<&str> {
-    value.origin().or_else(|| match &value.kind {
-        ValueKind::Table(values) => {
-            let mut values: Vec<_> = values.iter().collect();
-            values.sort_unstable_by_key(|(key, _)| *key);
-            values.into_iter().find_map(|(_, value)| layer_of(value))
-        }
+/// The value of `key`, where `value` is a section.
+pub(super) fn member<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
+    match &value.kind {
+        ValueKind::Table(values) => values.get(key),
         _ => None,
-    })
-}
-
-/// Where the value of `key` in `section` comes from, if any layer says it.
-pub(super) fn place_of(
-    tree: &Map<String, Value>,
-    section: &'static str,
-    key: &'static str,
-) -> Option<Place> {
-    let ValueKind::Table(values) = &tree.get(section)?.kind else {
-        return None;
-    };
-    Some(Place {
-        key: format!("{section}.{key}"),
-        layer: layer_of(values.get(key)?)?.to_owned(),
-    })
-}
-
-#[derive(Clone)]
-struct FileLayer {
-    layer: String,
-    text: String,
-}
-
-impl Source for FileLayer {
-    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
-        Box::new(self.clone())
-    }
-
-    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
-        let text = self.text.strip_prefix('\u{feff}').unwrap_or(&self.text);
-        let parsed = FileFormat::Toml.parse(Some(&self.layer), text);
-        parsed
-            .map(rooted)
-            .map_err(|cause| ConfigError::FileParse { uri: None, cause })
-    }
-}
-
-impl fmt::Debug for FileLayer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.layer)
     }
 }
 
 #[derive(Clone, Default)]
-struct VariableLayer(Map<String, Value>);
+struct Layer(Table);
 
-impl Source for VariableLayer {
+impl Source for Layer {
     fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
         Box::new(self.clone())
     }
 
-    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
-        Ok(rooted(self.0.clone()))
+    /// Puts the layer under one key: config reads a layer's topmost keys as path expressions, where
+    /// `a[9]` would make a list of ten; deeper ones it takes as they are.
+    fn collect(&self) -> Result<Table, ConfigError> {
+        let values = ValueKind::Table(self.0.clone());
+        Ok(Map::from([(ROOT.to_owned(), Value::new(None, values))]))
     }
 }
 
-impl fmt::Debug for VariableLayer {
+impl fmt::Debug for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("variables")
+        f.write_str("Layer")
     }
-}
-
-/// Puts a layer under one key: config reads a layer's topmost keys as path expressions, where
-/// `a[9]` would make a list of ten; deeper ones it takes as they are.
-fn rooted(values: Map<String, Value>) -> Map<String, Value> {
-    Map::from([(ROOT.to_owned(), Value::new(None, ValueKind::Table(values)))])
 }
 
 /// Where the file breaks off: the first line of the parser's message; the others show its text.
-fn position(error: &ConfigError) -> String {
+fn position(error: &dyn fmt::Display) -> String {
     let message = error.to_string();
     let first = message.lines().next().unwrap_or_default();
     first
@@ -124,16 +82,17 @@ fn position(error: &ConfigError) -> String {
 
 fn read_variables(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<(VariableLayer, VariableLayer), SettingsError> {
+) -> Result<(Layer, Layer), SettingsError> {
     let mut variables: Vec<_> = variables.into_iter().collect();
     variables.sort_unstable();
-    let (mut plain, mut prefixed) = (VariableLayer::default(), VariableLayer::default());
+    let (mut plain, mut prefixed) = (Layer::default(), Layer::default());
     for (name, value) in variables {
         let name = name.to_string_lossy();
+        if value.is_empty() {
+            continue;
+        }
         if let Some((_, key)) = PLAIN.iter().find(|(known, _)| *known == name) {
-            if !value.is_empty() {
-                plain.add(key, &name, value)?;
-            }
+            plain.add(key, &name, value)?;
         } else if let Some(key) = key_of(&name) {
             prefixed.add(&key, &name, value)?;
         }
@@ -149,14 +108,25 @@ pub(super) fn key_of(name: &str) -> Option<String> {
         .map(|key| key.replace(SEPARATOR, "."))
 }
 
+/// The plain variable that sets `key`, if there is one.
+#[cfg(test)]
+pub(super) fn plain_name(key: &str) -> Option<&'static str> {
+    let known = PLAIN.iter().find(|(_, known)| *known == key)?;
+    Some(known.0)
+}
+
 /// The variables that are read beside those that begin with `APP__`.
 pub(super) fn plain_names() -> impl Iterator<Item = &'static str> {
     PLAIN.iter().map(|(name, _)| *name)
 }
 
-impl VariableLayer {
+impl Layer {
     fn add(&mut self, key: &str, name: &str, value: OsString) -> Result<(), SettingsError> {
-        let place = Place {
+        let (key, is_file) = match key.strip_suffix(FILE).filter(|key| SECRETS.contains(key)) {
+            Some(key) => (key, true),
+            None => (key, false),
+        };
+        let origin = KeyOrigin {
             key: key.to_owned(),
             layer: format!("variable {name}"),
         };
@@ -166,19 +136,27 @@ impl VariableLayer {
             });
         }
         if format!("{key}.").starts_with(ISSUERS) {
-            return Err(place.refuse(IN_THE_FILE));
+            return Err(origin.reject(IN_THE_FILE));
         }
         let text = value
             .into_string()
-            .map_err(|_| place.refuse("must be Unicode text"))?;
-        let value = Value::new(Some(&place.layer), text);
+            .map_err(|_| origin.reject("must be Unicode text"))?;
+        let text = if is_file {
+            file::read_line(text.trim()).map_err(|problem| origin.reject(problem))?
+        } else {
+            text
+        };
+        let value = Value::new(Some(&origin.layer), text);
         insert(&mut self.0, key, value)
-            .map_err(|other| place.refuse(format!("contradicts {other}: keep one of them")))
+            .map_err(|other| origin.reject(format!("contradicts {other}: keep one of them")))
     }
 }
 
-/// Puts the value where the key says; what stands in its way is named instead.
-fn insert(values: &mut Map<String, Value>, key: &str, value: Value) -> Result<(), String> {
+/// Sets the value of the key.
+///
+/// # Errors
+/// The layer that sets the key already, or a part of its path.
+fn insert(values: &mut Table, key: &str, value: Value) -> Result<(), String> {
     let Some((section, rest)) = key.split_once('.') else {
         let former = values.insert(key.to_owned(), value);
         let other = former.as_ref().and_then(layer_of).map(str::to_owned);
@@ -202,10 +180,21 @@ const SEPARATOR: &str = "__";
 const ISSUERS: &str = "auth.issuers.";
 
 const IN_THE_FILE: &str =
-    "several issuers can be said in the file only: write them there as [[auth.issuers]]";
+    "several issuers can be set in the file only: write them there as [[auth.issuers]]";
 
-/// The names that Auth0's Express quickstart uses, and the key that each one says.
-const PLAIN: [(&str, &str); 8] = [
+/// What the name of a variable ends with that names a file with the value.
+const FILE: &str = "_file";
+
+/// The keys whose values such a file may contain.
+const SECRETS: [&str; 4] = [
+    "auth.dpop.nonce_secret",
+    "auth.dpop.replay_store",
+    "auth.public_key",
+    "auth.secret",
+];
+
+/// The names that Auth0's Express quickstart uses, and the key that each one sets.
+const PLAIN: [(&str, &str); 9] = [
     ("AUDIENCE", "auth.audience"),
     ("HOST", "server.host"),
     ("ISSUER", "auth.issuer"),
@@ -213,6 +202,7 @@ const PLAIN: [(&str, &str); 8] = [
     ("JWKS_URI", "auth.jwks_uri"),
     ("PORT", "server.port"),
     ("SECRET", "auth.secret"),
+    ("SECRET_FILE", "auth.secret_file"),
     ("TOKEN_SIGNING_ALG", "auth.token_signing_alg"),
 ];
 
@@ -222,14 +212,14 @@ mod tests {
 
     type Variables<'a> = &'a [(&'a str, &'a str)];
 
-    fn merged(file: &str, variables: Variables<'_>) -> Result<Map<String, Value>, String> {
+    fn merged(file: &str, variables: Variables<'_>) -> Result<Table, String> {
         let variables = variables
             .iter()
             .map(|(name, value)| (name.into(), value.into()));
         merge(Some(("Settings.toml", file)), variables).map_err(|error| error.to_string())
     }
 
-    fn found(tree: &Map<String, Value>, section: &str, key: &str) -> (String, String) {
+    fn found(tree: &Table, section: &str, key: &str) -> (String, String) {
         let ValueKind::Table(section) = &tree[section].kind else {
             panic!("{section}")
         };
@@ -242,7 +232,7 @@ mod tests {
     #[test]
     fn each_layer_covers_the_ones_below() {
         let file = "[server]\nport = 1";
-        let cases: [(Variables<'_>, &str, &str); 6] = [
+        let cases: [(Variables<'_>, &str, &str); 7] = [
             (&[], "1", "file Settings.toml"),
             (&[("PORT", "2")], "2", "variable PORT"),
             (&[("PORT", "")], "1", "file Settings.toml"),
@@ -257,10 +247,11 @@ mod tests {
                 "variable APP__SERVER__PORT",
             ),
             (
-                &[("app__Server__port", "")],
-                "",
+                &[("app__Server__port", "4")],
+                "4",
                 "variable app__Server__port",
             ),
+            (&[("APP__SERVER__PORT", "")], "1", "file Settings.toml"),
         ];
         for (variables, value, origin) in cases {
             let tree = merged(file, variables).unwrap();
@@ -280,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn other_variables_are_not_ours() {
+    fn other_variables_are_ignored() {
         let others = [
             ("APP", "x"),
             ("APP_SERVER_PORT", "x"),
@@ -291,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_name_no_key_are_refused() {
+    fn variables_that_name_no_key_are_rejected() {
         for name in ["APP__", "APP____PORT", "APP__SERVER__"] {
             let form = "names no key; the form is APP__SECTION__KEY, such as APP__SERVER__PORT";
             let message = format!("variable {name}: {form}");
@@ -300,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_name_one_key_twice_are_refused() {
+    fn variables_that_name_one_key_twice_are_rejected() {
         let cases = [
             ("APP__SERVER", "APP__SERVER__PORT"),
             ("APP__SERVER__PORT", "app__server__port"),
@@ -314,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn several_issuers_are_refused_as_variables() {
+    fn several_issuers_are_rejected_as_variables() {
         for (name, key) in [
             ("APP__AUTH__ISSUERS", "auth.issuers"),
             ("APP__AUTH__ISSUERS__0__AUDIENCE", "auth.issuers.0.audience"),
@@ -326,7 +317,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_is_not_unicode_is_refused() {
+    fn a_value_that_is_not_unicode_is_rejected() {
         use std::os::unix::ffi::OsStringExt;
         for (name, key) in [
             ("SECRET", "auth.secret"),
@@ -373,14 +364,7 @@ mod tests {
 
     #[test]
     fn the_debug_form_of_a_layer_shows_no_value() {
-        let file = FileLayer {
-            layer: "file a".to_owned(),
-            text: "hush".to_owned(),
-        };
-        let (plain, prefixed) = read_variables([("SECRET".into(), "hush".into())]).unwrap();
-        assert_eq!(
-            format!("{file:?} {plain:?} {prefixed:?}"),
-            "file a variables variables"
-        );
+        let (plain, _) = read_variables([("SECRET".into(), "hush".into())]).unwrap();
+        assert_eq!(format!("{plain:?}"), "Layer");
     }
 }

@@ -1,8 +1,7 @@
-//! Finds variables that are not read but look like a misspelt one of ours.
+//! Finds variables that are not read but look like a misspelt name of a setting.
 //!
-//! Only names are looked at and shown. Other programs' variables must not be reported, so a name is compared
-//! with ours as it is, and slips are forgiven only in names that nothing else has: `PORT` and `HOST` are
-//! one letter away from too much.
+//! Only names are compared and shown. Other programs' variables must not be reported, so typos are allowed only
+//! in names that no other program uses: too many names are one letter away from `PORT` and `HOST`.
 
 use std::ffi::OsString;
 
@@ -12,7 +11,7 @@ use super::effective;
 use super::error::squeezed;
 use super::layers::{key_of, plain_names};
 
-/// One line for each variable that looks like a misspelt one of ours.
+/// One line for each variable that looks like a misspelt name of a setting.
 pub(super) fn warnings(variables: &[(OsString, OsString)]) -> Vec<String> {
     let names: Vec<_> = variables
         .iter()
@@ -39,7 +38,7 @@ struct Known {
 
 impl Known {
     fn all() -> Self {
-        let prefixed = effective::keys().map(|key| {
+        let prefixed = effective::known_keys().map(|key| {
             let name = format!("APP__{}", key.to_uppercase().replace('.', "__"));
             (squeezed(&name), name)
         });
@@ -62,25 +61,25 @@ impl Known {
     fn plain_meant_by(&self, name: &str) -> Option<&str> {
         let synonym = SYNONYMS.iter().find(|(synonym, _)| *synonym == name);
         let means = |(known, plain): &&(String, &str)| {
-            !COMMON.contains(plain) && osa_distance(name, known) <= forgiven_slips(known)
+            !COMMON.contains(plain) && osa_distance(name, known) <= allowed_typos(known)
         };
         let nearest = || self.plain.iter().find(means).map(|(_, plain)| *plain);
         synonym.map(|(_, meant)| *meant).or_else(nearest)
     }
 
     fn prefixed_meant_by(&self, name: &str, squeezed: &str) -> Option<&str> {
-        // Two underscores between words are this program's way, so slips beside them are, too.
-        let slips = if name.contains("__") { 2 } else { 0 };
+        // Two underscores between words are this program's convention, so more typos are allowed beside them.
+        let allowed = if name.contains("__") { 2 } else { 0 };
         let distances = self.prefixed.iter().map(|(known, prefixed)| {
             let distance = osa_distance(squeezed, known);
             (distance, prefixed)
         });
         let (distance, nearest) = distances.min_by_key(|&(distance, _)| distance)?;
-        (distance <= slips).then_some(nearest)
+        (distance <= allowed).then_some(nearest)
     }
 }
 
-fn forgiven_slips(known: &str) -> usize {
+fn allowed_typos(known: &str) -> usize {
     match known.len() {
         0..=6 => 0,
         7..=11 => 1,
@@ -88,8 +87,8 @@ fn forgiven_slips(known: &str) -> usize {
     }
 }
 
-/// Too common to tell whose a similar name is.
-const COMMON: [&str; 3] = ["HOST", "PORT", "SECRET"];
+/// So common that a similar name usually belongs to another program.
+const COMMON: [&str; 4] = ["HOST", "PORT", "SECRET", "SECRET_FILE"];
 
 /// What other programs call the same, squeezed.
 const SYNONYMS: [(&str, &str); 4] = [

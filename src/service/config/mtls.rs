@@ -1,9 +1,9 @@
-//! Reads `[auth.mtls]`: whether clients' certificates count, and where they are found.
+//! `[auth.mtls]` as the service uses it.
 
-use actix_web::http::header::HeaderName;
-
-use super::error::{Place, SettingsError};
-use super::section::{Section, Setting, said};
+use super::error::SettingsError;
+use super::layers::Table;
+use super::model::{self, CertificateOrigin};
+use super::origins::Origins;
 use super::server::Server;
 use crate::sender::{CertificateHeader, CertificateSource};
 
@@ -16,97 +16,77 @@ pub(crate) struct Mtls {
 }
 
 impl Mtls {
-    /// What to log where no certificate can ever come.
-    pub(super) fn note(&self) -> Option<String> {
-        match &self.source {
-            CertificateSource::Header {
-                trusted_proxies, ..
-            } if trusted_proxies.is_empty() => Some(NOBODY_TELLS.to_owned()),
-            _ => None,
+    /// `None` where it is not enabled.
+    pub(super) fn resolve(
+        model: &model::Mtls,
+        server: &Server,
+        root: &Table,
+    ) -> Result<Option<Self>, SettingsError> {
+        let origins = Origins::of(root, "auth.mtls");
+        let required = model.required.0;
+        if required && !model.enabled.0 {
+            return Err(origins.reject("required", "needs auth.mtls.enabled = true"));
         }
-    }
-}
-
-/// What is said, its values checked one by one.
-pub(super) struct Said {
-    enabled: bool,
-    /// Who said that it is required, if it is.
-    required: Option<Place>,
-    source: Option<(Source, Place)>,
-    header: Option<(HeaderName, Place)>,
-}
-
-/// The values that `source` may have.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Source {
-    ClientCert,
-    EscapedPem,
-    Tls,
-    Xfcc,
-}
-
-impl Said {
-    pub(super) fn read(mtls: &mut Section) -> Result<Self, SettingsError> {
-        let required = said(mtls, "required", |said| {
-            Ok(said.flag()?.then(|| said.place().clone()))
-        });
-        Ok(Self {
-            enabled: said(mtls, "enabled", Setting::flag)?.unwrap_or(false),
-            required: required?.flatten(),
-            source: said(mtls, "source", source)?,
-            header: said(mtls, "header", header)?,
-        })
-    }
-
-    /// Checks the values together, and with those of `[server]`.
-    pub(super) fn resolve(&self, server: &Server) -> Result<Option<Mtls>, SettingsError> {
-        if let (false, Some(place)) = (self.enabled, &self.required) {
-            return Err(place.refuse("needs auth.mtls.enabled = true"));
-        }
-        let required = self.required.is_some();
-        let mtls = match self.enabled {
-            true => Some(Mtls {
-                required,
-                source: self.certificate_source(server)?,
-            }),
-            false => None,
+        let mtls = if model.enabled.0 {
+            let source = source(model, server, &origins, root)?;
+            Some(Self { required, source })
+        } else {
+            None
         };
         check_client_ca(server, mtls.as_ref())?;
         Ok(mtls)
     }
 
-    fn certificate_source(&self, server: &Server) -> Result<CertificateSource, SettingsError> {
-        let source = match (&self.source, &self.header) {
-            (Some((source, _)), _) => *source,
-            (None, Some((_, place))) => return Err(place.refuse(HEADER_UNUSED)),
-            (None, None) => return Ok(unsaid(server)),
-        };
-        let form = match (source, &self.header) {
-            (Source::EscapedPem, header) => {
-                let named = header.as_ref().map(|said| said.0.clone());
-                CertificateHeader::EscapedPem(named.unwrap_or(DEFAULT_HEADER))
-            }
-            (_, Some((_, place))) => return Err(place.refuse(HEADER_UNUSED)),
-            (Source::ClientCert, None) => CertificateHeader::ClientCert,
-            (Source::Xfcc, None) => CertificateHeader::ForwardedClientCert,
-            (Source::Tls, None) if server.tls.is_some() => {
-                return Ok(CertificateSource::Connection);
-            }
-            (Source::Tls, None) => return Err(needed("server.tls.certificate", NO_TLS)),
-        };
-        if server.trusted_proxies.is_empty() {
-            return Err(needed("server.trusted_proxies", NO_PROXIES));
+    /// What to log where no certificate can be received.
+    pub(super) fn note(&self) -> Option<String> {
+        match &self.source {
+            CertificateSource::Header {
+                trusted_proxies, ..
+            } if trusted_proxies.is_empty() => Some(NO_SOURCE.to_owned()),
+            _ => None,
         }
-        Ok(CertificateSource::Header {
-            form,
-            trusted_proxies: server.trusted_proxies.clone(),
-        })
     }
 }
 
-/// The handshake with the service itself, or nobody: that a proxy removes what clients write into
-/// a header is for somebody to say.
-fn unsaid(server: &Server) -> CertificateSource {
+fn source(
+    model: &model::Mtls,
+    server: &Server,
+    origins: &Origins<'_>,
+    root: &Table,
+) -> Result<CertificateSource, SettingsError> {
+    let header = origins.get("header");
+    if let (Some(header), false) = (header, model.source == Some(CertificateOrigin::EscapedPem)) {
+        return Err(header.reject(HEADER_UNUSED));
+    }
+    let form = match model.source {
+        None => return Ok(default_source(server)),
+        Some(CertificateOrigin::Tls) if server.tls.is_some() => {
+            return Ok(CertificateSource::Connection);
+        }
+        Some(CertificateOrigin::Tls) => {
+            return Err(Origins::of(root, "server.tls").reject("certificate", NO_TLS));
+        }
+        Some(CertificateOrigin::ClientCert) => CertificateHeader::ClientCert,
+        Some(CertificateOrigin::EscapedPem) => {
+            CertificateHeader::EscapedPem(model.header.0.clone())
+        }
+        Some(CertificateOrigin::Xfcc) => CertificateHeader::ForwardedClientCert,
+    };
+    if server.trusted_proxies.is_empty() {
+        return Err(SettingsError::Missing {
+            key: "server.trusted_proxies".to_owned(),
+            remedy: NO_PROXIES.into(),
+        });
+    }
+    Ok(CertificateSource::Header {
+        form,
+        trusted_proxies: server.trusted_proxies.clone(),
+    })
+}
+
+/// The handshake with the service itself, or no proxy: only the operator knows which header a proxy removes
+/// from the requests of clients.
+fn default_source(server: &Server) -> CertificateSource {
     match server.tls {
         Some(_) => CertificateSource::Connection,
         None => CertificateSource::Header {
@@ -116,65 +96,39 @@ fn unsaid(server: &Server) -> CertificateSource {
     }
 }
 
-/// An authority that nothing is asked of is a misunderstanding.
+/// Rejects an authority for certificates that are never requested.
 fn check_client_ca(server: &Server, mtls: Option<&Mtls>) -> Result<(), SettingsError> {
-    let asked = mtls.is_some_and(|mtls| mtls.source == CertificateSource::Connection);
+    let is_requested = mtls.is_some_and(|mtls| mtls.source == CertificateSource::Connection);
     let client_ca = server.tls.as_ref().and_then(|tls| tls.client_ca.as_ref());
     match client_ca {
-        Some(file) if !asked => Err(file.refuse(CLIENT_CA_UNUSED)),
+        Some(file) if !is_requested => Err(file.refuse(CLIENT_CA_UNUSED)),
         _ => Ok(()),
     }
 }
 
-fn source(said: &Setting) -> Result<(Source, Place), SettingsError> {
-    let source = match said.text() {
-        Ok("client-cert") => Source::ClientCert,
-        Ok("escaped-pem") => Source::EscapedPem,
-        Ok("tls") => Source::Tls,
-        Ok("xfcc") => Source::Xfcc,
-        _ => {
-            let remedy = "must be tls, client-cert, escaped-pem or xfcc";
-            return Err(said.place().refuse(remedy));
-        }
-    };
-    Ok((source, said.place().clone()))
-}
+const CLIENT_CA_UNUSED: &str = "only applies to client certificates, which auth.mtls.enabled = true with \
+                                auth.mtls.source = \"tls\" requests";
 
-fn header(said: &Setting) -> Result<(HeaderName, Place), SettingsError> {
-    let name = HeaderName::from_bytes(said.text()?.as_bytes());
-    let name = name.map_err(|_| said.place().refuse("must be the name of a header"))?;
-    Ok((name, said.place().clone()))
-}
+const HEADER_UNUSED: &str = "only applies when auth.mtls.source = \"escaped-pem\"";
 
-fn needed(key: &str, remedy: &'static str) -> SettingsError {
-    SettingsError::Missing {
-        key: key.to_owned(),
-        remedy: remedy.into(),
-    }
-}
+const NO_PROXIES: &str = "auth.mtls.source reads certificates from a header, which any client can send: name the \
+                          proxies that set it";
 
-/// As nginx's documentation and its ingress controllers have it in their examples.
-const DEFAULT_HEADER: HeaderName = HeaderName::from_static("x-ssl-client-cert");
+const NO_SOURCE: &str = "auth.mtls is enabled, but no client certificate can be received: set server.tls, or \
+                         server.trusted_proxies and auth.mtls.source";
 
-const CLIENT_CA_UNUSED: &str = "is for clients' certificates, which auth.mtls.enabled = true with auth.mtls.source = \"tls\" asks for";
-
-const HEADER_UNUSED: &str = "has a meaning with auth.mtls.source = \"escaped-pem\" alone";
-
-const NO_PROXIES: &str = "auth.mtls.source takes certificates from a header, which anybody can write: name the proxies that do";
-
-const NO_TLS: &str = "auth.mtls.source = \"tls\" takes certificates from the service's own TLS";
-
-const NOBODY_TELLS: &str = "auth.mtls is enabled, but no client certificate can come: set server.tls, or server.trusted_proxies and auth.mtls.source";
+const NO_TLS: &str = "auth.mtls.source = \"tls\" reads certificates from the service's own TLS";
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::parsed;
+    use actix_web::http::header::HeaderName;
+
+    use super::super::tests::configured;
     use super::*;
 
     fn mtls(mtls: &str, server: &str) -> Result<Option<Mtls>, String> {
-        let auth = "[auth]\nissuer_base_url = 'https://a.example/'\naudience = 'a'";
-        let text = format!("[server]\n{server}\n{auth}\n[auth.mtls]\n{mtls}");
-        parsed(&text, &[]).map(|settings| settings.mtls)
+        let text = format!("[server]\n{server}\n[auth.mtls]\n{mtls}");
+        configured(&text).map(|settings| settings.mtls)
     }
 
     const PROXY: &str = "trusted_proxies = '10.0.0.0/8'";
@@ -225,64 +179,57 @@ mod tests {
         ];
         for (text, server, source) in cases {
             for required in [false, true] {
-                let said = format!("enabled = true\nrequired = {required}\n{text}");
+                let text = format!("enabled = true\nrequired = {required}\n{text}");
                 let expected = Mtls {
                     required,
                     source: source.clone(),
                 };
-                assert_eq!(mtls(&said, server), Ok(Some(expected)), "{said}");
+                assert_eq!(mtls(&text, server), Ok(Some(expected)), "{text}");
             }
         }
     }
 
     #[test]
-    fn it_is_said_where_no_certificate_can_come() {
+    fn a_missing_source_of_certificates_is_noted() {
         let notes = |server: &str| {
-            let auth = "[auth]\nissuer_base_url = 'https://a.example/'\naudience = 'a'";
-            let text = format!("[server]\n{server}\n{auth}\n[auth.mtls]\nenabled = true");
-            parsed(&text, &[]).map(|settings| settings.notes)
+            let text = format!("[server]\n{server}\n[auth.mtls]\nenabled = true");
+            configured(&text).map(|settings| settings.notes)
         };
-        assert_eq!(notes(""), Ok(vec![NOBODY_TELLS.to_owned()]));
-        assert_eq!(notes(PROXY), Ok(vec![NOBODY_TELLS.to_owned()]));
+        assert_eq!(notes(""), Ok(vec![NO_SOURCE.to_owned()]));
+        assert_eq!(notes(PROXY), Ok(vec![NO_SOURCE.to_owned()]));
         assert_eq!(notes(TLS), Ok(Vec::new()));
     }
 
     #[test]
-    fn what_cannot_work_is_refused() {
-        let said =
+    fn contradictions_are_rejected() {
+        let message =
             |key: &str, remedy: &str| format!("auth.mtls.{key} (file Settings.toml): {remedy}");
-        let flag = "must be true or false";
-        let source = "must be tls, client-cert, escaped-pem or xfcc";
         let unused = format!("server.tls.client_ca (file Settings.toml): {CLIENT_CA_UNUSED}");
         let cases = [
-            ("enabled = 1", "", said("enabled", flag)),
-            ("required = 'x'", "", said("required", flag)),
             (
                 "required = true",
                 TLS,
-                said("required", "needs auth.mtls.enabled = true"),
+                message("required", "needs auth.mtls.enabled = true"),
             ),
-            ("source = 'nginx'", "", said("source", source)),
-            ("source = 1", "", said("source", source)),
             (
                 "header = 'a b'",
                 "",
-                said("header", "must be the name of a header"),
+                message("header", "must be the name of a header"),
             ),
             (
                 "header = ''",
                 "",
-                said("header", "must be the name of a header"),
+                message("header", "must be the name of a header"),
             ),
             (
                 "enabled = true\nheader = 'a'",
                 TLS,
-                said("header", HEADER_UNUSED),
+                message("header", HEADER_UNUSED),
             ),
             (
                 "enabled = true\nsource = 'xfcc'\nheader = 'a'",
                 PROXY,
-                said("header", HEADER_UNUSED),
+                message("header", HEADER_UNUSED),
             ),
             (
                 "enabled = true\nsource = 'tls'",

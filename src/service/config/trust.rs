@@ -1,80 +1,112 @@
-//! Decides whom the service trusts: the issuers that are configured, or the development issuer.
+//! Decides which issuers the service trusts: those that are configured, or the development issuer.
 
-use super::auth::{Auth, Said};
-use super::dev_issuer;
-#[cfg(feature = "dev-issuer")]
-use super::dev_issuer::DevIssuer;
-use super::error::{Place, SettingsError};
+use super::error::{KeyOrigin, SettingsError};
+use super::issuer::{build, configured_by};
+use super::layers::Table;
+use super::model;
+use super::origins::Origins;
 #[cfg(feature = "dev-issuer")]
 use crate::issuer::IssuerBuilder;
 use crate::issuer::{Issuer, IssuerError, check_distinct};
 
-/// Whose tokens are accepted.
+/// The issuers whose tokens are accepted.
 #[derive(Clone, Debug)]
 pub(crate) enum Trust {
-    /// The development issuer's, which is started too.
+    /// The development issuer, which starts with the service.
     #[cfg(feature = "dev-issuer")]
     DevIssuer {
         own: DevIssuer,
-        /// How to trust it. Its base URL is not said; its audience only if somebody named one.
+        /// How to trust it. Its base URL is not set, its audience only where one is configured.
         issuer: Box<IssuerBuilder>,
     },
-    /// These issuers', at least one.
+    /// These issuers, at least one.
     Issuers(Vec<Issuer>),
 }
 
+/// `[dev_issuer]`, where it is enabled.
+#[cfg(feature = "dev-issuer")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DevIssuer {
+    pub(crate) port: u16,
+    /// The port for clients with certificates that their tokens are bound to, where these are requested.
+    pub(crate) tls_port: u16,
+    /// Whether DPoP proofs must contain a nonce of the issuer.
+    pub(crate) dpop_nonce: bool,
+}
+
 impl Trust {
-    /// `beyond_loopback` is the setting that makes other machines reach the API, if one does.
+    /// `beyond_loopback` is the setting by which other machines reach the API, if one does.
     pub(super) fn resolve(
-        auth: Auth,
-        dev_issuer: &dev_issuer::Said,
-        beyond_loopback: Option<&Place>,
+        auth: &model::Auth,
+        dev_issuer: &model::DevIssuer,
+        root: &Table,
+        beyond_loopback: Option<&KeyOrigin>,
     ) -> Result<Self, SettingsError> {
-        if let Some((place, entries)) = auth.several {
-            return several(&auth.own, &place, entries).map(Self::Issuers);
+        let origins = Origins::of(root, "auth");
+        if let Some(entries) = &auth.entries {
+            return several(entries, &origins).map(Self::Issuers);
         }
-        if auth.own.names_an_issuer().is_some() {
-            return Ok(Self::Issuers(vec![auth.own.build()?]));
+        if configured_by(&origins).is_some() {
+            return Ok(Self::Issuers(vec![build(&auth.issuer, &origins)?]));
         }
-        let starts = cfg!(feature = "dev-issuer") && dev_issuer.enabled.is_some();
-        if let Some(host) = beyond_loopback.filter(|_| starts && !dev_issuer.is_explicit) {
-            return Err(host.refuse(NOT_UNASKED));
+        if !dev_issuer.enabled.0 || cfg!(not(feature = "dev-issuer")) {
+            return Err(origins.reject("issuer_base_url", ISSUER_NEEDED));
         }
-        match dev_issuer.enabled {
-            #[cfg(feature = "dev-issuer")]
-            Some(own) => {
-                let issuer = auth.own.builder()?;
-                let trial = issuer.clone().base_url("http://localhost/");
-                let trial = trial.default_audience(DEV_AUDIENCE);
-                trial.build().map_err(|error| auth.own.explain(&error))?;
-                Ok(Self::DevIssuer {
-                    own,
-                    issuer: Box::new(issuer),
-                })
-            }
-            _ => Err(SettingsError::Missing {
-                key: auth.own.path_of("issuer_base_url"),
-                remedy: ISSUER_NEEDED.into(),
-            }),
+        let is_explicit = Origins::of(root, "dev_issuer").get("enabled").is_some();
+        match beyond_loopback {
+            Some(host) if !is_explicit => Err(host.reject(EXPLICIT_NEEDED)),
+            _ => Self::development(&auth.issuer, dev_issuer, &origins),
         }
+    }
+
+    #[cfg(feature = "dev-issuer")]
+    fn development(
+        auth: &model::Issuer,
+        dev_issuer: &model::DevIssuer,
+        origins: &Origins<'_>,
+    ) -> Result<Self, SettingsError> {
+        let issuer = super::issuer::builder(auth, origins)?;
+        issuer
+            .clone()
+            .base_url("http://localhost/")
+            .default_audience(DEV_AUDIENCE)
+            .build()
+            .map_err(|error| super::issuer::explain(&error, origins))?;
+        Ok(Self::DevIssuer {
+            own: DevIssuer {
+                port: dev_issuer.port.0,
+                tls_port: dev_issuer.tls_port.0,
+                dpop_nonce: dev_issuer.dpop_nonce.0,
+            },
+            issuer: Box::new(issuer),
+        })
+    }
+
+    #[cfg(not(feature = "dev-issuer"))]
+    fn development(
+        _: &model::Issuer,
+        _: &model::DevIssuer,
+        origins: &Origins<'_>,
+    ) -> Result<Self, SettingsError> {
+        Err(origins.reject("issuer_base_url", ISSUER_NEEDED))
     }
 }
 
-fn several(own: &Said, place: &Place, entries: Vec<Said>) -> Result<Vec<Issuer>, SettingsError> {
-    if let Some(named) = own.names_an_issuer() {
-        return Err(named.refuse(format!(
-            "excludes {place}: write it into an entry there, or remove the entries"
+fn several(entries: &[model::Issuer], origins: &Origins<'_>) -> Result<Vec<Issuer>, SettingsError> {
+    if let Some(configured) = configured_by(origins) {
+        let entries = origins.described("issuers");
+        return Err(configured.reject(format!(
+            "excludes {entries}: write it into an entry there, or remove the entries"
         )));
     }
-    own.builder().map(drop)?;
-    let mut issuers: Vec<Issuer> = Vec::new();
-    for entry in entries {
-        issuers.push(entry.over(own).build()?);
-    }
+    let issuers = entries.iter().zip(origins.entries("issuers"));
+    let issuers: Vec<_> = issuers
+        .map(|(entry, origins)| build(entry, &origins))
+        .collect::<Result<_, _>>()?;
     if issuers.is_empty() {
-        return Err(place.refuse("must have at least one entry"));
+        return Err(origins.reject("issuers", "must have at least one entry"));
     }
-    check_distinct(&issuers).map_err(|error| place.refuse(remedy(&error)))?;
+    check_distinct(&issuers).map_err(|error| origins.reject("issuers", remedy(&error)))?;
     Ok(issuers)
 }
 
@@ -96,16 +128,16 @@ fn remedy(error: &IssuerError) -> String {
 #[cfg(feature = "dev-issuer")]
 pub(crate) const DEV_AUDIENCE: &str = "https://quickstarts/api";
 
-const NOT_UNASKED: &str = "lets other machines call the API, and no issuer is configured: \
+const EXPLICIT_NEEDED: &str = "lets other machines call the API, and no issuer is configured: \
     name the issuer to trust, for example ISSUER_BASE_URL=https://tenant.eu.auth0.com/, or set dev_issuer.enabled = true \
-    (APP__DEV_ISSUER__ENABLED=true) to accept the tokens that the development issuer gives to everyone";
+    (APP__DEV_ISSUER__ENABLED=true) to accept the tokens that the development issuer issues to everyone";
 
 const ISSUER_NEEDED: &str =
     "name the issuer to trust, for example ISSUER_BASE_URL=https://tenant.eu.auth0.com/";
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{issuers, parsed};
+    use super::super::tests::{SHIPPED, issuers, parsed};
     use super::ISSUER_NEEDED;
 
     const TWO: &str = "
@@ -140,12 +172,17 @@ mod tests {
     #[cfg(feature = "dev-issuer")]
     fn beyond_loopback_the_development_issuer_starts_only_when_it_is_enabled_explicitly() {
         let outcome = |text: &str, variables: &[(&str, &str)]| parsed(text, variables).map(drop);
-        let refused = |source: &str| Err(format!("server.host ({source}): {}", super::NOT_UNASKED));
+        let rejected = |source: &str| {
+            Err(format!(
+                "server.host ({source}): {}",
+                super::EXPLICIT_NEEDED
+            ))
+        };
         for host in ["0.0.0.0", "::", "192.0.2.1", "api.example", "[::]"] {
-            let unasked = outcome("", &[("HOST", host)]);
-            assert_eq!(unasked, refused("variable HOST"), "{host}");
-            let asked = outcome("[dev_issuer]\nenabled = true", &[("HOST", host)]);
-            assert_eq!(asked, Ok(()), "{host}");
+            let implicit = outcome("", &[("HOST", host)]);
+            assert_eq!(implicit, rejected("variable HOST"), "{host}");
+            let explicit = outcome("[dev_issuer]\nenabled = true", &[("HOST", host)]);
+            assert_eq!(explicit, Ok(()), "{host}");
         }
         for host in [
             "127.0.0.1",
@@ -159,11 +196,10 @@ mod tests {
             assert_eq!(outcome("", &[("HOST", host)]), Ok(()), "{host}");
         }
         let file = "[server]\nhost = '0.0.0.0'\n[dev_issuer]\nport = 1";
-        assert_eq!(outcome(file, &[]), refused("file Settings.toml"));
-        let shipped = include_str!("../../../Settings.toml");
+        assert_eq!(outcome(file, &[]), rejected("file Settings.toml"));
         assert_eq!(
-            outcome(shipped, &[("HOST", "0.0.0.0")]),
-            refused("variable HOST")
+            outcome(SHIPPED, &[("HOST", "0.0.0.0")]),
+            rejected("variable HOST")
         );
         let configured = [
             ("HOST", "0.0.0.0"),
@@ -180,7 +216,7 @@ mod tests {
         let warning = "variable ISSUER_BASEURL: is not read; did you mean ISSUER_BASE_URL?";
         let message = format!(
             "server.host (variable HOST): {} ({warning})",
-            super::NOT_UNASKED
+            super::EXPLICIT_NEEDED
         );
         assert_eq!(parsed("", &variables).map(drop), Err(message));
         let settings = parsed("", &variables[1..]);
@@ -191,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_public_key_is_looked_at_rather_than_the_development_issuer() {
+    fn an_unusable_public_key_does_not_start_the_development_issuer() {
         let nowhere = issuers(
             "[auth]\nissuer = 'a'\naudience = 'api'\npublic_key = ''",
             &[],
@@ -204,18 +240,18 @@ mod tests {
     }
 
     #[test]
-    fn each_of_several_issuers_has_the_defaults_of_all() {
+    fn each_of_several_issuers_inherits_from_auth() {
         let issuers = issuers(
             &format!("[auth]\naudience = 'all'\nstrict = true\n{TWO}"),
             &[],
         )
         .unwrap();
-        let said: Vec<_> = issuers
+        let trusted: Vec<_> = issuers
             .iter()
             .map(|issuer| (issuer.label(), &*issuer.audience[0], issuer.strict))
             .collect();
         assert_eq!(
-            said,
+            trusted,
             [
                 ("https://a.example/", "all", true),
                 ("https://b.example/", "b", false)
@@ -224,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn several_issuers_take_defaults_from_variables_too() {
+    fn several_issuers_inherit_from_variables_too() {
         let issuers = issuers(TWO, &[("AUDIENCE", "x,y"), ("APP__AUTH__STRICT", "true")]).unwrap();
         assert_eq!(issuers[0].audience, ["x", "y"]);
         assert!(issuers[0].strict && !issuers[1].strict);
@@ -247,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn several_issuers_are_at_least_one_and_told_apart_by_name_or_audience() {
+    fn several_issuers_are_at_least_one_and_differ_in_name_or_audience() {
         let empty = "auth.issuers (file Settings.toml): must have at least one entry";
         assert_eq!(
             parsed("[auth]\nissuers = []", &[]).map(drop),
@@ -267,8 +303,8 @@ mod tests {
             let expected = format!(
                 "auth.issuers (file Settings.toml): the entries 0 and 2 are one issuer {problem}"
             );
-            let refused = parsed(&again(text), &[("AUDIENCE", "x")]);
-            assert_eq!(refused.map(drop), Err(expected));
+            let rejected = parsed(&again(text), &[("AUDIENCE", "x")]);
+            assert_eq!(rejected.map(drop), Err(expected));
         }
         let apart = again("'y'\nissuer_base_url = 'https://a.example/'");
         let issuers = issuers(&apart, &[("AUDIENCE", "x")]);
@@ -289,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_must_be_trusted() {
+    fn an_issuer_must_be_trusted() {
         let message = format!("auth.issuer_base_url is missing: {ISSUER_NEEDED}");
         let off = parsed("[dev_issuer]\nenabled = false", &[("AUDIENCE", "api")]);
         assert_eq!(off.map(drop), Err(message.clone()));
@@ -327,7 +363,7 @@ mod tests {
         }
 
         #[test]
-        fn every_other_option_holds_for_it() {
+        fn every_other_key_holds_for_it() {
             let variables = [
                 ("APP__DEV_ISSUER__PORT", "0"),
                 ("AUDIENCE", "mine"),
@@ -345,9 +381,9 @@ mod tests {
         #[test]
         fn it_has_no_secret_for_an_hmac() {
             let message = "auth.token_signing_alg (variable TOKEN_SIGNING_ALG): \
-                           HS256 needs a secret: say auth.secret";
-            let refused = development("", &[("TOKEN_SIGNING_ALG", "HS256")]);
-            assert_eq!(refused.map(drop), Err(message.to_owned()));
+                           HS256 needs a secret: set auth.secret";
+            let rejected = development("", &[("TOKEN_SIGNING_ALG", "HS256")]);
+            assert_eq!(rejected.map(drop), Err(message.to_owned()));
         }
     }
 }

@@ -208,7 +208,10 @@ impl Input {
         let request = self.request(route)?;
         let progress = authenticate(verifier, &request)?;
         let caller = finish(verifier, &request, progress).await?;
-        caller.ok_or(AuthenticationError::Credentials(CredentialsError::Unusable))
+        caller.ok_or(AuthenticationError::Credentials(
+            None,
+            CredentialsError::Unusable,
+        ))
     }
 
     fn request(&self, route: Option<&Route>) -> Result<HttpRequest, CredentialsError> {

@@ -317,7 +317,7 @@ impl Check {
     fn failed(verdict: &Verdict, context: &Context<'_>) -> Option<Self> {
         match verdict {
             Verdict::Granted(_) | Verdict::Open => None,
-            Verdict::Unauthenticated(AuthenticationError::Credentials(_)) => {
+            Verdict::Unauthenticated(AuthenticationError::Credentials(..)) => {
                 Some(Self::Credentials)
             }
             Verdict::Unauthenticated(AuthenticationError::Token(_, error)) => {

@@ -30,7 +30,7 @@ impl Explanation {
     pub(super) fn of(verdict: &Verdict, context: &Context<'_>) -> Option<Self> {
         match verdict {
             Verdict::Granted(_) | Verdict::Open => None,
-            Verdict::Unauthenticated(AuthenticationError::Credentials(error)) => {
+            Verdict::Unauthenticated(AuthenticationError::Credentials(_, error)) => {
                 Some(unusable(error, context))
             }
             Verdict::Unauthenticated(AuthenticationError::Token(_, error)) => {

@@ -1,0 +1,156 @@
+//! The settings of one issuer → the issuer, or the key behind what is wrong with it as a whole.
+
+use std::borrow::Cow;
+
+use super::error::{KeyOrigin, SettingsError};
+use super::file;
+use super::model;
+use super::origins::Origins;
+use crate::issuer::{Issuer, IssuerBuilder, IssuerError, UrlRole};
+
+/// The keys that configure an issuer; the others only describe how to trust it.
+const CONFIGURING: [&str; 5] = [
+    "issuer_base_url",
+    "issuer",
+    "jwks_uri",
+    "public_key",
+    "secret",
+];
+
+/// The first key that configures an issuer, if one is set.
+pub(super) fn configured_by(origins: &Origins<'_>) -> Option<KeyOrigin> {
+    CONFIGURING.iter().find_map(|key| origins.get(key))
+}
+
+pub(super) fn build(model: &model::Issuer, origins: &Origins<'_>) -> Result<Issuer, SettingsError> {
+    builder(model, origins)?
+        .build()
+        .map_err(|error| explain(&error, origins))
+}
+
+/// The issuer as it is configured, not yet checked as a whole.
+pub(super) fn builder(
+    model: &model::Issuer,
+    origins: &Origins<'_>,
+) -> Result<IssuerBuilder, SettingsError> {
+    let mut issuer = IssuerBuilder::default()
+        .strict(model.strict.0)
+        .clock_tolerance(model.clock_tolerance.0)
+        .cache_max_age(model.cache_max_age.0)
+        .cooldown_duration(model.cooldown_duration.0)
+        .timeout_duration(model.timeout_duration.0)
+        .longest_outage(model.longest_outage.0)
+        .allow_http_hosts(model.allow_http_hosts.0.iter().cloned())
+        .scope_claims(model.scope_claims.0.iter().cloned());
+    for audience in &model.audience.0 {
+        issuer = issuer.audience(audience);
+    }
+    if let Some(url) = &model.issuer_base_url {
+        issuer = issuer.base_url(&url.0);
+    }
+    if let Some(name) = &model.issuer {
+        issuer = issuer.name(&name.0);
+    }
+    if let Some(url) = &model.jwks_uri {
+        issuer = issuer.jwks_uri(&url.0);
+    }
+    if let Some(key) = &model.public_key {
+        let key = public_key(&key.0).map_err(|problem| origins.reject("public_key", problem))?;
+        issuer = issuer.public_key(&key);
+    }
+    if let Some(secret) = &model.secret {
+        issuer = issuer.secret(&secret.0);
+    }
+    if let Some(algorithms) = &model.token_signing_alg {
+        issuer = issuer.algorithms(algorithms.0.iter().copied());
+    }
+    if let Some(age) = model.max_token_age {
+        issuer = issuer.max_token_age(age.0);
+    }
+    Ok(issuer)
+}
+
+/// The text of a public key: the value itself, or the content of the file that it names.
+fn public_key(text: &str) -> Result<Cow<'_, str>, String> {
+    let inline = text.trim_start();
+    if inline.starts_with("-----BEGIN") || inline.starts_with('{') {
+        return Ok(text.into());
+    }
+    file::read_text(text.trim())
+        .map(Cow::Owned)
+        .map_err(|problem| format!("{PUBLIC_KEY_NEEDED}; it {problem}"))
+}
+
+/// Names the key that the error is about, its source and the remedy.
+pub(super) fn explain(error: &IssuerError, origins: &Origins<'_>) -> SettingsError {
+    let excludes = |key, other| {
+        let other = origins.described(other);
+        origins.reject(key, format!("excludes {other}: keep one of them"))
+    };
+    match error {
+        IssuerError::NoAudience => origins.reject("audience", AUDIENCE_NEEDED),
+        IssuerError::NoKeys => origins.reject("issuer_base_url", KEYS_NEEDED),
+        IssuerError::NoName => origins.reject("issuer", NAME_NEEDED),
+        IssuerError::NotAHttpHost => origins.reject("allow_http_hosts", HOSTS_NEEDED),
+        IssuerError::NotAUrl { role } => origins.reject(url_key(*role), ABSOLUTE_NEEDED),
+        IssuerError::NotPlain { role } => origins.reject(url_key(*role), PLAIN_NEEDED),
+        IssuerError::PlainHttp { role } => origins.reject(url_key(*role), HTTPS_NEEDED),
+        IssuerError::PublicKey(cause) => {
+            origins.reject("public_key", format!("cannot be used: {cause}"))
+        }
+        IssuerError::PublicKeyWithJwksUri => excludes("public_key", "jwks_uri"),
+        IssuerError::SecretWithJwksUri => excludes("secret", "jwks_uri"),
+        IssuerError::SecretWithPublicKey => excludes("secret", "public_key"),
+        IssuerError::SecretTooShort { needed, .. } => origins.reject(
+            "secret",
+            format!("must have at least {needed} bytes, or it is weaker than the hash"),
+        ),
+        IssuerError::NoSecret { algorithm } => {
+            let secret = origins.described("secret");
+            let remedy = format!("{algorithm} needs a secret: set {secret}");
+            origins.reject("token_signing_alg", remedy)
+        }
+        IssuerError::SecretForPublicKey { algorithm } => {
+            let secret = origins.described("secret");
+            let remedy =
+                format!("{algorithm} does not go with {secret}: name HS256, HS384 or HS512");
+            origins.reject("token_signing_alg", remedy)
+        }
+        IssuerError::SecretWithoutAlgorithm => origins.reject("token_signing_alg", HMAC_NEEDED),
+        // Of several issuers, which are not built here.
+        IssuerError::SharedAudience { .. } | IssuerError::TwoSpellings { .. } => {
+            origins.reject("issuers", error.to_string())
+        }
+    }
+}
+
+fn url_key(role: UrlRole) -> &'static str {
+    match role {
+        UrlRole::BaseUrl => "issuer_base_url",
+        UrlRole::JwksUri => "jwks_uri",
+    }
+}
+
+const ABSOLUTE_NEEDED: &str = "must be an absolute URL such as https://tenant.eu.auth0.com/";
+
+const AUDIENCE_NEEDED: &str =
+    "name this API as tokens do in aud, for example AUDIENCE=https://quickstarts/api";
+
+const HMAC_NEEDED: &str = "a secret needs its algorithm: HS256, HS384 or HS512";
+
+const HOSTS_NEEDED: &str = "must be host names such as keycloak, without scheme and port";
+
+const HTTPS_NEEDED: &str =
+    "must be https; http is accepted on loopback and on the hosts of auth.allow_http_hosts only";
+
+const KEYS_NEEDED: &str = "set where the keys are: issuer_base_url, jwks_uri, public_key or secret";
+
+const NAME_NEEDED: &str = "set the issuer of these keys: the value of iss in tokens, such as https://tenant.eu.auth0.com/";
+
+const PLAIN_NEEDED: &str = "must have no user name, password, query or fragment";
+
+const PUBLIC_KEY_NEEDED: &str =
+    "must be a PEM, JWK or JWK set, or the path of a file that contains one";
+
+#[cfg(test)]
+mod tests;

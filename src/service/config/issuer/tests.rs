@@ -1,0 +1,356 @@
+use std::time::Duration;
+
+use super::super::tests::{Scratch, issuers, parsed};
+use super::*;
+use crate::issuer::KeySource;
+use crate::jose::Algorithm;
+
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
+/// The message about these variables; `FIVE` and `LONG` stand for secrets of 5 and 32 bytes.
+fn message(variables: Variables<'_>) -> String {
+    let long = "s".repeat(32);
+    let value_of = |value| match value {
+        "FIVE" => "sssss",
+        "LONG" => &*long,
+        other => other,
+    };
+    let variables: Vec<_> = variables
+        .iter()
+        .map(|&(name, value)| (name, value_of(value)))
+        .collect();
+    let message = issuers("", &variables).map(drop).unwrap_err();
+    assert!(!message.contains("sssss"), "{message}");
+    message
+}
+
+const BASE: (&str, &str) = ("ISSUER_BASE_URL", "https://a.example/");
+const AUDIENCE: (&str, &str) = ("AUDIENCE", "api");
+
+#[test]
+fn what_is_missing_is_named_with_an_example() {
+    let hmac = ("TOKEN_SIGNING_ALG", "HS256");
+    let (secret, jwks_uri) = (("SECRET", "LONG"), ("JWKS_URI", "https://a.example/keys"));
+    let cases: [(Variables<'_>, &str, &str); 6] = [
+        (&[BASE], "audience", AUDIENCE_NEEDED),
+        (&[BASE, ("AUDIENCE", "")], "audience", AUDIENCE_NEEDED),
+        (&[AUDIENCE, jwks_uri], "issuer", NAME_NEEDED),
+        (&[AUDIENCE, secret, hmac], "issuer", NAME_NEEDED),
+        (&[AUDIENCE, ("ISSUER", "a")], "issuer_base_url", KEYS_NEEDED),
+        (&[AUDIENCE, BASE, secret], "token_signing_alg", HMAC_NEEDED),
+    ];
+    for (variables, key, remedy) in cases {
+        let expected = format!("auth.{key} is missing: {remedy}");
+        assert_eq!(message(variables), expected, "{variables:?}");
+    }
+}
+
+#[test]
+fn a_value_without_content_is_named_with_its_layer() {
+    let audience = format!("auth.audience (variable AUDIENCE): {AUDIENCE_NEEDED}");
+    assert_eq!(message(&[BASE, ("AUDIENCE", " , ")]), audience);
+    let issuer = format!("auth.issuer (variable APP__AUTH__ISSUER): {NAME_NEEDED}");
+    assert_eq!(
+        message(&[BASE, AUDIENCE, ("APP__AUTH__ISSUER", " ")]),
+        issuer
+    );
+}
+
+#[test]
+fn urls_are_rejected_at_their_keys() {
+    let cases = [
+        ("tenant.eu.auth0.com", ABSOLUTE_NEEDED),
+        ("ftp://a.example/", ABSOLUTE_NEEDED),
+        ("https://me:sssss@a.example/", PLAIN_NEEDED),
+        ("https://a.example/?q", PLAIN_NEEDED),
+        ("http://a.example/", HTTPS_NEEDED),
+    ];
+    for (url, expected) in cases {
+        let base = message(&[AUDIENCE, ("ISSUER_BASE_URL", url)]);
+        assert_eq!(
+            base,
+            format!("auth.issuer_base_url (variable ISSUER_BASE_URL): {expected}")
+        );
+    }
+    let keys = message(&[AUDIENCE, BASE, ("JWKS_URI", "http://a.example/keys")]);
+    assert_eq!(
+        keys,
+        format!("auth.jwks_uri (variable JWKS_URI): {HTTPS_NEEDED}")
+    );
+}
+
+#[test]
+fn hosts_that_allow_http_are_names() {
+    let base = ("ISSUER_BASE_URL", "http://keycloak:8080/realms/shop");
+    let hosts = "APP__AUTH__ALLOW_HTTP_HOSTS";
+    let issuer = issuers("", &[AUDIENCE, base, (hosts, "other, keycloak")]);
+    assert_eq!(issuer.map(|issuers| issuers.len()), Ok(1));
+    let url = message(&[AUDIENCE, base, (hosts, "http://keycloak:8080")]);
+    let expected = format!("auth.allow_http_hosts (variable {hosts}): {HOSTS_NEEDED}");
+    assert_eq!(url, expected);
+}
+
+#[test]
+fn contradictions_name_both_sides() {
+    let secret = ("SECRET", "LONG");
+    let alg = |names| ("TOKEN_SIGNING_ALG", names);
+    let cases: [(Variables<'_>, &str); 2] = [
+        (
+            &[AUDIENCE, BASE, alg("RS256,HS256")],
+            "auth.token_signing_alg (variable TOKEN_SIGNING_ALG): \
+             HS256 needs a secret: set auth.secret",
+        ),
+        (
+            &[AUDIENCE, BASE, secret, alg("RS256")],
+            "auth.token_signing_alg (variable TOKEN_SIGNING_ALG): \
+             RS256 does not go with auth.secret (variable SECRET): name HS256, HS384 or HS512",
+        ),
+    ];
+    for (variables, expected) in cases {
+        assert_eq!(message(variables), expected);
+    }
+}
+
+#[test]
+fn keys_come_from_one_place() {
+    let secret = ("SECRET", "LONG");
+    let jwks_uri = ("JWKS_URI", "https://a.example/keys");
+    let public_key = ("APP__AUTH__PUBLIC_KEY", "{}");
+    let cases = [
+        (secret, "secret", jwks_uri, "jwks_uri"),
+        (secret, "secret", public_key, "public_key"),
+        (public_key, "public_key", jwks_uri, "jwks_uri"),
+    ];
+    for (one, key, other, other_key) in cases {
+        let alg = if one == secret { "HS256" } else { "RS256" };
+        let variables = [AUDIENCE, BASE, one, other, ("TOKEN_SIGNING_ALG", alg)];
+        let expected = format!(
+            "auth.{key} (variable {}): excludes auth.{other_key} (variable {}): keep one of them",
+            one.0, other.0
+        );
+        assert_eq!(message(&variables), expected);
+    }
+}
+
+#[test]
+fn a_public_key_that_cannot_be_used_is_rejected() {
+    let expected = "auth.public_key (variable APP__AUTH__PUBLIC_KEY): \
+                    cannot be used: neither PEM nor a JWK nor a JWK set";
+    let public_key = ("APP__AUTH__PUBLIC_KEY", "{sssss");
+    assert_eq!(message(&[AUDIENCE, ("ISSUER", "a"), public_key]), expected);
+}
+
+#[test]
+fn a_secret_is_as_long_as_its_hash() {
+    for (secret, algorithm, needed) in [("FIVE", "HS256", 32), ("LONG", "HS512", 64)] {
+        let variables = [("SECRET", secret), ("TOKEN_SIGNING_ALG", algorithm)];
+        let expected = format!(
+            "auth.secret (variable SECRET): must have at least {needed} bytes, \
+             or it is weaker than the hash"
+        );
+        assert_eq!(
+            message(&[&[AUDIENCE, BASE], &variables[..]].concat()),
+            expected
+        );
+    }
+}
+
+#[test]
+fn an_entry_and_its_defaults_are_named_apart() {
+    let entry = "[[auth.issuers]]\nissuer_base_url = 'https://a.example/'\n";
+    let needs = "HS256 needs a secret: set auth.issuers[0].secret";
+    let cases = [
+        (
+            entry.to_owned(),
+            format!("auth.issuers[0].audience is missing: {AUDIENCE_NEEDED}"),
+        ),
+        (
+            format!("[auth]\naudience = 'api'\ntoken_signing_alg = 'HS256'\n{entry}"),
+            format!("auth.token_signing_alg (file Settings.toml): {needs}"),
+        ),
+        (
+            format!("[auth]\naudience = 'api'\n{entry}token_signing_alg = 'HS256'"),
+            format!("auth.issuers[0].token_signing_alg (file Settings.toml): {needs}"),
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(parsed(&text, &[]).map(drop), Err(expected));
+    }
+}
+
+#[test]
+fn the_defaults_are_those_of_the_library() {
+    let library = Issuer::discover("https://a.example/").audience("api");
+    let library = format!("{:?}", library.build().unwrap());
+    assert_eq!(format!("{:?}", issuer("").unwrap()), library);
+}
+
+/// The issuer of an `[auth]` section with an issuer, an audience and `text`.
+fn issuer(text: &str) -> Result<Issuer, String> {
+    let auth = format!("[auth]\nissuer_base_url = 'https://a.example/'\n{text}\n");
+    let audience = if text.contains("audience") {
+        ""
+    } else {
+        "audience = 'api'"
+    };
+    issuers(&format!("{auth}{audience}"), &[]).map(|mut issuers| issuers.remove(0))
+}
+
+#[test]
+fn every_key_is_read() {
+    let text = "
+        audience = ['api', 'other']
+        issuer = 'a'
+        jwks_uri = 'https://a.example/keys'
+        token_signing_alg = ['RS256', 'EdDSA']
+        strict = true
+        clock_tolerance = '60s'
+        max_token_age = 60
+        cache_max_age = '1s'
+        cooldown_duration = '500ms'
+        timeout_duration = '2s'
+        scope_claims = ['permissions', '/realm_access/roles']";
+    let issuer = issuer(text).unwrap();
+    assert_eq!(issuer.name(), Some("a"));
+    assert!(
+        matches!(issuer.keys(), Some(KeySource::JwksUri(url)) if url.as_str() == "https://a.example/keys")
+    );
+    assert_eq!(issuer.audience, ["api", "other"]);
+    assert_eq!(issuer.algorithms, [Algorithm::Rs256, Algorithm::EdDsa]);
+    assert!(issuer.strict);
+    assert_eq!(issuer.clock_tolerance, Duration::from_secs(60));
+    assert_eq!(issuer.max_token_age, Some(Duration::from_secs(60)));
+    let scope_claims: Vec<_> = issuer
+        .scope_claims
+        .iter()
+        .map(|claim| claim.as_str())
+        .collect();
+    assert_eq!(scope_claims, ["permissions", "/realm_access/roles"]);
+    assert_eq!(issuer.fetching.cache_max_age, Duration::from_secs(1));
+    assert_eq!(issuer.fetching.cooldown, Duration::from_millis(500));
+    assert_eq!(issuer.fetching.timeout, Duration::from_secs(2));
+}
+
+#[test]
+fn values_of_another_type_are_rejected() {
+    let text = "must be a text, in quotes";
+    let list = "must be a list of texts, or one text with commas";
+    let duration = "must be a duration such as 500ms, 60s, 5m or 1h";
+    let section = "is a section: set its keys one by one";
+    let cases = [
+        ("audience", "1", list),
+        ("issuer", "1", text),
+        ("jwks_uri", "1", text),
+        ("public_key", "1", text),
+        ("secret", "123", text),
+        ("token_signing_alg", "256", list),
+        ("strict", "'yes'", "must be true or false"),
+        ("clock_tolerance", "'-5s'", duration),
+        ("max_token_age", "'old'", duration),
+        ("cache_max_age", "true", duration),
+        ("cooldown_duration", "1.5", duration),
+        ("timeout_duration", "[]", duration),
+        ("scope_claims", "1", list),
+        ("allow_http_hosts", "1", list),
+        ("dpop", "true", section),
+        ("mtls", "true", section),
+    ];
+    for (key, value, message) in cases {
+        let message = format!("auth.{key} (file Settings.toml): {message}");
+        let text = format!("{key} = {value}");
+        assert_eq!(issuer(&text).map(drop), Err(message), "{text}");
+    }
+}
+
+#[test]
+fn values_out_of_bounds_are_rejected() {
+    let zero = "must be longer than 0s";
+    let claims =
+        "must be claims: names such as permissions, or JSON pointers such as /realm_access/roles";
+    let algorithms = "must be one or more of HS256, HS384, HS512, RS256, RS384, RS512, \
+                      ES256, ES384, ES512, PS256, PS384, PS512, EdDSA";
+    let cases = [
+        ("token_signing_alg", "'none'", algorithms),
+        ("token_signing_alg", "['RS256', 'rs256']", algorithms),
+        ("token_signing_alg", "[]", algorithms),
+        ("max_token_age", "0", zero),
+        ("cache_max_age", "0", zero),
+        ("cooldown_duration", "'0ms'", zero),
+        ("timeout_duration", "0", zero),
+        ("scope_claims", "[]", claims),
+        ("scope_claims", "['/']", claims),
+    ];
+    for (key, value, message) in cases {
+        let message = format!("auth.{key} (file Settings.toml): {message}");
+        let text = format!("{key} = {value}");
+        assert_eq!(issuer(&text).map(drop), Err(message), "{text}");
+    }
+}
+
+#[test]
+fn a_misspelt_key_is_rejected_before_a_missing_one() {
+    let keys = super::super::deserialize::keys::<model::Issuer>().join(", ");
+    let unknown = "(file Settings.toml): is not a known key;";
+    let cases = [
+        (
+            "[auth]\nissuerBaseURL = 'x'",
+            format!(
+                "auth.issuerBaseURL {unknown} did you mean issuer_base_url? \
+                 known here: {keys}, startup, startup_timeout, token_memory_bytes, issuers, dpop, mtls"
+            ),
+        ),
+        (
+            "[[auth.issuers]]\n[[auth.issuers]]\ndpop = 1",
+            format!("auth.issuers[1].dpop {unknown} known here: {keys}"),
+        ),
+    ];
+    for (text, message) in cases {
+        assert_eq!(parsed(text, &[]).map(drop), Err(message), "{text}");
+    }
+}
+
+#[test]
+fn several_issuers_are_a_list_of_sections() {
+    let message =
+        "auth.issuers (file Settings.toml): must be sections, each under [[auth.issuers]]";
+    for text in ["[auth]\nissuers = 'x'", "[auth.issuers]\naudience = 'x'"] {
+        assert_eq!(parsed(text, &[]).map(drop), Err(message.to_owned()));
+    }
+}
+
+#[test]
+fn a_public_key_is_inline_or_in_a_file() {
+    for text in ["-----BEGIN PUBLIC KEY-----\nx", "{}", "\n  {\"keys\":[]}"] {
+        assert_eq!(public_key(text).as_deref(), Ok(text));
+    }
+    let file = Scratch::new("key", b"text");
+    assert_eq!(public_key(file.path()).as_deref(), Ok("text"));
+    let path = format!(" {}\n", file.path());
+    assert_eq!(public_key(&path).as_deref(), Ok("text"));
+}
+
+#[test]
+fn a_file_that_cannot_contain_a_key_is_rejected() {
+    let largest = vec![b'x'; 1024 * 1024];
+    let whole = Scratch::new("largest", &largest);
+    assert_eq!(
+        public_key(whole.path()).map(|text| text.len()),
+        Ok(largest.len())
+    );
+    for (file, problem) in [
+        (
+            Scratch::new("larger", &[&largest[..], b"x"].concat()),
+            "is larger than 1 MiB",
+        ),
+        (Scratch::new("binary", &[0xff]), "is not text"),
+    ] {
+        let message = format!("{PUBLIC_KEY_NEEDED}; it names a file that {problem}");
+        assert_eq!(public_key(file.path()), Err(message));
+    }
+    let missing = public_key("/nowhere/hush.pem").unwrap_err();
+    let expected = format!("{PUBLIC_KEY_NEEDED}; it names a file that cannot be read: ");
+    assert!(
+        missing.starts_with(&expected) && !missing.contains("hush"),
+        "{missing}"
+    );
+}

@@ -1,0 +1,281 @@
+//! Every key, its type and its default.
+//!
+//! `check`, the messages about unknown keys and the search for misspelt variables follow these structs; tests compare
+//! Settings.toml and docs/settings.md with them.
+
+use actix_web::http::header::HeaderName;
+use config::{Value, ValueKind};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+use super::deserialize::{keys, read};
+use super::error::{KeyOrigin, SettingsError};
+use super::layers::Table;
+use super::values::{
+    Flag, Host, IssuerUrl, KeyPath, List, Network, Number, One, PemPath, Period, Port,
+    PositivePeriod, PublicUrl, ReplayUrl, Secret, Text, WebOrigin,
+};
+use crate::claims::scope::ScopeClaim;
+use crate::jose::Algorithm;
+use crate::sender::{Dpop as Proofs, NonceIssuer, Replay};
+use crate::verifier::DEFAULT_TOKEN_MEMORY;
+
+/// Defines a section: its keys with their types and defaults.
+macro_rules! section {
+    (
+        $(#[$attribute:meta])*
+        $name:ident { $($(#[$key_attribute:meta])* $key:ident: $type:ty = $default:expr,)* }
+    ) => {
+        $(#[$attribute])*
+        #[derive(Deserialize, Serialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub(super) struct $name {
+            $($(#[$key_attribute])* pub(super) $key: $type,)*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($key: $default,)* }
+            }
+        }
+    };
+}
+
+section! {
+    /// The whole file.
+    Model {
+        server: Server = Server::default(),
+        operations: Operations = Operations::default(),
+        cors: Cors = Cors::default(),
+        auth: Auth = Auth::default(),
+        dev_issuer: DevIssuer = DevIssuer::default(),
+        log: Log = Log::default(),
+    }
+}
+
+section! {
+    Server {
+        host: One<Host> = One(LOOPBACK.to_owned()),
+        port: Port = Number(3010),
+        /// Each is a thread; more than the limit is a slip.
+        workers: Option<Number<u16, 1, 1024>> = None,
+        max_connections: Number<u16, 1, 65535> = Number(25_000),
+        max_connections_per_address: Number<u16, 0, 65535> = Number(0),
+        client_timeout: PositivePeriod = Period::seconds(30),
+        /// Longer than load balancers keep idle connections (60 s is usual): the side that sends the next request
+        /// must be the one that closes.
+        keep_alive: PositivePeriod = Period::seconds(75),
+        drain_delay: Period = Period::seconds(0),
+        shutdown_timeout: Period = Period::seconds(30),
+        public_url: Option<One<PublicUrl>> = None,
+        trusted_proxies: List<Network> = List::EMPTY,
+        tls: Tls = Tls::default(),
+    }
+}
+
+section! {
+    Tls {
+        certificate: Option<One<PemPath>> = None,
+        key: Option<One<KeyPath>> = None,
+        client_ca: Option<One<PemPath>> = None,
+    }
+}
+
+section! {
+    Operations {
+        host: One<Host> = One(LOOPBACK.to_owned()),
+        port: Option<Port> = None,
+    }
+}
+
+section! {
+    Cors {
+        allowed_origins: List<WebOrigin> = List::EMPTY,
+        max_age: Period = Period::seconds(10 * 60),
+    }
+}
+
+section! {
+    /// `[auth]`, whose keys of one issuer are also those of each of `[[auth.issuers]]`.
+    Auth {
+        /// The keys of one issuer in `[auth]` itself.
+        #[serde(skip)]
+        issuer: Issuer = Issuer::default(),
+        startup: StartupMode = StartupMode::Background,
+        /// Two fetches and the pause between them.
+        startup_timeout: PositivePeriod = Period::seconds(15),
+        token_memory_bytes: Number<usize, 0, { u32::MAX }> = Number(DEFAULT_TOKEN_MEMORY),
+        /// Read into `entries`.
+        #[serde(skip_serializing)]
+        issuers: IgnoredAny = IgnoredAny,
+        #[serde(skip)]
+        entries: Option<Vec<Issuer>> = None,
+        dpop: Dpop = Dpop::default(),
+        mtls: Mtls = Mtls::default(),
+    }
+}
+
+section! {
+    Issuer {
+        issuer_base_url: Option<One<IssuerUrl>> = None,
+        audience: List<Text> = List::EMPTY,
+        issuer: Option<One<Text>> = None,
+        jwks_uri: Option<One<IssuerUrl>> = None,
+        /// Not shown: a private key may be set here by mistake.
+        public_key: Option<Secret> = None,
+        secret: Option<Secret> = None,
+        token_signing_alg: Option<List<Algorithm>> = None,
+        strict: Flag = Flag(false),
+        clock_tolerance: Period = Period::seconds(5),
+        max_token_age: Option<PositivePeriod> = None,
+        cache_max_age: PositivePeriod = Period::seconds(10 * 60),
+        cooldown_duration: PositivePeriod = Period::seconds(30),
+        timeout_duration: PositivePeriod = Period::seconds(5),
+        allow_http_hosts: List<Text> = List::EMPTY,
+        longest_outage: Period = Period::seconds(24 * 60 * 60),
+        scope_claims: List<ScopeClaim> = List(ScopeClaim::defaults()),
+    }
+}
+
+section! {
+    Dpop {
+        enabled: Flag = Flag(true),
+        required: Flag = Flag(false),
+        iat_offset: Period = Period(Proofs::IAT_OFFSET),
+        iat_leeway: Period = Period(Proofs::IAT_LEEWAY),
+        replay_store: One<ReplayUrl> = One(ReplayUrl::Memory),
+        /// A smaller store has no space for any proof.
+        replay_memory_bytes: Number<usize, { 64 * 1024 }, { u32::MAX }> = Number(Replay::BYTES),
+        replay_failure: ReplayFailure = ReplayFailure::Refuse,
+        nonce: Flag = Flag(false),
+        nonce_secret: Option<Secret> = None,
+        nonce_lifetime: PositivePeriod = Period(NonceIssuer::LIFETIME),
+    }
+}
+
+section! {
+    Mtls {
+        enabled: Flag = Flag(false),
+        required: Flag = Flag(false),
+        source: Option<CertificateOrigin> = None,
+        /// As in the examples of nginx's documentation and of its ingress controllers.
+        header: One<HeaderName> = One(HeaderName::from_static("x-ssl-client-cert")),
+    }
+}
+
+section! {
+    /// Accepted in every build, so that one file serves them all.
+    DevIssuer {
+        enabled: Flag = Flag(true),
+        port: Port = Number(3011),
+        tls_port: Port = Number(3012),
+        dpop_nonce: Flag = Flag(false),
+    }
+}
+
+section! {
+    Log {
+        format: LogFormat = LogFormat::Text,
+    }
+}
+
+/// When the service begins to serve, and what it does while keys have not been fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum StartupMode {
+    /// Serve at once; be unready until they are fetched.
+    Background,
+    /// Wait for them; then serve, with or without them.
+    Wait,
+    /// Wait for them; exit without them.
+    Require,
+}
+
+/// What is done with a proof while the replay store is unavailable.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ReplayFailure {
+    Refuse,
+    Accept,
+}
+
+/// Where client certificates are read from.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum CertificateOrigin {
+    Tls,
+    ClientCert,
+    EscapedPem,
+    Xfcc,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line, for machines.
+    Json,
+}
+
+impl Model {
+    /// Deserialises the merged layers.
+    ///
+    /// # Errors
+    /// A key is unknown, or its value alone cannot be used.
+    pub(super) fn read(root: &Table) -> Result<Self, SettingsError> {
+        let mut root = root.clone();
+        let (own, entries) = match root.get_mut(AUTH).map(|auth| &mut auth.kind) {
+            Some(ValueKind::Table(auth)) => split(auth)?,
+            _ => (Table::new(), None),
+        };
+        let mut model: Self = read("", &Value::from(root))?;
+        model.auth.issuer = read(AUTH, &Value::from(own.clone()))?;
+        model.auth.entries = entries
+            .map(|entries| read_entries(entries, &own))
+            .transpose()?;
+        Ok(model)
+    }
+}
+
+/// Takes the keys of an issuer, and the entries of `[[auth.issuers]]`, out of `[auth]`.
+fn split(auth: &mut Table) -> Result<(Table, Option<Value>), SettingsError> {
+    let issuer = keys::<Issuer>();
+    let known = [issuer, keys::<Auth>()].concat();
+    let unknown = auth
+        .iter()
+        .filter(|(key, _)| !known.contains(&key.as_str()));
+    if let Some((key, value)) = unknown.min_by_key(|(key, _)| *key) {
+        let origin = KeyOrigin::of(format!("{AUTH}.{key}"), value);
+        return Err(SettingsError::unknown(origin, key, &known));
+    }
+    let (own, mut others): (Table, Table) = std::mem::take(auth)
+        .into_iter()
+        .partition(|(key, _)| issuer.contains(&key.as_str()));
+    let entries = others.remove("issuers");
+    *auth = others;
+    Ok((own, entries))
+}
+
+/// Each entry, with the values of `[auth]` for the keys that it does not set.
+fn read_entries(entries: Value, own: &Table) -> Result<Vec<Issuer>, SettingsError> {
+    let origin = KeyOrigin::of(ISSUERS.to_owned(), &entries);
+    let ValueKind::Array(entries) = entries.kind else {
+        return Err(origin.reject(format!("must be sections, each under [[{ISSUERS}]]")));
+    };
+    let entries = entries.into_iter().enumerate().map(|(index, mut entry)| {
+        if let ValueKind::Table(set) = &mut entry.kind {
+            let set = std::mem::take(set);
+            entry.kind = own.clone().into_iter().chain(set).collect::<Table>().into();
+        }
+        read(&format!("{ISSUERS}[{index}]"), &entry)
+    });
+    entries.collect()
+}
+
+const LOOPBACK: &str = "127.0.0.1";
+
+const AUTH: &str = "auth";
+
+const ISSUERS: &str = "auth.issuers";
