@@ -199,7 +199,7 @@ mod tests {
         let unnamed = bearer(&Cause::InsufficientScope {
             alternatives: Vec::new(),
         });
-        assert!(unnamed.ends_with(r#"needs.""#), "{unnamed}");
+        assert!(unnamed.ends_with(r#"requires.""#), "{unnamed}");
     }
 
     #[test]

@@ -110,7 +110,7 @@ impl EmbeddedIssuer {
         let mut issuer = DevIssuer::bind(settings.port, audience.to_owned(), settings.dpop_nonce)
             .map_err(cannot_bind("port", settings.port))?;
         log::warn!(
-            "FOR DEVELOPMENT ONLY: tokens are issued to every client at {url} for the audience {audience}",
+            "FOR DEVELOPMENT ONLY: tokens are issued to anybody at {url} for the audience {audience}",
             url = issuer.url()
         );
         if mtls.is_some_and(|mtls| mtls.source == CertificateSource::Connection) {
