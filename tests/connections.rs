@@ -197,18 +197,19 @@ fn a_client_that_reads_nothing_takes_neither_memory_nor_time() {
 fn responses_to_pipelined_requests_are_not_delayed() {
     let service = Service::start(&[]);
     let mut client = service.client();
-    let requests = "GET /api/public HTTP/1.1\r\nHost: a\r\n\r\n".repeat(200);
+    let requests = "GET /api/public HTTP/1.1\r\nHost: a\r\n\r\n".repeat(60);
     let mut round = || {
         let begun = Instant::now();
         client.send(&requests);
-        for _ in 0..200 {
+        for _ in 0..60 {
             assert_eq!(client.answer().unwrap().status, 200);
         }
         begun.elapsed()
     };
-    let fastest = (0..10).map(|_| round()).min().unwrap();
-    // Linux acknowledges after 40 ms what it does not answer, and each response of a piece would wait for that.
-    assert!(fastest < Duration::from_millis(40), "{fastest:?}");
+    let mut rounds: Vec<_> = (0..21).map(|_| round()).collect();
+    rounds.sort_unstable();
+    // Linux acknowledges after 40 ms what it does not answer, and each later piece would wait for that.
+    assert!(rounds[10] < Duration::from_millis(40), "{rounds:?}");
 }
 
 /// How many clients stall at once.

@@ -12,7 +12,7 @@ fn the_start_tells_the_address_and_who_is_let_in_where() {
     let app = TestApp::trusting(&issuer);
     let lines = [
         format!("listening on http://{}", app.address),
-        "GET /api/public: anybody".to_owned(),
+        "GET /api/public: everyone".to_owned(),
         "GET /api/private: a token".to_owned(),
         "GET /api/private-scoped: a token with read:messages".to_owned(),
     ];
