@@ -1,8 +1,7 @@
-//! An OAuth 2.0 resource server for Actix Web: a route's signature is its access policy.
+//! An OAuth 2.0 resource server for Actix Web: the signature of a handler declares who may call it.
 //!
-//! Typed extractors verify the access token while a handler's arguments are resolved, so that
-//! nothing depends on the order of middleware, and a route that does not say who may call it does
-//! not compile.
+//! Typed extractors verify the access token while the arguments of a handler are resolved, so that protection does not
+//! depend on the order of middleware. A handler that does not declare its access does not compile.
 //!
 //! ```no_run
 //! use actix_resource_server::{Api, AuthenticatedUser, Issuer, Public, Scoped, Verifier, get, scope};
@@ -10,9 +9,17 @@
 //!
 //! scope!(ReadMessages = "read:messages");
 //!
-//! async fn public(_: Public) -> &'static str { "for anybody" }
-//! async fn private(user: AuthenticatedUser) -> String { format!("for {}", user.subject().unwrap_or("unknown")) }
-//! async fn messages(_: Scoped<ReadMessages>) -> &'static str { "for readers of messages" }
+//! async fn public(_: Public) -> &'static str {
+//!     "open to everyone"
+//! }
+//!
+//! async fn private(user: AuthenticatedUser) -> String {
+//!     format!("for {}", user.subject().unwrap_or("a client"))
+//! }
+//!
+//! async fn messages(_: Scoped<ReadMessages>) -> &'static str {
+//!     "requires read:messages"
+//! }
 //!
 //! #[actix_web::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -30,18 +37,46 @@
 //! }
 //! ```
 //!
-//! The modules are the rooms that a request walks through, in their order.
+//! # Access types
+//!
+//! | first argument of the handler | accepts | otherwise |
+//! |---|---|---|
+//! | [`Public`] | every request; credentials are not read | |
+//! | [`AuthenticatedUser`], [`AuthenticatedUser<C>`](AuthenticatedUser) | a valid token; its claims are deserialized into `C` | 401 |
+//! | [`Scoped<S>`](Scoped) | a token with the scope `S`, all scopes of a tuple, or [`AnyOf`] a tuple | 403 `insufficient_scope` |
+//! | [`Claim<R>`](Claim) | a token that fulfils the rule `R` on its claims | 403 `insufficient_scope` |
+//! | [`StepUp<L>`](StepUp) | a token whose login is strong and recent enough (RFC 9470) | 401 `insufficient_user_authentication` |
+//! | [`Bound`] | a token with proof of possession: DPoP (RFC 9449) or a client certificate (RFC 8705) | 401 `invalid_token` |
+//! | [`MaybeUser`] | a valid token, or no credentials | 401 for an invalid token |
+//!
+//! They nest: `StepUp<Recently, Scoped<(Read, Write)>>`. While the keys of the issuer are unavailable, the response is 503.
+//! Other extractors follow as further arguments; they are resolved after the access type has accepted the caller. A type
+//! of your own implements [`Access`].
+//!
+//! # Guides
+//!
+//! - [Settings for providers](providers), [proxies and replicas](proxies), [performance](performance)
+#![cfg_attr(feature = "test-kit", doc = "- [Testing your handlers](testing)")]
+//! - Getting started, operations and all settings of the service: the folder `docs` of the repository.
+//!
+//! # Features
+//!
+//! | feature | default | content |
+//! |---|---|---|
+//! | `service` | yes | the deployable service: settings, server, probes, metrics, commands |
+//! | `dev-issuer` | yes | an OpenID provider for development |
+//! | `redis` | yes | a replay store for DPoP proofs that replicas share |
+//! | `test-kit` | with `dev-issuer` | tokens, issuers and a clock for tests |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+// In the order of their layers: each depends only on those before it.
 pub mod authorization;
-
 pub mod jose;
 
 pub mod claims;
-
 pub mod metrics;
 
 pub mod issuer;
@@ -68,7 +103,7 @@ pub mod service;
 #[doc = include_str!("../docs/providers.md")]
 pub mod providers {}
 
-/// What a request costs, where that goes, and how it grows.
+/// The cost of a request, its parts, and its growth.
 ///
 #[doc = include_str!("../docs/performance.md")]
 pub mod performance {}
@@ -77,7 +112,7 @@ pub mod performance {}
 #[doc = include_str!("../docs/proxies.md")]
 pub mod proxies {}
 
-/// Testing your handlers.
+/// Tests of your handlers.
 #[cfg(feature = "test-kit")]
 #[doc = include_str!("../docs/testing.md")]
 pub mod testing {}
@@ -86,14 +121,22 @@ pub mod testing {}
 #[doc(hidden)]
 pub mod fuzzing;
 
+#[doc(inline)]
 pub use claims::authn::AuthnLevel;
+#[doc(inline)]
 pub use claims::scope::{AnyOf, Scope, ScopeClaim, Scopes};
+#[doc(inline)]
 pub use extract::{
     Access, AuthenticatedUser, Bound, Caller, Claim, ClaimRule, Identified, KnownUser, MaybeUser,
     NoClaims, Public, Requirement, Scoped, StepUp,
 };
+#[doc(inline)]
 pub use issuer::Issuer;
+#[doc(inline)]
 pub use jose::Algorithm;
+#[doc(inline)]
 pub use rejection::Rejection;
+#[doc(inline)]
 pub use routing::{Api, ProtectedRoute, delete, get, patch, post, protected, put};
+#[doc(inline)]
 pub use verifier::{Verified, Verifier};
