@@ -13,7 +13,7 @@ use crate::jose::compact::Compact;
 use crate::keys::{discovery, jwk_set};
 use crate::sender::{Proof, TargetUri};
 
-/// An accepted header carries a token of `b64token`'s characters.
+/// The token of an accepted `Authorization` header has only visible ASCII characters.
 pub fn authorization(bytes: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(bytes) else {
         return;
@@ -81,7 +81,7 @@ pub fn claims(bytes: &[u8]) {
     }
 }
 
-/// An accepted set has keys, and no more of them, usable and not, than the document; those listed again are one.
+/// An accepted set has keys, and not more (usable and unusable) than the document lists.
 pub fn jwks(bytes: &[u8]) {
     if let Ok((set, unusable)) = jwk_set::read("issuer".to_owned(), bytes) {
         let value: Value = serde_json::from_slice(bytes).unwrap_or_default();
@@ -94,7 +94,7 @@ pub fn jwks(bytes: &[u8]) {
     }
 }
 
-/// An accepted document is its issuer's own.
+/// The issuer of an accepted document has only visible ASCII characters.
 pub fn discovery(bytes: &[u8]) {
     let Ok(base) = "https://issuer.example/tenant/".parse() else {
         return;

@@ -1,12 +1,12 @@
-//! Counts what happened, as atomics with closed label sets: nothing a stranger sends becomes a label.
+//! The library's counters, with closed label sets: nothing that a client sends becomes a label.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How often each thing happened since the start.
+/// The counters of a [`Verifier`](crate::Verifier) since its start.
 #[derive(Debug, Default)]
 pub struct Counters {
     granted: Count,
-    refused: [Count; RejectionReason::ALL.len()],
+    rejected: [Count; RejectionReason::ALL.len()],
     fetched: [Count; Fetched::ALL.len()],
     awaited_keys: Count,
     unknown_keys: Count,
@@ -14,34 +14,34 @@ pub struct Counters {
     unusable_keys: Count,
 }
 
-/// Why a caller was turned away, as far as a counter tells.
+/// Why a request was rejected, as a label of a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RejectionReason {
-    /// No credentials, or an `Authorization` header that carries none for us.
+    /// No credentials, or an `Authorization` header of another scheme.
     Unauthenticated,
     /// Two credentials, or a malformed `Host`.
     InvalidRequest,
-    /// The token was refused.
+    /// The token is invalid.
     InvalidToken,
-    /// The token is good, but the login behind it is too weak or too long ago for this route.
+    /// The token is valid, but the login behind it is too weak or too old for this route.
     InsufficientLogin,
-    /// The token is good, but not for this route.
+    /// The token is valid, but does not grant access to this route.
     InsufficientScope,
-    /// The issuer's keys could not be had.
+    /// The issuer's keys could not be fetched.
     KeysUnavailable,
-    /// The token names a key that is not known yet, and no fetch may be spent on it now.
+    /// The token names an unknown key, and the budget allows no fetch now.
     KeyUndetermined,
-    /// The sender's DPoP proof was refused, or lacked a nonce.
+    /// The DPoP proof is invalid, or lacks a nonce.
     InvalidProof,
-    /// Whether a proof was used before could not be found out.
+    /// The replay store could not tell whether the proof was used before.
     ReplayUnknown,
-    /// The sender has as many DPoP proofs in the replay memory as it may, beside what is left for others.
+    /// The sender has too many DPoP proofs in the replay store.
     TooManyProofs,
 }
 
 impl RejectionReason {
-    /// Every reason, in the order of the declaration.
+    /// Every reason, in the order of declaration.
     pub const ALL: &'static [Self] = &[
         Self::Unauthenticated,
         Self::InvalidRequest,
@@ -77,14 +77,14 @@ impl RejectionReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fetched {
-    /// Usable keys came.
+    /// The fetch succeeded.
     Keys,
-    /// Nothing usable came.
+    /// The fetch failed.
     Nothing,
 }
 
 impl Fetched {
-    /// Every outcome, in the order of the declaration.
+    /// Every outcome, in the order of declaration.
     pub const ALL: &'static [Self] = &[Self::Keys, Self::Nothing];
 
     /// The label under which the outcome is counted.
@@ -98,19 +98,19 @@ impl Fetched {
 }
 
 impl Counters {
-    /// Requests whose caller was let in.
+    /// Requests that were granted.
     #[must_use]
     pub fn granted(&self) -> u64 {
         self.granted.read()
     }
 
-    /// Requests whose caller was turned away for this reason.
+    /// Requests that were rejected for this reason.
     #[must_use]
     pub fn rejected(&self, reason: RejectionReason) -> u64 {
-        counted(RejectionReason::ALL, &self.refused, &reason).map_or(0, Count::read)
+        counted(RejectionReason::ALL, &self.rejected, &reason).map_or(0, Count::read)
     }
 
-    /// Fetches of keys that ended so.
+    /// Fetches of keys with this outcome.
     #[must_use]
     pub fn fetched(&self, outcome: Fetched) -> u64 {
         counted(Fetched::ALL, &self.fetched, &outcome).map_or(0, Count::read)
@@ -122,19 +122,19 @@ impl Counters {
         self.awaited_keys.read()
     }
 
-    /// Tokens that named a key which was not there, while others were.
+    /// Tokens that named a key missing from the issuer's set.
     #[must_use]
     pub fn unknown_keys(&self) -> u64 {
         self.unknown_keys.read()
     }
 
-    /// Unknown keys for which no fetch was spent, since too many had been.
+    /// Requests for unknown keys that were denied a fetch by the budget.
     #[must_use]
     pub fn refreshes_denied(&self) -> u64 {
         self.refreshes_denied.read()
     }
 
-    /// Published keys that could not be used.
+    /// Published keys that were skipped as unusable.
     #[must_use]
     pub fn unusable_keys(&self) -> u64 {
         self.unusable_keys.read()
@@ -145,7 +145,7 @@ impl Counters {
     }
 
     pub(crate) fn count_rejected(&self, reason: RejectionReason) {
-        if let Some(count) = counted(RejectionReason::ALL, &self.refused, &reason) {
+        if let Some(count) = counted(RejectionReason::ALL, &self.rejected, &reason) {
             count.add(1);
         }
     }
@@ -198,16 +198,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_reason_has_a_count_of_its_own() {
+    fn each_reason_is_counted_separately() {
         let counters = Counters::default();
         for (times, reason) in (1..).zip(RejectionReason::ALL.iter().copied()) {
             for _ in 0..times {
                 counters.count_rejected(reason);
             }
         }
-        let refused = RejectionReason::ALL
+        let rejected = RejectionReason::ALL
             .iter()
             .map(|&reason| counters.rejected(reason));
-        assert_eq!(refused.collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        assert_eq!(
+            rejected.collect::<Vec<_>>(),
+            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+        );
     }
 }

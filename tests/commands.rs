@@ -1,4 +1,4 @@
-//! The commands as a script sees them: what they print, and how they exit.
+//! The commands: their output and exit codes.
 
 #![cfg(all(feature = "service", feature = "test-kit"))]
 
@@ -10,7 +10,7 @@ use std::thread;
 use actix_resource_server::test_kit::{Algorithm, Document, Fault, TestIssuer};
 use serde_json::Value;
 
-/// Runs the program with these variables and nothing else, and gives it `input`.
+/// Runs the program with only these variables, and writes `input` to its standard input.
 fn run(arguments: &[&str], variables: &[(&str, &str)], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_actix-resource-server"))
         .args(arguments)
@@ -22,7 +22,7 @@ fn run(arguments: &[&str], variables: &[(&str, &str)], input: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // A program that does not read its input may have gone already.
+    // A program that does not read its input may have exited already.
     child.stdin.take().unwrap().write_all(input.as_bytes()).ok();
     child.wait_with_output().unwrap()
 }
@@ -54,7 +54,7 @@ const NOWHERE: [(&str, &str); 3] = [
 ];
 
 #[test]
-fn routes_are_listed_whatever_the_settings_are() {
+fn routes_are_listed_with_any_settings() {
     let listed = run(&["routes"], &[("PORT", "x")], "");
     let text = String::from_utf8(listed.stdout).unwrap();
     assert_eq!(listed.status.code(), Some(0));
@@ -70,7 +70,7 @@ fn routes_are_listed_whatever_the_settings_are() {
 }
 
 #[test]
-fn a_check_of_good_settings_says_where_they_come_from_and_that_keys_are_reached() {
+fn check_shows_the_sources_of_settings_and_that_keys_are_reached() {
     let issuer = issuer();
     let secret = [("PORT", "4000"), ("APP__LOG__FORMAT", "json")];
     let variables = [trusting(&issuer), secret].concat();
@@ -108,7 +108,7 @@ fn a_check_of_good_settings_says_where_they_come_from_and_that_keys_are_reached(
 }
 
 #[test]
-fn a_check_shows_no_secret() {
+fn check_shows_no_secret() {
     let secret = "hush".repeat(8);
     let variables = [
         ("ISSUER", "a"),
@@ -129,7 +129,7 @@ fn a_check_shows_no_secret() {
 }
 
 #[test]
-fn a_check_without_keys_is_told_from_one_with_wrong_settings() {
+fn missing_keys_and_wrong_settings_have_different_exit_codes() {
     let unreached = run(&["check", "--json"], &NOWHERE, "");
     assert_eq!(unreached.status.code(), Some(1));
     assert_eq!(error(&unreached), "not every issuer's keys are reached\n");
@@ -152,7 +152,7 @@ fn a_check_without_keys_is_told_from_one_with_wrong_settings() {
 
 #[cfg(feature = "dev-issuer")]
 #[test]
-fn a_check_of_the_development_issuer_says_so() {
+fn check_names_the_development_issuer() {
     let checked = run(&["check"], &[("APP__DEV_ISSUER__PORT", "0")], "");
     assert_eq!(checked.status.code(), Some(0), "{checked:?}");
     let text = String::from_utf8(checked.stdout).unwrap();
@@ -203,7 +203,7 @@ fn a_token_is_explained_from_an_argument_or_from_standard_input() {
 }
 
 #[test]
-fn arguments_that_cannot_be_used_are_told_from_tokens_that_are_refused() {
+fn unusable_arguments_and_rejected_tokens_have_different_exit_codes() {
     let issuer = issuer();
     let variables = trusting(&issuer);
     for arguments in [
@@ -211,14 +211,14 @@ fn arguments_that_cannot_be_used_are_told_from_tokens_that_are_refused() {
         &["explain", "a", "--route", "GET /nowhere"],
         &["explain", "a", "b"],
     ] {
-        let refused = run(arguments, &variables, "");
-        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
-        assert!(refused.stdout.is_empty() && !refused.stderr.is_empty());
+        let rejected = run(arguments, &variables, "");
+        assert_eq!(rejected.status.code(), Some(2), "{rejected:?}");
+        assert!(rejected.stdout.is_empty() && !rejected.stderr.is_empty());
     }
 }
 
 #[test]
-fn a_token_whose_issuer_fails_is_not_blamed() {
+fn a_failing_issuer_is_not_reported_as_an_invalid_token() {
     let issuer = issuer();
     issuer.set_fault(Document::Jwks, Some(Fault::status(500)));
     let token = issuer.token().build();
@@ -244,7 +244,7 @@ fn every_command_has_help() {
 }
 
 #[test]
-fn check_refuses_what_the_service_refuses_in_the_same_words() {
+fn check_and_the_service_report_the_same_errors() {
     let trust = [
         ("ISSUER_BASE_URL", "https://tenant.test/"),
         ("AUDIENCE", "api"),
@@ -281,7 +281,7 @@ fn check_refuses_what_the_service_refuses_in_the_same_words() {
 }
 
 #[test]
-fn a_variable_that_looks_like_a_misspelt_one_is_reported() {
+fn a_misspelt_variable_is_reported() {
     let issuer = issuer();
     let warning = "variable JWKS_URL: is not read; did you mean JWKS_URI?";
     let variables = [&trusting(&issuer)[..], &[("JWKS_URL", "hush")]].concat();
@@ -296,7 +296,7 @@ fn a_variable_that_looks_like_a_misspelt_one_is_reported() {
 }
 
 #[test]
-fn a_check_tells_what_failed_on_the_way_to_the_keys() {
+fn check_shows_why_keys_could_not_be_fetched() {
     let issuer = issuer();
     issuer.set_fault(Document::Discovery, Some(Fault::status(418)));
     let plain = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -308,7 +308,7 @@ fn a_check_tells_what_failed_on_the_way_to_the_keys() {
             stream.write_all(b"HTTP/1.1 400 Secret\r\n\r\n").ok();
         }
     });
-    // A label that is too long for any name server, so that none is asked.
+    // A label that is too long for DNS, so that no query is sent.
     let unresolvable = format!("{}.invalid", "a".repeat(64));
     let unresolved = format!("http://{unresolvable}/");
     let cases = [

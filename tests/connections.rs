@@ -1,4 +1,4 @@
-//! What the service does with connections: slow clients, many clients, strange ones, and its own end.
+//! The service's connections: slow clients, many clients, malformed requests, and shutdown.
 
 #![cfg(feature = "dev-issuer")]
 
@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 #[test]
-fn a_half_sent_head_is_closed_in_time_be_it_the_first_or_a_later_one() {
+fn a_connection_with_an_incomplete_head_is_closed_in_time() {
     let service = Service::start(&[("APP__SERVER__CLIENT_TIMEOUT", "1s")]);
     for requests_before in [0, 1, 3] {
         let mut client = service.client();
@@ -22,17 +22,17 @@ fn a_half_sent_head_is_closed_in_time_be_it_the_first_or_a_later_one() {
         let rest = client.rest();
         assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
         let is_first = requests_before == 0;
-        let said = if is_first {
+        let expected = if is_first {
             "HTTP/1.1 408 Request Timeout"
         } else {
             ""
         };
-        assert_eq!(rest.lines().next().unwrap_or_default(), said);
+        assert_eq!(rest.lines().next().unwrap_or_default(), expected);
     }
 }
 
 #[test]
-fn a_half_sent_body_is_closed_in_time_however_steadily_it_comes() {
+fn a_connection_with_a_slow_body_is_closed_in_time() {
     let service = Service::start(&[
         ("APP__SERVER__CLIENT_TIMEOUT", "1s"),
         ("APP__SERVER__KEEP_ALIVE", "1s"),
@@ -70,7 +70,7 @@ fn an_idle_connection_is_closed_once_keep_alive_has_passed() {
 }
 
 #[test]
-fn two_thousand_connections_keep_nobody_out() {
+fn two_thousand_connections_do_not_block_new_clients() {
     let service = Service::start(&[]);
     let count = 1_000.min(files().saturating_sub(100) / 2);
     let idle: Vec<_> = (0..count).map(|_| service.client()).collect();
@@ -88,7 +88,7 @@ fn two_thousand_connections_keep_nobody_out() {
 }
 
 #[test]
-fn idle_connections_keep_nobody_out_however_few_there_may_be() {
+fn idle_connections_do_not_block_new_clients_under_a_low_limit() {
     let service = Service::start(&[("APP__SERVER__MAX_CONNECTIONS", "2")]);
     let mut idle = [service.client(), service.client()];
     for client in &mut idle {
@@ -102,11 +102,11 @@ fn idle_connections_keep_nobody_out_however_few_there_may_be() {
 }
 
 #[test]
-fn silent_clients_and_half_heads_keep_nobody_out() {
+fn silent_clients_and_incomplete_heads_do_not_block_new_clients() {
     let service = Service::start(&[("APP__SERVER__MAX_CONNECTIONS", "20")]);
     let mut attackers: Vec<_> = (0..60).map(|_| service.client()).collect();
     for client in attackers.iter_mut().step_by(2) {
-        // Those whose place was taken already cannot be written to.
+        // Connections that were evicted already cannot be written to.
         let half = b"GET /api/public HTTP/1.1\r\nHost: a";
         drop(client.0.get_mut().write_all(half));
     }
@@ -118,7 +118,7 @@ fn silent_clients_and_half_heads_keep_nobody_out() {
 }
 
 #[test]
-fn a_first_head_that_does_not_come_has_five_seconds_whatever_later_ones_have() {
+fn the_first_head_has_five_seconds_whatever_the_limit_of_later_ones() {
     let service = Service::start(&[("APP__SERVER__CLIENT_TIMEOUT", "1h")]);
     let mut client = service.client();
     client.send("GET /api/public HTTP/1.1\r\nHost: a");
@@ -129,7 +129,7 @@ fn a_first_head_that_does_not_come_has_five_seconds_whatever_later_ones_have() {
 }
 
 #[test]
-fn the_operations_listener_has_connections_of_its_own() {
+fn the_operations_listener_has_a_separate_connection_limit() {
     let service = Service::start(&[
         ("APP__OPERATIONS__PORT", "0"),
         ("APP__SERVER__MAX_CONNECTIONS", "1"),
@@ -158,11 +158,11 @@ fn the_operations_listener_has_connections_of_its_own() {
     assert_eq!(service.exit().0, Some(1));
 }
 
-/// Requests that a client may send without reading a single response: their memory stays in the
-/// client's socket, and nothing of the process waits for it by running.
+/// Requests of a client that does not read responses stay in its socket, and cost the process neither memory nor
+/// processor time.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_client_that_reads_nothing_takes_neither_memory_nor_time() {
+fn a_client_that_reads_nothing_costs_neither_memory_nor_time() {
     let service = Service::start(&[("APP__SERVER__WORKERS", "1")]);
     let tiny: String = ('a'..='z').map(|name| format!("{name}:\r\n")).collect();
     let requests = [
@@ -235,7 +235,7 @@ impl Stalled {
 }
 
 #[test]
-fn a_strange_request_is_answered_in_order_and_gets_nothing_that_is_protected() {
+fn a_malformed_request_is_answered_in_order_and_gets_nothing_protected() {
     let service = Service::start(&[]);
     let bearer = format!("Authorization: Bearer {}\r\n", service.token());
     let twice = format!("Host: a\r\n{bearer}{bearer}");
@@ -271,7 +271,7 @@ fn a_strange_request_is_answered_in_order_and_gets_nothing_that_is_protected() {
 }
 
 #[test]
-fn sigterm_under_load_loses_no_answer() {
+fn sigterm_under_load_loses_no_response() {
     let service = Service::start(&[]);
     let (ready, readied) = channel();
     let threads: Vec<_> = (0..4)
@@ -293,7 +293,7 @@ fn sigterm_under_load_loses_no_answer() {
 }
 
 #[test]
-fn a_request_that_had_begun_is_answered_after_the_port_is_closed() {
+fn a_request_in_progress_is_answered_after_the_port_is_closed() {
     let service = Service::start(&[]);
     let mut client = service.client();
     client.send("GET /api/public HTTP/1.1\r\n");
@@ -324,7 +324,7 @@ fn idle_connections_do_not_delay_the_exit() {
 }
 
 #[test]
-fn the_shutdown_timeout_bounds_how_long_a_client_is_waited_for() {
+fn the_shutdown_timeout_bounds_the_wait_for_clients() {
     let service = Service::start(&[
         ("APP__SERVER__CLIENT_TIMEOUT", "1h"),
         ("APP__SERVER__SHUTDOWN_TIMEOUT", "1s"),
@@ -343,7 +343,7 @@ fn the_shutdown_timeout_bounds_how_long_a_client_is_waited_for() {
 }
 
 #[test]
-fn while_it_drains_it_is_not_ready_and_serves_and_a_second_signal_ends_it() {
+fn a_draining_service_serves_but_is_not_ready_and_ends_on_a_second_signal() {
     let service = Service::start(&[("APP__SERVER__DRAIN_DELAY", "1h")]);
     let mut kept = service.client();
     assert_eq!(kept.get("/api/public").status, 200);
@@ -383,7 +383,7 @@ fn a_second_signal_does_not_wait_for_requests() {
 }
 
 #[test]
-fn a_signal_while_the_first_keys_are_waited_for_ends_it_in_order() {
+fn a_signal_before_the_first_keys_shuts_down_in_order() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_actix-resource-server"))
         .env_clear()
         .env("PORT", "0")
@@ -416,7 +416,7 @@ fn a_signal_while_the_first_keys_are_waited_for_ends_it_in_order() {
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
 }
 
-/// Asks over `count` connections in turn, until they are refused; calls `warm` after a while.
+/// Sends requests over `count` connections in turn until they are refused; calls `warm` after a while.
 fn load(address: SocketAddr, count: usize, warm: impl Fn()) -> io::Result<usize> {
     let mut clients: Vec<_> = (0..count)
         .map(|_| Client::connect(address))
@@ -445,7 +445,7 @@ fn load(address: SocketAddr, count: usize, warm: impl Fn()) -> io::Result<usize>
     Ok(answered)
 }
 
-/// How many files this process may open.
+/// The limit of open files of this process.
 fn files() -> usize {
     let limit = Command::new("sh").args(["-c", "ulimit -n"]).output();
     let limit = String::from_utf8(limit.unwrap().stdout).unwrap();
@@ -516,7 +516,7 @@ impl Service {
         assert!(status.unwrap().success());
     }
 
-    /// Until no client can connect any more.
+    /// Waits until no client can connect.
     fn wait_until_closed(&self) {
         let begun = Instant::now();
         while Client::connect(self.address).is_ok() {
@@ -524,7 +524,7 @@ impl Service {
         }
     }
 
-    /// The memory that the process holds, in bytes.
+    /// The resident memory of the process in bytes.
     #[cfg(target_os = "linux")]
     fn memory(&self) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
@@ -540,7 +540,7 @@ impl Service {
             * 1024
     }
 
-    /// Ticks of processor time that the process has used, a hundredth of a second each.
+    /// The processor time of the process in ticks of 10 ms.
     #[cfg(target_os = "linux")]
     fn ticks(&self) -> u64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
@@ -556,7 +556,7 @@ impl Service {
             .sum()
     }
 
-    /// Until the process uses less than 2 % of a core for a second.
+    /// Waits until the process uses less than 2 % of a core for a second.
     #[cfg(target_os = "linux")]
     fn wait_until_it_rests(&self) {
         let begun = Instant::now();
@@ -588,7 +588,7 @@ impl Drop for Service {
 /// One connection.
 struct Client(BufReader<TcpStream>);
 
-/// One answer, whole.
+/// One complete response.
 struct Answer {
     status: u16,
     head: String,
@@ -616,7 +616,7 @@ impl Client {
         self.answer().unwrap()
     }
 
-    /// The next answer; an error if it is not there, or not to its end.
+    /// Reads the next response; an error if it is missing or incomplete.
     fn answer(&mut self) -> io::Result<Answer> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -636,7 +636,7 @@ impl Client {
         })
     }
 
-    /// All that comes until the connection is closed, be it in order or not.
+    /// Reads everything until the connection is closed, in order or by a reset.
     fn rest(&mut self) -> String {
         let mut rest = Vec::new();
         match self.0.read_to_end(&mut rest) {
@@ -645,7 +645,7 @@ impl Client {
         }
     }
 
-    /// Whether nothing comes for a moment.
+    /// Whether nothing arrives for a short time.
     fn is_silent(&mut self) -> bool {
         self.0.get_ref().set_read_timeout(Some(MOMENT)).unwrap();
         let silence = self.0.fill_buf().map(<[u8]>::len);
@@ -685,7 +685,7 @@ const LISTENING: &str = "listening on http://127.0.0.1:";
 /// Well below every default that would hide a broken limit of a second.
 const SOON: Duration = Duration::from_secs(10);
 
-/// A client that waits this long will wait for ever.
+/// Longer than any passing test waits.
 const HANG: Duration = Duration::from_secs(25);
 
 const MOMENT: Duration = Duration::from_millis(100);

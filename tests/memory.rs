@@ -1,5 +1,5 @@
-//! What the memory of verified tokens takes, as the allocator counts it: no more than is configured, whatever an
-//! issuer writes into its tokens. A program of its own, since it counts every allocation.
+//! The token cache takes no more memory than configured, measured by the allocator, whatever the tokens contain.
+//! A separate program, because it counts every allocation.
 
 use std::alloc::System;
 use std::time::SystemTime;
@@ -15,12 +15,12 @@ static COUNTED: StatsAlloc<System> = StatsAlloc::system();
 /// Tokens of one kind, and what an application does with them.
 struct Case {
     name: &'static str,
-    /// More than the memory holds.
+    /// More tokens than the cache holds.
     tokens: usize,
     claims: Value,
     /// As an application reads them.
     read: fn(&Verified),
-    /// Whether the memory gets full: on a machine with many cores it has many parts, too small for the largest tokens.
+    /// Whether the cache gets full: with many cores it has many shards, too small for the largest tokens.
     fills: bool,
 }
 
@@ -133,7 +133,7 @@ fn read_all(token: &Verified) {
 }
 
 #[test]
-fn the_memory_of_verified_tokens_takes_what_is_configured() {
+fn the_token_cache_takes_what_is_configured() {
     for case in cases() {
         let before = taken(COUNTED.stats());
         let verifier = verifier();
@@ -148,7 +148,7 @@ fn the_memory_of_verified_tokens_takes_what_is_configured() {
     }
 }
 
-/// Bytes of allocations that are still there, each with about what the allocator adds to it.
+/// The bytes of live allocations, including the allocator's approximate overhead.
 fn taken(stats: Stats) -> isize {
     let allocations = stats.allocations - stats.deallocations;
     let bytes = stats.bytes_allocated - stats.bytes_deallocated;
@@ -163,7 +163,7 @@ fn verifier() -> Verifier {
     verifier.expect("a verifier")
 }
 
-/// Sends every token three times: it is remembered at second sight.
+/// Verifies every token three times: it is cached the second time.
 fn fill(verifier: &Verifier, case: &Case) {
     let key = SigningKey::from_secret(SECRET, Algorithm::Hs256);
     let mut token = TokenBuilder::new(ISSUER, AUDIENCE, &key);
@@ -174,13 +174,13 @@ fn fill(verifier: &Verifier, case: &Case) {
         let token = token.clone().claim("jti", number.to_string()).build();
         for _ in 0..3 {
             let verified = verifier.verify(&token, SystemTime::now());
-            (case.read)(&verified.expect("a good token"));
+            (case.read)(&verified.expect("a valid token"));
         }
     }
 }
 
 const MEMORY: isize = 2 * 1024 * 1024;
-/// What a verifier takes beside its memory of tokens, at most.
+/// The most that a verifier takes beside its token cache.
 const VERIFIER: isize = 128 * 1024;
 const ISSUER: &str = "https://issuer.example/";
 const AUDIENCE: &str = "https://api.example/";

@@ -1,4 +1,4 @@
-//! The memory of used proofs takes no more bytes than it is given, those of the allocator included.
+//! The replay memory takes no more bytes than configured, including the allocator's overhead.
 
 use std::alloc::System;
 use std::time::Duration;
@@ -33,5 +33,5 @@ fn a_full_memory_takes_no_more_bytes_than_it_is_given() {
 
 const BYTES: usize = 4 * 1024 * 1024;
 
-/// What glibc's allocator adds to each piece, rounded up.
+/// The overhead of glibc's allocator for each allocation, rounded up.
 const OVERHEAD: usize = 16;

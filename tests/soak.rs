@@ -1,5 +1,5 @@
-//! A minute in the life of a server: good, expired, forged and malformed requests at once, while keys rotate
-//! and the issuer fails now and then. Every answer is checked.
+//! Soak test: valid, expired, forged and malformed requests in parallel, while keys rotate and the issuer
+//! fails now and then. Every response is checked.
 //!
 //! `SOAK_SECONDS=60 cargo test --test soak -- --ignored --nocapture`
 
@@ -15,15 +15,15 @@ use actix_resource_server::{Algorithm, Api, AuthenticatedUser, Issuer, Verifier,
 use actix_web::{App, HttpServer};
 
 async fn private(_: AuthenticatedUser) -> &'static str {
-    "let in"
+    "granted"
 }
 
-/// What a client sends, and what it may be answered.
+/// A kind of request, and its allowed responses.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
-    /// Signed by a key that has been published for a while: 200, whatever the issuer does meanwhile.
+    /// Signed by a key that has been published for a while: 200, even during an outage of the issuer.
     Good,
-    /// Signed by a key that has just been published: 200, or a refusal that asks to come again.
+    /// Signed by a key that has just been published: 200, or a 503 with `Retry-After`.
     Young,
     Expired,
     Forged,
@@ -67,7 +67,7 @@ impl World {
         self.issuer.token().signed_by(&key)
     }
 
-    fn header(&self, kind: Kind, stranger: &SigningKey) -> String {
+    fn header(&self, kind: Kind, unknown: &SigningKey) -> String {
         let token = match kind {
             Kind::Good => self.settled_token().build(),
             Kind::Young => self.issuer.token().build(),
@@ -79,10 +79,10 @@ impl World {
                 let named = self.settled.lock().expect("not poisoned").kid().to_owned();
                 self.issuer
                     .token()
-                    .signed_by(&stranger.clone().with_kid(&named))
+                    .signed_by(&unknown.clone().with_kid(&named))
                     .build()
             }
-            Kind::UnknownKey => self.issuer.token().signed_by(stranger).build(),
+            Kind::UnknownKey => self.issuer.token().signed_by(unknown).build(),
             Kind::Malformed => "a.b".to_owned(),
             Kind::Anonymous => return String::new(),
         };
@@ -140,7 +140,7 @@ fn trouble(world: &World) {
     }
 }
 
-/// A soak takes its time: this is no test of a rule, which would have its time given.
+/// Sleeps, because a soak test runs in real time.
 fn pause(world: &World, seconds: u64) {
     let end = Instant::now() + Duration::from_secs(seconds);
     while Instant::now() < end && !world.stopping.load(Ordering::Relaxed) {
@@ -149,7 +149,7 @@ fn pause(world: &World, seconds: u64) {
 }
 
 fn call(world: &World, address: SocketAddr, seed: usize) {
-    let stranger = SigningKey::generate(Algorithm::Rs256);
+    let unknown = SigningKey::generate(Algorithm::Rs256);
     let mut connection = TcpStream::connect(address).expect("a connection");
     connection
         .set_read_timeout(Some(Duration::from_secs(15)))
@@ -160,7 +160,7 @@ fn call(world: &World, address: SocketAddr, seed: usize) {
         }
         let index = step % Kind::ALL.len();
         let kind = Kind::ALL[index];
-        let header = world.header(kind, &stranger);
+        let header = world.header(kind, &unknown);
         write!(
             connection,
             "GET /api/private HTTP/1.1\r\nHost: localhost\r\n{header}\r\n"
@@ -182,7 +182,7 @@ fn call(world: &World, address: SocketAddr, seed: usize) {
     }
 }
 
-/// Reads one whole answer.
+/// Reads one complete response.
 fn answer(connection: &mut TcpStream) -> (u16, String) {
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
@@ -208,8 +208,8 @@ fn answer(connection: &mut TcpStream) -> (u16, String) {
 }
 
 #[test]
-#[ignore = "takes as long as SOAK_SECONDS says"]
-fn every_answer_is_right_through_rotations_and_outages() {
+#[ignore = "runs for SOAK_SECONDS"]
+fn every_response_is_correct_through_rotations_and_outages() {
     let seconds = std::env::var("SOAK_SECONDS")
         .ok()
         .and_then(|text| text.parse().ok());

@@ -16,15 +16,15 @@ const auth0 = new Auth0Client({
 // Calls the API with the token, and where that is bound to a key, with a proof that the key is here.
 const fetcher = auth0.createFetcher({ baseUrl: api, dpopNonceId: useDpop ? "api" : undefined });
 
-byId("sign-in").onclick = () => auth0.loginWithRedirect().catch(tell);
+byId("sign-in").onclick = () => auth0.loginWithRedirect().catch(show);
 byId("sign-out").onclick = () => {
   sessionStorage.removeItem("scope");
-  auth0.logout({ logoutParams: { returnTo: location.origin } }).catch(tell);
+  auth0.logout({ logoutParams: { returnTo: location.origin } }).catch(show);
 };
 for (const button of document.querySelectorAll("[data-path]")) {
-  button.onclick = () => call(button.dataset.path, button.nextElementSibling).catch(tell);
+  button.onclick = () => call(button.dataset.path, button.nextElementSibling).catch(show);
 }
-begin().catch(tell);
+begin().catch(show);
 
 /** Takes the issuer's answer out of the address bar, or asks for one silently, and shows who is signed in. */
 async function begin() {
@@ -43,7 +43,7 @@ async function begin() {
   }
 }
 
-/** Calls a route, with a token if somebody is signed in, and shows the answer. */
+/** Calls a route, with a token if a user is signed in, and shows the answer. */
 async function call(path, output) {
   const response = (await auth0.isAuthenticated()) ? await fetcher.fetchWithAuth(path) : await fetch(api + path);
   const body = await response.json();
@@ -53,7 +53,7 @@ async function call(path, output) {
   if (challenge) explain(challenge, output);
 }
 
-/** The challenge says what is missing (RFC 6750 §3); a scope can be asked for. */
+/** The challenge names what is missing (RFC 6750 §3); a scope can be asked for. */
 function explain(challenge, output) {
   const code = document.createElement("code");
   code.textContent = challenge;
@@ -64,11 +64,11 @@ function explain(challenge, output) {
   ask.textContent = `Ask for ${missing}`;
   ask.onclick = () => {
     sessionStorage.setItem("scope", `${scope} ${missing}`);
-    auth0.loginWithRedirect({ authorizationParams: { scope: `${scope} ${missing}` } }).catch(tell);
+    auth0.loginWithRedirect({ authorizationParams: { scope: `${scope} ${missing}` } }).catch(show);
   };
   output.append(ask);
 }
 
-function tell(error) {
+function show(error) {
   byId("trouble").textContent = error.message;
 }

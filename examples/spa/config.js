@@ -5,5 +5,5 @@ export const clientId = "spa";
 export const audience = "https://quickstarts/api";
 export const api = "http://127.0.0.1:3010";
 
-// Whether tokens are bound to a key of this browser (DPoP, RFC 9449), so that they are of no use to anybody else.
+// Whether tokens are bound to a key of this browser (DPoP, RFC 9449), so that they are useless without it.
 export const useDpop = false;

@@ -1,27 +1,27 @@
-//! How long a document may be kept, by what its server says ([RFC 9111 §4.2.1]).
+//! The freshness lifetime of an HTTP response ([RFC 9111 §4.2.1]).
 //!
 //! [RFC 9111 §4.2.1]: https://www.rfc-editor.org/rfc/rfc9111#section-4.2.1
 
 use std::time::Duration;
 
-/// The headers of an answer that tell its lifetime, as they came.
+/// The header values of a response that determine its lifetime, unparsed.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Said<'a> {
+pub(crate) struct CacheHeaders<'a> {
     pub(crate) age: Option<&'a str>,
     pub(crate) cache_control: Option<&'a str>,
     pub(crate) date: Option<&'a str>,
     pub(crate) expires: Option<&'a str>,
 }
 
-/// The time for which the answer is fresh; `None` when nothing usable is said.
-pub(crate) fn lifetime(said: Said<'_>) -> Option<Duration> {
-    let directed = said.cache_control.and_then(directive);
-    let from_start = directed.or_else(|| until_expiry(said))?;
-    let age = said.age.and_then(seconds).unwrap_or_default();
+/// The time for which the response is fresh; `None` if no header determines it.
+pub(crate) fn lifetime(headers: CacheHeaders<'_>) -> Option<Duration> {
+    let directed = headers.cache_control.and_then(directive);
+    let from_start = directed.or_else(|| until_expiry(headers))?;
+    let age = headers.age.and_then(seconds).unwrap_or_default();
     Some(from_start.saturating_sub(age))
 }
 
-/// `max-age`, or nothing at all where the answer must not be reused unasked.
+/// `max-age`, or zero if the response must not be reused without revalidation.
 fn directive(cache_control: &str) -> Option<Duration> {
     let mut max_age = None;
     for directive in cache_control.split(',').map(str::trim) {
@@ -40,10 +40,11 @@ fn seconds(text: &str) -> Option<Duration> {
     text.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// `Expires`, counted from the server's own `Date` so that clocks need not agree; a past or invalid one is zero.
-fn until_expiry(said: Said<'_>) -> Option<Duration> {
-    let expires = httpdate::parse_http_date(said.expires?);
-    let date = said
+/// The time from `Date` to `Expires`, so that the server's clock and ours need not agree; zero if `Expires` has
+/// passed or is invalid.
+fn until_expiry(headers: CacheHeaders<'_>) -> Option<Duration> {
+    let expires = httpdate::parse_http_date(headers.expires?);
+    let date = headers
         .date
         .and_then(|date| httpdate::parse_http_date(date).ok())?;
     Some(expires.map_or(Duration::ZERO, |expires| {
@@ -79,16 +80,16 @@ mod tests {
             (None, date, None, Some(0)),
             (None, Some("0"), None, Some(0)),
         ] {
-            let said = Said {
+            let headers = CacheHeaders {
                 age,
                 cache_control,
                 date,
                 expires,
             };
             assert_eq!(
-                lifetime(said),
+                lifetime(headers),
                 expected.map(Duration::from_secs),
-                "{said:?}"
+                "{headers:?}"
             );
         }
     }

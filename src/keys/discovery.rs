@@ -1,4 +1,4 @@
-//! Issuer → where its keys are ([RFC 8414 §3], OpenID Connect Discovery §4).
+//! Issuer discovery: from the issuer's URL to its `jwks_uri` ([RFC 8414 §3], OpenID Connect Discovery §4).
 //!
 //! [RFC 8414 §3]: https://www.rfc-editor.org/rfc/rfc8414#section-3
 
@@ -9,12 +9,12 @@ use super::fetch::Client;
 use super::fetch_error::FetchError;
 use crate::issuer::{HttpHosts, WELL_KNOWN, issuer_of, leads_to_this_machine};
 
-/// What the issuer's own document says of it.
+/// The members of the discovery document that are used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Metadata {
     /// The exact value of `iss`.
     pub(crate) issuer: String,
-    /// Where its keys are, as it says; not judged yet.
+    /// The URL of its key set, not validated yet; see [`key_set_url`].
     pub(crate) jwks_uri: Option<String>,
 }
 
@@ -24,19 +24,19 @@ struct Document {
     jwks_uri: Option<String>,
 }
 
-/// Fetches the issuer's document from the first of its well-known places that has one.
+/// Fetches the discovery document from the first of the well-known URLs that has one.
 ///
 /// # Errors
-/// What was wrong at the first place, where none has a document.
+/// The error of the first URL if none has a document.
 pub(crate) async fn discover(client: &Client, base: &Url) -> Result<Metadata, DiscoveryError> {
-    let (first, others) = places(base);
+    let (first, others) = well_known_urls(base);
     let failure = match client.get(&first, None).await {
         Ok(answer) => return read(&answer.body.unwrap_or_default(), base),
         Err(error @ FetchError::Status(_)) => error,
         Err(error) => return Err(error.into()),
     };
-    for place in others {
-        match client.get(&place, None).await {
+    for url in others {
+        match client.get(&url, None).await {
             Ok(answer) => return read(&answer.body.unwrap_or_default(), base),
             Err(FetchError::Status(_)) => {}
             Err(error) => return Err(error.into()),
@@ -56,25 +56,26 @@ pub(crate) fn read(body: &[u8], base: &Url) -> Result<Metadata, DiscoveryError> 
     })
 }
 
-/// Whether the document's `issuer` is the one asked for (RFC 8414 §3.3), up to a trailing slash, which Auth0 adds.
+/// Whether the document's `issuer` is the requested one (RFC 8414 §3.3), up to a trailing slash, which Auth0 adds.
 pub(crate) fn names(issuer: &str, base: &Url) -> bool {
     let expected = issuer_of(base);
     let same = |named: &str| named.strip_suffix('/').unwrap_or(named) == expected;
-    // A URL parser passes over blanks; an issuer's name has none.
+    // The URL parser removes tabs, newlines and surrounding spaces; an issuer identifier must not have any.
     let plain = issuer.bytes().all(|byte| byte.is_ascii_graphic());
     same(issuer) || (plain && Url::parse(issuer).is_ok_and(|url| same(url.as_str())))
 }
 
-/// Where a document may be: behind the issuer's path (OpenID Connect Discovery §4), or before it (RFC 8414 §3.1).
-fn places(base: &Url) -> (Url, Vec<Url>) {
+/// The URLs where a document may be: `/.well-known/…` after the issuer's path (OpenID Connect Discovery §4) or
+/// before it (RFC 8414 §3.1).
+fn well_known_urls(base: &Url) -> (Url, Vec<Url>) {
     if base.path().contains(WELL_KNOWN) {
         return (base.clone(), Vec::new());
     }
     let path = base.path().trim_end_matches('/');
     let at = |path: String| {
-        let mut place = base.clone();
-        place.set_path(&path);
-        place
+        let mut url = base.clone();
+        url.set_path(&path);
+        url
     };
     let first = at(format!("{path}{WELL_KNOWN}openid-configuration"));
     let mut others = vec![at(format!("{WELL_KNOWN}oauth-authorization-server{path}"))];
@@ -84,8 +85,8 @@ fn places(base: &Url) -> (Url, Vec<Url>) {
     (first, others)
 }
 
-/// The URL of a key set that the document found under `base` names, if it can be trusted. A document from elsewhere
-/// leads neither to this machine, whose services trust local callers, nor away from https.
+/// Validates the `jwks_uri` of the document found under `base`. The document of a remote issuer must not refer to
+/// loopback, where services may trust local callers, nor to a URL that is not https.
 pub(crate) fn key_set_url(
     text: &str,
     base: &Url,
@@ -101,7 +102,7 @@ pub(crate) fn key_set_url(
     }
 }
 
-/// Why the issuer's document did not help.
+/// Why no usable discovery document was found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DiscoveryError {
     #[error("its discovery document could not be fetched")]
@@ -125,11 +126,11 @@ mod tests {
     }
 
     #[test]
-    fn documents_are_looked_for_where_the_two_standards_put_them() {
+    fn documents_are_fetched_from_the_urls_of_both_standards() {
         let found = |base: &str| {
-            let (first, others) = places(&url(base));
-            let places = std::iter::once(first).chain(others);
-            places.map(String::from).collect::<Vec<_>>()
+            let (first, others) = well_known_urls(&url(base));
+            let well_known_urls = std::iter::once(first).chain(others);
+            well_known_urls.map(String::from).collect::<Vec<_>>()
         };
         assert_eq!(
             found("https://a.example/"),
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_is_read_or_refused() {
+    fn a_malformed_document_or_that_of_another_issuer_is_rejected() {
         let base = url("https://a.example/");
         let read = |document: &str| read(document.as_bytes(), &base);
         assert_eq!(
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_set_is_fetched_over_https_alone() {
+    fn a_key_set_is_only_fetched_over_https() {
         let hosts = HttpHosts::parse(["keycloak"]).expect("hosts");
         let near = [
             "http://localhost:1/",

@@ -1,4 +1,4 @@
-//! The one outbound HTTP client: a deadline, a size limit, https.
+//! The outbound HTTP client: connect timeout, size limit, https only.
 
 use std::time::Duration;
 
@@ -12,25 +12,25 @@ use reqwest::redirect::{Attempt, Policy};
 use tokio::sync::OnceCell;
 use url::Url;
 
-use super::cache_control::{Said, lifetime};
+use super::cache_control::{CacheHeaders, lifetime};
 use super::fetch_error::FetchError;
 use crate::issuer::is_loopback;
 
 /// Fetches small documents from issuers.
 ///
-/// On loopback no proxy is asked. The client for the rest of the world is built when it is first
-/// needed, since merging the system's root certificates with our own takes tens of milliseconds.
+/// Requests to loopback bypass proxies. The client for all other hosts is built on first use, because
+/// merging the system's root certificates with the bundled ones takes tens of milliseconds.
 #[derive(Debug, Default)]
 pub(crate) struct Client {
     loopback: OnceCell<reqwest::Client>,
-    world: OnceCell<reqwest::Client>,
+    remote: OnceCell<reqwest::Client>,
 }
 
 impl Client {
-    /// The answer to a GET, whatever its media type; with the `ETag` of an earlier answer, it may be that nothing has changed.
+    /// Sends a GET request; with the `ETag` of an earlier response, a conditional one. The media type is not checked.
     ///
     /// # Errors
-    /// [`FetchError`]; it carries nothing of what the server sent.
+    /// [`FetchError`], which contains nothing that the server sent but its status.
     pub(crate) async fn get(&self, url: &Url, etag: Option<&str>) -> Result<Answer, FetchError> {
         let mut request = self
             .http_for(url)
@@ -63,10 +63,10 @@ impl Client {
         }
     }
 
-    /// The answer to a JSON document that is posted, perhaps with a DPoP proof, whatever the answer's status.
+    /// Posts a JSON document, optionally with a DPoP proof; returns the response whatever its status.
     ///
     /// # Errors
-    /// [`FetchError`]; it carries nothing of what the server sent.
+    /// [`FetchError`], which contains nothing that the server sent.
     #[cfg(feature = "dev-issuer")]
     pub(crate) async fn post(
         &self,
@@ -100,34 +100,34 @@ impl Client {
                     .get_or_try_init(async || loopback_client())
                     .await
             }
-            // Whether `http` is accepted from a host was decided where the URL was accepted.
-            "http" | "https" => self.world.get_or_try_init(async || world_client()).await,
+            // Whether `http` is allowed for the host was checked when the URL was accepted.
+            "http" | "https" => self.remote.get_or_try_init(async || remote_client()).await,
             _ => Err(FetchError::NotHttps),
         }
     }
 }
 
-/// What a server answered.
+/// The response to a GET request.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
-    /// `None` when nothing has changed since the answer whose `ETag` was sent.
+    /// `None` if the document has not changed since the response whose `ETag` was sent.
     pub(crate) body: Option<Vec<u8>>,
-    /// For how long the server would have it kept.
+    /// The freshness lifetime by its headers.
     pub(crate) lifetime: Option<Duration>,
     pub(crate) etag: Option<String>,
 }
 
-/// What a server answered to what was posted.
+/// The response to a POST request.
 #[cfg(feature = "dev-issuer")]
 #[derive(Clone, Debug)]
 pub(crate) struct Posted {
     pub(crate) body: Vec<u8>,
-    /// What the next proof is to carry (RFC 9449 §8).
+    /// The nonce for the next proof (RFC 9449 §8).
     pub(crate) nonce: Option<String>,
 }
 
 fn lifetime_of(headers: &HeaderMap) -> Option<Duration> {
-    lifetime(Said {
+    lifetime(CacheHeaders {
         age: text(headers, &AGE),
         cache_control: text(headers, &CACHE_CONTROL),
         date: text(headers, &DATE),
@@ -160,7 +160,7 @@ fn loopback_client() -> Result<reqwest::Client, FetchError> {
     builder.build().map_err(|_| FetchError::Client)
 }
 
-fn world_client() -> Result<reqwest::Client, FetchError> {
+fn remote_client() -> Result<reqwest::Client, FetchError> {
     let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
     let roots = roots.filter_map(|root| reqwest::Certificate::from_der(root).ok());
     builder()
@@ -197,7 +197,7 @@ fn follow_within_origin(attempt: Attempt<'_>) -> reqwest::redirect::Action {
 #[cfg(feature = "dev-issuer")]
 const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
-/// Room for more than a thousand RSA keys.
+/// Enough for more than a thousand RSA keys.
 pub(super) const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 const MAX_REDIRECTS: usize = 3;
@@ -226,7 +226,7 @@ mod tests {
         Chain(&error.expect("a failure")).to_string()
     }
 
-    /// Serves one connection on loopback by `serve`, and tells the URL.
+    /// Serves one connection on loopback with `serve`; returns the URL.
     fn served(scheme: &str, serve: impl FnOnce(std::net::TcpStream) + Send + 'static) -> String {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -234,13 +234,13 @@ mod tests {
         format!("{scheme}://{address}/")
     }
 
-    /// Answers whatever comes first; what is not read would reset the connection.
+    /// Answers the first request, which must be read: unread bytes would reset the connection.
     fn answer(mut stream: std::net::TcpStream, bytes: &[u8]) {
         let _ = stream.read(&mut [0; 4096]);
         let _ = stream.write_all(bytes);
     }
 
-    /// A TLS server whose certificate nobody has signed.
+    /// A TLS server with a self-signed certificate.
     fn handshake(mut stream: std::net::TcpStream) {
         let key = rcgen::KeyPair::generate().expect("a key");
         let params = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).expect("parameters");
@@ -254,18 +254,18 @@ mod tests {
             .with_single_cert(vec![certificate.der().clone()], key)
             .expect("a configuration");
         let mut connection = ServerConnection::new(Arc::new(config)).expect("a connection");
-        // The client hangs up in the middle.
+        // The client aborts the handshake.
         let _ = Stream::new(&mut connection, &mut stream).flush();
     }
 
     #[tokio::test]
-    async fn failures_tell_which_layer_failed_and_why() {
+    async fn an_error_names_the_layer_that_failed_and_the_cause() {
         let unused = TcpListener::bind(("127.0.0.1", 0)).and_then(|socket| socket.local_addr());
         let unused = unused.expect("a free port");
         let refused = failure(&format!("https://{unused}/")).await;
         assert_eq!(refused, "no connection could be made: connection refused");
 
-        // A label that is too long for any name server, so that none is asked.
+        // A label that is too long for DNS, so that no query is sent.
         let unresolved = failure(&format!("http://{}.invalid/", "a".repeat(64))).await;
         let expected = "its host name could not be resolved: failed to lookup address information";
         assert!(unresolved.starts_with(expected), "{unresolved}");

@@ -1,4 +1,4 @@
-//! Why a document could not be fetched: the layer that failed, and what the libraries below report of it.
+//! Errors of a fetch: the layer that failed, and the cause that the libraries report.
 
 use std::error::Error;
 use std::{fmt, io, iter};
@@ -7,7 +7,7 @@ use rustls::CertificateError;
 
 use super::fetch::MAX_BODY_BYTES;
 
-/// Why a document could not be fetched; nothing of the server's answer is in it but its status.
+/// Why a document could not be fetched; contains nothing of the server's response but its status.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FetchError {
     #[error("the HTTP client could not be made")]
@@ -30,13 +30,13 @@ pub(crate) enum FetchError {
     TooLarge,
 }
 
-/// What the operating system or the TLS library reports. Only kinds of errors: their texts may repeat what a server
-/// sent, such as the names in its certificate.
+/// The cause that the operating system or the TLS library reports. Only kinds of errors: their texts may repeat
+/// what a server sent, such as the names in its certificate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Cause {
     #[error("{0}")]
     Io(io::ErrorKind),
-    /// The text of the system's resolver, which never saw the issuer.
+    /// The text of the system's resolver, which does not come from the issuer.
     #[error("{0}")]
     Resolver(String),
     #[error("{0}")]
@@ -84,7 +84,7 @@ impl Cause {
     fn of_tls(error: &rustls::Error) -> Self {
         Self::Tls(match error {
             rustls::Error::InvalidCertificate(reason) => certificate(reason),
-            rustls::Error::AlertReceived(_) => "the server refuses the handshake",
+            rustls::Error::AlertReceived(_) => "the server rejected the handshake",
             rustls::Error::InvalidMessage(_) => "the server does not speak TLS",
             rustls::Error::PeerIncompatible(_) => {
                 "the server has no TLS version or cipher in common"
@@ -113,7 +113,7 @@ fn certificate(reason: &CertificateError) -> &'static str {
     }
 }
 
-/// What the resolver reports, where it is the one that failed. The connector tells it by this text alone.
+/// The resolver's error, if name resolution failed. The connector marks it only by this text.
 fn resolver_failure(error: &reqwest::Error) -> Option<String> {
     let failed = sources(error).find(|source| source.to_string() == "dns error")?;
     Some(sources(failed).last()?.to_string())
@@ -127,7 +127,7 @@ fn sources<'e>(
     })
 }
 
-/// Shows an error and all that caused it, each once.
+/// Displays an error and its sources, separated by colons.
 pub(crate) struct Chain<'e>(pub(crate) &'e (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {

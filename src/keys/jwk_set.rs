@@ -1,4 +1,4 @@
-//! A JWK set → keys ([RFC 7517 §5]); what is unusable is counted, not fatal.
+//! JWK sets ([RFC 7517 §5]): parsing, and finding keys by ID. Unusable keys are skipped.
 //!
 //! [RFC 7517 §5]: https://www.rfc-editor.org/rfc/rfc7517#section-5
 
@@ -10,17 +10,17 @@ use crate::jose::Algorithm;
 use crate::jose::jwk::{Jwk, JwkError};
 use crate::jose::signature::VerificationKey;
 
-/// The keys of one issuer as they were at one moment, under its exact name.
+/// The keys of one issuer at one moment, under its exact name.
 #[derive(Debug)]
 pub(crate) struct KeySet {
     issuer: String,
-    /// Tells the sets of this issuer apart; 0 until it is published.
+    /// Distinguishes the sets of this issuer; 0 until the set is published.
     generation: u64,
     keys: Vec<Arc<Jwk>>,
     by_id: HashMap<String, Vec<Arc<Jwk>>>,
-    /// Each key once, whatever IDs it goes by.
+    /// Each key once, even if it has several IDs.
     distinct: Vec<Arc<Jwk>>,
-    /// A shared secret serves whatever `kid` a token names.
+    /// Whether the keys apply to every `kid`, as a shared secret does.
     ignores_ids: bool,
 }
 
@@ -44,7 +44,7 @@ impl KeySet {
         Self::new(issuer, Vec::new())
     }
 
-    /// The set of one shared secret, once for each HMAC that it may be used with.
+    /// The set of one shared secret: a key for each HMAC algorithm.
     pub(crate) fn of_secret(issuer: String, secret: &[u8], algorithms: &[Algorithm]) -> Self {
         let key = |&algorithm| {
             let verification = VerificationKey::from_secret(secret, algorithm)?;
@@ -61,7 +61,7 @@ impl KeySet {
         }
     }
 
-    /// The set of configured keys; where none has a name, they serve whatever `kid` a token names.
+    /// The set of configured keys; if none has a `kid`, they apply to every `kid`.
     pub(crate) fn of_public_keys(issuer: String, keys: &[Arc<Jwk>]) -> Self {
         Self {
             ignores_ids: keys.iter().all(|key| key.key_id.is_none()),
@@ -69,7 +69,7 @@ impl KeySet {
         }
     }
 
-    /// The exact value of `iss` in the tokens of these keys.
+    /// The exact value of `iss` in the issuer's tokens.
     pub(crate) fn issuer(&self) -> &str {
         &self.issuer
     }
@@ -82,7 +82,7 @@ impl KeySet {
         self.keys.len()
     }
 
-    /// The keys that a token may be signed with, each once: those of its `kid` where it names one, else all.
+    /// The keys that may have signed a token, each once: those with its `kid`, or all if it has none.
     pub(crate) fn named(&self, id: Option<&str>) -> &[Arc<Jwk>] {
         match id {
             Some(id) if !self.ignores_ids => {
@@ -92,14 +92,15 @@ impl KeySet {
         }
     }
 
-    /// Whether a later set may have a key for a token that none of these has signed. A key without
-    /// a name can only be known by trying, so it may have been replaced unnoticed.
+    /// Whether a later set may have the key of a token that none of these has signed. Without a `kid`
+    /// a key is only found by trying, so it may have been replaced unnoticed.
     pub(crate) fn may_lack_key(&self, id: Option<&str>) -> bool {
         !self.ignores_ids && id.is_none_or(|id| !self.by_id.contains_key(id))
     }
 
-    /// Becomes the set of this generation, after `earlier`: takes the keys that have not changed from it, so that what they verified stays verified.
-    pub(crate) fn succeeding(self, earlier: Option<&Self>, generation: u64) -> Self {
+    /// Makes this the set of `generation`, which replaces `earlier`. Unchanged keys are taken from `earlier`, so that
+    /// cached tokens that they verified stay valid.
+    pub(crate) fn replacing(self, earlier: Option<&Self>, generation: u64) -> Self {
         let Some(earlier) = earlier.filter(|earlier| earlier.issuer == self.issuer) else {
             return Self { generation, ..self };
         };
@@ -130,7 +131,7 @@ impl KeySet {
     }
 }
 
-/// Keeps the first of all keys that are one and the same under one `name`, and serve the same algorithms.
+/// Removes all but the first of keys with the same `name`, thumbprint and algorithms.
 fn remove_duplicates(keys: &mut Vec<Arc<Jwk>>, name: fn(&Jwk) -> Option<&str>) {
     let mut known = HashSet::new();
     let all = keys.clone();
@@ -151,10 +152,10 @@ fn index(keys: &[Arc<Jwk>]) -> HashMap<String, Vec<Arc<Jwk>>> {
     by_id
 }
 
-/// Reads a JWK set, key by key.
+/// Parses a JWK set key by key; returns the set and the errors of the keys that were skipped.
 ///
 /// # Errors
-/// [`KeySetError`] when no usable key is in it.
+/// [`KeySetError`] if the set has no usable key.
 pub(crate) fn read(issuer: String, body: &[u8]) -> Result<(KeySet, Vec<JwkError>), KeySetError> {
     let mut members = members::keys(body)
         .ok_or(KeySetError::Malformed)?
@@ -178,7 +179,7 @@ pub(crate) fn read(issuer: String, body: &[u8]) -> Result<(KeySet, Vec<JwkError>
     Ok((KeySet::new(issuer, keys), unusable))
 }
 
-/// Why a document is no key set.
+/// Why a document is not a usable key set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum KeySetError {
     #[error("its key set is malformed")]
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn unusable_keys_are_counted_and_passed_over() {
+    fn unusable_keys_are_counted_and_skipped() {
         let body = json!({"keys": [null, {}, {"kty": "oct", "k": "AA"}, key("a"), "x", {"kty": "RSA", "use": "enc"}]});
         let (set, unusable) =
             read("issuer".to_owned(), body.to_string().as_bytes()).expect("a key set");
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_without_a_usable_key_is_no_key_set() {
+    fn a_document_without_a_usable_key_is_rejected() {
         let error = |body: &str| read("issuer".to_owned(), body.as_bytes()).map(drop);
         for body in [
             "",
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_found_by_name_or_all_without_one() {
+    fn keys_are_found_by_id_and_all_of_them_without_one() {
         let mut nameless = key("c");
         nameless.as_object_mut().expect("an object").remove("kid");
         let set = set(&json!([key("a"), key("a"), key("b"), nameless]));
@@ -281,10 +282,10 @@ mod tests {
         let gone = Arc::downgrade(&earlier.named(Some("b"))[0]);
         let mut bound = a.clone();
         bound.as_object_mut().expect("an object").remove("alg");
-        let later = set(&json!([bound, key("b")])).succeeding(Some(&earlier), 2);
+        let later = set(&json!([bound, key("b")])).replacing(Some(&earlier), 2);
         assert_eq!(later.generation(), 2);
         drop(earlier);
-        // ES256 is the only algorithm of such a key, said or not.
+        // ES256 is the only algorithm of such a key, with or without `alg`.
         assert!(kept.upgrade().is_some());
         assert!(gone.upgrade().is_none());
         assert_eq!(later.len(), 2);

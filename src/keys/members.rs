@@ -1,4 +1,4 @@
-//! The text of a JWK set → the keys in it, each read alone.
+//! The keys in the text of a JWK set, each parsed separately.
 //!
 //! Parsed as a whole, a document of 1 MiB could take more than a hundred times as much memory.
 
@@ -8,14 +8,14 @@ use serde_json::value::RawValue;
 
 use crate::jose::jwk::{Jwk, JwkError};
 
-/// A JWK set whose keys have not been read (RFC 7517 §5).
+/// A JWK set whose keys have not been parsed (RFC 7517 §5).
 #[derive(Deserialize)]
 struct Document<'a> {
     #[serde(borrow)]
     keys: Vec<&'a RawValue>,
 }
 
-/// The keys of a set in its order, or why each cannot be used; `None` where the text is no set.
+/// The keys of a set in order, each parsed or with its error; `None` if the text is not a JWK set.
 pub(super) fn keys(body: &[u8]) -> Option<impl Iterator<Item = Result<Jwk, JwkError>>> {
     let document: Document<'_> = serde_json::from_slice(body).ok()?;
     let members = document.keys.into_iter().enumerate();

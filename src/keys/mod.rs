@@ -1,7 +1,7 @@
-//! Key wanted → the issuer's key; a thread of its own fetches.
+//! The current keys of an issuer, and requests for keys that are missing.
 //!
-//! Finding a key reads an atomic pointer and never waits. A key that is not there is asked for
-//! ([`IssuerKeys::wanted`]), and everybody who waits for it waits for the same fetch.
+//! Finding a key reads an atomic pointer and never waits. A missing key is requested
+//! ([`IssuerKeys::request_key`]); the [`refresher`] thread fetches it, and all requests share one fetch.
 
 mod cache_control;
 pub(crate) mod discovery;
@@ -33,15 +33,16 @@ pub(crate) use refresher::{FetchFailure, KeyRefresher};
 pub(crate) use unready::Problem;
 pub use unready::UnreadyReason;
 
-/// The keys of one issuer, for all workers.
+/// The keys of one issuer, shared by all workers.
 #[derive(Debug)]
 pub(crate) struct IssuerKeys {
     pub(crate) issuer: Issuer,
     current: ArcSwapOption<KeySet>,
     state: Mutex<State>,
-    /// The number of the last fetch that has ended, and whether it brought keys.
+    /// The last completed fetch.
     ended: watch::Sender<Ended>,
-    called: Notify,
+    /// Wakes the refresher before its timer.
+    fetch_requested: Notify,
 }
 
 #[derive(Debug)]
@@ -52,62 +53,63 @@ struct State {
     problem: Option<FetchFailure>,
 }
 
-/// Whether there is a fetch that somebody who wants a key can wait for.
+/// Whether there is a fetch that a request for a key can wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FetchState {
-    /// None.
+    /// No fetch is requested or running.
     Idle,
-    /// One is called for, and begins at once.
+    /// The refresher has been notified; the fetch has not begun.
     Requested,
-    /// One has begun, and may have read the set before the key was in it.
+    /// A fetch has begun, and may have read the set before the key was published.
     InFlight,
 }
 
+/// A completed fetch. Fetches are numbered from 1; 0 stands for none.
 #[derive(Clone, Copy, Debug, Default)]
 struct Ended {
     number: u64,
     brought_keys: bool,
 }
 
-/// What becomes of a wish for a key.
+/// The outcome of a request for a missing key.
 #[derive(Debug)]
 pub(crate) enum KeyRequest {
-    /// Other keys have come meanwhile: look again.
+    /// Other keys have been published since: verify again.
     Arrived,
-    /// A fetch is under way.
+    /// A fetch that may bring the key is requested or running.
     Fetching(Fetch),
-    /// None is made for it: the key is absent, or none could help.
+    /// No fetch is made: the key is known to be absent, or no fetch could help.
     Denied,
-    /// The last fetch failed; the next retry begins after this time.
+    /// The last fetch failed; the time until the next retry.
     Failing(Duration),
-    /// Too many were made to look for the key now; the next one is allowed after this time.
+    /// The refresh budget is spent; the time until the next fetch is allowed.
     Undetermined(Duration),
 }
 
 /// A key that a token needs and the issuer's set lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WantedKey {
-    /// Stands for the key ID.
+    /// A hash of the key ID; see `Unverified::key_fingerprint`.
     pub(crate) fingerprint: u64,
     /// The generation of the set that lacks it; 0 where there is no set.
     pub(crate) generation: u64,
-    /// Whether the token names it: of one that names none, a signature that does not hold is all that is known.
+    /// Whether the token has a `kid`. Without one, all that is known is that no key verifies its signature.
     pub(crate) is_named: bool,
-    /// Whether all that can be judged without the key would pass.
+    /// Whether the checks that do not need the key succeed.
     pub(crate) may_pass: bool,
 }
 
-/// A fetch that many may wait for.
+/// A requested or running fetch, shared by all requests that wait for it.
 #[derive(Debug)]
 pub(crate) struct Fetch {
     number: u64,
-    /// Whether it had begun before the key was wished for.
+    /// Whether it had begun before the key was requested, so that it may have read the set too early.
     pub(crate) is_late: bool,
     ended: watch::Receiver<Ended>,
 }
 
 impl Fetch {
-    /// Waits until the fetch has ended, and says whether it brought keys.
+    /// Waits until the fetch has ended; returns whether it brought keys.
     pub(crate) async fn brought_keys(mut self) -> bool {
         let number = self.number;
         let ended = self.ended.wait_for(|ended| ended.number >= number).await;
@@ -126,24 +128,24 @@ impl IssuerKeys {
                 problem: None,
             }),
             ended: watch::Sender::default(),
-            called: Notify::new(),
+            fetch_requested: Notify::new(),
             issuer,
         };
         keys.report_configuration();
         if let Source::Configured { name, keys: source } = &keys.issuer.source {
-            let set = configured(source, &keys.issuer.algorithms, name.clone());
-            let set = set.map(|set| set.succeeding(None, 1));
-            keys.current.store(set.map(Arc::new));
+            let set = configured(source, &keys.issuer.algorithms, name.clone())
+                .map(|set| Arc::new(set.replacing(None, 1)));
+            keys.current.store(set);
         }
         keys
     }
 
-    /// The keys as they are now; `None` until they have been had once.
+    /// The current key set; `None` until the first one has been fetched.
     pub(crate) fn current(&self) -> Guard<Option<Arc<KeySet>>> {
         self.current.load()
     }
 
-    /// Whether `iss` selects this issuer: to the letter once its name is known, before that up to a trailing slash.
+    /// Whether `iss` selects this issuer: exactly once its name is known, before that up to a trailing slash.
     pub(crate) fn is_named(&self, iss: &str) -> bool {
         match &self.issuer.source {
             Source::Discovery {
@@ -167,12 +169,12 @@ impl IssuerKeys {
             || matches!(self.issuer.keys(), Some(KeySource::JwksUri(_)))
     }
 
-    /// Which of its key sets the issuer is at; 0 before the first.
+    /// The generation of the current key set; 0 if there is none.
     pub(crate) fn generation(&self) -> u64 {
         self.current().as_ref().map_or(0, |set| set.generation())
     }
 
-    /// Asks for a key that was not in the set of a generation.
+    /// Requests a key that the set of `wanted.generation` lacks.
     pub(crate) fn request_key(
         &self,
         wanted: WantedKey,
@@ -180,43 +182,48 @@ impl IssuerKeys {
         now: Instant,
     ) -> KeyRequest {
         let has_set = wanted.generation > 0;
+        // Configured keys are complete. Without a set, the fetch is the discovery that has yet to succeed.
         if !self.is_fetched() || (self.is_configured() && has_set) {
             return KeyRequest::Denied;
         }
         if has_set {
             counters.count_unknown_key();
+            // A token that would be rejected with any key must not cost a fetch.
             if !wanted.may_pass {
                 return KeyRequest::Denied;
             }
         }
+        // A set is published under this lock: from here on the generation cannot change unnoticed.
         let mut state = self.state();
         if self.generation() != wanted.generation {
             return KeyRequest::Arrived;
         }
-        // A stalled retry takes its whole deadline, and each retry begins by itself: waiting for one would gain
-        // nothing but seconds, and calling for one would let any client set the pace.
+        // Retries begin by themselves. A stalled one takes its whole deadline, so waiting for it only delays the
+        // answer; requesting one would let any client set the rate.
         if let Some(pause) = state.budget.failing(now) {
             return KeyRequest::Failing(pause);
         }
         let ended = self.ended.borrow().number;
-        if let Err(refused) = state.look_for(wanted, ended, now) {
+        if let Err(denied) = state.reserve_fetch(wanted, ended, now) {
             counters.count_refresh_denied();
-            return match refused {
+            return match denied {
+                // Without a `kid` there is no key to wait for: the signature is invalid.
                 KeyRequest::Undetermined(_) if !wanted.is_named => KeyRequest::Denied,
-                refused => refused,
+                denied => denied,
             };
         }
         self.join_fetch(&mut state, counters)
     }
 
-    /// The fetch that is under way or requested; requests one where there is none.
+    /// Joins the requested or running fetch; requests one if there is none.
     fn join_fetch(&self, state: &mut State, counters: &Counters) -> KeyRequest {
         let is_late = state.fetch_state == FetchState::InFlight;
         if state.fetch_state == FetchState::Idle {
             state.fetch_state = FetchState::Requested;
-            self.called.notify_one();
+            self.fetch_requested.notify_one();
         }
         counters.count_awaited_key();
+        // Under the lock, so that the fetch joined here is the next one to end.
         let ended = self.ended.subscribe();
         let number = ended.borrow().number.saturating_add(1);
         KeyRequest::Fetching(Fetch {
@@ -226,7 +233,7 @@ impl IssuerKeys {
         })
     }
 
-    /// Why keys have never been had so far; `None` once they have.
+    /// Why no keys have been fetched yet; `None` once they have.
     pub(crate) fn problem(&self) -> Option<Problem> {
         let state = self.state();
         if self.current().is_some() || state.budget.has_succeeded() {
@@ -236,13 +243,13 @@ impl IssuerKeys {
         Some(failed.unwrap_or(Problem::Fetching))
     }
 
-    /// Waits until keys have been had.
+    /// Waits until keys have been fetched once.
     pub(crate) async fn ready(&self) {
         let mut ended = self.ended.subscribe();
         while self.problem().is_some() && ended.changed().await.is_ok() {}
     }
 
-    /// How long ago keys last came; `None` where they never did, or are configured.
+    /// The time since the last successful fetch; `None` if there was none, or the keys are configured.
     pub(crate) fn age(&self, now: Instant) -> Option<Duration> {
         self.state().budget.age(now)
     }
@@ -273,34 +280,42 @@ impl IssuerKeys {
 }
 
 impl State {
-    /// Whether there is a fetch for this key, or one may be called for, after `ended` of them have ended.
-    fn look_for(&mut self, wanted: WantedKey, ended: u64, now: Instant) -> Result<(), KeyRequest> {
-        // A fetch that is under way may have read the set already, so that the one after it decides.
+    /// Ensures that a fetch may be made for this key: one is requested or running, or the budget allows one.
+    /// `ended` is the number of the last completed fetch.
+    fn reserve_fetch(
+        &mut self,
+        wanted: WantedKey,
+        ended: u64,
+        now: Instant,
+    ) -> Result<(), KeyRequest> {
+        // A running fetch may already have read the set, so the fetch after it decides.
         let fetches = 1 + u64::from(self.fetch_state == FetchState::InFlight);
         let next = ended.saturating_add(fetches);
+        // Recorded even if a fetch is joined below: its end decides about this key as well.
         let is_absent = self.unknown.is_absent(wanted.fingerprint, next);
         if self.fetch_state != FetchState::Idle || wanted.generation == 0 {
             return Ok(());
         }
+        // The set was fetched just now without this key: another fetch would read the same.
         let age = self.budget.age(now);
         if is_absent && age.is_some_and(|age| age < SHORTEST_RECHECK) {
             return Err(KeyRequest::Denied);
         }
-        // The budget is spent here alone, under the lock and with no fetch under way, so that one draw is one fetch.
+        // Taken under the lock and only while no fetch is requested or running, so that one draw is one fetch.
         match self.budget.try_take(now) {
             Refresh::Allowed => Ok(()),
-            // Whatever emptied the bucket was drawn within the last cool-down, and has looked for this key too.
+            // The fetches that emptied the bucket began within the last cool-down and did not bring this key either.
             Refresh::Denied(_) if is_absent => Err(KeyRequest::Denied),
             Refresh::Denied(wait) => Err(KeyRequest::Undetermined(wait)),
         }
     }
 }
 
-/// A key that was absent is looked for again only after this time: less than the second within which a key
-/// that is published late must be accepted.
+/// The least age of a set before it is fetched again for an absent key. A key that is published late must be
+/// accepted within a second, so this is less.
 const SHORTEST_RECHECK: Duration = Duration::from_millis(500);
 
-/// The keys that are configured rather than fetched, under the issuer's exact name.
+/// The set of configured keys, under the issuer's exact name; `None` for keys that are fetched.
 fn configured(keys: &KeySource, algorithms: &[Algorithm], name: String) -> Option<KeySet> {
     match keys {
         KeySource::Secret(secret) => Some(KeySet::of_secret(name, secret.as_bytes(), algorithms)),

@@ -1,32 +1,32 @@
-//! Key IDs that tokens named and no published key has, each with the fetch that decides about it.
+//! The negative cache: key IDs that tokens name and the key set lacks.
 //!
-//! A key ID that is not in the set is undetermined until a fetch has brought a set without it. Only
-//! a fetch that began after the key ID was first seen counts: an earlier one may have read the set
-//! before the key was published.
+//! A key ID is undetermined until a fetch has brought a set without it; then it is absent. Only
+//! a fetch that began after the key ID was first requested counts: an earlier one may have read
+//! the set before the key was published.
 
 use std::collections::HashMap;
 
-/// A bounded memory of unknown key IDs, by their fingerprints.
+/// A bounded cache of unknown key IDs, by their fingerprints.
 #[derive(Debug, Default)]
 pub(crate) struct NegativeCache {
-    /// The number of the first fetch that began after the key ID was first seen.
+    /// For each key ID, the number of the first fetch to begin after its first request.
     decided_by: HashMap<u64, u64>,
     /// The number of the last fetch that succeeded.
     last_success: u64,
-    /// Whether `last_success` has decided about none of the key IDs that are still remembered.
+    /// Whether every entry is undetermined, so that there is nothing to evict.
     all_undetermined: bool,
 }
 
 impl NegativeCache {
-    /// Takes note that a token names `key`, and says whether it is absent: whether a fetch that began after the
-    /// key ID was first seen has not brought it. Of a key ID that is new, the fetch of the number `next` is the
-    /// first to decide; while too many are undetermined, it is not remembered.
+    /// Records a request for `key`; returns whether the key is absent. For a new key ID, the fetch with the number
+    /// `next` decides. While the cache is full of undetermined key IDs, a new one is not recorded and stays
+    /// undetermined.
     pub(crate) fn is_absent(&mut self, key: u64, next: u64) -> bool {
         if let Some(decided_by) = self.decided_by.get(&key) {
             return *decided_by <= self.last_success;
         }
         if self.decided_by.len() >= CAPACITY {
-            self.forget_absent();
+            self.evict_absent();
         }
         if self.decided_by.len() < CAPACITY {
             self.decided_by.insert(key, next);
@@ -34,15 +34,15 @@ impl NegativeCache {
         false
     }
 
-    /// The fetch of this number succeeded, and decides about every key ID that was seen before it began.
+    /// Records that the fetch with this number succeeded: it decides about every key ID requested before it began.
     pub(crate) fn decide(&mut self, number: u64) {
         self.last_success = number;
         self.all_undetermined = false;
     }
 
-    /// Makes way for key IDs that are undetermined. One pass a fetch: between two fetches none becomes absent,
-    /// and a full memory must not cost each request of a flood a pass.
-    fn forget_absent(&mut self) {
+    /// Evicts absent key IDs. At most one pass for each fetch: no key ID becomes absent between two fetches, and a
+    /// full cache must not cost a pass for each request of a flood.
+    fn evict_absent(&mut self) {
         if !self.all_undetermined {
             let last_success = self.last_success;
             self.decided_by.retain(|_, number| *number > last_success);
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_are_undetermined_and_those_that_are_absent_make_way() {
+    fn the_cache_is_bounded_and_evicts_absent_key_ids() {
         let capacity = u64::try_from(CAPACITY).expect("a small number");
         let mut unknown = NegativeCache::default();
         assert!((0..2 * capacity).all(|key| !unknown.is_absent(key, 1)));
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_memory_is_searched_for_absent_keys_once_a_fetch() {
+    fn a_full_cache_is_searched_for_absent_keys_once_a_fetch() {
         let mut unknown = NegativeCache::default();
         unknown.decide(1);
         assert!((0..2048).all(|key| !unknown.is_absent(key, 2)));

@@ -1,36 +1,36 @@
-//! Decides whether the key set may be fetched again.
+//! The refresh budget: whether and when a key set may be fetched again.
 //!
-//! A stranger can send any `kid`, so misses must not flood the issuer: refreshes are drawn from
-//! a bucket of [`BURST`], refilled one each cool-down. Time is an argument.
+//! A client can send any `kid`, so misses must not flood the issuer: fetches for unknown keys are
+//! taken from a token bucket of [`BURST`], refilled by one each cool-down. Time is an argument.
 
 use std::time::{Duration, Instant};
 
 use crate::issuer::Fetching;
 
-/// What is known of past fetches, and what may be spent on the next.
+/// The history of an issuer's fetches, and the budget for the next ones.
 #[derive(Debug)]
 pub(crate) struct RefreshBudget {
     limits: Fetching,
-    /// When the bucket held `left` draws.
+    /// When the bucket held `left` fetches.
     counted_at: Instant,
     left: u32,
-    /// When keys last came, and for how long they are fresh.
+    /// When a fetch last succeeded, and for how long its keys are fresh.
     succeeded_at: Option<Instant>,
     lifetime: Duration,
-    /// When the last fetch failed, and how many did in a row; forgotten on success.
+    /// When the last failed fetch began, and how many failed in a row; reset on success.
     failed_at: Option<Instant>,
     failures: u32,
-    /// How many empty sets came since the last usable one, each a refresh after the one before, and when the last did.
+    /// How many empty sets have counted since the last usable one, and when the last did; see [`is_emptied`](Self::is_emptied).
     empty: u32,
     empty_at: Option<Instant>,
 }
 
-/// What a request that lacks a key may expect.
+/// Whether a fetch may be made for an unknown key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refresh {
-    /// A fetch may be spent on it.
+    /// A fetch has been taken from the budget.
     Allowed,
-    /// The bucket is empty for this time.
+    /// The bucket is empty; the time until it is refilled.
     Denied(Duration),
 }
 
@@ -49,7 +49,7 @@ impl RefreshBudget {
         }
     }
 
-    /// Draws a fetch for a key that is not in the set.
+    /// Takes a fetch for a key that is not in the set.
     pub(crate) fn try_take(&mut self, now: Instant) -> Refresh {
         self.refill(now);
         match self.left.checked_sub(1) {
@@ -57,23 +57,23 @@ impl RefreshBudget {
                 self.left = left;
                 Refresh::Allowed
             }
-            None => Refresh::Denied(self.until_draw(now)),
+            None => Refresh::Denied(self.until_refill(now)),
         }
     }
 
-    /// How long until an empty bucket holds a draw again.
-    fn until_draw(&self, now: Instant) -> Duration {
+    /// The time until an empty bucket is refilled by one.
+    fn until_refill(&self, now: Instant) -> Duration {
         let since = now.saturating_duration_since(self.counted_at);
         self.limits.cooldown.saturating_sub(since)
     }
 
-    /// While fetches fail, how long until the next retry, which nobody has to ask for; `None` while all is well.
+    /// While fetches fail, the time until the next scheduled retry; `None` otherwise.
     pub(crate) fn failing(&self, now: Instant) -> Option<Duration> {
         self.failed_at.map(|_| self.pause(now).unwrap_or_default())
     }
 
-    /// What the next fetch may take: less than usual after a failure, so that an issuer which stalls
-    /// is found recovered in time.
+    /// The deadline of the next fetch: shorter after a failure, so that the recovery of an issuer that stalls is
+    /// noticed in time.
     pub(crate) fn deadline(&self) -> Duration {
         match self.failed_at {
             Some(_) => self.limits.timeout.min(LONGEST_PAUSE),
@@ -81,33 +81,33 @@ impl RefreshBudget {
         }
     }
 
-    /// Whether the last fetch brought keys.
+    /// Whether the last fetch succeeded.
     pub(crate) fn is_well(&self) -> bool {
         self.succeeded_at.is_some() && self.failed_at.is_none()
     }
 
-    /// Whether keys have ever come.
+    /// Whether any fetch has succeeded.
     pub(crate) fn has_succeeded(&self) -> bool {
         self.succeeded_at.is_some()
     }
 
-    /// How long ago keys last came.
+    /// The time since the last successful fetch.
     pub(crate) fn age(&self, now: Instant) -> Option<Duration> {
         self.succeeded_at
             .map(|at| now.saturating_duration_since(at))
     }
 
-    /// Whether no fetch has succeeded for so long that the last keys may not be used any more.
+    /// Whether the last successful fetch is older than the longest outage, so that its keys must not be used.
     pub(crate) fn is_stale_beyond_limit(&self, now: Instant) -> bool {
         self.age(now)
             .is_some_and(|age| age > self.limits.longest_outage)
     }
 
-    /// Keys came; their server would have them kept for `lifetime`, which is honoured within bounds.
+    /// Records a success. `lifetime` comes from the response's headers and is clamped.
     pub(crate) fn succeeded(&mut self, now: Instant, lifetime: Option<Duration>) {
         let longest = self.limits.cache_max_age;
         let shortest = SHORTEST_LIFETIME.min(longest);
-        self.lifetime = lifetime.map_or(longest, |said| said.clamp(shortest, longest));
+        self.lifetime = lifetime.map_or(longest, |lifetime| lifetime.clamp(shortest, longest));
         self.succeeded_at = Some(now);
         self.failed_at = None;
         self.failures = 0;
@@ -115,8 +115,9 @@ impl RefreshBudget {
         self.empty_at = None;
     }
 
-    /// An empty set came; says whether that is the issuer's word by now. Those that come sooner than a refresh after
-    /// the last one that counted, by retries or for unknown keys, do not count: they may be one and the same mishap.
+    /// Records an empty set; returns whether there have been enough to believe them. One that comes sooner than a
+    /// refresh after the last that counted, by a retry or for an unknown key, may have the same cause and does not
+    /// count.
     pub(crate) fn is_emptied(&mut self, now: Instant) -> bool {
         let since = |at| now.saturating_duration_since(at);
         if self.empty_at.is_none_or(|at| since(at) >= self.lifetime) {
@@ -126,7 +127,7 @@ impl RefreshBudget {
         self.empty >= BELIEVED_EMPTY
     }
 
-    /// A fetch failed that began at `begun`: the pause after it counts from there.
+    /// Records the failure of a fetch that began at `begun`; the pause before the retry counts from there.
     pub(crate) fn failed(&mut self, begun: Instant) {
         self.failed_at = Some(begun);
         self.failures = self.failures.saturating_add(1);
@@ -137,7 +138,7 @@ impl RefreshBudget {
         self.succeeded_at = self.succeeded_at.and_then(|at| at.checked_sub(by));
     }
 
-    /// How long until the next fetch that nobody has to ask for.
+    /// The time until the next scheduled fetch.
     pub(crate) fn until_refresh(&self, now: Instant) -> Duration {
         if let Some(pause) = self.failing(now) {
             return pause;
@@ -150,7 +151,7 @@ impl RefreshBudget {
         }
     }
 
-    /// What is left of the pause after a failure, which doubles up to [`LONGEST_PAUSE`].
+    /// The rest of the pause after a failure, which doubles with each failure up to [`LONGEST_PAUSE`].
     fn pause(&self, now: Instant) -> Option<Duration> {
         let failed_at = self.failed_at?;
         let doublings = self.failures.saturating_sub(1).min(16);
@@ -177,19 +178,19 @@ impl RefreshBudget {
     }
 }
 
-/// Fetches for unknown keys that may follow one another at once.
+/// The number of fetches for unknown keys that may be made without a cool-down between them.
 pub(crate) const BURST: u32 = 3;
 
-/// So many empty sets in a row are no mishap of the issuer's.
+/// The number of empty sets in a row after which the issuer is taken to have withdrawn its keys.
 const BELIEVED_EMPTY: u32 = 3;
 
-/// A server that wants its keys asked for each second is asked each minute; nobody waits for that.
+/// The least lifetime of a key set, whatever `Cache-Control` says. No request waits for a scheduled fetch.
 const SHORTEST_LIFETIME: Duration = Duration::from_secs(60);
 
 /// The pause after a first failed fetch.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
 
-/// Retries while an issuer is down are at most this far apart, so that its recovery is noticed within 5 s.
+/// The longest pause between retries, so that an issuer's recovery is noticed within 5 s.
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 #[cfg(test)]
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_denied_learns_when_the_next_fetch_is_allowed() {
+    fn a_denial_has_the_time_until_the_next_fetch_is_allowed() {
         let (mut budget, start) = fresh();
         for _ in 0..BURST {
             assert_eq!(budget.try_take(start), Refresh::Allowed);
@@ -243,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quiet_time_fills_the_bucket_to_the_brim_and_no_further() {
+    fn an_unused_bucket_refills_to_its_capacity() {
         let (mut budget, start) = fresh();
         for _ in 0..4 {
             budget.try_take(start);
@@ -262,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cooldown_of_nothing_never_denies() {
+    fn a_zero_cooldown_never_denies() {
         let start = Instant::now();
         let limits = Fetching {
             cooldown: Duration::ZERO,
@@ -330,20 +331,20 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_says_is_honoured_within_bounds() {
+    fn the_lifetime_of_the_response_is_clamped() {
         let (mut budget, start) = fresh();
-        for (said, expected) in [
+        for (lifetime, expected) in [
             (None, 600),
             (Some(300), 300),
             (Some(0), 60),
             (Some(15), 60),
             (Some(86400), 600),
         ] {
-            budget.succeeded(start, said.map(Duration::from_secs));
+            budget.succeeded(start, lifetime.map(Duration::from_secs));
             assert_eq!(
                 budget.until_refresh(start),
                 Duration::from_secs(expected),
-                "{said:?}"
+                "{lifetime:?}"
             );
         }
         let limits = Fetching {
@@ -374,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_outlived_when_an_outage_lasts_too_long() {
+    fn keys_are_stale_after_the_longest_outage() {
         let (mut budget, start) = fresh();
         budget.failed(start + Duration::from_secs(600));
         assert!(!budget.is_stale_beyond_limit(start + LIMITS.longest_outage));

@@ -1,7 +1,7 @@
-//! The keys' own thread: fetches for everybody and publishes.
+//! The key refresher: a thread that fetches the keys of all issuers and publishes them.
 //!
-//! Timers, the HTTP client and every fetch live here, so that no worker that stops or hangs can
-//! strand those who wait for a key.
+//! Timers, the HTTP client and all fetches run here, so that a worker that stops or hangs cannot
+//! block requests that wait for a key.
 
 use std::io;
 use std::sync::Arc;
@@ -29,10 +29,10 @@ pub(crate) struct KeyRefresher {
 }
 
 impl KeyRefresher {
-    /// Starts to fetch the keys of all `issuers`, and goes on refreshing them.
+    /// Starts the thread, which fetches the keys of all `issuers` and keeps them fresh.
     ///
     /// # Errors
-    /// The operating system gave no thread or no event queue.
+    /// The operating system provides no thread or no event queue.
     pub(crate) fn start(
         issuers: Vec<Arc<IssuerKeys>>,
         counters: Arc<Counters>,
@@ -41,55 +41,57 @@ impl KeyRefresher {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let keep = move || {
-            // Fetches that are dropped unfinished spawn their cleaning up, so that the runtime must outlast them.
+        let run = move || {
+            // Dropping an unfinished fetch spawns its cleanup, so the runtime must outlive the tasks.
             let _context = runtime.enter();
             let tasks = LocalSet::new();
             let client = Arc::new(Client::default());
             for issuer in issuers {
-                tasks.spawn_local(keep(issuer, Arc::clone(&client), Arc::clone(&counters)));
+                tasks.spawn_local(refresh(issuer, Arc::clone(&client), Arc::clone(&counters)));
             }
             tasks.block_on(&runtime, async { drop(dropped.await) });
         };
         std::thread::Builder::new()
             .name("keys".to_owned())
-            .spawn(keep)?;
+            .spawn(run)?;
         Ok(Self { _alive: alive })
     }
 }
 
-async fn keep(issuer: Arc<IssuerKeys>, client: Arc<Client>, counters: Arc<Counters>) {
+/// Fetches the keys of one issuer again and again: on a timer, and early if a key is requested.
+async fn refresh(issuer: Arc<IssuerKeys>, client: Arc<Client>, counters: Arc<Counters>) {
+    // Kept across failures, so that an unchanged set is recognised after an outage.
     let mut published = None;
     loop {
         let begun = Instant::now();
         let deadline = issuer.begin_fetch();
         let fetched = fetch(deadline, &issuer, &client, published.as_ref(), &counters).await;
-        let fetched = fetched.map(|brought| {
-            published = brought.published;
-            (brought.set, brought.lifetime)
+        let fetched = fetched.map(|fetched| {
+            published = fetched.published;
+            (fetched.set, fetched.lifetime)
         });
         let pause = issuer.end_fetch(begun, fetched, &counters);
         tokio::select! {
-            // A call that comes together with the timer must not be left for one fetch more.
+            // A request that coincides with the timer must be consumed here; left over, it would cause a second fetch.
             biased;
-            () = issuer.called.notified() => {}
+            () = issuer.fetch_requested.notified() => {}
             () = sleep(pause) => {}
         }
     }
 }
 
-/// The set, unless it has not changed, and for how long its server would have it kept.
+/// The set, or `None` if it has not changed, and its lifetime by the response's headers.
 type FetchOutcome = Result<(Option<KeySet>, Option<Duration>), FetchFailure>;
 
-/// What a fetch brought.
-struct Brought {
-    /// `None` when the published set has not changed.
+/// The result of a successful fetch.
+struct FetchedKeys {
+    /// `None` if the published set has not changed.
     set: Option<KeySet>,
     lifetime: Option<Duration>,
     published: Option<Published>,
 }
 
-/// The key set as it was last taken: where, from whom, and its `ETag`.
+/// Identifies the key set fetched last: its issuer, URL and `ETag`.
 #[derive(PartialEq, Eq)]
 struct Published {
     issuer: String,
@@ -97,24 +99,28 @@ struct Published {
     etag: String,
 }
 
-/// One fetch: discovery where it is due, then the key set, all within the deadline.
+/// Fetches once, within the deadline: the discovery document if the issuer has one, then the key set.
 async fn fetch(
     deadline: Duration,
     issuer: &IssuerKeys,
     client: &Client,
     published: Option<&Published>,
     counters: &Counters,
-) -> Result<Brought, FetchFailure> {
-    let gathered = timeout(deadline, gather(issuer, client, published, counters)).await;
-    gathered.unwrap_or(Err(FetchFailure::Deadline(deadline)))
+) -> Result<FetchedKeys, FetchFailure> {
+    timeout(
+        deadline,
+        discover_and_download(issuer, client, published, counters),
+    )
+    .await
+    .unwrap_or(Err(FetchFailure::Deadline(deadline)))
 }
 
-async fn gather(
+async fn discover_and_download(
     issuer: &IssuerKeys,
     client: &Client,
     published: Option<&Published>,
     counters: &Counters,
-) -> Result<Brought, FetchFailure> {
+) -> Result<FetchedKeys, FetchFailure> {
     let named_set;
     let (name, keys) = match &issuer.issuer.source {
         Source::Configured { name, keys } => (name.clone(), keys),
@@ -138,14 +144,14 @@ async fn gather(
     if let KeySource::JwksUri(uri) = keys {
         return download(issuer, client, name, uri.clone(), published, counters).await;
     }
-    Ok(Brought {
+    Ok(FetchedKeys {
         set: configured(keys, &issuer.issuer.algorithms, name),
         lifetime: None,
         published: None,
     })
 }
 
-/// The key set, or that it has not changed since it was last taken from there.
+/// Downloads the key set, unless it has not changed since the last download from the same URL.
 async fn download(
     issuer: &IssuerKeys,
     client: &Client,
@@ -153,12 +159,14 @@ async fn download(
     jwks_uri: Url,
     published: Option<&Published>,
     counters: &Counters,
-) -> Result<Brought, FetchFailure> {
+) -> Result<FetchedKeys, FetchFailure> {
     let known = published
         .filter(|known| known.issuer == name && known.jwks_uri == jwks_uri && issuer.has_keys());
     let etag = known.map(|known| known.etag.as_str());
-    let answer = client.get(&jwks_uri, etag).await;
-    let answer = answer.map_err(FetchFailure::KeySetFetch)?;
+    let answer = client
+        .get(&jwks_uri, etag)
+        .await
+        .map_err(FetchFailure::KeySetFetch)?;
     let set = match &answer.body {
         Some(body) => Some(read(issuer, name.clone(), body, counters)?),
         None => None,
@@ -168,7 +176,7 @@ async fn download(
         jwks_uri,
         etag,
     });
-    Ok(Brought {
+    Ok(FetchedKeys {
         set,
         lifetime: answer.lifetime,
         published,
@@ -185,7 +193,7 @@ fn read(
     counters.count_unusable_keys(u64::try_from(unusable.len()).unwrap_or(u64::MAX));
     for error in &unusable {
         log::debug!(
-            "keys: {}: a published key is passed over: {error}",
+            "keys: {}: a published key is skipped: {error}",
             issuer.issuer.label()
         );
     }
@@ -193,14 +201,14 @@ fn read(
 }
 
 impl IssuerKeys {
-    /// Notes that a fetch begins, and says what it may take.
+    /// Marks a fetch as begun; returns its deadline.
     pub(super) fn begin_fetch(&self) -> Duration {
         let mut state = self.state();
         state.fetch_state = FetchState::InFlight;
         state.budget.deadline()
     }
 
-    /// Publishes what a fetch brought, wakes those who wait for it, and says when the next one is due.
+    /// Publishes the result of a fetch and wakes the requests that wait for it; returns the time until the next one.
     pub(super) fn end_fetch(
         &self,
         begun: Instant,
@@ -208,10 +216,11 @@ impl IssuerKeys {
         counters: &Counters,
     ) -> Duration {
         let now = Instant::now();
+        // One lock for the whole transition: a request sees the state either before or after this fetch.
         let mut state = self.state();
         let number = self.ended.borrow().number.saturating_add(1);
         state.fetch_state = FetchState::Idle;
-        let fetched = self.believe_empty(fetched, &mut state.budget, now);
+        let fetched = self.confirm_empty(fetched, &mut state.budget, now);
         state.problem = fetched.as_ref().err().cloned();
         let brought_keys = fetched.is_ok();
         match fetched {
@@ -221,19 +230,21 @@ impl IssuerKeys {
                 if let Some(set) = set {
                     self.publish(set, number);
                 }
-                // Under the lock and after the set is published: whoever finds a key absent has seen this set.
+                // Only after the set is published: a key may be called absent only from a set without it.
                 state.unknown.decide(number);
                 state.budget.succeeded(now, lifetime);
             }
             Err(failure) => {
                 counters.count_fetched(Fetched::Nothing);
                 log::warn!("keys: {}: {}", self.issuer.label(), Chain(&failure));
+                // From the beginning of the fetch, so that a timeout does not lengthen the pause.
                 state.budget.failed(begun);
                 if !self.is_configured() && state.budget.is_stale_beyond_limit(now) {
                     self.withdraw();
                 }
             }
         }
+        // Last: a request that is woken finds the new set.
         self.ended.send_replace(Ended {
             number,
             brought_keys,
@@ -241,8 +252,9 @@ impl IssuerKeys {
         state.budget.until_refresh(now).max(SHORTEST_INTERVAL)
     }
 
-    /// Takes an empty set for the issuer's word, where it has come often enough, so that its keys are withdrawn.
-    fn believe_empty(
+    /// Turns an empty set into a success once it has come often enough ([`RefreshBudget::is_emptied`]): the issuer
+    /// has withdrawn its keys. Until then it is a failure, and the keys in use stay.
+    fn confirm_empty(
         &self,
         fetched: FetchOutcome,
         budget: &mut RefreshBudget,
@@ -266,19 +278,19 @@ impl IssuerKeys {
         Ok((Some(KeySet::empty(set.issuer().to_owned())), None))
     }
 
-    /// Whether there is a set that an answer of "unchanged" may stand for. After an empty one, the set that the answer
-    /// compares with is an older one.
+    /// Whether a `304 Not Modified` can refer to the current set. After an empty set the known `ETag` is that of an
+    /// older one.
     fn has_keys(&self) -> bool {
         self.current().as_ref().is_some_and(|set| set.len() > 0)
     }
 
     fn publish(&self, set: KeySet, generation: u64) {
         let earlier = self.current.load_full();
-        let set = set.succeeding(earlier.as_deref(), generation);
+        let set = set.replacing(earlier.as_deref(), generation);
         self.current.store(Some(Arc::new(set)));
     }
 
-    /// Gives the last good keys up: nobody knows any more whether they are still good.
+    /// Drops the keys after a long outage: the issuer may have revoked them since.
     fn withdraw(&self) {
         if self.current.swap(None).is_some() {
             log::error!(
@@ -288,7 +300,7 @@ impl IssuerKeys {
         }
     }
 
-    /// Tells of the first success and of each that ends a failure; the others are the usual thing.
+    /// Logs a success: at `info` if it is the first or ends an outage, else at `debug`.
     fn report(&self, set: Option<&KeySet>, was_well: bool) {
         let level = if was_well {
             log::Level::Debug
@@ -318,7 +330,7 @@ pub(crate) enum FetchFailure {
     NoJwksUri,
 }
 
-/// However short the configured age, fetches that nobody asked for are this far apart.
+/// The least time between scheduled fetches, however short the configured lifetime.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
@@ -346,7 +358,7 @@ mod tests {
         keys.end_fetch(Instant::now(), fetched, &Counters::default());
     }
 
-    fn wish(keys: &IssuerKeys, fingerprint: u64, generation: u64) -> KeyRequest {
+    fn request(keys: &IssuerKeys, fingerprint: u64, generation: u64) -> KeyRequest {
         let wanted = WantedKey {
             fingerprint,
             generation,
@@ -356,9 +368,9 @@ mod tests {
         keys.request_key(wanted, &Counters::default(), Instant::now())
     }
 
-    /// Whether the fetch that a wish is answered with had begun before; `None` where there is none.
+    /// Whether the fetch that a request joins had begun before; `None` if it joins none.
     fn is_late(keys: &IssuerKeys, key: u64) -> Option<bool> {
-        match wish(keys, key, keys.generation()) {
+        match request(keys, key, keys.generation()) {
             KeyRequest::Fetching(fetch) => Some(fetch.is_late),
             KeyRequest::Arrived
             | KeyRequest::Denied
@@ -368,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fetch_that_had_begun_before_the_wish_is_told_from_one_that_is_made_for_it() {
+    fn a_fetch_that_began_before_the_request_is_marked_as_late() {
         let keys = fetched();
         assert_eq!(is_late(&keys, 1), Some(true));
         end(&keys, Ok(set()));
@@ -381,14 +393,14 @@ mod tests {
     }
 
     #[test]
-    fn without_any_keys_a_wish_is_never_denied() {
+    fn a_request_is_never_denied_while_there_are_no_keys() {
         let keys = fetched();
         end(&keys, Ok(set()));
         end(&keys, Err(FetchFailure::NoJwksUri));
         assert!(keys.current().is_none());
         for key in 0..10 {
-            let wish = wish(&keys, key, 0);
-            assert!(matches!(wish, KeyRequest::Failing(_)), "{wish:?}");
+            let outcome = request(&keys, key, 0);
+            assert!(matches!(outcome, KeyRequest::Failing(_)), "{outcome:?}");
         }
     }
 
@@ -405,7 +417,7 @@ mod tests {
             empty();
             end(&keys, Err(FetchFailure::NoJwksUri));
             empty();
-            assert_eq!(usable(), 1, "a failed fetch says nothing");
+            assert_eq!(usable(), 1, "a failed fetch does not count");
             empty();
             assert_eq!(usable(), usize::from(!withdrawn), "{refresh:?}");
             if withdrawn {
@@ -414,13 +426,13 @@ mod tests {
                 assert!(!keys.has_keys());
                 end(&keys, Ok(set()));
                 empty();
-                assert_eq!(usable(), 1, "keys that come again count afresh");
+                assert_eq!(usable(), 1, "new keys reset the count");
             }
         }
     }
 
     #[test]
-    fn without_keys_an_empty_set_is_no_success() {
+    fn an_empty_set_is_a_failure_while_there_are_no_keys() {
         let keys = fetched();
         for _ in 0..5 {
             end(&keys, Err(FetchFailure::KeySet(KeySetError::Empty)));
@@ -429,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn fetched_keys_are_given_up_after_an_outage_and_configured_ones_are_not() {
+    fn fetched_keys_are_dropped_after_an_outage_and_configured_ones_are_kept() {
         let secret = "s".repeat(32);
         let configured = Issuer::discover("https://a.example/").secret(&secret);
         let configured = keys(configured.algorithms([Algorithm::Hs256]));

@@ -1,4 +1,4 @@
-//! Key IDs that an issuer keeps for a new key: found by a signature that does not hold.
+//! New keys under an old key ID, detected by a signature that is invalid under the old key.
 
 use std::time::{Duration, Instant};
 
@@ -13,9 +13,9 @@ impl IssuerKeys {
         self.is_fetched() && !self.is_configured() && self.age(now).is_some_and(is_old)
     }
 
-    /// Asks for the set anew, since a signature does not hold under the key of its ID in the set of this generation.
-    /// Draws on the same budget as unknown key IDs; without budget, and while fetches fail, the signature is what it
-    /// is. The fetch makes the set fresh, so that a flood of such signatures draws one a minute at most.
+    /// Requests a new set because a signature is invalid under the key of its ID in the set of `generation`.
+    /// Uses the budget of unknown key IDs; without budget, and while fetches fail, the signature stays invalid. The
+    /// fetch makes the set fresh, so that a flood of such signatures costs at most one fetch a minute.
     pub(crate) fn request_refresh(
         &self,
         generation: u64,
@@ -41,13 +41,13 @@ impl IssuerKeys {
 
 #[cfg(test)]
 impl IssuerKeys {
-    /// Lets the set be as old as if so much time had passed.
+    /// Makes the set older by this time.
     pub(crate) fn make_older(&self, by: Duration) {
         self.state().budget.make_older(by);
     }
 }
 
-/// A set that was fetched since is not asked for again because of a signature.
+/// The age below which a set is not fetched again because of a signature.
 const FRESH: Duration = Duration::from_secs(60);
 
 #[cfg(all(test, feature = "test-kit"))]
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_flood_of_bad_signatures_draws_on_the_budget_and_once_a_minute() {
+    async fn a_flood_of_bad_signatures_uses_the_budget_and_at_most_once_a_minute() {
         let issuer = issuer();
         let verifier = warm_verifier(&issuer).await;
         let forged = signed_by(&issuer, &successor(&issuer));
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_token_that_no_key_would_make_good_draws_nothing() {
+    async fn a_token_that_no_key_would_make_valid_costs_no_fetch() {
         let issuer = issuer();
         let verifier = warm_verifier(&issuer).await;
         verifier.make_keys_older(OLD);
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn while_the_issuer_fails_a_bad_signature_is_one() {
+    async fn while_the_issuer_fails_a_bad_signature_is_rejected() {
         let issuer = issuer();
         let verifier = warm_verifier(&issuer).await;
         let forged = signed_by(&issuer, &successor(&issuer));
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn all_who_ask_wait_for_one_fetch() {
+    fn all_requests_wait_for_one_fetch() {
         let issuer = Issuer::with_jwks_uri("a", "https://a.example/keys").audience("api");
         let keys = IssuerKeys::new(issuer.build().expect("an issuer"));
         let now = Instant::now();
@@ -165,26 +165,29 @@ mod tests {
         assert!(matches!(ask(0, now), KeyRequest::Denied));
         let later = now.checked_add(OLD).expect("a moment");
         for _ in 0..10 {
-            let wish = ask(0, later);
+            let request = ask(0, later);
             assert!(
                 matches!(
-                    wish,
+                    request,
                     KeyRequest::Fetching(Fetch {
                         is_late: false,
                         number: 1,
                         ..
                     })
                 ),
-                "{wish:?}"
+                "{request:?}"
             );
         }
         assert!(matches!(ask(1, later), KeyRequest::Arrived));
         keys.state().fetch_state = FetchState::Idle;
         assert!(matches!(ask(0, later), KeyRequest::Fetching(_)));
         keys.state().budget.failed(later);
-        for flight in [FetchState::Idle, FetchState::InFlight] {
-            keys.state().fetch_state = flight;
-            assert!(matches!(ask(0, later), KeyRequest::Denied), "{flight:?}");
+        for fetch_state in [FetchState::Idle, FetchState::InFlight] {
+            keys.state().fetch_state = fetch_state;
+            assert!(
+                matches!(ask(0, later), KeyRequest::Denied),
+                "{fetch_state:?}"
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What becomes of a wish for a key, with the time as an argument.
+//! Tests of requests for keys, with the time as an argument.
 
 use std::time::{Duration, Instant};
 
@@ -31,9 +31,10 @@ impl Bench {
     fn end(&self, succeeds: bool) {
         let set = KeySet::of_secret("a".to_owned(), b"secret", &[Algorithm::Hs256]);
         let set = self.keys.current().is_none().then_some(set);
-        let fetched = match succeeds {
-            true => Ok((set, None)),
-            false => Err(FetchFailure::NoJwksUri),
+        let fetched = if succeeds {
+            Ok((set, None))
+        } else {
+            Err(FetchFailure::NoJwksUri)
         };
         self.keys.end_fetch(self.start, fetched, &self.counters);
     }
@@ -54,14 +55,14 @@ impl Bench {
         self.keys.request_key(wanted, &self.counters, now)
     }
 
-    /// Asks for a key, and makes the fetch that the wish is granted.
+    /// Requests a key, and completes the fetch that this causes.
     fn ask_and_fetch(&self, key: u64, seconds: u64) {
-        let wish = self.ask(key, seconds);
-        assert!(matches!(wish, KeyRequest::Fetching(_)), "{wish:?}");
+        let request = self.ask(key, seconds);
+        assert!(matches!(request, KeyRequest::Fetching(_)), "{request:?}");
         self.fetch(true);
     }
 
-    /// Uses up the fetches that unknown keys are granted.
+    /// Uses up the budget for unknown keys.
     fn spend(&self) {
         (1001..=1003).for_each(|key| self.ask_and_fetch(key, 0));
     }
@@ -72,24 +73,27 @@ fn a_key_is_undetermined_until_a_fetch_that_began_later_has_succeeded() {
     let bench = Bench::new();
     bench.spend();
     for _ in 0..2 {
-        let wish = bench.ask(1, 10);
+        let request = bench.ask(1, 10);
         assert!(
-            matches!(wish, KeyRequest::Undetermined(wait) if wait <= COOLDOWN),
-            "{wish:?}"
+            matches!(request, KeyRequest::Undetermined(wait) if wait <= COOLDOWN),
+            "{request:?}"
         );
     }
-    // The fetch that is allowed next is another key's; it decides about both.
+    // The next fetch is made for another key; it decides about both.
     bench.ask_and_fetch(2, 31);
     for key in [1, 2] {
-        let wish = bench.ask(key, 32);
-        assert!(matches!(wish, KeyRequest::Denied), "{wish:?}");
+        let request = bench.ask(key, 32);
+        assert!(matches!(request, KeyRequest::Denied), "{request:?}");
     }
-    let wish = bench.ask(3, 32);
-    assert!(matches!(wish, KeyRequest::Undetermined(_)), "{wish:?}");
+    let request = bench.ask(3, 32);
+    assert!(
+        matches!(request, KeyRequest::Undetermined(_)),
+        "{request:?}"
+    );
 }
 
 #[test]
-fn a_fetch_that_was_under_way_when_a_key_was_first_seen_decides_nothing_about_it() {
+fn a_fetch_that_began_before_the_first_request_for_a_key_does_not_decide_about_it() {
     let bench = Bench::new();
     bench.spend();
     assert!(matches!(bench.ask(1, 31), KeyRequest::Fetching(fetch) if !fetch.is_late));
@@ -103,7 +107,7 @@ fn a_fetch_that_was_under_way_when_a_key_was_first_seen_decides_nothing_about_it
 }
 
 #[test]
-fn a_key_that_waits_through_an_outage_is_decided_about_by_the_next_success() {
+fn the_first_success_after_an_outage_decides_about_a_key() {
     let bench = Bench::new();
     bench.spend();
     assert!(matches!(bench.ask(1, 10), KeyRequest::Undetermined(_)));
@@ -114,7 +118,7 @@ fn a_key_that_waits_through_an_outage_is_decided_about_by_the_next_success() {
 }
 
 #[test]
-fn a_key_that_is_absent_is_looked_for_again_when_the_budget_allows() {
+fn an_absent_key_is_fetched_again_when_the_budget_allows() {
     let bench = Bench::new();
     bench.ask_and_fetch(1, 0);
     let now = bench.start;
@@ -139,16 +143,16 @@ fn a_key_that_is_absent_is_looked_for_again_when_the_budget_allows() {
 }
 
 #[test]
-fn while_fetches_fail_nobody_waits_and_nobody_calls_for_one() {
+fn while_fetches_fail_a_request_neither_waits_nor_causes_one() {
     let bench = Bench::new();
     bench.fetch(false);
     for (key, seconds) in [(1, 0), (2, 3600)] {
-        let wish = bench.ask(key, seconds);
-        assert!(matches!(wish, KeyRequest::Failing(_)), "{wish:?}");
+        let request = bench.ask(key, seconds);
+        assert!(matches!(request, KeyRequest::Failing(_)), "{request:?}");
     }
     bench.keys.begin_fetch();
-    let wish = bench.ask(3, 0);
-    assert!(matches!(wish, KeyRequest::Failing(_)), "{wish:?}");
+    let request = bench.ask(3, 0);
+    assert!(matches!(request, KeyRequest::Failing(_)), "{request:?}");
     assert_eq!(bench.counters.awaited_keys(), 0);
     bench.end(true);
     assert!(
@@ -158,7 +162,7 @@ fn while_fetches_fail_nobody_waits_and_nobody_calls_for_one() {
 }
 
 #[test]
-fn a_token_that_cannot_pass_costs_no_fetch() {
+fn a_token_that_no_key_would_make_valid_costs_no_fetch() {
     let bench = Bench::new();
     let wanted = WantedKey {
         fingerprint: 1,
@@ -166,17 +170,20 @@ fn a_token_that_cannot_pass_costs_no_fetch() {
         is_named: true,
         may_pass: false,
     };
-    let wish = bench.keys.request_key(wanted, &bench.counters, bench.start);
-    assert!(matches!(wish, KeyRequest::Denied), "{wish:?}");
+    let request = bench.keys.request_key(wanted, &bench.counters, bench.start);
+    assert!(matches!(request, KeyRequest::Denied), "{request:?}");
 }
 
 #[test]
-fn a_flood_neither_grows_nor_gets_a_key_refused_that_nobody_could_look_for() {
+fn a_flood_is_bounded_and_leaves_unrecorded_keys_undetermined() {
     let bench = Bench::new();
     bench.spend();
     for key in 2000..5000 {
-        let wish = bench.ask(key, 1);
-        assert!(matches!(wish, KeyRequest::Undetermined(_)), "{wish:?}");
+        let request = bench.ask(key, 1);
+        assert!(
+            matches!(request, KeyRequest::Undetermined(_)),
+            "{request:?}"
+        );
     }
     bench.ask_and_fetch(1, 31);
     assert!(matches!(bench.ask(2000, 32), KeyRequest::Denied));

@@ -1,4 +1,4 @@
-//! Why an issuer's keys have not been fetched yet: one of few reasons for anybody who asks, and the details for operators.
+//! Why an issuer's keys have not been fetched yet: a reason for clients, and details for operators.
 
 use std::fmt;
 
@@ -7,22 +7,22 @@ use super::fetch_error::Chain;
 use super::jwk_set::KeySetError;
 use super::refresher::FetchFailure;
 
-/// Why an issuer's keys have not been fetched yet; nothing of what the network answered.
+/// Why an issuer's keys have not been fetched yet; contains nothing that the network sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnreadyReason {
-    /// The issuer has not been reached, or has answered with an error.
+    /// The issuer has not been reached, or has responded with an error.
     NotReached,
     /// The issuer's discovery document or key set cannot be used.
     UnusableAnswer,
     /// The discovery document is that of another issuer.
     OtherIssuer,
-    /// The key set has no key that can be used.
+    /// The key set has no usable key.
     NoUsableKey,
 }
 
 impl UnreadyReason {
-    /// The reason in a few words, which are always the same.
+    /// The reason in a few fixed words.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -40,7 +40,7 @@ impl fmt::Display for UnreadyReason {
     }
 }
 
-/// Why an issuer's keys are not there yet.
+/// Why an issuer has no keys yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Problem {
     Failed(FetchFailure),
@@ -55,7 +55,7 @@ impl Problem {
         }
     }
 
-    /// The failure and what caused it, for the log and for commands.
+    /// The failure and its causes, for the log and for commands.
     pub(crate) fn details(&self) -> String {
         match self {
             Self::Fetching => "its keys are being fetched".to_owned(),

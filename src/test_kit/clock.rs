@@ -1,9 +1,9 @@
-//! Stands still until a test moves it.
+//! A clock for tests, which only moves when it is set.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// A clock that shows what it was told; clones show the same time.
+/// A clock that returns the time it was set to; clones share the time.
 ///
 /// # Examples
 /// ```
@@ -18,24 +18,24 @@ use std::time::{Duration, SystemTime};
 pub struct TestClock(Arc<Mutex<SystemTime>>);
 
 impl TestClock {
-    /// A clock that shows `time`.
+    /// A clock set to `time`.
     #[must_use]
     pub fn at(time: SystemTime) -> Self {
         Self(Arc::new(Mutex::new(time)))
     }
 
-    /// The time that it shows.
+    /// The current time of the clock.
     #[must_use]
     pub fn now(&self) -> SystemTime {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Shows `time` from now on, which may be earlier.
+    /// Sets the time, which may go back.
     pub fn set(&self, time: SystemTime) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = time;
     }
 
-    /// Moves forward; a step past the end of time leaves it where it is.
+    /// Advances the time by `step`, unless the result cannot be represented.
     pub fn advance(&self, step: Duration) {
         let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *shown = shown.checked_add(step).unwrap_or(*shown);
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clones_show_the_same_time() {
+    fn clones_share_the_time() {
         let clock = TestClock::at(SystemTime::UNIX_EPOCH);
         let clone = clock.clone();
         clone.advance(Duration::from_secs(5));
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_past_the_end_of_time_is_not_taken() {
+    fn a_step_that_would_overflow_is_ignored() {
         let clock = TestClock::at(SystemTime::UNIX_EPOCH);
         clock.advance(Duration::MAX);
         assert_eq!(clock.now(), SystemTime::UNIX_EPOCH);

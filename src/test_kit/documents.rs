@@ -1,4 +1,4 @@
-//! Keeps what an issuer publishes, counts who asks, and decides on the answer.
+//! The documents of a test issuer: their content, faults and request counts.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,12 +12,12 @@ use super::fault::{Fault, Reply};
 use super::keys::Lent;
 use super::wire::{Answer, Answers};
 
-/// What an issuer publishes.
+/// A document that an issuer publishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Document {
-    /// `/.well-known/oauth-authorization-server` ([RFC 8414 §3]); a 404 until its fault is taken
-    /// away.
+    /// `/.well-known/oauth-authorization-server` ([RFC 8414 §3]); a 404 until its fault is
+    /// removed.
     ///
     /// [RFC 8414 §3]: https://www.rfc-editor.org/rfc/rfc8414#section-3
     AuthorizationServer,
@@ -27,7 +27,7 @@ pub enum Document {
     Jwks,
 }
 
-/// How often each document was asked for.
+/// The number of requests for each document.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
@@ -39,7 +39,7 @@ pub struct Counts {
     pub jwks: usize,
 }
 
-/// What the test and the issuer's thread both see.
+/// The state shared by the test and the issuer's thread.
 #[derive(Debug)]
 pub(super) struct Published {
     discovery: Value,
@@ -50,7 +50,7 @@ pub(super) struct Published {
 #[derive(Debug)]
 struct State {
     key: SigningKey,
-    /// Withdrawn keys too, so that nobody gets one while its tokens are about.
+    /// Includes withdrawn keys, so that none is reused while its tokens may still exist.
     lent: Vec<Lent>,
     jwks: Value,
     faults: Faults,
@@ -122,8 +122,8 @@ impl Published {
         let waited = self
             .arrived
             .wait_timeout_while(self.state(), PATIENCE, too_few);
-        let (_state, patience) = waited.unwrap_or_else(PoisonError::into_inner);
-        !patience.timed_out()
+        let (_state, wait) = waited.unwrap_or_else(PoisonError::into_inner);
+        !wait.timed_out()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -140,7 +140,7 @@ impl Published {
         self.arrived.notify_all();
     }
 
-    /// The fault that is due, once no shut gate stands before it.
+    /// The current fault, after waiting for closed gates.
     async fn fault(&self, document: Document) -> Option<Fault> {
         loop {
             let fault = self.state().faults.of(document).clone();
@@ -152,7 +152,7 @@ impl Published {
         }
     }
 
-    fn good(&self, document: Document) -> Reply {
+    fn correct(&self, document: Document) -> Reply {
         match document {
             Document::AuthorizationServer | Document::Discovery => Reply::json(&self.discovery),
             Document::Jwks => Reply::json(&self.state().jwks),
@@ -171,17 +171,17 @@ impl Answers for Published {
         self.count(document);
         match self.fault(document).await {
             Some(Fault::Close) => Answer::Close,
-            Some(Fault::Drip(pause)) => Answer::Drip(self.good(document), pause),
+            Some(Fault::Drip(pause)) => Answer::Drip(self.correct(document), pause),
             Some(Fault::Endless) => Answer::Endless,
             Some(Fault::Raw(bytes)) => Answer::Raw(bytes),
             Some(Fault::Reply(reply)) => Answer::Reply(reply),
-            Some(Fault::Hang(_)) | None => Answer::Reply(self.good(document)),
+            Some(Fault::Hang(_)) | None => Answer::Reply(self.correct(document)),
         }
     }
 }
 
 impl Document {
-    /// The base URL of a tenant may stand before the path, or after it (RFC 8414 §3.1).
+    /// The path of a tenant may come before the well-known path, or after it (RFC 8414 §3.1).
     fn at(path: &str) -> Option<Self> {
         if path.ends_with("jwks.json") {
             return Some(Self::Jwks);
@@ -234,5 +234,5 @@ fn jwk_set(keys: &[Value]) -> Value {
     json!({ "keys": keys })
 }
 
-/// Longer than anything that a passing test waits for.
+/// Longer than any passing test waits.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! Lists the ways in which an issuer can fail its readers.
+//! Faults of a test issuer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::watch;
 
-/// What an issuer does in the place of a good answer.
+/// What an issuer does instead of responding correctly.
 ///
 /// # Examples
 /// ```
@@ -21,48 +21,48 @@ use tokio::sync::watch;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Closes the connection without an answer.
+    /// Closes the connection without a response.
     Close,
-    /// Sends the head of a good answer, then its body byte by byte with this pause before each.
+    /// Sends the correct head, then the body byte by byte with this pause before each.
     Drip(Duration),
     /// Sends a body without an end, as fast as it is read.
     Endless,
-    /// Sends nothing until the gate opens; then what is due at that time.
+    /// Sends nothing until the gate opens; then responds as configured at that time.
     Hang(Gate),
-    /// Sends these bytes and closes: no head is added.
+    /// Sends these bytes, without a head, and closes the connection.
     Raw(Vec<u8>),
-    /// Sends another answer than the good one.
+    /// Sends this response instead of the correct one.
     Reply(Reply),
 }
 
 impl Fault {
-    /// An answer of status `code` with an empty body.
+    /// A response with status `code` and an empty body.
     #[must_use]
     pub fn status(code: u16) -> Self {
         Self::Reply(Reply::new(code))
     }
 
-    /// A 200 with any body; what is no JSON, or JSON of another kind.
+    /// A 200 response with any body, for example malformed JSON.
     #[must_use]
     pub fn body(content_type: &str, bytes: impl Into<Vec<u8>>) -> Self {
         let reply = Reply::new(200).header("Content-Type", content_type);
         Self::Reply(reply.body(bytes))
     }
 
-    /// A 200 with another document: a discovery document of somebody else, say.
+    /// A 200 response with another document, for example the discovery document of another issuer.
     #[must_use]
     pub fn json(document: &Value) -> Self {
         Self::Reply(Reply::json(document))
     }
 
-    /// A 302 to `location`.
+    /// A 302 response that redirects to `location`.
     #[must_use]
     pub fn redirect(location: &str) -> Self {
         Self::Reply(Reply::new(302).header("Location", location))
     }
 }
 
-/// An answer with any status, headers and body; `Content-Length` and `Connection` are added.
+/// A response with any status, headers and body; `Content-Length` and `Connection` are added.
 ///
 /// # Examples
 /// ```
@@ -81,7 +81,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// An answer without headers and body.
+    /// A response without headers and body.
     pub const fn new(status: u16) -> Self {
         Self {
             status,
@@ -90,14 +90,14 @@ impl Reply {
         }
     }
 
-    /// A 200 of `application/json`.
+    /// A 200 response of type `application/json`.
     pub fn json(document: &Value) -> Self {
         Self::new(200)
             .header("Content-Type", "application/json")
             .body(document.to_string())
     }
 
-    /// Adds a header, beside any of the same name.
+    /// Adds a header; others of the same name are kept.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
@@ -110,18 +110,18 @@ impl Reply {
     }
 }
 
-/// Holds answers back until a test opens it; clones are the same gate.
+/// Holds responses back until a test opens it; clones share the state.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<watch::Sender<bool>>);
 
 impl Gate {
-    /// A gate that is shut.
+    /// A closed gate.
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(watch::Sender::new(false)))
     }
 
-    /// Lets everything through that waits, and all that comes after.
+    /// Opens the gate for all waiting and later responses.
     pub fn open(&self) {
         self.0.send_replace(true);
     }

@@ -1,4 +1,4 @@
-//! An issuer in the test's own process: two documents over real HTTP, and faults on demand.
+//! An issuer in the test's process, which serves its documents over HTTP, with faults on request.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use super::fault::Fault;
 use super::token::TokenBuilder;
 use super::wire;
 
-/// An issuer on `127.0.0.1`, with a thread of its own; it stops when it is dropped.
+/// An issuer on `127.0.0.1`, which runs in a thread until it is dropped.
 ///
-/// It publishes a discovery document ([OpenID Connect Discovery §4]) and the public half of its
-/// key, and counts who asks. No other issuer that runs at the same time has its key.
+/// It publishes a discovery document ([OpenID Connect Discovery §4]) and its public key, and counts
+/// requests. No other issuer that runs at the same time has the same key.
 ///
 /// # Examples
 /// ```no_run
@@ -48,7 +48,7 @@ impl TestIssuer {
         Self::start_with(Algorithm::Rs256)
     }
 
-    /// Starts an issuer that signs with `algorithm`; of an HMAC nothing is published.
+    /// Starts an issuer that signs with `algorithm`; an HMAC secret is not published.
     #[must_use]
     #[expect(
         clippy::expect_used,
@@ -72,13 +72,13 @@ impl TestIssuer {
         }
     }
 
-    /// The value of `iss`: the base URL, which ends in a slash.
+    /// The value of `iss`: the base URL, which ends with a slash.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Where the JWK set is.
+    /// The URL of the JWK set.
     #[must_use]
     pub fn jwks_uri(&self) -> String {
         jwks_uri(&self.url)
@@ -90,47 +90,47 @@ impl TestIssuer {
         "https://api.test/"
     }
 
-    /// The key that signs at present.
+    /// The current signing key.
     #[must_use]
     pub fn key(&self) -> SigningKey {
         self.published.key()
     }
 
-    /// A good access token, signed by the present key.
+    /// A valid access token, signed with the current key.
     pub fn token(&self) -> TokenBuilder {
         TokenBuilder::new(&self.url, self.audience(), &self.key())
     }
 
-    /// Signs with a new key from now on and publishes it alone; what was signed before is void.
+    /// Replaces the key; tokens signed with the old one become invalid.
     pub fn rotate(&self) {
         self.published.withdraw_keys();
         self.published.add_key();
     }
 
-    /// Signs with a new key from now on and publishes it beside what is published already.
+    /// Signs with a new key, and publishes it beside the old ones.
     pub fn rotate_keeping_old(&self) {
         self.published.add_key();
     }
 
-    /// Publishes any JSON in the place of the JWK set.
+    /// Publishes any JSON instead of the JWK set.
     pub fn publish(&self, jwks: Value) {
         self.published.publish(jwks);
     }
 
-    /// Fails `document` from now on, or answers well again.
+    /// Sets the fault of `document`; `None` removes it.
     pub fn set_fault(&self, document: Document, fault: Option<Fault>) {
         self.published.set_fault(document, fault);
     }
 
-    /// How often each document was asked for, unfinished answers included.
+    /// The number of requests for each document, including unfinished ones.
     #[must_use]
     pub fn requests(&self) -> Counts {
         self.published.counts()
     }
 
-    /// Blocks until `document` was asked for `number` times in all; `false` after ten seconds.
+    /// Blocks until `document` has been requested `number` times in all; returns `false` after ten seconds.
     ///
-    /// The thread that calls must not be the one that asks.
+    /// Must not be called from the thread that sends the requests.
     #[must_use]
     pub fn wait_for(&self, document: Document, number: usize) -> bool {
         self.published.wait_for(document, number)
@@ -141,7 +141,7 @@ impl Drop for TestIssuer {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic over there has been printed already.
+            // A panic of the thread has already been printed.
             let _ = thread.join();
         }
     }
@@ -159,7 +159,7 @@ fn run(listener: TcpListener, answers: Arc<Published>, stopped: oneshot::Receive
             .expect("a socket can be non-blocking");
         let listener = tokio::net::TcpListener::from_std(listener).expect("a socket is taken over");
         tokio::spawn(wire::serve(listener, answers));
-        // Both a word and the loss of the sender mean the same.
+        // Both a message and a dropped sender stop the server.
         let _ = stopped.await;
     });
 }
@@ -179,7 +179,7 @@ mod tests {
     const DISCOVERY: &str = "/.well-known/openid-configuration";
     const JWKS: &str = "/.well-known/jwks.json";
 
-    /// ES256, since its keys are made in no time.
+    /// ES256, because its keys are generated quickly.
     fn issuer() -> TestIssuer {
         TestIssuer::start_with(Algorithm::Es256)
     }
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn it_publishes_where_its_key_is_and_the_key_that_signs() {
+    fn discovery_leads_to_the_signing_key() {
         let issuer = issuer();
         let discovery = document(&issuer, DISCOVERY);
         assert_eq!(discovery["issuer"], issuer.url());
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_discovery_path_is_a_404_until_asked_for() {
+    fn the_second_discovery_path_is_a_404_by_default() {
         let issuer = issuer();
         let path = "/.well-known/oauth-authorization-server";
         assert!(ask(issuer.url(), "GET", path).starts_with("HTTP/1.1 404 "));
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_shows_on_its_document_alone_and_goes_away() {
+    fn a_fault_affects_only_its_document_and_can_be_removed() {
         let issuer = issuer();
         let get = |path| ask(issuer.url(), "GET", path);
         let unusual = Reply::new(500).header("Retry-After", "7").body("oh");
@@ -306,16 +306,16 @@ mod tests {
                 "HTTP/1.1 302 Test\r\nContent-Length: 0\r\nLocation: http://127.0.0.2/\r\nConnection: close\r\n\r\n",
             ),
         ];
-        let good = get(JWKS);
+        let correct = get(JWKS);
         for (fault, expected) in cases {
             issuer.set_fault(Document::Jwks, Some(fault));
             assert_eq!(get(JWKS), expected);
             assert!(get(DISCOVERY).starts_with("HTTP/1.1 200 "));
         }
         issuer.set_fault(Document::Jwks, Some(Fault::Drip(Duration::ZERO)));
-        assert_eq!(get(JWKS), good);
+        assert_eq!(get(JWKS), correct);
         issuer.set_fault(Document::Jwks, None);
-        assert_eq!(get(JWKS), good);
+        assert_eq!(get(JWKS), correct);
     }
 
     #[test]
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_body_goes_on() {
+    fn an_endless_body_does_not_end() {
         let issuer = issuer();
         issuer.set_fault(Document::Jwks, Some(Fault::Endless));
         let mut part = vec![0; 8 * 1024 * 1024];
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hung_gets_the_fault_that_is_due_when_the_gate_opens() {
+    fn a_held_request_gets_the_fault_that_is_set_when_the_gate_opens() {
         let issuer = issuer();
         let gate = Gate::new();
         issuer.set_fault(Document::Jwks, Some(Fault::Hang(gate.clone())));
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_issuer_hangs_up() {
+    fn a_dropped_issuer_closes_its_connections() {
         let issuer = issuer();
         issuer.set_fault(Document::Jwks, Some(Fault::Hang(Gate::new())));
         let mut hanging = connect(issuer.url(), "GET", JWKS);
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn two_issuers_never_have_one_key() {
+    fn two_issuers_never_have_the_same_key() {
         let (one, other) = (TestIssuer::start(), TestIssuer::start());
         let modulus = |issuer: &TestIssuer| issuer.key().public_jwk().unwrap()["n"].clone();
         assert_ne!(modulus(&one), modulus(&other));

@@ -1,4 +1,4 @@
-//! Keeps RSA keys for reuse, since making one takes a debug build a few tenths of a second.
+//! A pool of RSA keys: generating one takes a debug build a few tenths of a second.
 
 use std::fmt;
 use std::ops::Deref;
@@ -8,10 +8,10 @@ use crate::jose::Algorithm;
 use crate::jose::algorithm::KeyKind;
 use crate::jose::sign::{SigningKey, random_id};
 
-/// The key that all tests of one process share for `algorithm`, made when first asked for.
+/// The key that all tests of one process share for `algorithm`, generated on first use.
 ///
-/// It is the same key at every call; the algorithms of one kind of key share its material but for
-/// HMAC, where each has a secret as long as its hash.
+/// Every call returns the same key. The algorithms of one key type share the key, except for HMAC, where
+/// each has a secret as long as its hash.
 ///
 /// # Examples
 /// ```
@@ -40,14 +40,14 @@ pub fn shared(algorithm: Algorithm) -> SigningKey {
     key.clone().with_algorithm(algorithm)
 }
 
-/// A key that nobody else uses while this lives; RSA keys are handed on afterwards.
+/// A key that is used exclusively until this is dropped; RSA keys then return to the pool.
 ///
-/// Two issuers therefore never sign with one key at the same time, or a test of one could pass
-/// for the other's sake.
+/// Two issuers therefore never have the same key at the same time: otherwise a test of one could pass
+/// because of the other.
 pub(super) struct Lent(SigningKey);
 
 impl Lent {
-    /// A key for `algorithm` under a `kid` of its own.
+    /// A key for `algorithm` with a unique `kid`.
     pub(super) fn new(algorithm: Algorithm) -> Self {
         if algorithm.key_kind() != KeyKind::Rsa {
             return Self(SigningKey::generate(algorithm));
@@ -80,7 +80,7 @@ impl fmt::Debug for Lent {
     }
 }
 
-/// RSA keys that nobody uses.
+/// The pool of unused RSA keys.
 fn returned() -> impl std::ops::DerefMut<Target = Vec<SigningKey>> {
     static RETURNED: Mutex<Vec<SigningKey>> = Mutex::new(Vec::new());
     RETURNED.lock().unwrap_or_else(PoisonError::into_inner)

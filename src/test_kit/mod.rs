@@ -1,8 +1,7 @@
-//! What a test of protected routes needs: tokens of any kind, an issuer with faults, a clock to
+//! Tools for tests of protected routes: tokens of any kind, an issuer with faults, a clock that can be
 //! set.
 //!
-//! Nothing here leaves the machine: keys are made at run time, and the issuer listens on
-//! `127.0.0.1` alone.
+//! Keys are generated at run time, and the issuer only listens on `127.0.0.1`.
 //!
 //! ```no_run
 //! use actix_resource_server::test_kit::{Document, Fault, TestIssuer};

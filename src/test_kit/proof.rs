@@ -1,4 +1,4 @@
-//! Builds DPoP proofs of any kind: good ones by default, broken in one place on request.
+//! A builder of DPoP proofs: valid by default, invalid in one place on request.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,11 +9,11 @@ use super::token::{TokenBuilder, seconds};
 use crate::jose::digest::sha256;
 use crate::jose::sign::{SigningKey, random_id};
 
-/// Collects what a proof says and who signs it.
+/// Builds a DPoP proof.
 ///
-/// It begins as a good proof for a request without a token ([RFC 9449 §4.2]): `jti`, `htm`, `htu` and
-/// `iat`, and a header with `typ`, `alg` and the public half of the key as `jwk`. Each step changes
-/// what it names and nothing else; the last word counts.
+/// Starts with a valid proof for a request without a token ([RFC 9449 §4.2]): `jti`, `htm`, `htu` and
+/// `iat`, and a header with `typ`, `alg` and the public key as `jwk`. Each method changes only what it
+/// names; the last call wins.
 ///
 /// # Examples
 /// ```
@@ -36,9 +36,9 @@ use crate::jose::sign::{SigningKey, random_id};
 pub struct ProofBuilder(TokenBuilder);
 
 impl ProofBuilder {
-    /// A proof by `key`, made now, for a request of `method` to `url`.
+    /// A proof signed by `key`, issued now, for a request of `method` to `url`.
     ///
-    /// A key that is a secret has no public half, so its `jwk` is `null`.
+    /// A secret has no public key, so its `jwk` is `null`.
     pub fn new(key: &SigningKey, method: &str, url: &str) -> Self {
         let jwk = key.public_members().unwrap_or_default();
         Self(TokenBuilder::blank(key))
@@ -51,18 +51,18 @@ impl ProofBuilder {
             .issued_at(SystemTime::now())
     }
 
-    /// Names the access token that the proof goes with: `ath`, its hash.
+    /// Sets `ath`, the hash of the access token that is sent with the proof.
     pub fn token(self, token: &str) -> Self {
         let hash = BASE64URL_NOPAD.encode(&sha256(token.as_bytes()));
         self.claim("ath", hash)
     }
 
-    /// Repeats the server's nonce.
+    /// Sets `nonce`, which the server sent.
     pub fn nonce(self, nonce: &str) -> Self {
         self.claim("nonce", nonce)
     }
 
-    /// Sets `iat`, with its fraction of a second where it has one: a proof from before the start of the verifier needs a nonce.
+    /// Sets `iat`, including a fraction of a second. A proof from before the start of the verifier needs a nonce.
     pub fn issued_at(self, time: SystemTime) -> Self {
         let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH);
         match since_1970 {
@@ -74,52 +74,52 @@ impl ProofBuilder {
         }
     }
 
-    /// Says `value` under `name`, in the place of what was said there.
+    /// Sets the claim `name` to `value`.
     pub fn claim(self, name: &str, value: impl Into<Value>) -> Self {
         Self(self.0.claim(name, value))
     }
 
-    /// Leaves the claim `name` out.
+    /// Removes the claim `name`.
     pub fn without_claim(self, name: &str) -> Self {
         Self(self.0.without(name))
     }
 
-    /// Sets a header parameter; `alg` here does not change who signs or how.
+    /// Sets a header parameter; `alg` does not change how the proof is signed.
     pub fn header(self, name: &str, value: impl Into<Value>) -> Self {
         Self(self.0.header(name, value))
     }
 
-    /// Leaves the header parameter `name` out.
+    /// Removes the header parameter `name`.
     pub fn without_header(self, name: &str) -> Self {
         Self(self.0.without_header(name))
     }
 
-    /// Sends this in the place of the key: another one, with its private half, or none at all.
+    /// Sets `jwk` to any value, for example another key, a private key, or not a key.
     pub fn raw_jwk(self, jwk: impl Into<Value>) -> Self {
         self.header("jwk", jwk)
     }
 
-    /// Signs with `key` and names its algorithm; the `jwk` stays the other's.
+    /// Signs with `key` and sets `alg`; `jwk` does not change.
     pub fn signed_by(self, key: &SigningKey) -> Self {
         Self(self.0.signed_by(key)).without_header("kid")
     }
 
-    /// Sends these bytes in the place of the header's JSON.
+    /// Replaces the JSON of the header with these bytes.
     pub fn raw_header(self, text: impl Into<Vec<u8>>) -> Self {
         Self(self.0.raw_header(text))
     }
 
-    /// Sends these bytes in the place of the claims' JSON; they are signed as they are.
+    /// Replaces the JSON of the claims with these bytes, which are signed unchanged.
     pub fn raw_payload(self, bytes: impl Into<Vec<u8>>) -> Self {
         Self(self.0.raw_payload(bytes))
     }
 
-    /// Sends these bytes in the place of the signature.
+    /// Replaces the signature with these bytes.
     pub fn raw_signature(self, bytes: impl Into<Vec<u8>>) -> Self {
         Self(self.0.raw_signature(bytes))
     }
 
-    /// The proof, as the `DPoP` header carries it.
+    /// Builds the proof: the value of the `DPoP` header.
     #[must_use]
     pub fn build(self) -> String {
         self.0.build()
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn it_says_what_a_proof_says_and_nothing_else() {
+    fn a_proof_has_exactly_the_required_claims() {
         let key = SigningKey::generate(Algorithm::Es256);
         let proof = ProofBuilder::new(&key, "POST", "https://api.test/a")
             .issued_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1000))
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn every_proof_has_its_own_jti() {
+    fn every_proof_has_a_unique_jti() {
         let key = SigningKey::generate(Algorithm::EdDsa);
         let id =
             || parts(&ProofBuilder::new(&key, "GET", "https://api.test/").build()).1["jti"].clone();
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn another_key_may_sign_and_anything_stand_for_the_key() {
+    fn another_key_may_sign_and_jwk_may_have_any_value() {
         let (key, other) = (
             SigningKey::generate(Algorithm::Es256),
             SigningKey::generate(Algorithm::EdDsa),

@@ -1,4 +1,4 @@
-//! Builds tokens of any kind: good ones by default, broken in one place on request.
+//! A builder of access tokens: valid by default, invalid in one place on request.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 
 use crate::jose::sign::{SigningKey, random_id};
 
-/// Collects what a token says and who signs it.
+/// Builds an access token.
 ///
-/// It begins as a good access token ([RFC 9068 §2]): `iss`, `sub`, `aud`, `iat`, `exp` in a day,
-/// `client_id`, `azp` and `jti`, no scope, and a header with `alg`, `typ` and `kid`. Each step
-/// changes what it names and nothing else; the last word counts.
+/// Starts with a valid access token ([RFC 9068 §2]): `iss`, `sub`, `aud`, `iat`, `exp` in a day,
+/// `client_id`, `azp` and `jti`, no scope, and a header with `alg`, `typ` and `kid`. Each method
+/// changes only what it names; the last call wins.
 ///
 /// # Examples
 /// ```
@@ -41,7 +41,7 @@ pub struct TokenBuilder {
 }
 
 impl TokenBuilder {
-    /// A token of `issuer` for `audience`, signed by `key` and issued now.
+    /// A token of `issuer` for `audience`, signed with `key` and issued now.
     pub fn new(issuer: &str, audience: &str, key: &SigningKey) -> Self {
         Self::blank(key)
             .signed_by(key)
@@ -55,7 +55,7 @@ impl TokenBuilder {
             .claim("jti", random_id())
     }
 
-    /// A token that says nothing at all yet.
+    /// A token without claims.
     pub(super) fn blank(key: &SigningKey) -> Self {
         Self {
             header: Map::new(),
@@ -69,19 +69,19 @@ impl TokenBuilder {
         }
     }
 
-    /// Grants `scope`, one or several separated by a space.
+    /// Sets `scope`: one or several scopes, separated by spaces.
     pub fn scope(self, scope: &str) -> Self {
         self.claim("scope", scope)
     }
 
-    /// Says by `acr` of which class the login was ([RFC 9068 §2.2.1]).
+    /// Sets `acr`, the authentication context class of the login ([RFC 9068 §2.2.1]).
     ///
     /// [RFC 9068 §2.2.1]: https://www.rfc-editor.org/rfc/rfc9068#section-2.2.1
     pub fn acr(self, class: &str) -> Self {
         self.claim("acr", class)
     }
 
-    /// Says by `amr` which methods the login used ([RFC 8176 §2]).
+    /// Sets `amr`, the authentication methods of the login ([RFC 8176 §2]).
     ///
     /// [RFC 8176 §2]: https://www.rfc-editor.org/rfc/rfc8176#section-2
     pub fn amr<'m>(self, methods: impl IntoIterator<Item = &'m str>) -> Self {
@@ -89,20 +89,20 @@ impl TokenBuilder {
         self.claim("amr", methods.collect::<Value>())
     }
 
-    /// Says by `auth_time` when the login was.
+    /// Sets `auth_time`, the time of the login.
     pub fn auth_time(self, time: SystemTime) -> Self {
         self.claim("auth_time", seconds(time))
     }
 
-    /// Says `value` under `name`, in the place of what was said there.
+    /// Sets the claim `name` to `value`.
     pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.claims.insert(name.to_owned(), value.into());
         self
     }
 
-    /// Binds the token to the sender who has `key`: `cnf.jkt` ([RFC 9449 §6.1]), beside other methods of `cnf`.
+    /// Binds the token to the DPoP key `key` by `cnf.jkt` ([RFC 9449 §6.1]); other members of `cnf` are kept.
     ///
-    /// A secret has no thumbprint and binds to nobody: `jkt` is empty.
+    /// A secret has no thumbprint, so its `jkt` is empty and matches no key.
     ///
     /// [RFC 9449 §6.1]: https://www.rfc-editor.org/rfc/rfc9449#section-6.1
     pub fn bound_to_key(self, key: &SigningKey) -> Self {
@@ -110,10 +110,10 @@ impl TokenBuilder {
         self.confirmed_by("jkt", &thumbprint)
     }
 
-    /// Binds the token to the sender who has the certificate of this thumbprint: `cnf.x5t#S256`
-    /// ([RFC 8705 §3.1]), beside other methods of `cnf`.
+    /// Binds the token to the client certificate with this thumbprint by `cnf.x5t#S256` ([RFC 8705 §3.1]);
+    /// other members of `cnf` are kept.
     ///
-    /// [`ClientCertificate::thumbprint`](crate::sender::ClientCertificate::thumbprint) tells a certificate's.
+    /// See [`ClientCertificate::thumbprint`](crate::sender::ClientCertificate::thumbprint).
     ///
     /// [RFC 8705 §3.1]: https://www.rfc-editor.org/rfc/rfc8705#section-3.1
     pub fn bound_to_certificate(self, thumbprint: &str) -> Self {
@@ -129,32 +129,32 @@ impl TokenBuilder {
         self.claim("cnf", methods)
     }
 
-    /// Leaves the claim `name` out.
+    /// Removes the claim `name`.
     pub fn without(mut self, name: &str) -> Self {
         self.claims.remove(name);
         self
     }
 
-    /// Sets a header parameter; `alg` here does not change who signs or how.
+    /// Sets a header parameter; `alg` does not change how the token is signed.
     pub fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.header.insert(name.to_owned(), value.into());
         self
     }
 
-    /// Leaves the header parameter `name` out.
+    /// Removes the header parameter `name`.
     pub fn without_header(mut self, name: &str) -> Self {
         self.header.remove(name);
         self
     }
 
-    /// Sets `iat`, and `exp` as far from it as before.
+    /// Sets `iat`, and moves `exp` by the same time.
     pub fn issued_at(mut self, time: SystemTime) -> Self {
         self.issued_at = time;
         let lifetime = self.lifetime;
         self.claim("iat", seconds(time)).expires_in(lifetime)
     }
 
-    /// Sets `exp` so long after the time of issue.
+    /// Sets `exp` to `lifetime` after `iat`.
     pub fn expires_in(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
         let expiry = self.issued_at.checked_add(lifetime);
@@ -167,32 +167,32 @@ impl TokenBuilder {
         self.claim("exp", seconds(time))
     }
 
-    /// Signs with `key` and names it and its algorithm in the header.
+    /// Signs with `key`, and sets `kid` and `alg`.
     pub fn signed_by(mut self, key: &SigningKey) -> Self {
         self.key = key.clone();
         self.header("alg", key.algorithm().name())
             .header("kid", key.kid())
     }
 
-    /// Sends these bytes in the place of the header's JSON: broken, doubled or none at all.
+    /// Replaces the JSON of the header with these bytes.
     pub fn raw_header(mut self, text: impl Into<Vec<u8>>) -> Self {
         self.raw_header = Some(text.into());
         self
     }
 
-    /// Sends these bytes in the place of the claims' JSON; they are signed as they are.
+    /// Replaces the JSON of the claims with these bytes, which are signed unchanged.
     pub fn raw_payload(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.raw_payload = Some(bytes.into());
         self
     }
 
-    /// Sends these bytes in the place of the signature.
+    /// Replaces the signature with these bytes.
     pub fn raw_signature(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.raw_signature = Some(bytes.into());
         self
     }
 
-    /// The token in its compact form ([RFC 7515 §7.1]).
+    /// Builds the token in compact form ([RFC 7515 §7.1]).
     ///
     /// [RFC 7515 §7.1]: https://www.rfc-editor.org/rfc/rfc7515#section-7.1
     #[must_use]
@@ -247,7 +247,7 @@ mod tests {
         SigningKey::from_secret("passphrase", Algorithm::Hs256).with_kid("one")
     }
 
-    fn good() -> TokenBuilder {
+    fn valid() -> TokenBuilder {
         TokenBuilder::new("https://issuer.test/", "https://api.test/", &key())
     }
 
@@ -265,8 +265,8 @@ mod tests {
     }
 
     #[test]
-    fn it_begins_as_a_good_access_token() {
-        let token = good().issued_at(at(1000)).claim("jti", "id").build();
+    fn a_token_is_a_valid_access_token_by_default() {
+        let token = valid().issued_at(at(1000)).claim("jti", "id").build();
         let header: Value = serde_json::from_slice(&segments(&token)[0]).unwrap();
         assert_eq!(
             header,
@@ -282,8 +282,8 @@ mod tests {
     }
 
     #[test]
-    fn each_step_changes_what_it_names_and_nothing_else() {
-        let base = || good().issued_at(at(1000)).claim("jti", "id");
+    fn each_method_changes_only_what_it_names() {
+        let base = || valid().issued_at(at(1000)).claim("jti", "id");
         let plain = claims(&base().build());
         let cases = [
             (base().scope("a b"), "scope", json!("a b")),
@@ -311,20 +311,20 @@ mod tests {
     #[test]
     fn a_token_is_bound_to_a_key_beside_other_methods() {
         let sender = SigningKey::generate(Algorithm::Es256);
-        let bound = good().claim("cnf", json!({"kid": "a", "jkt": "b"}));
+        let bound = valid().claim("cnf", json!({"kid": "a", "jkt": "b"}));
         let jkt = sender.thumbprint().unwrap();
         assert_eq!(
             claims(&bound.bound_to_key(&sender).build())["cnf"],
             json!({"kid": "a", "jkt": jkt})
         );
-        let bound = good().claim("cnf", "a").bound_to_key(&sender);
+        let bound = valid().claim("cnf", "a").bound_to_key(&sender);
         assert_eq!(claims(&bound.build())["cnf"], json!({ "jkt": jkt }));
     }
 
     #[test]
     fn a_time_before_1970_is_negative() {
         let time = SystemTime::UNIX_EPOCH - Duration::from_secs(90);
-        let token = good()
+        let token = valid()
             .issued_at(time)
             .expires_in(Duration::from_secs(100))
             .build();
@@ -333,9 +333,9 @@ mod tests {
     }
 
     #[test]
-    fn the_header_can_lie_about_the_key() {
+    fn the_header_may_name_another_key() {
         let other = SigningKey::from_secret("other", Algorithm::Hs512).with_kid("two");
-        let token = good()
+        let token = valid()
             .signed_by(&other)
             .header("alg", "none")
             .without_header("typ")
@@ -346,23 +346,23 @@ mod tests {
     }
 
     #[test]
-    fn raw_parts_are_sent_as_they_are() {
-        let token = good()
+    fn raw_parts_are_used_unchanged() {
+        let token = valid()
             .raw_header("{")
             .raw_payload(*b"\xff")
             .raw_signature([1])
             .build();
         assert_eq!(token, "ew._w.AQ");
-        let signed = good().raw_header("{").raw_payload("{}").build();
+        let signed = valid().raw_header("{").raw_payload("{}").build();
         let (input, _) = signed.rsplit_once('.').unwrap();
         assert_eq!(segments(&signed)[2], key().sign(input.as_bytes()));
     }
 
     #[test]
-    fn every_token_has_its_own_jti() {
+    fn every_token_has_a_unique_jti() {
         assert_ne!(
-            claims(&good().build())["jti"],
-            claims(&good().build())["jti"]
+            claims(&valid().build())["jti"],
+            claims(&valid().build())["jti"]
         );
     }
 }

@@ -1,7 +1,7 @@
-//! Speaks just enough HTTP/1.1 to misbehave on purpose: one request a connection.
+//! A minimal HTTP/1.1 server that can misbehave; one request for each connection.
 //!
-//! A real server takes pains to answer well; closing in silence, dripping or sending half an answer
-//! needs the bare socket.
+//! An HTTP library cannot close without a response, send byte by byte or stop halfway, so this uses
+//! the socket directly.
 
 use std::fmt::Write;
 use std::io;
@@ -13,7 +13,7 @@ use tokio::time;
 
 use super::fault::Reply;
 
-/// What is sent in answer to one request.
+/// The response to one request.
 pub(super) enum Answer {
     Close,
     Drip(Reply, Duration),
@@ -22,16 +22,16 @@ pub(super) enum Answer {
     Reply(Reply),
 }
 
-/// Decides on an answer; asked once a request.
+/// Chooses the response to each request.
 pub(super) trait Answers: Send + Sync + 'static {
     fn answer(&self, method: &str, path: &str) -> impl Future<Output = Answer> + Send;
 }
 
-/// Serves every connection until the runtime goes.
+/// Serves connections until the runtime is dropped.
 pub(super) async fn serve<A: Answers>(listener: TcpListener, answers: Arc<A>) {
     while let Ok((stream, _)) = listener.accept().await {
         let answers = Arc::clone(&answers);
-        // A reader that hangs up early is no concern of the issuer's.
+        // A client may disconnect early.
         tokio::spawn(async move { converse(&stream, &*answers).await.ok() });
     }
 }
@@ -68,7 +68,7 @@ async fn converse<A: Answers>(stream: &TcpStream, answers: &A) -> io::Result<()>
     }
 }
 
-/// Reads up to the empty line; what may follow it is of no interest.
+/// Reads up to the empty line; the body is ignored.
 async fn read_head(stream: &TcpStream) -> io::Result<String> {
     let mut head = Vec::new();
     let mut chunk = [0; 4096];
@@ -114,5 +114,5 @@ fn head(reply: &Reply) -> Vec<u8> {
 const ENDLESS_HEAD: &[u8] =
     b"HTTP/1.1 200 Test\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n";
 
-/// Far more than any client of the documents sends.
+/// Far more than any client of the issuer sends.
 const LONGEST_HEAD: usize = 64 * 1024;

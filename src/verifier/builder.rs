@@ -1,4 +1,4 @@
-//! What can be said of a verifier beyond its issuers.
+//! The builder of a verifier.
 
 use std::io;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::keys::{IssuerKeys, KeyRefresher};
 use crate::metrics::Counters;
 use crate::sender::{ClientCertificates, Dpop, SenderPolicy, TargetUriSource};
 
-/// Collects what a [`Verifier`] is to be like.
+/// Configures a [`Verifier`].
 ///
 /// # Examples
 /// ```no_run
@@ -22,7 +22,7 @@ use crate::sender::{ClientCertificates, Dpop, SenderPolicy, TargetUriSource};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "a verifier is made by `start`"]
+#[must_use = "a builder does nothing until `start` is called"]
 pub struct VerifierBuilder {
     clock: Clock,
     token_memory: usize,
@@ -40,23 +40,23 @@ impl Default for VerifierBuilder {
 }
 
 impl VerifierBuilder {
-    /// Another clock than the system's.
+    /// Sets the clock; the system's by default.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// How many bytes the memory of verified tokens may take, about; 32 MiB unless said otherwise, 0 for no memory.
+    /// Sets the approximate size in bytes of the cache of verified tokens; 32 MiB by default, 0 disables it.
     ///
-    /// A token counts with all that is parsed of it, also later: [`Verified::claim`](super::Verified::claim) keeps the
-    /// payload as JSON, and [`Verified::custom_claims`](super::Verified::custom_claims) as a type of the application's own, which
-    /// counts as much as the JSON does, whatever it holds.
+    /// A token counts with everything that is parsed of it, also later: [`Verified::claim`](super::Verified::claim)
+    /// keeps the payload as JSON, and [`Verified::custom_claims`](super::Verified::custom_claims) as a type of the
+    /// application, which is counted as if it were JSON.
     pub fn token_memory(mut self, bytes: usize) -> Self {
         self.token_memory = bytes;
         self
     }
 
-    /// How DPoP proofs are judged ([RFC 9449]); beside bearer tokens unless said otherwise.
+    /// Sets how DPoP proofs are checked ([RFC 9449]); by default they are accepted beside bearer tokens.
     ///
     /// [RFC 9449]: https://www.rfc-editor.org/rfc/rfc9449
     pub fn dpop(mut self, dpop: Dpop) -> Self {
@@ -64,13 +64,13 @@ impl VerifierBuilder {
         self
     }
 
-    /// Knows no DPoP: tokens that are bound to a key are refused, whoever sends them.
+    /// Disables DPoP: tokens that are bound to a DPoP key are rejected.
     pub fn without_dpop(mut self) -> Self {
         self.senders.dpop = None;
         self
     }
 
-    /// Looks for client certificates ([RFC 8705 §3]); otherwise they count for nothing.
+    /// Accepts client certificates ([RFC 8705 §3]); by default they are ignored.
     ///
     /// [RFC 8705 §3]: https://www.rfc-editor.org/rfc/rfc8705#section-3
     pub fn client_certificates(mut self, certificates: ClientCertificates) -> Self {
@@ -78,18 +78,18 @@ impl VerifierBuilder {
         self
     }
 
-    /// How the URL is known that a client called, which its proof must name; directly by its `Host` unless said otherwise.
+    /// Sets how the target URL of a request is determined, which its DPoP proof must name; by default from `Host`.
     pub fn target_uri(mut self, source: TargetUriSource) -> Self {
         self.senders.target_uri = source;
         self
     }
 
-    /// Trusts these issuers and begins to fetch their keys; waits for nothing.
+    /// Creates a verifier that trusts these issuers, and starts fetching their keys without waiting for them.
     ///
     /// # Errors
-    /// The operating system gave no thread for the fetching, or no random numbers. Of the kind
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput), with an [`IssuerError`](crate::issuer::IssuerError) inside: two
-    /// entries are one issuer in two spellings, or with an audience in common.
+    /// - The operating system provides no thread for fetching, or no random numbers.
+    /// - [`InvalidInput`](io::ErrorKind::InvalidInput), with an [`IssuerError`](crate::issuer::IssuerError) inside: two
+    ///   entries are the same issuer in two spellings, or share an audience.
     pub fn start(self, issuers: impl IntoIterator<Item = Issuer>) -> io::Result<Verifier> {
         let issuers: Vec<_> = issuers.into_iter().collect();
         check_distinct(&issuers)
@@ -107,9 +107,10 @@ impl VerifierBuilder {
             .filter(|issuer| issuer.is_fetched())
             .map(Arc::clone)
             .collect();
-        let refresher = match fetched.is_empty() {
-            true => None,
-            false => Some(KeyRefresher::start(fetched, Arc::clone(&counters))?),
+        let refresher = if fetched.is_empty() {
+            None
+        } else {
+            Some(KeyRefresher::start(fetched, Arc::clone(&counters))?)
         };
         Ok(Verifier(Arc::new(Shared {
             by_name: index(&issuers),
@@ -117,12 +118,12 @@ impl VerifierBuilder {
             issuers,
             counters,
             clock: self.clock,
-            seen: TokenCache::new(self.token_memory),
+            cache: TokenCache::new(self.token_memory),
             senders,
             _refresher: refresher,
         })))
     }
 }
 
-/// Enough for more than twenty thousand tokens of common size, or ten thousand whose claims are read.
+/// Enough for more than 20,000 tokens of common size, or 10,000 whose claims are read.
 pub(crate) const DEFAULT_TOKEN_MEMORY: usize = 32 * 1024 * 1024;

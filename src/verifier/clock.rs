@@ -1,15 +1,15 @@
-//! What time it is, as an argument that tests can set.
+//! The verifier's clock, which tests can replace.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// Tells a [`Verifier`](crate::Verifier) the time; the system's clock unless another is given.
+/// The clock of a [`Verifier`](crate::Verifier); the system's by default.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 
 impl Clock {
-    /// A clock that tells whatever `now` does.
+    /// A clock that returns what `now` returns.
     pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
@@ -31,7 +31,7 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// The moment as the rules compare it: the time since 1970, none before.
+/// The time since the Unix epoch; zero before it.
 pub(crate) fn since_epoch(now: SystemTime) -> Duration {
     now.duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()

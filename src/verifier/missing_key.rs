@@ -1,4 +1,4 @@
-//! A token whose key is missing: the request for a fetch of keys, and the verification after it.
+//! Verification of a token whose key is missing: requests a fetch of keys and waits for it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -6,14 +6,14 @@ use std::time::{Duration, Instant, SystemTime};
 use super::{Verified, Verifier, VerifyError};
 use crate::keys::{Fetch, KeyRequest, WantedKey};
 
-/// The key that a token needs, and the issuer that may have it.
+/// A key that a token needs and the issuer may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MissingKey {
     pub(super) issuer: usize,
     pub(super) key: WantedKey,
 }
 
-/// A verification with the keys that are there.
+/// The outcome of a verification that may need a fetch of keys.
 #[derive(Debug)]
 pub(crate) enum Verification {
     Done(Arc<Verified>),
@@ -35,7 +35,7 @@ impl PendingKey {
             return Ok(());
         }
         match self.error {
-            // The key that is there decides; whether the issuer has another one stays unknown.
+            // The known key decides; whether the issuer has another one stays unknown.
             error @ VerifyError::OutdatedKey(_) => Err(error),
             _ => Err(VerifyError::KeysUnavailable {
                 retry_after: AFTER_FAILED_FETCH,
@@ -48,7 +48,7 @@ impl Verifier {
     /// Verifies a token that is not cached; requests a fetch if the token's key is missing and the issuer may have it.
     ///
     /// # Errors
-    /// As of [`verify`](Self::verify), and [`VerifyError::KeysUnavailable`] and [`VerifyError::KeyUndetermined`] where
+    /// Those of [`verify`](Self::verify), and [`VerifyError::KeysUnavailable`] or [`VerifyError::KeyUndetermined`] if
     /// no fetch is made for the key now.
     pub(crate) fn verify_or_request_key(
         &self,
@@ -77,10 +77,10 @@ impl Verifier {
         }
     }
 
-    /// Waits for the token's key, and verifies the token with the keys that are then there.
+    /// Waits for the token's key, then verifies the token with the current keys.
     ///
     /// # Errors
-    /// As of [`verify_or_request_key`](Self::verify_or_request_key); a key that did not come is [`VerifyError::UnknownKey`].
+    /// As of [`verify_or_request_key`](Self::verify_or_request_key); a key that the fetch did not bring is [`VerifyError::UnknownKey`].
     pub(crate) async fn verify_with(
         &self,
         token: &str,
@@ -114,5 +114,5 @@ impl Verifier {
     }
 }
 
-/// By then keys are fetched again within a few attempts.
+/// `Retry-After` for a request that waited for a failed fetch; retries begin 250 ms after the first failure.
 const AFTER_FAILED_FETCH: Duration = Duration::from_secs(1);

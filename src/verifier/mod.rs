@@ -1,4 +1,4 @@
-//! Token → [`Verified`]; synchronous, and a stranger to any web framework.
+//! Verification of access tokens; synchronous and independent of any web framework.
 
 mod builder;
 pub mod clock;
@@ -32,10 +32,10 @@ use token_cache::TokenCache;
 use unverified::Unverified;
 pub use verified::{ClaimsMismatch, Verified};
 
-/// Verifies access tokens by the keys of the issuers that are trusted.
+/// Verifies access tokens with the keys of the trusted issuers.
 ///
-/// It is made once and cloned for every worker; its clones share keys and counters. The keys are
-/// fetched by a thread that ends with the last clone.
+/// Create one and clone it for every worker; clones share keys, cache and counters. A thread
+/// fetches the keys; it ends when the last clone is dropped.
 ///
 /// # Examples
 /// ```no_run
@@ -54,38 +54,38 @@ pub struct Verifier(Arc<Shared>);
 struct Shared {
     issuers: Vec<Arc<IssuerKeys>>,
     by_name: HashMap<String, usize>,
-    /// For each issuer, all entries of the same one: a token's audience chooses.
+    /// For each entry, the indices of all entries of the same issuer; the token's audience selects one.
     same_issuers: Vec<Vec<usize>>,
     counters: Arc<Counters>,
     clock: Clock,
-    seen: Option<Arc<TokenCache>>,
+    cache: Option<Arc<TokenCache>>,
     senders: SenderPolicy,
     _refresher: Option<KeyRefresher>,
 }
 
 impl Verifier {
-    /// Trusts these issuers and begins to fetch their keys; waits for nothing.
+    /// Creates a verifier that trusts these issuers, and starts fetching their keys without waiting for them.
     ///
     /// # Errors
-    /// As of [`VerifierBuilder::start`].
+    /// See [`VerifierBuilder::start`].
     pub fn start(issuers: impl IntoIterator<Item = Issuer>) -> io::Result<Self> {
         Self::builder().start(issuers)
     }
 
-    /// Begins with what can be said of a verifier beyond its issuers.
+    /// Returns a builder, which configures more than the issuers.
     pub fn builder() -> VerifierBuilder {
         VerifierBuilder::default()
     }
 
-    /// Verifies a bearer token as of `now`, with the keys that are known.
+    /// Verifies a bearer token at the time `now`, with the keys that have been fetched.
     ///
     /// A token that names more than 1,000 audiences, or grants more than 1,000 scopes, is rejected.
     ///
-    /// A token that is bound to its sender is refused here, where nothing of a sender is known; access types hold
-    /// it against what the request proves.
+    /// A sender-constrained token is rejected here, because nothing is known of its sender; the extractors check it
+    /// against the proof in the request.
     ///
     /// # Errors
-    /// [`VerifyError`]; for [`VerifyError::UnknownKey`] and [`VerifyError::OutdatedKey`] a fetch may help, for no other.
+    /// [`VerifyError`]; a fetch of keys may only help for [`VerifyError::UnknownKey`] and [`VerifyError::OutdatedKey`].
     pub fn verify(&self, token: &str, now: SystemTime) -> Result<Arc<Verified>, VerifyError> {
         let verified = self.verify_known(token, now)?;
         if verified.is_sender_constrained() {
@@ -96,26 +96,26 @@ impl Verifier {
 
     /// The cached verification of a token, which may be any bytes, if it is still valid at `now`.
     pub(crate) fn cached(&self, token: &[u8], now: SystemTime) -> Option<Arc<Verified>> {
-        let cache = self.0.seen.as_ref()?;
-        cache.recall(token, since_epoch(now))
+        let cache = self.0.cache.as_ref()?;
+        cache.get(token, since_epoch(now))
     }
 
-    /// Verifies a token, be it cached or not, with the keys that are there.
+    /// Verifies a token, cached or not, with the current keys.
     fn verify_known(&self, token: &str, now: SystemTime) -> Result<Arc<Verified>, VerifyError> {
         let cached = self.cached(token.as_bytes(), now);
         cached.map_or_else(|| self.verify_uncached(token, now), Ok)
     }
 
-    /// Verifies a token that is not cached, and caches it once it comes again.
+    /// Verifies a token that is not cached, and offers it to the cache.
     fn verify_uncached(&self, token: &str, now: SystemTime) -> Result<Arc<Verified>, VerifyError> {
         let verified = self.check(token, since_epoch(now))?;
-        if let Some(cache) = &self.0.seen {
-            cache.remember(token.as_bytes(), &verified);
+        if let Some(cache) = &self.0.cache {
+            cache.insert(token.as_bytes(), &verified);
         }
         Ok(verified)
     }
 
-    /// The checks in order (RFC 7519 §7.2), the cheap ones before the signature.
+    /// The checks in order (RFC 7519 §7.2): form, issuer, key and signature, claims.
     fn check(&self, token: &str, now: Duration) -> Result<Arc<Verified>, VerifyError> {
         let unverified = Unverified::parse(token)?;
         let issuer = self.entry_for(&unverified)?;
@@ -125,19 +125,19 @@ impl Verifier {
         Ok(Arc::new(Verified::new(signed, valid, &key)))
     }
 
-    /// What has happened since the start.
+    /// The counters since the start.
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.0.counters
     }
 
-    /// The issuers whose keys have not been had yet, each with the reason; empty when all is ready.
+    /// The issuers whose keys have not been fetched yet, each with the reason; empty once all are ready.
     #[must_use]
     pub fn unready(&self) -> Vec<Unready> {
         self.readiness().flatten().collect()
     }
 
-    /// For each issuer in the order of the configuration, why it is not ready; `None` where it is.
+    /// For each issuer in the order of the configuration, why it is not ready; `None` if it is.
     pub(crate) fn readiness(&self) -> impl Iterator<Item = Option<Unready>> {
         self.0.issuers.iter().map(|keys| {
             let problem = keys.problem()?;
@@ -154,7 +154,7 @@ impl Verifier {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// How this server has senders prove that tokens are theirs.
+    /// How senders of sender-constrained tokens are checked.
     pub(crate) fn senders(&self) -> &SenderPolicy {
         &self.0.senders
     }
@@ -163,14 +163,14 @@ impl Verifier {
         self.0.clock.now()
     }
 
-    /// Waits until every issuer's keys have been had once.
+    /// Waits until keys have been fetched from every issuer.
     pub async fn ready(&self) {
         for issuer in &self.0.issuers {
             issuer.ready().await;
         }
     }
 
-    /// The issuers as they are configured, each with the time since its keys last came, where they are fetched.
+    /// The configured issuers, each with the time since its keys were last fetched; `None` if they never were.
     pub fn key_ages(&self) -> impl Iterator<Item = (&str, Option<Duration>)> {
         let now = Instant::now();
         self.0
@@ -186,12 +186,16 @@ impl Verifier {
         }
     }
 
-    /// The entry whose rules a token is judged by: that of its `iss`, or the one of them that `aud` chooses.
+    /// The index of the entry for a token: selected by `iss`, and by `aud` among several entries of one issuer.
     fn entry_for(&self, token: &Unverified<'_>) -> Result<usize, VerifyError> {
         let iss = token.issuer()?;
         let is_named = |index: &usize| self.issuer(*index).is_ok_and(|keys| keys.is_named(iss));
-        let likely = self.0.by_name.get(without_slash(iss)).copied();
-        let named = likely
+        // The index knows only configured names; a discovered one may differ, so that all entries are compared.
+        let named = self
+            .0
+            .by_name
+            .get(without_slash(iss))
+            .copied()
             .filter(is_named)
             .or_else(|| (0..self.0.issuers.len()).find(is_named))
             .ok_or(VerifyError::UnknownIssuer)?;
@@ -227,7 +231,7 @@ impl Verifier {
             .ok_or(VerifyError::UnknownIssuer)
     }
 
-    /// The key whose signature the token carries (RFC 7515 §4.1.4, RFC 8725 §3.1).
+    /// The key that verifies the token's signature (RFC 7515 §4.1.4, RFC 8725 §3.1).
     fn find_key(
         &self,
         index: usize,
@@ -250,12 +254,13 @@ impl Verifier {
         let missing = |generation| VerifyError::UnknownKey(wanted(generation));
         let current = keys.current();
         let set = current.as_ref().ok_or_else(|| missing(0))?;
-        // The issuer may have been selected by its configured name, before its own was known.
+        // The issuer may have been selected by its configured URL before its exact name was known.
         if token.issuer()? != set.issuer() {
             return Err(VerifyError::UnknownIssuer);
         }
-        let named = set.named(token.key_id()).iter();
-        let mut fitting = named
+        let mut fitting = set
+            .named(token.key_id())
+            .iter()
             .filter(|key| key.allows(token.algorithm()))
             .take(MOST_KEYS_TRIED)
             .peekable();
@@ -269,12 +274,14 @@ impl Verifier {
             return Ok(Arc::clone(key));
         }
         if set.may_lack_key(token.key_id()) {
+            // A malformed token must not cost a fetch.
             token.check_signature_encoding()?;
             return Err(missing(set.generation()));
         }
         if !is_any_fitting {
             return Err(VerifyError::AlgorithmNotAllowed);
         }
+        // The issuer may have replaced the key under the same ID since the set was fetched.
         let outdated = wanted(set.generation());
         if outdated.key.may_pass && keys.may_be_outdated(Instant::now()) {
             return Err(VerifyError::OutdatedKey(outdated));
@@ -283,7 +290,7 @@ impl Verifier {
     }
 }
 
-/// Where each issuer is likely to be found by the name that its tokens carry: that which is configured, up to a trailing slash.
+/// Maps each issuer's configured name, without a trailing slash, to its entry.
 fn index(issuers: &[Arc<IssuerKeys>]) -> HashMap<String, usize> {
     let issuers = issuers.iter().enumerate();
     issuers
@@ -301,18 +308,18 @@ fn accepts(issuer: &Issuer, algorithm: Algorithm) -> bool {
         && (issuer.algorithms.is_empty() || issuer.algorithms.contains(&algorithm))
 }
 
-/// A token is tried with so many of its issuer's keys, different ones for its algorithm; each try costs a signature.
+/// How many keys of the token's algorithm are tried at most; each try costs a signature verification.
 const MOST_KEYS_TRIED: usize = 16;
 
-/// An issuer whose keys have not been had yet.
+/// An issuer whose keys have not been fetched yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unready {
-    /// The issuer as it is configured.
+    /// The configured issuer.
     pub issuer: String,
-    /// Why its keys are not there; fit for any client.
+    /// Why its keys are missing; may be shown to clients.
     pub reason: UnreadyReason,
-    /// What failed and why, for operators: no text of the network's, but status codes and kinds of errors.
+    /// What failed and why, for operators: status codes and kinds of errors, no text from the network.
     pub details: String,
 }
 
@@ -351,9 +358,9 @@ mod tests {
             let key = shared(algorithm);
             let verifier = trusting(&key.public_jwk().expect("a public key"));
             assert_eq!(outcome(&verifier, token(&key)), Ok(()), "{algorithm}");
-            let stranger = SigningKey::generate(algorithm).with_kid(key.kid());
+            let other = SigningKey::generate(algorithm).with_kid(key.kid());
             assert_eq!(
-                outcome(&verifier, token(&stranger)),
+                outcome(&verifier, token(&other)),
                 Err(VerifyError::Signature),
                 "{algorithm}"
             );
@@ -382,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn a_public_key_is_no_secret() {
+    fn a_public_key_is_not_accepted_as_a_secret() {
         let key = shared(Algorithm::Rs256);
         let jwk = key.public_jwk().expect("a public key");
         let modulus = jwk["n"].as_str().expect("a modulus");
@@ -394,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn named_algorithms_exclude_all_others() {
+    fn configured_algorithms_exclude_all_others() {
         let key = shared(Algorithm::Es256);
         let jwk = key.public_jwk().expect("a public key").to_string();
         let issuer = |algorithm| Issuer::with_public_key(ISSUER, &jwk).algorithms([algorithm]);
@@ -409,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_verifies_whatever_kid_is_named() {
+    fn a_secret_verifies_tokens_with_any_kid() {
         for algorithm in [Algorithm::Hs256, Algorithm::Hs384, Algorithm::Hs512] {
             let secret = "s".repeat(64);
             let key = SigningKey::from_secret(&secret, algorithm);
@@ -420,9 +427,9 @@ mod tests {
                 Ok(()),
                 "{algorithm}"
             );
-            let stranger = SigningKey::from_secret(&"x".repeat(64), algorithm);
+            let other = SigningKey::from_secret(&"x".repeat(64), algorithm);
             assert_eq!(
-                outcome(&verifier, token(&stranger)),
+                outcome(&verifier, token(&other)),
                 Err(VerifyError::Signature),
                 "{algorithm}"
             );
@@ -434,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_one_name_are_each_tried_and_a_token_without_kid_tries_all() {
+    fn all_keys_of_one_id_are_tried_and_all_keys_without_one() {
         let (first, second) = (
             SigningKey::generate(Algorithm::Es256),
             SigningKey::generate(Algorithm::Es256),
@@ -460,9 +467,9 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_another_kind_and_duplicates_do_not_crowd_out_the_right_one() {
-        let good = shared(Algorithm::Rs256).with_kid("k");
-        let jwk = good.public_jwk().expect("a public key");
+    fn keys_of_another_type_and_duplicates_do_not_count_as_tries() {
+        let valid = shared(Algorithm::Rs256).with_kid("k");
+        let jwk = valid.public_jwk().expect("a public key");
         let others: Vec<_> = (0..MOST_KEYS_TRIED)
             .map(|_| {
                 SigningKey::generate(Algorithm::Es256)
@@ -474,17 +481,17 @@ mod tests {
             let keys = [others, &[Some(jwk.clone())]].concat();
             trusting(&json!({ "keys": keys }))
         };
-        assert_eq!(outcome(&behind(&others), token(&good)), Ok(()));
-        let nameless = token(&good).without_header("kid");
-        assert_eq!(outcome(&behind(&others), nameless), Ok(()));
+        assert_eq!(outcome(&behind(&others), token(&valid)), Ok(()));
+        let without_kid = token(&valid).without_header("kid");
+        assert_eq!(outcome(&behind(&others), without_kid), Ok(()));
 
         let other = SigningKey::generate(Algorithm::Rs256);
         let renamed = |number: usize| other.clone().with_kid(&number.to_string()).public_jwk();
         let same = vec![other.clone().with_kid("k").public_jwk(); MOST_KEYS_TRIED];
-        assert_eq!(outcome(&behind(&same), token(&good)), Ok(()));
+        assert_eq!(outcome(&behind(&same), token(&valid)), Ok(()));
         let same: Vec<_> = (0..MOST_KEYS_TRIED).map(renamed).collect();
-        let nameless = token(&good).without_header("kid");
-        assert_eq!(outcome(&behind(&same), nameless), Ok(()));
+        let without_kid = token(&valid).without_header("kid");
+        assert_eq!(outcome(&behind(&same), without_kid), Ok(()));
     }
 
     #[test]
@@ -507,7 +514,7 @@ mod tests {
     }
 
     #[test]
-    fn an_issuer_is_named_to_the_letter() {
+    fn iss_must_match_the_issuer_exactly() {
         let key = shared(Algorithm::Es256);
         let verifier = trusting(&key.public_jwk().expect("a public key"));
         for iss in [
@@ -526,12 +533,12 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_token_has_no_signature() {
+    fn a_changed_token_has_an_invalid_signature() {
         let key = shared(Algorithm::Es256);
         let verifier = trusting(&key.public_jwk().expect("a public key"));
-        let good = token(&key).build();
-        let other = token(&key).claim("sub", "somebody else").build();
-        let (signed, _) = good.rsplit_once('.').expect("three segments");
+        let valid = token(&key).build();
+        let other = token(&key).claim("sub", "other").build();
+        let (signed, _) = valid.rsplit_once('.').expect("three segments");
         let (_, signature) = other.rsplit_once('.').expect("three segments");
         let mixed = format!("{signed}.{signature}");
         assert_eq!(

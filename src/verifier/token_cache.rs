@@ -1,10 +1,9 @@
-//! Tokens already verified, until they expire or their key goes.
+//! The cache of verified tokens; an entry ends with its token's validity or its key.
 //!
-//! A signature is worth paying for once. What is remembered is keyed by the SHA-256 of the whole
-//! token, so that no usable credential lies in memory, and it is the [`Verified`] alone: nothing
-//! that only one request proves. It is weighed with all that has been parsed of it. A token is remembered when it is verified for the second time,
-//! since storing tokens that never come again costs as much as verifying them; and only a token
-//! that was verified before is hashed, so that a stranger's rubbish is not.
+//! Entries are keyed by the SHA-256 of the whole token, so that no usable credential stays in
+//! memory, and hold only the [`Verified`], nothing that belongs to one request. A token is admitted
+//! when it is verified for the second time: caching tokens that never come again costs as much as
+//! verifying them. Only a token that passes the filter is hashed, so that invalid ones are not.
 
 use std::hash::{BuildHasher, RandomState};
 use std::ptr;
@@ -18,14 +17,15 @@ use quick_cache::sync::Cache;
 use super::Verified;
 use crate::jose::digest::sha256;
 
-/// The memory of one verifier, for all workers.
+/// The cache of one verifier, shared by all workers.
 #[derive(Debug)]
 pub(crate) struct TokenCache {
     tokens: Cache<Fingerprint, Entry, Bytes>,
-    verified: SeenOnceFilter,
+    /// The tokens that have been verified at least once.
+    seen_once: SeenOnceFilter,
 }
 
-/// A token, and what it took when it was weighed last.
+/// A verified token and its last measured weight in bytes.
 #[derive(Clone, Debug)]
 struct Entry {
     verified: Arc<Verified>,
@@ -39,23 +39,23 @@ impl Entry {
     }
 }
 
-/// Where a token is remembered.
+/// A token's entry in the cache, so that what is parsed later counts.
 #[derive(Debug)]
-pub(super) struct Place {
-    seen: Weak<TokenCache>,
+pub(super) struct CacheEntry {
+    cache: Weak<TokenCache>,
     token: Fingerprint,
 }
 
-impl Place {
-    /// Counts what has been parsed of the token since it was weighed; what no longer fits is forgotten.
-    pub(super) fn weigh_again(&self, verified: &Verified) {
-        if let Some(seen) = self.seen.upgrade() {
-            seen.weigh_again(self.token, verified);
+impl CacheEntry {
+    /// Updates the entry's weight after a part of the token was parsed; evicts what no longer fits.
+    pub(super) fn update_weight(&self, verified: &Verified) {
+        if let Some(cache) = self.cache.upgrade() {
+            cache.update_weight(self.token, verified);
         }
     }
 }
 
-/// Stands for a token; it cannot be turned back into one.
+/// The SHA-256 of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Fingerprint([u8; 32]);
 
@@ -66,48 +66,51 @@ impl Fingerprint {
 }
 
 impl TokenCache {
-    /// A memory of about this many bytes, all tables included; `None` for none.
+    /// A cache of about this many bytes, all tables included; `None` if that is too little for one token.
     pub(crate) fn new(bytes: usize) -> Option<Arc<Self>> {
         let tokens = bytes
             .checked_div(TYPICAL_WEIGHT)
             .filter(|tokens| *tokens > 0)?;
-        let verified = SeenOnceFilter::for_tokens(tokens);
-        let weight = bytes.saturating_sub(size_of_val(&*verified.sets));
-        let weight = u64::try_from(weight).unwrap_or(u64::MAX);
+        let seen_once = SeenOnceFilter::for_tokens(tokens);
+        let left = bytes.saturating_sub(size_of_val(&*seen_once.sets));
+        let weight = u64::try_from(left).unwrap_or(u64::MAX);
         Some(Arc::new(Self {
             tokens: Cache::with_weighter(tokens.min(EXPECTED_TOKENS), weight, Bytes),
-            verified,
+            seen_once,
         }))
     }
 
-    /// What was verified of this token, if it still holds at `now` since 1970: the times are checked
-    /// against now, and the key must still be its issuer's.
-    pub(crate) fn recall(&self, token: &[u8], now: Duration) -> Option<Arc<Verified>> {
-        if !self.verified.has(token) {
+    /// The verified token, if it is still valid at `now` since the Unix epoch and its key is still the issuer's.
+    pub(crate) fn get(&self, token: &[u8], now: Duration) -> Option<Arc<Verified>> {
+        // A few bits decide whether the token is worth a SHA-256.
+        if !self.seen_once.contains(token) {
             return None;
         }
         let token = Fingerprint::of(token);
-        let known = self.tokens.get(&token)?.verified;
-        if known.holds_at(now) && known.key_is_current() {
-            return Some(known);
+        let cached = self.tokens.get(&token)?.verified;
+        if cached.is_valid_at(now) && cached.key_is_current() {
+            return Some(cached);
         }
         self.tokens.remove(&token);
         None
     }
 
-    /// Remembers a token that has just been verified, if it has been before.
-    pub(crate) fn remember(self: &Arc<Self>, token: &[u8], verified: &Arc<Verified>) {
-        if self.verified.add(token) {
-            let token = Fingerprint::of(token);
-            let seen = Arc::downgrade(self);
-            verified.set_place(Place { seen, token });
-            self.tokens
-                .insert(token, Entry::weigh(Arc::clone(verified)));
+    /// Inserts a token that has just been verified, if it has been verified before.
+    pub(crate) fn insert(self: &Arc<Self>, token: &[u8], verified: &Arc<Verified>) {
+        if !self.seen_once.insert(token) {
+            return;
         }
+        let token = Fingerprint::of(token);
+        // Before the entry is weighed, so that a part that is parsed meanwhile is counted here or by an update.
+        let cache = Arc::downgrade(self);
+        verified.set_cache_entry(CacheEntry { cache, token });
+        self.tokens
+            .insert(token, Entry::weigh(Arc::clone(verified)));
     }
 
-    fn weigh_again(&self, token: Fingerprint, verified: &Verified) {
-        // Two threads may have parsed two parts at once: the entry must end with the weight of both.
+    fn update_weight(&self, token: Fingerprint, verified: &Verified) {
+        // Two threads may parse two parts at once, and the last insert may carry the weight of only one: repeat until
+        // the entry has the current weight. Ends, because a token has two parts that are parsed later.
         while let Some(entry) = self.tokens.peek(&token) {
             let is_same = ptr::eq(&raw const *entry.verified, verified);
             if !is_same || entry.weight == weight_of(verified) {
@@ -118,7 +121,7 @@ impl TokenCache {
     }
 }
 
-/// Answers what an entry was weighed as, since the cache demands a weight that never changes.
+/// Returns the weight stored in the entry, because `quick_cache` requires a weight that does not change.
 #[derive(Clone, Debug)]
 struct Bytes;
 
@@ -129,18 +132,18 @@ impl Weighter<Fingerprint, Entry> for Bytes {
 }
 
 fn weight_of(verified: &Verified) -> u64 {
-    let bytes = verified.allocated().saturating_add(PLACE_IN_CACHE);
+    let bytes = verified.allocated().saturating_add(TABLE_BYTES_PER_ENTRY);
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
-/// Which tokens have been verified: a few bits of each, the older ones overwritten.
+/// The tokens that have been verified, as marks of 32 bits that overwrite older ones.
 ///
-/// Only what an issuer has signed comes in. Forgetting a token costs a signature more, taking one for
-/// another costs a hash; no verdict rests on it, so plain loads and stores suffice.
+/// Only verified tokens are inserted. A lost mark costs one more signature verification, a false match
+/// one hash; no decision depends on it, so relaxed loads and stores suffice.
 #[derive(Debug)]
 struct SeenOnceFilter {
     sets: Box<[[AtomicU32; WAYS]]>,
-    /// With a key of its own, so that nobody outside knows which tokens share a set.
+    /// Keyed at random, so that clients cannot choose tokens that share a set.
     hasher: RandomState,
 }
 
@@ -153,36 +156,37 @@ impl SeenOnceFilter {
         }
     }
 
-    fn has(&self, token: &[u8]) -> bool {
-        let (set, mark) = self.place(token);
-        set.iter()
-            .any(|place| place.load(Ordering::Relaxed) == mark)
+    fn contains(&self, token: &[u8]) -> bool {
+        let (set, mark) = self.locate(token);
+        set.iter().any(|slot| slot.load(Ordering::Relaxed) == mark)
     }
 
-    /// Whether the token was here before; it is from now on.
-    fn add(&self, token: &[u8]) -> bool {
-        let (set, mark) = self.place(token);
-        let is = |number: u32| move |place: &&AtomicU32| place.load(Ordering::Relaxed) == number;
-        if set.iter().any(|place| is(mark)(&place)) {
+    /// Inserts the token; returns whether it was already in the filter.
+    fn insert(&self, token: &[u8]) -> bool {
+        let (set, mark) = self.locate(token);
+        let find = |mark: u32| set.iter().find(|slot| slot.load(Ordering::Relaxed) == mark);
+        if find(mark).is_some() {
             return true;
         }
-        let any = usize::try_from(mark).unwrap_or_default() % WAYS;
-        let free = set.iter().find(is(EMPTY));
-        if let Some(place) = free.or_else(|| set.get(any)) {
-            place.store(mark, Ordering::Relaxed);
+        // In a full set the mark itself selects the victim: as good as random, and without state.
+        let victim = usize::try_from(mark).unwrap_or_default() % WAYS;
+        if let Some(slot) = find(EMPTY).or_else(|| set.get(victim)) {
+            slot.store(mark, Ordering::Relaxed);
         }
         false
     }
 
-    /// Where the token's mark stands, and which it is. The signature's end tells tokens apart, and only an issuer makes it.
-    fn place(&self, token: &[u8]) -> (&[AtomicU32], u32) {
+    /// The token's set and its mark. Hashes only the end of the signature, which differs between tokens and which only
+    /// an issuer can make.
+    fn locate(&self, token: &[u8]) -> (&[AtomicU32], u32) {
         let end = token.last_chunk::<SIGNATURE_END>();
         let hash = self.hasher.hash_one(end.map_or(token, <[u8; _]>::as_slice));
         let [set, mark] = halves(hash);
         let set = usize::try_from(set).unwrap_or_default();
         let set = set.checked_rem(self.sets.len()).unwrap_or_default();
         let set = self.sets.get(set).map(<[_; _]>::as_slice);
-        (set.unwrap_or_default(), mark.max(EMPTY.saturating_add(1)))
+        // EMPTY is not a mark.
+        (set.unwrap_or_default(), mark.max(EMPTY + 1))
     }
 }
 
@@ -191,10 +195,10 @@ fn halves(hash: u64) -> [u32; 2] {
     [[a, b, c, d], [e, f, g, h]].map(u32::from_le_bytes)
 }
 
-/// A place that holds no token's mark.
+/// A slot without a mark.
 const EMPTY: u32 = 0;
 
-/// One token falls to a set on average; of a hundred thousand, none finds its set full.
+/// Slots of a set. One token falls into a set on average; of 100,000, none finds its set full.
 const WAYS: usize = 8;
 
 /// 256 bytes of marks in all.
@@ -203,16 +207,16 @@ const FEWEST_SETS: usize = 8;
 /// 32 MiB of marks in all.
 const MOST_SETS: usize = 1024 * 1024;
 
-/// Base64url characters of a signature, worth 96 bits.
+/// Base64url characters of a signature that are hashed: 96 bits.
 const SIGNATURE_END: usize = 16;
 
-/// What the cache's tables take for an entry, on average: they double when they are full.
-const PLACE_IN_CACHE: usize = 160;
+/// The bytes of the cache's tables for an entry, on average; the tables double when they are full.
+const TABLE_BYTES_PER_ENTRY: usize = 160;
 
-/// An entry of a payload of a few hundred bytes.
+/// The weight in bytes of an entry whose payload has a few hundred bytes.
 const TYPICAL_WEIGHT: usize = 1024;
 
-/// The cache's tables are laid out for so many at first, and grow.
+/// The initial capacity of the cache's tables, which grow.
 const EXPECTED_TOKENS: usize = 1024;
 
 #[cfg(all(test, feature = "test-kit"))]
@@ -246,20 +250,24 @@ mod tests {
             .expect("a verifier")
     }
 
-    fn remembered(verifier: &Verifier) -> usize {
-        verifier.0.seen.as_ref().map_or(0, |seen| seen.tokens.len())
+    fn cached(verifier: &Verifier) -> usize {
+        verifier
+            .0
+            .cache
+            .as_ref()
+            .map_or(0, |cache| cache.tokens.len())
     }
 
     #[test]
-    fn a_token_is_remembered_on_second_sight_and_answered_as_it_was() {
+    fn a_token_is_cached_when_it_is_verified_for_the_second_time() {
         let clock = TestClock::at(SystemTime::now());
         let verifier = verifier(&clock, 1 << 20);
         let token = token().scope("a b").build();
-        let verify = || verifier.verify(&token, clock.now()).expect("a good token");
+        let verify = || verifier.verify(&token, clock.now()).expect("a valid token");
         let first = verify();
-        assert_eq!(remembered(&verifier), 0);
+        assert_eq!(cached(&verifier), 0);
         let second = verify();
-        assert_eq!(remembered(&verifier), 1);
+        assert_eq!(cached(&verifier), 1);
         let third = verify();
         assert!(!Arc::ptr_eq(&first, &second) && Arc::ptr_eq(&second, &third));
         assert_eq!(
@@ -269,9 +277,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_expires_like_a_fresh_token() {
+    fn a_cached_token_expires_like_any_other() {
         let start = SystemTime::now();
-        // By its exp, and by the maximal age; both with the tolerance of five seconds.
+        // By `exp` and by the maximum age, both with the tolerance of five seconds.
         for (lifetime, end) in [(60, 65), (7200, 3005)] {
             let clock = TestClock::at(start);
             let (with, without) = (verifier(&clock, 1 << 20), verifier(&clock, 0));
@@ -279,18 +287,18 @@ mod tests {
                 .issued_at(start)
                 .expires_in(Duration::from_secs(lifetime))
                 .build();
-            let verdicts =
+            let outcomes =
                 |at| [&with, &without].map(|verifier| verifier.verify(&token, at).map(drop));
             for second in [0, 0, 0, end - 1, end, end + 1, end - 1] {
-                let [hit, fresh] = verdicts(start + Duration::from_secs(second));
+                let [hit, fresh] = outcomes(start + Duration::from_secs(second));
                 assert_eq!(hit, fresh, "after {second} seconds");
             }
-            assert!(verdicts(start - Duration::from_secs(3600))[0].is_err());
+            assert!(outcomes(start - Duration::from_secs(3600))[0].is_err());
         }
     }
 
     #[test]
-    fn nothing_refused_is_remembered_and_nothing_at_all_without_a_memory() {
+    fn rejected_tokens_are_not_cached_and_a_cache_may_be_disabled() {
         let clock = TestClock::at(SystemTime::now());
         let with = verifier(&clock, 1 << 20);
         let mut wrong = token().build();
@@ -299,40 +307,40 @@ mod tests {
             assert!(with.verify(&wrong, clock.now()).is_err());
             assert!(with.verify("a.b.c", clock.now()).is_err());
         }
-        assert_eq!(remembered(&with), 0);
+        assert_eq!(cached(&with), 0);
         assert!(TokenCache::new(0).is_none() && TokenCache::new(1).is_none());
     }
 
     #[test]
-    fn the_memory_is_bounded_in_bytes() {
+    fn the_cache_is_bounded_in_bytes() {
         let clock = TestClock::at(SystemTime::now());
         let verifier = verifier(&clock, 64 * 1024);
         for _ in 0..200 {
             let token = token().build();
             for _ in 0..2 {
-                verifier.verify(&token, clock.now()).expect("a good token");
+                verifier.verify(&token, clock.now()).expect("a valid token");
             }
         }
-        let seen = verifier.0.seen.as_ref().expect("a memory");
+        let cache = verifier.0.cache.as_ref().expect("a cache");
         assert!(
-            seen.tokens.len() > 10 && seen.tokens.weight() <= 64 * 1024,
+            cache.tokens.len() > 10 && cache.tokens.weight() <= 64 * 1024,
             "{}",
-            seen.tokens.len()
+            cache.tokens.len()
         );
     }
 
     #[test]
-    fn what_is_parsed_later_counts_and_what_no_longer_fits_is_forgotten() {
+    fn parts_parsed_later_count_and_an_entry_that_no_longer_fits_is_evicted() {
         let clock = TestClock::at(SystemTime::now());
         let verifier = verifier(&clock, 64 * 1024);
         let weight = || {
             verifier
                 .0
-                .seen
+                .cache
                 .as_ref()
-                .map_or(0, |seen| seen.tokens.weight())
+                .map_or(0, |cache| cache.tokens.weight())
         };
-        let verify = |token: &str| verifier.verify(token, clock.now()).expect("a good token");
+        let verify = |token: &str| verifier.verify(token, clock.now()).expect("a valid token");
         let small = token().build();
         let [_, verified] = [verify(&small), verify(&small)];
         let bare = weight();
@@ -345,24 +353,25 @@ mod tests {
         let objects = vec![serde_json::json!({ "a": 1 }); 1000];
         let large = token().claim("x", objects).build();
         let [_, verified] = [verify(&large), verify(&large)];
-        assert_eq!(remembered(&verifier), 2);
+        assert_eq!(cached(&verifier), 2);
         assert!(verified.claim("x").is_some());
-        assert_eq!(remembered(&verifier), 1);
+        assert_eq!(cached(&verifier), 1);
         assert!(weight() <= 64 * 1024);
     }
 
     #[test]
-    fn ten_thousand_tokens_are_known_at_second_sight() {
-        let verified = SeenOnceFilter::for_tokens(10_000);
+    fn the_filter_recognises_ten_thousand_tokens() {
+        let filter = SeenOnceFilter::for_tokens(10_000);
         let tokens: Vec<_> = (0..10_000)
             .map(|number: u32| format!("{number:020}"))
             .collect();
-        let first = tokens.iter().filter(|token| verified.add(token.as_bytes()));
+        let first = tokens
+            .iter()
+            .filter(|token| filter.insert(token.as_bytes()));
         assert_eq!(first.count(), 0);
         let known = tokens
             .iter()
-            .filter(|token| verified.has(token.as_bytes()) && verified.add(token.as_bytes()));
-        let known = known.count();
-        assert_eq!(known, 10_000);
+            .filter(|token| filter.contains(token.as_bytes()) && filter.insert(token.as_bytes()));
+        assert_eq!(known.count(), 10_000);
     }
 }

@@ -1,4 +1,4 @@
-//! The little that may be read before the signature holds ([RFC 7515 §4]).
+//! A parsed token before its signature is verified ([RFC 7515 §4]).
 //!
 //! [RFC 7515 §4]: https://www.rfc-editor.org/rfc/rfc7515#section-4
 
@@ -11,7 +11,7 @@ use crate::jose::compact::{Compact, CompactError};
 use crate::jose::json::Member;
 use crate::jose::jwk::Jwk;
 
-/// A token in the right form; nothing in it is trusted yet.
+/// A well-formed token; nothing in it is trusted yet.
 #[derive(Debug)]
 pub(crate) struct Unverified<'t> {
     compact: Compact<'t>,
@@ -21,15 +21,16 @@ pub(crate) struct Unverified<'t> {
     claims: Claims,
 }
 
-/// What the header's `typ` says (RFC 9068 §2.1).
+/// The type of a token by its `typ` (RFC 9068 §2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TokenType {
+    /// `at+jwt`.
     AccessToken,
-    /// `JWT`, or nothing at all.
+    /// `JWT`, or no `typ`.
     Jwt,
 }
 
-/// A token whose signature holds: its issuer's word, not yet judged.
+/// A token whose signature is valid; its claims have not been validated.
 #[derive(Debug)]
 pub(crate) struct SignatureVerified {
     pub(crate) payload: Vec<u8>,
@@ -38,7 +39,7 @@ pub(crate) struct SignatureVerified {
 }
 
 impl<'t> Unverified<'t> {
-    /// Reads a token, and refuses at once what no signature could mend.
+    /// Parses a token; rejects what no signature could make valid.
     pub(crate) fn parse(token: &'t str) -> Result<Self, VerifyError> {
         let compact = Compact::parse(token)?;
         let algorithm = algorithm(&compact.header.algorithm)?;
@@ -78,8 +79,8 @@ impl Unverified<'_> {
         &self.claims
     }
 
-    /// A number that stands for the key ID. A token without one needs a key of which nothing but its signature is
-    /// known, so that this stands for it: what a forged one lacks says nothing about the key of a good one.
+    /// A hash of the key ID, or of the signature if there is no `kid`: then nothing else identifies the key, and the
+    /// missing key of a forged token must not stand for that of a valid one.
     pub(crate) fn key_fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         match self.key_id() {
@@ -89,7 +90,7 @@ impl Unverified<'_> {
         hasher.finish()
     }
 
-    /// Who the token says has issued it.
+    /// The claim `iss`.
     pub(crate) fn issuer(&self) -> Result<&str, VerifyError> {
         match &self.claims.issuer {
             Member::Valid(issuer) => Ok(issuer),
@@ -98,7 +99,7 @@ impl Unverified<'_> {
         }
     }
 
-    /// Whom the token says that it is for.
+    /// The claim `aud`.
     pub(crate) fn audience(&self) -> Result<&Audience, VerifyError> {
         match &self.claims.audience {
             Member::Valid(audience) => Ok(audience),
@@ -107,7 +108,7 @@ impl Unverified<'_> {
         }
     }
 
-    /// Refuses a signature that is not even encoded as one, where there is no key to decode it for.
+    /// Checks the signature's encoding, without decoding it, if there is no key to verify it with.
     pub(crate) fn check_signature_encoding(&self) -> Result<(), VerifyError> {
         if self.compact.has_encoded_signature() {
             Ok(())
@@ -116,17 +117,17 @@ impl Unverified<'_> {
         }
     }
 
-    /// The signature, which is decoded only where there is a key that it may be of.
+    /// Decodes the signature; only needed if there is a key to verify it with.
     pub(crate) fn signature(&self) -> Result<Vec<u8>, VerifyError> {
         Ok(self.compact.signature()?)
     }
 
-    /// Whether `signature`, which is the token's, is that of `key`.
+    /// Whether `signature`, the token's decoded signature, is valid under `key`.
     pub(crate) fn is_signed_by(&self, key: &Jwk, signature: &[u8]) -> bool {
         key.verifies(self.algorithm, self.compact.signing_input, signature)
     }
 
-    /// Takes the token for its issuer's word; to be called once a signature holds.
+    /// Marks the signature as verified; must only be called after [`is_signed_by`](Self::is_signed_by).
     pub(crate) fn into_signature_verified(self) -> SignatureVerified {
         SignatureVerified {
             payload: self.payload,
@@ -167,14 +168,14 @@ mod tests {
     use crate::jose::CompactError;
     use data_encoding::BASE64URL_NOPAD;
 
-    fn refusal(header: &str, payload: &str) -> Option<VerifyError> {
+    fn error(header: &str, payload: &str) -> Option<VerifyError> {
         let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
         let token = format!("{}.{}.AAAA", encode(header), encode(payload));
         Unverified::parse(&token).err()
     }
 
     #[test]
-    fn only_known_algorithms_are_read_on() {
+    fn unknown_algorithms_are_rejected() {
         for header in [
             "{}",
             r#"{"alg":"none"}"#,
@@ -187,7 +188,7 @@ mod tests {
             r#"{"alg":"ES256K"}"#,
         ] {
             assert_eq!(
-                refusal(header, "{}"),
+                error(header, "{}"),
                 Some(VerifyError::UnknownAlgorithm),
                 "{header}"
             );
@@ -195,14 +196,14 @@ mod tests {
     }
 
     #[test]
-    fn extensions_are_refused() {
+    fn header_extensions_are_rejected() {
         for header in [
             r#"{"alg":"RS256","crit":["exp"]}"#,
             r#"{"alg":"RS256","crit":[]}"#,
             r#"{"alg":"RS256","b64":true}"#,
         ] {
             assert_eq!(
-                refusal(header, "{}"),
+                error(header, "{}"),
                 Some(VerifyError::CriticalHeader),
                 "{header}"
             );
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_is_that_of_an_access_token_or_jwt() {
+    fn the_type_must_be_at_jwt_jwt_or_absent() {
         for typ in [
             "JWT",
             "jwt",
@@ -220,12 +221,12 @@ mod tests {
             "Application/AT+jwt",
         ] {
             assert_eq!(
-                refusal(&format!(r#"{{"alg":"RS256","typ":"{typ}"}}"#), "{}"),
+                error(&format!(r#"{{"alg":"RS256","typ":"{typ}"}}"#), "{}"),
                 None,
                 "{typ}"
             );
         }
-        assert_eq!(refusal(r#"{"alg":"RS256"}"#, "{}"), None);
+        assert_eq!(error(r#"{"alg":"RS256"}"#, "{}"), None);
         for typ in [
             r#""""#,
             r#""id+jwt""#,
@@ -238,7 +239,7 @@ mod tests {
             r#"["JWT"]"#,
         ] {
             assert_eq!(
-                refusal(&format!(r#"{{"alg":"RS256","typ":{typ}}}"#), "{}"),
+                error(&format!(r#"{{"alg":"RS256","typ":{typ}}}"#), "{}"),
                 Some(VerifyError::WrongType),
                 "{typ}"
             );
@@ -246,12 +247,12 @@ mod tests {
     }
 
     #[test]
-    fn a_key_identifier_is_a_text() {
-        assert_eq!(refusal(r#"{"alg":"RS256","kid":""}"#, "{}"), None);
+    fn a_key_id_must_be_a_string() {
+        assert_eq!(error(r#"{"alg":"RS256","kid":""}"#, "{}"), None);
         for kid in ["null", "1", r#"["k"]"#, "{}"] {
             let header = format!(r#"{{"alg":"RS256","kid":{kid}}}"#);
             assert_eq!(
-                refusal(&header, "{}"),
+                error(&header, "{}"),
                 Some(VerifyError::MalformedKeyId),
                 "{kid}"
             );
@@ -259,11 +260,11 @@ mod tests {
     }
 
     #[test]
-    fn the_payload_is_one_object() {
+    fn the_payload_must_be_one_object() {
         let header = r#"{"alg":"RS256"}"#;
         for payload in ["", "[]", r#"{"a":1,"a":1}"#] {
             assert_eq!(
-                refusal(header, payload),
+                error(header, payload),
                 Some(VerifyError::MalformedPayload),
                 "{payload}"
             );
@@ -275,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn an_issuer_is_a_text_that_is_there() {
+    fn the_issuer_must_be_a_string() {
         let issuer = |payload: &str| {
             let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
             let token = format!("{}.{}.", encode(r#"{"alg":"RS256"}"#), encode(payload));

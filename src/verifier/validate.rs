@@ -1,4 +1,4 @@
-//! Issuer, audience, times, type: what this server demands of a token that is signed ([RFC 9068 §4]).
+//! Validation of a signed token's claims: audience, times, kind and scopes ([RFC 9068 §4]).
 //!
 //! [RFC 9068 §4]: https://www.rfc-editor.org/rfc/rfc9068#section-4
 
@@ -13,20 +13,22 @@ use crate::claims::scope::{ScopeClaim, ScopeSet, ScopeValue};
 use crate::issuer::Issuer;
 use crate::jose::json::{FromJson, Member};
 
-/// What passes the rules: the scopes that are granted, the times since 1970 between which the judgement stands,
-/// and how far the issuer's clock may be off.
+/// The result of validation; times are since the Unix epoch.
 #[derive(Debug)]
 pub(crate) struct ValidClaims {
     pub(crate) scopes: ScopeSet,
+    /// The tolerance for the issuer's clock.
     pub(crate) tolerance: Duration,
+    /// The token is valid from this time on.
     pub(crate) from: Duration,
+    /// The token is valid before this time.
     pub(crate) until: Duration,
 }
 
-/// Judges what an signed token says, at the moment `now` since 1970, and finds the scopes that it grants.
+/// Validates the claims of a signed token at the time `now` since the Unix epoch.
 ///
 /// # Errors
-/// The first demand that is not met.
+/// The first rule that is violated.
 pub(crate) fn validate_claims(
     issuer: &Issuer,
     token: &SignatureVerified,
@@ -35,7 +37,7 @@ pub(crate) fn validate_claims(
     let claims = &token.claims;
     check_audience(issuer, claims)?;
     let (from, until) = check_times(issuer, claims, now)?;
-    check_texts(claims)?;
+    check_strings(claims)?;
     let scopes = GrantedScopes::read(issuer, token);
     let any_scope_claim =
         scopes.any_claim || claims.scope != Member::Absent || claims.scp != Member::Absent;
@@ -52,8 +54,7 @@ pub(crate) fn validate_claims(
     })
 }
 
-/// Whether a token of this issuer may pass whatever its key is, as far as audience, times and type tell before
-/// its signature is verified.
+/// Whether a token could be accepted if its signature were valid, by its audience, times and type.
 pub(crate) fn may_pass(issuer: &Issuer, token: &Unverified<'_>, now: Duration) -> bool {
     let is_of_type = !issuer.strict || token.token_type() == TokenType::AccessToken;
     is_of_type
@@ -61,7 +62,7 @@ pub(crate) fn may_pass(issuer: &Issuer, token: &Unverified<'_>, now: Duration) -
         && check_times(issuer, token.claims(), now).is_ok()
 }
 
-/// RFC 7519 §4.1.3: a token that names other recipients alone must be rejected.
+/// RFC 7519 §4.1.3: a token that does not name this API must be rejected.
 fn check_audience(issuer: &Issuer, claims: &Claims) -> Result<(), VerifyError> {
     let audience = required(&claims.audience, "aud")?;
     if audience.names_one_of(&issuer.audience) {
@@ -71,7 +72,8 @@ fn check_audience(issuer: &Issuer, claims: &Claims) -> Result<(), VerifyError> {
     }
 }
 
-/// RFC 7519 §4.1.4 to §4.1.6, with the tolerance added on the token's side; the verdict stands between the times it answers.
+/// RFC 7519 §4.1.4 to §4.1.6, with the tolerance in the token's favour; returns the times from and until which the
+/// token is valid.
 fn check_times(
     issuer: &Issuer,
     claims: &Claims,
@@ -106,15 +108,15 @@ fn check_times(
     Ok((from, until))
 }
 
-fn check_texts(claims: &Claims) -> Result<(), VerifyError> {
+fn check_strings(claims: &Claims) -> Result<(), VerifyError> {
     optional(&claims.subject, "sub")?;
     optional(&claims.client_id, "client_id")?;
     optional(&claims.token_id, "jti")?;
     Ok(())
 }
 
-/// Refuses what is signed by the same keys but no access token: ID tokens (OpenID Connect Core §2, §3.1.3.6), which
-/// carry `at_hash`, or `nonce` and no scope (Keycloak's access tokens carry both), and logout tokens, which carry `events`.
+/// Rejects other tokens that are signed with the same keys: ID tokens (OpenID Connect Core §2, §3.1.3.6), which have
+/// `at_hash`, or `nonce` without a scope (Keycloak's access tokens have both), and logout tokens, which have `events`.
 fn check_kind(claims: &Claims, any_scope_claim: bool) -> Result<(), VerifyError> {
     if claims.has_access_token_hash || (claims.has_nonce && !any_scope_claim) {
         return Err(VerifyError::IdToken);
@@ -125,7 +127,7 @@ fn check_kind(claims: &Claims, any_scope_claim: bool) -> Result<(), VerifyError>
     Ok(())
 }
 
-/// Bounds what a request may have to search.
+/// Bounds the work that a token causes for each request.
 fn check_numbers(claims: &Claims, scopes: &ScopeSet) -> Result<(), VerifyError> {
     let audience = claims.audience.valid();
     if audience.is_some_and(|audience| audience.len() > MOST_AUDIENCES) {
@@ -165,11 +167,11 @@ fn optional<'a, T>(
     }
 }
 
-/// What the configured scope claims grant together.
+/// The scopes that the configured claims grant together.
 #[derive(Default)]
 struct GrantedScopes {
     set: ScopeSet,
-    /// Whether the token has any of the claims, be it an empty or a malformed one.
+    /// Whether the token has any of the claims, even an empty or malformed one.
     any_claim: bool,
 }
 
@@ -210,10 +212,10 @@ impl GrantedScopes {
     }
 }
 
-/// As many audiences as a token may name; providers that list every API of a user name some dozens.
+/// The most audiences that a token may name; providers that list every API of a user name some dozens.
 const MOST_AUDIENCES: usize = 1000;
 
-/// As many scopes as a token may grant, those of all its scope claims together; Auth0 lets an API have as many.
+/// The most scopes that a token may grant in all scope claims together; Auth0 allows an API as many.
 const MOST_SCOPES: usize = 1000;
 
 #[cfg(test)]
@@ -229,7 +231,7 @@ mod tests {
         issuer.audience("api").build().expect("an issuer")
     }
 
-    /// A good token of the moment `NOW`, with the members of `changes` put over it; `null` takes one away.
+    /// A token that is valid at `NOW`, with the members of `changes`; `"absent"` removes one.
     fn token(token_type: TokenType, changes: &Value) -> SignatureVerified {
         let mut claims = json!({
             "iss": "https://issuer.example/", "sub": "user", "aud": "api", "exp": NOW + 60, "iat": NOW - 60,
@@ -271,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_token_is_admitted() {
+    fn a_valid_token_is_accepted() {
         assert_eq!(outcome(&issuer(), &json!({})), Ok(()));
         for bare in ["sub", "iat", "client_id", "jti", "scope"] {
             assert_eq!(
@@ -283,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn the_audience_must_be_ours() {
+    fn the_audience_must_include_this_api() {
         for (audience, expected) in [
             (json!("absent"), missing("aud")),
             (json!(null), malformed("aud")),
@@ -302,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_judged_with_five_seconds_tolerance() {
+    fn times_are_compared_with_a_tolerance_of_five_seconds() {
         for (changes, expected) in [
             (json!({"exp": NOW - 4}), Ok(())),
             (json!({"exp": NOW - 5}), Err(expired(0))),
@@ -326,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_maximal_age_needs_an_iat_that_is_neither_too_old_nor_ahead() {
+    fn a_maximum_age_requires_an_iat_that_is_neither_too_old_nor_in_the_future() {
         let mut issuer = issuer();
         issuer.max_token_age = Some(Duration::from_secs(60));
         for (changes, expected) in [
@@ -342,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_texts_where_they_are_present() {
+    fn identifiers_must_be_strings_if_present() {
         for claim in ["sub", "client_id", "jti"] {
             for other in [json!(null), json!(1), json!(["a"]), json!({"a": 1})] {
                 assert_eq!(
@@ -355,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn other_kinds_of_token_are_refused() {
+    fn id_tokens_and_logout_tokens_are_rejected() {
         for (changes, expected) in [
             (json!({"at_hash": "x"}), Err(VerifyError::IdToken)),
             (
@@ -371,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn any_scope_claim_tells_an_access_token_even_one_that_grants_nothing_here() {
+    fn any_scope_claim_marks_an_access_token_even_one_that_grants_nothing() {
         let mut issuer = issuer();
         issuer.scope_claims = vec!["/realm_access/roles".parse().expect("a claim")];
         assert_eq!(outcome(&issuer, &json!({"nonce": "x"})), Ok(()));
@@ -380,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn the_strict_profile_needs_type_and_claims() {
+    fn the_strict_profile_requires_type_and_claims() {
         let mut issuer = issuer();
         issuer.strict = true;
         for claim in ["iat", "sub", "client_id", "jti"] {
@@ -391,8 +393,8 @@ mod tests {
         }
         assert_eq!(outcome(&issuer, &json!({})), Ok(()));
         let plain = token(TokenType::Jwt, &json!({}));
-        let judged = validate_claims(&issuer, &plain, Duration::from_secs(NOW)).map(drop);
-        assert_eq!(judged, Err(VerifyError::WrongType));
+        let outcome = validate_claims(&issuer, &plain, Duration::from_secs(NOW)).map(drop);
+        assert_eq!(outcome, Err(VerifyError::WrongType));
     }
 
     #[test]
@@ -428,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn scopes_come_from_the_configured_claims_alone() {
+    fn scopes_only_come_from_the_configured_claims() {
         let granted = |claims: &[&str], changes: &Value| {
             let mut issuer = issuer();
             issuer.scope_claims = claims
@@ -437,7 +439,7 @@ mod tests {
                 .collect();
             let token = token(TokenType::Jwt, changes);
             let valid =
-                validate_claims(&issuer, &token, Duration::from_secs(NOW)).expect("a good token");
+                validate_claims(&issuer, &token, Duration::from_secs(NOW)).expect("a valid token");
             valid.scopes.iter().map(str::to_owned).collect::<Vec<_>>()
         };
         let changes = json!({

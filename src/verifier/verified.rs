@@ -1,4 +1,4 @@
-//! Proof that a token was verified: only this room can make one.
+//! A verified token; only this module's parent can create one.
 
 use std::any::Any;
 use std::fmt;
@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::clock::since_epoch;
-use super::token_cache::Place;
+use super::token_cache::CacheEntry;
 use super::unverified::SignatureVerified;
 use super::validate::ValidClaims;
 use crate::claims::authn::AuthnRequirement;
@@ -19,38 +19,38 @@ use crate::claims::{Audience, Claims, Confirmation, NumericDate};
 use crate::jose::json::Member;
 use crate::jose::jwk::Jwk;
 
-/// A token that is its issuer's word, meant for this API, today.
+/// A verified access token: signed by a trusted issuer, for this API, and valid when it was verified.
 ///
-/// Only a [`Verifier`](crate::Verifier) makes one. Its `Debug` shows no claims.
+/// Only a [`Verifier`](crate::Verifier) creates one. Its `Debug` output shows no claims.
 pub struct Verified {
     claims: Claims,
     scopes: ScopeSet,
-    /// How far the issuer's clock may be off.
+    /// The tolerance for the issuer's clock.
     tolerance: Duration,
-    /// The times since 1970 between which the verdict stands, the first included.
+    /// The times since the Unix epoch from (inclusive) and until (exclusive) which the token is valid.
     from: Duration,
     until: Duration,
     payload: Box<[u8]>,
-    /// Ends with the key: what was verified by a key that its issuer withdrew is verified no more.
+    /// Dangling once the issuer has withdrawn the key; then the token is no longer valid.
     key: Weak<Jwk>,
-    /// The payload as any JSON, parsed when it is first asked.
+    /// The payload as JSON, parsed on first use.
     document: OnceLock<Value>,
-    /// The payload as the type that the application reads it as, parsed once.
+    /// The payload as a type of the application, parsed on first use.
     custom_claims: OnceLock<CustomClaims>,
-    /// Where the token is remembered, if it is: what is parsed later counts there, too.
-    place: OnceLock<Place>,
+    /// The token's entry in the cache, if it is cached: what is parsed later counts there.
+    cache_entry: OnceLock<CacheEntry>,
 }
 
-/// The payload as a type of the application's own.
+/// The payload as a type of the application.
 struct CustomClaims {
     claims: Arc<dyn Any + Send + Sync>,
-    /// About as many as they take.
+    /// Their approximate size.
     bytes: usize,
 }
 
 impl Verified {
     pub(super) fn new(token: SignatureVerified, valid: ValidClaims, key: &Arc<Jwk>) -> Self {
-        // The scopes that count are those valid; what they were made of is not kept.
+        // The granted scopes are kept; the claims that they come from are not.
         let claims = Claims {
             scope: Member::Absent,
             scp: Member::Absent,
@@ -66,16 +66,16 @@ impl Verified {
             key: Arc::downgrade(key),
             document: OnceLock::new(),
             custom_claims: OnceLock::new(),
-            place: OnceLock::new(),
+            cache_entry: OnceLock::new(),
         }
     }
 
-    /// The memory that holds this token from now on.
-    pub(super) fn set_place(&self, place: Place) {
-        drop(self.place.set(place));
+    /// Sets the cache entry that holds this token.
+    pub(super) fn set_cache_entry(&self, entry: CacheEntry) {
+        drop(self.cache_entry.set(entry));
     }
 
-    /// The bytes of memory that the token takes, with all that has been parsed of it so far.
+    /// The size of the token in memory in bytes, with everything that has been parsed of it so far.
     pub(super) fn allocated(&self) -> usize {
         let parts = [
             allocated(COUNTS_OF_ARC.saturating_add(size_of::<Self>())),
@@ -88,8 +88,8 @@ impl Verified {
         parts.into_iter().fold(0, usize::saturating_add)
     }
 
-    /// Whether the verdict still stands at `now` since 1970.
-    pub(super) fn holds_at(&self, now: Duration) -> bool {
+    /// Whether the token is valid at `now` since the Unix epoch.
+    pub(super) fn is_valid_at(&self, now: Duration) -> bool {
         (self.from..self.until).contains(&now)
     }
 
@@ -100,7 +100,7 @@ impl Verified {
         issuer.map(String::as_str).unwrap_or_default()
     }
 
-    /// The user, or the client itself, that the token is about (`sub`), where the token names one.
+    /// The user, or the client itself, that the token is about (`sub`), if the token names one.
     ///
     /// Two tokens without a subject are not of the same user.
     #[must_use]
@@ -108,19 +108,19 @@ impl Verified {
         self.claims.subject.valid().map(String::as_str)
     }
 
-    /// The client that asked for the token (`client_id`), where the token names it.
+    /// The client that requested the token (`client_id`), if the token names it.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
         self.claims.client_id.valid().map(String::as_str)
     }
 
-    /// The token's own identifier (`jti`), where it has one.
+    /// The token's identifier (`jti`), if it has one.
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
         self.claims.token_id.valid().map(String::as_str)
     }
 
-    /// All recipients that the token is for (`aud`); this API is among them.
+    /// The audiences of the token (`aud`); this API is among them.
     pub fn audience(&self) -> impl Iterator<Item = &str> {
         self.claims
             .audience
@@ -129,14 +129,14 @@ impl Verified {
             .flat_map(Audience::iter)
     }
 
-    /// When the token stops being valid (`exp`), the clock tolerance not included.
+    /// When the token expires (`exp`), without the clock tolerance.
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
         let expires_at = self.claims.expires_at.valid();
         expires_at.map_or(SystemTime::UNIX_EPOCH, |at| at.to_system_time())
     }
 
-    /// When the token was issued (`iat`), where it says so.
+    /// When the token was issued (`iat`), if it has the claim.
     #[must_use]
     pub fn issued_at(&self) -> Option<SystemTime> {
         self.claims
@@ -160,37 +160,37 @@ impl Verified {
 
     /// A claim by its name, or by a JSON pointer ([RFC 6901]) such as `/realm_access/roles`.
     ///
-    /// The payload is parsed once a token, and what it takes then counts in the memory of verified tokens.
+    /// The payload is parsed on the first call for a token; its size then counts in the token cache.
     ///
     /// [RFC 6901]: https://www.rfc-editor.org/rfc/rfc6901
     #[must_use]
     pub fn claim(&self, claim: &str) -> Option<&Value> {
         if self.document.get().is_none() {
             drop(self.document.set(self.parse()));
-            self.weigh_again();
+            self.update_weight();
         }
         find_claim(self.document.get()?, claim)
     }
 
-    /// The payload as any JSON; it was found to be an object when the token was verified.
+    /// The payload as JSON; cannot fail, because it was parsed when the token was verified.
     fn parse(&self) -> Value {
         serde_json::from_slice(&self.payload).unwrap_or_default()
     }
 
-    fn weigh_again(&self) {
-        if let Some(place) = self.place.get() {
-            place.weigh_again(self);
+    fn update_weight(&self) {
+        if let Some(entry) = self.cache_entry.get() {
+            entry.update_weight(self);
         }
     }
 
-    /// Whether a claim has this very value.
+    /// Whether a claim has exactly this value.
     #[must_use]
     pub fn claim_equals(&self, claim: &str, value: impl Into<Value>) -> bool {
         self.claim(claim)
             .is_some_and(|found| *found == value.into())
     }
 
-    /// Whether a claim is an array that has this text, or a text that has it among others separated by spaces.
+    /// Whether a claim is an array that contains this string, or a space-separated list that does.
     #[must_use]
     pub fn claim_includes(&self, claim: &str, text: &str) -> bool {
         match self.claim(claim) {
@@ -200,33 +200,33 @@ impl Verified {
         }
     }
 
-    /// Whether the login behind the token is as `demand` wants it at `now`, the tolerance of the issuer's clock included.
+    /// Whether the login behind the token meets `requirement` at `now`, within the issuer's clock tolerance.
     #[must_use]
-    pub fn login_meets(&self, demand: &AuthnRequirement, now: SystemTime) -> bool {
-        demand.is_met_by(|claim| self.claim(claim), since_epoch(now), self.tolerance)
+    pub fn login_meets(&self, requirement: &AuthnRequirement, now: SystemTime) -> bool {
+        requirement.is_met_by(|claim| self.claim(claim), since_epoch(now), self.tolerance)
     }
 
-    /// Whether the key that verified the token is still among its issuer's.
+    /// Whether the key that verified the token is still in the issuer's key set.
     #[must_use]
     pub fn key_is_current(&self) -> bool {
         self.key.strong_count() > 0
     }
 
-    /// What the token demands of its sender.
+    /// What the sender of the token must prove (`cnf`).
     pub(crate) fn confirmation(&self) -> &Confirmation {
         &self.claims.confirmation
     }
 
-    /// Whether only a sender who proves something may use the token (RFC 9449 §6, RFC 8705 §3).
+    /// Whether the token is sender-constrained (RFC 9449 §6, RFC 8705 §3).
     #[must_use]
     pub fn is_sender_constrained(&self) -> bool {
         self.claims.confirmation.binds()
     }
 
-    /// The payload as a type of the application's own, parsed once a token for the first type that asks.
+    /// The payload as a type of the application. For the first type that is requested it is parsed once for a token.
     ///
     /// # Errors
-    /// The payload does not fit the type.
+    /// The payload cannot be deserialised as the type.
     pub fn custom_claims<C>(&self) -> Result<Arc<C>, ClaimsMismatch>
     where
         C: DeserializeOwned + Send + Sync + 'static,
@@ -237,22 +237,22 @@ impl Verified {
         }
         let claims: Arc<C> =
             Arc::new(serde_json::from_slice(&self.payload).map_err(|_| ClaimsMismatch)?);
-        let held = CustomClaims {
+        let parsed = CustomClaims {
             claims: claims.clone(),
             bytes: self.bytes_as::<C>(),
         };
-        // Another type may hold the one place already; then this one is parsed each time.
-        if self.custom_claims.set(held).is_ok() {
-            self.weigh_again();
+        // Only one type is kept; any other one is parsed each time.
+        if self.custom_claims.set(parsed).is_ok() {
+            self.update_weight();
         }
         Ok(claims)
     }
 
-    /// About how many bytes the payload takes as `C`. What a type of the application's own holds on the heap is
-    /// not known here; it is counted as what the payload takes as JSON, which is hardly ever less.
+    /// The approximate size of the payload as `C` in bytes. What `C` holds on the heap is unknown; it is counted as the
+    /// size of the payload as JSON, which is hardly ever less.
     fn bytes_as<C>(&self) -> usize {
         let own = allocated(COUNTS_OF_ARC.saturating_add(size_of::<C>()));
-        if size_of::<C>() == 0 || self.place.get().is_none() {
+        if size_of::<C>() == 0 || self.cache_entry.get().is_none() {
             return own;
         }
         let heap = match self.document.get() {
@@ -263,7 +263,7 @@ impl Verified {
     }
 }
 
-/// The two counts that an `Arc` keeps beside its value.
+/// The two counters that an `Arc` keeps beside its value.
 const COUNTS_OF_ARC: usize = 2 * size_of::<usize>();
 
 impl fmt::Debug for Verified {
@@ -272,7 +272,7 @@ impl fmt::Debug for Verified {
     }
 }
 
-/// The token's claims do not fit the type that the application reads them as.
+/// The token's claims cannot be deserialised as the application's type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the token's claims do not fit the type that they are read as")]
 pub struct ClaimsMismatch;

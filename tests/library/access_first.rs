@@ -1,4 +1,4 @@
-//! Access comes first: who may not call is told so and nothing else, and the body is not read.
+//! Access is checked first: a rejected request gets only the rejection, and its body is not read.
 
 use std::cell::Cell;
 use std::io::{Read, Write};
@@ -22,14 +22,13 @@ async fn create(_: AuthenticatedUser, body: web::Json<Vec<u8>>) -> String {
     format!("{} bytes", body.len())
 }
 
-/// What may be sent as credentials, and what comes of it when the body is broken: the status,
-/// and whether the body was read.
+/// Kinds of credentials, and the result with a malformed body: the status, and whether the body was read.
 const CREDENTIALS: [(&str, u16, bool); 5] = [
     ("none", 401, false),
     ("no token", 401, false),
     ("two tokens", 400, false),
     ("a bad signature", 401, false),
-    ("a good token", 400, true),
+    ("a valid token", 400, true),
 ];
 
 fn broken_request(issuer: &TestIssuer, credentials: &str) -> TestRequest {
@@ -45,12 +44,12 @@ fn broken_request(issuer: &TestIssuer, credentials: &str) -> TestRequest {
     }
 }
 
-/// Names the issuer's key, and is signed by another: only the keys can tell.
+/// Names the issuer's key but is signed by another: its rejection requires the keys.
 fn badly_signed(issuer: &TestIssuer) -> String {
     issuer.token().raw_signature([1; 64]).build()
 }
 
-/// A broken body that tells whether it was read.
+/// A malformed body that records whether it was read.
 struct BrokenBody {
     rest: Option<web::Bytes>,
     was_read: Rc<Cell<bool>>,
@@ -75,7 +74,7 @@ fn broken_body() -> (Payload, Rc<Cell<bool>>) {
     (Payload::Stream { payload }, was_read)
 }
 
-/// Sends a broken body with these credentials; a macro for the reason that `ask!` is one.
+/// Sends a malformed body with these credentials; a macro for the same reason as `ask!`.
 macro_rules! send_broken_body {
     ($app:expr, $issuer:expr, $credentials:expr) => {{
         let (payload, was_read) = broken_body();
@@ -97,7 +96,7 @@ macro_rules! assert_that_access_comes_first {
 }
 
 #[actix_web::test]
-async fn in_a_table_nobody_but_a_caller_with_a_token_has_the_body_read() {
+async fn in_an_api_the_body_is_only_read_with_a_valid_token() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let api = Api::new("/api").route("/messages", post(create));
@@ -106,7 +105,7 @@ async fn in_a_table_nobody_but_a_caller_with_a_token_has_the_body_read() {
 }
 
 #[actix_web::test]
-async fn on_a_route_nobody_but_a_caller_with_a_token_has_the_body_read() {
+async fn on_a_route_the_body_is_only_read_with_a_valid_token() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let app = App::new().app_data(verifier);
@@ -115,7 +114,7 @@ async fn on_a_route_nobody_but_a_caller_with_a_token_has_the_body_read() {
 }
 
 #[actix_web::test]
-async fn while_keys_are_fetched_the_body_waits_as_well() {
+async fn the_body_is_not_read_while_keys_are_fetched() {
     let issuer = app::issuer();
     let gate = app::shut(&issuer);
     let verifier = app::verifier(&issuer);
@@ -148,7 +147,7 @@ async fn while_keys_are_fetched_the_body_waits_as_well() {
 }
 
 #[actix_web::test]
-async fn while_keys_are_fetched_a_caller_without_a_token_is_answered_at_once() {
+async fn a_request_without_a_token_does_not_wait_for_keys() {
     let issuer = app::issuer();
     let _gate = app::shut(&issuer);
     let verifier = app::verifier(&issuer);
@@ -164,9 +163,9 @@ async fn while_keys_are_fetched_a_caller_without_a_token_is_answered_at_once() {
     }
 }
 
-/// The control: this is what the others are protected from.
+/// The control: without `protected`, the body is read first.
 #[actix_web::test]
-async fn a_handler_that_is_not_protected_answers_for_the_body_before_the_token_is_judged() {
+async fn an_unprotected_handler_rejects_the_body_before_the_token() {
     let issuer = app::issuer();
     let _gate = app::shut(&issuer);
     let app = App::new().app_data(app::verifier(&issuer));
@@ -180,7 +179,7 @@ async fn a_handler_that_is_not_protected_answers_for_the_body_before_the_token_i
 }
 
 #[actix_web::test]
-async fn a_good_token_and_a_good_body_reach_the_handler() {
+async fn a_valid_token_and_a_valid_body_reach_the_handler() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let api = Api::new("/api").route("/messages", post(create));
@@ -190,7 +189,7 @@ async fn a_good_token_and_a_good_body_reach_the_handler() {
     assert_eq!(answer, Answer::text("3 bytes"));
 }
 
-/// Two extractors of the body cannot both have it; the access argument takes nothing of it.
+/// Only one extractor can take the body; the access argument does not.
 #[actix_web::test]
 async fn the_first_of_the_other_arguments_gets_the_whole_body() {
     async fn echo(_: AuthenticatedUser, body: String, rest: web::Bytes) -> String {
@@ -208,7 +207,7 @@ async fn the_first_of_the_other_arguments_gets_the_whole_body() {
 }
 
 #[actix_web::test]
-async fn over_a_socket_a_refusal_does_not_wait_for_the_body() {
+async fn a_rejection_over_a_socket_does_not_wait_for_the_body() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let app = move || {
@@ -230,7 +229,7 @@ async fn over_a_socket_a_refusal_does_not_wait_for_the_body() {
     handle.stop(false).await;
 }
 
-/// Promises a body, sends none of it, and reads the first line of the answer.
+/// Announces a body, sends none of it, and returns the status line.
 fn status_line_before_the_body(address: SocketAddr, token: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("a server that listens");
     stream

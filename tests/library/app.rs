@@ -1,4 +1,4 @@
-//! An issuer, a verifier that trusts it, and the whole of an answer.
+//! Shared by the tests: an issuer, a verifier that trusts it, and whole responses.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -18,12 +18,12 @@ scope!(pub(crate) ReadMessages = "read:messages");
 scope!(pub(crate) WriteMessages = "write:messages");
 scope!(pub(crate) Admin = "admin");
 
-/// An issuer whose keys are made in no time.
+/// An issuer whose keys are generated quickly.
 pub(crate) fn issuer() -> TestIssuer {
     TestIssuer::start_with(Algorithm::Es256)
 }
 
-/// What is said of `issuer` by somebody who trusts it.
+/// The configuration of `issuer` as a trusted issuer.
 pub(crate) fn trusted(issuer: &TestIssuer) -> IssuerBuilder {
     Issuer::discover(issuer.url()).audience(issuer.audience())
 }
@@ -37,20 +37,20 @@ pub(crate) fn verifier_of(issuer: IssuerBuilder) -> Verifier {
     Verifier::start([issuer]).expect("a thread for the keys")
 }
 
-/// A verifier that has the issuer's keys.
+/// A verifier that has fetched the issuer's keys.
 pub(crate) async fn warm_verifier(issuer: &TestIssuer) -> Verifier {
     let verifier = verifier(issuer);
     warm(&verifier, issuer).await;
     verifier
 }
 
-/// Waits for the issuer's keys, as any request with a good token does.
+/// Waits for the issuer's keys, as any request with a valid token does.
 pub(crate) async fn warm(verifier: &Verifier, issuer: &TestIssuer) {
     let admitted = admit(verifier, &issuer.token().build()).await;
     assert!(admitted.is_ok(), "{admitted:?}");
 }
 
-/// What an extraction makes of a token.
+/// Extracts the user of a token.
 pub(crate) async fn admit(verifier: &Verifier, token: &str) -> Result<AuthenticatedUser, Cause> {
     let extracted = AuthenticatedUser::extract(&request(verifier, token)).await;
     extracted.map_err(Rejection::into_cause)
@@ -72,12 +72,12 @@ pub(crate) fn bearer(token: &str) -> (actix_web::http::header::HeaderName, Strin
     (AUTHORIZATION, format!("Bearer {token}"))
 }
 
-/// Polls once, with nobody to be woken.
+/// Polls once, with a no-op waker.
 pub(crate) fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Everything of an answer that a client of the API reads.
+/// The parts of a response that a client reads.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -88,7 +88,7 @@ pub(crate) struct Answer {
     pub(crate) body: Body,
 }
 
-/// The challenge that follows the one of Bearer wherever the caller is unknown.
+/// The DPoP challenge that follows that of Bearer if the caller is unknown.
 pub(crate) const DPOP: &str =
     r#"DPoP algs="RS256 RS384 RS512 ES256 ES384 ES512 PS256 PS384 PS512 EdDSA""#;
 
@@ -125,7 +125,7 @@ impl Answer {
         }
     }
 
-    /// What somebody gets who has sent no credentials.
+    /// The response to a request without credentials.
     pub(crate) fn no_credentials() -> Self {
         Self::problem(
             401,
@@ -141,7 +141,7 @@ impl Answer {
         ))
     }
 
-    /// The 403 whose challenge names the scopes of `ways[0]`, and whose body lists all ways where there are several.
+    /// The 403 whose challenge names the scopes of `ways[0]`, and whose body lists all alternatives if there are several.
     pub(crate) fn insufficient_scope(ways: &[&[&str]]) -> Self {
         let detail = "The token does not grant the scope that this route requires.";
         let scope = ways[0].join(" ");
@@ -177,8 +177,8 @@ impl Answer {
     }
 }
 
-/// Sends a request to an app and reads the answer; a macro, since actix-web does not export the
-/// type of the requests that its apps take.
+/// Sends a request to an app and reads the response; a macro, because actix-web does not export the
+/// request type of its apps.
 macro_rules! ask {
     ($app:expr, $request:expr) => {{
         let request = actix_web::test::TestRequest::to_request($request);

@@ -1,4 +1,4 @@
-//! `Bound` and its like in an app of one's own: with a proof the caller is known, with a stolen token nobody is.
+//! `Bound` and other access types with sender-constrained tokens: a token without its proof is rejected.
 
 use actix_resource_server::rejection::Cause;
 use actix_resource_server::sender::{Dpop, NonceIssuer};
@@ -108,7 +108,7 @@ const PATHS: [&str; 5] = [
 ];
 
 #[actix_web::test]
-async fn with_a_proof_every_type_knows_its_caller() {
+async fn every_access_type_accepts_a_bound_token_with_its_proof() {
     let issuer = app::issuer();
     let verifier = start(&issuer, Dpop::default()).await;
     let app = init_service(App::new().service(api().verified_by(verifier))).await;
@@ -122,7 +122,7 @@ async fn with_a_proof_every_type_knows_its_caller() {
 }
 
 #[actix_web::test]
-async fn a_bearer_token_is_enough_where_nothing_else_is_asked_for() {
+async fn a_bearer_token_suffices_unless_the_route_requires_a_bound_one() {
     let issuer = app::issuer();
     let verifier = start(&issuer, Dpop::default()).await;
     let app = init_service(App::new().service(api().verified_by(verifier))).await;
@@ -139,7 +139,7 @@ async fn a_bearer_token_is_enough_where_nothing_else_is_asked_for() {
 }
 
 #[actix_web::test]
-async fn without_dpop_nobody_is_bound() {
+async fn without_dpop_bound_tokens_are_rejected() {
     let issuer = app::issuer();
     let trusted = trusted(&issuer).build().expect("an issuer");
     let verifier = Verifier::builder().without_dpop().start([trusted]);
@@ -156,7 +156,7 @@ async fn without_dpop_nobody_is_bound() {
     }
 }
 
-/// The status of an answer, and whether it hands a nonce out.
+/// The status of a response, and whether it carries a nonce.
 macro_rules! nonce_in {
     ($app:expr, $request:expr) => {{
         let response = call_service(&$app, $request.to_request()).await;
@@ -167,7 +167,7 @@ macro_rules! nonce_in {
 }
 
 #[actix_web::test]
-async fn protected_handlers_renew_nonces_and_plain_ones_ask_for_them() {
+async fn protected_handlers_renew_nonces_and_plain_ones_demand_them() {
     let issuer = app::issuer();
     let verifier = start(&issuer, with_nonces()).await;
     let app = App::new()
@@ -205,7 +205,7 @@ mod shared_memory {
 
     use super::*;
 
-    /// As much of Redis as is asked for here: each key is set once. The URL that it is reached by.
+    /// Starts a minimal Redis, in which each key can be set once; returns its URL.
     fn redis() -> String {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -225,9 +225,9 @@ mod shared_memory {
             let words = (0..count).map(|_| lines.by_ref().nth(1));
             let words: Vec<String> = words.collect::<Option<_>>()?;
             let is_new = words.first()? != "SET" || known.insert(words.get(1)?.clone());
-            let said: &[u8] = if is_new { b"+OK\r\n" } else { b"$-1\r\n" };
+            let reply: &[u8] = if is_new { b"+OK\r\n" } else { b"$-1\r\n" };
             let mut stream = stream;
-            stream.write_all(said).ok()?;
+            stream.write_all(reply).ok()?;
         }
     }
 

@@ -1,4 +1,4 @@
-//! `Claim` lets in whose token fulfils a rule, and tells the others which.
+//! `Claim` grants access by a rule on the token's claims, and rejects other tokens with its description.
 
 use actix_resource_server::test_kit::TokenBuilder;
 use actix_resource_server::{
@@ -80,7 +80,7 @@ fn api() -> Api {
         .route("/lounge", get(lounge))
 }
 
-/// The 403 of a rule: its challenge quotes the description, its body has it to the letter.
+/// The 403 of a rule: the challenge quotes the description, the body contains it exactly.
 fn unfulfilled(description: &str) -> Answer {
     let quoted = description.replace('"', "'");
     Answer {
@@ -98,7 +98,7 @@ const NOT_ADULT: &str = "This is for \"adults\".";
 const ANONYMOUS: &str = "Anonymous sessions are not accepted here.";
 
 #[actix_web::test]
-async fn a_rule_holds_for_the_claim_it_names_and_no_other_value() {
+async fn a_rule_accepts_only_the_values_it_names() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let app = init_service(App::new().service(api().verified_by(verifier))).await;
@@ -150,7 +150,7 @@ async fn a_rule_holds_for_the_claim_it_names_and_no_other_value() {
 }
 
 #[actix_web::test]
-async fn of_several_demands_the_innermost_is_told_first() {
+async fn of_several_requirements_the_innermost_rejects_first() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let app = init_service(App::new().service(api().verified_by(verifier))).await;
@@ -174,7 +174,7 @@ async fn of_several_demands_the_innermost_is_told_first() {
 }
 
 #[actix_web::test]
-async fn without_a_token_no_rule_is_told() {
+async fn a_request_without_a_token_learns_no_rule() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let app = init_service(App::new().service(api().verified_by(verifier))).await;
@@ -191,7 +191,7 @@ async fn without_a_token_no_rule_is_told() {
 }
 
 #[test]
-fn the_table_tells_the_rules() {
+fn the_routes_list_their_rules() {
     let table = api();
     let requirement = |path: &str| {
         let mut rows = table.routes();

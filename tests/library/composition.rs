@@ -1,4 +1,4 @@
-//! What must compile: access types compose, and any handler of actix's can be protected.
+//! Access types compose, and any handler of Actix can be protected.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -119,7 +119,7 @@ async fn sixteen(
 }
 
 #[actix_web::test]
-async fn sixteen_arguments_are_not_too_many() {
+async fn a_handler_may_take_sixteen_arguments() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let table = Api::new("/api").route("/sixteen", get(sixteen));
@@ -144,7 +144,7 @@ async fn sixteen_arguments_are_not_too_many() {
 }
 
 #[actix_web::test]
-async fn closures_are_handlers_too() {
+async fn a_closure_may_be_a_handler() {
     static CALLS: AtomicUsize = AtomicUsize::new(0);
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
@@ -178,7 +178,7 @@ async fn closures_are_handlers_too() {
 }
 
 #[actix_web::test]
-async fn a_handler_may_return_whatever_actix_answers_with() {
+async fn a_handler_may_return_any_responder() {
     async fn failing(_: Public) -> Result<&'static str, actix_web::Error> {
         Err(actix_web::error::ErrorImATeapot("short and stout"))
     }
@@ -203,7 +203,7 @@ async fn a_handler_may_return_whatever_actix_answers_with() {
     assert_eq!(status("/api/opaque").await, 202);
 }
 
-/// An access type of the application's own, around any that has a caller.
+/// An access type of the application, around any type with a caller.
 struct ByMail<A: Identified = AuthenticatedUser<Mail>>(A);
 
 impl<A: Identified> Access for ByMail<A> {
@@ -236,7 +236,7 @@ impl<A: Identified> FromRequest for ByMail<A> {
 }
 
 #[actix_web::test]
-async fn an_application_makes_access_types_of_its_own() {
+async fn an_application_may_define_access_types() {
     async fn inside(member: ByMail) -> String {
         member.0.claims().email.clone()
     }

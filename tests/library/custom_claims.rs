@@ -1,4 +1,4 @@
-//! Own claims are read as the application's type, and parsed once a token.
+//! Custom claims are deserialised as the application's type, once for each token.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -74,11 +74,11 @@ async fn claims_that_fit_reach_the_handler() {
 }
 
 #[actix_web::test]
-async fn claims_that_do_not_fit_are_refused_with_401() {
+async fn claims_that_do_not_fit_are_rejected_with_401() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let app = init_service(App::new().service(api().verified_by(verifier))).await;
-    let refused = Answer::invalid_token("The token's claims are not what this API expects.");
+    let rejected = Answer::invalid_token("The token's claims are not what this API expects.");
     let token = || issuer.token().scope("read:messages");
     let unfit = [
         token(),
@@ -90,13 +90,13 @@ async fn claims_that_do_not_fit_are_refused_with_401() {
     ];
     for token in unfit.map(|token| token.build()) {
         for path in ["/api/mail", "/api/scoped", "/api/maybe"] {
-            assert_eq!(get_with!(app, path, &token), refused, "{path}");
+            assert_eq!(get_with!(app, path, &token), rejected, "{path}");
         }
     }
 }
 
 #[actix_web::test]
-async fn claims_are_judged_before_the_scope() {
+async fn claims_are_checked_before_the_scope() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let app = init_service(App::new().service(api().verified_by(verifier))).await;
@@ -108,7 +108,7 @@ async fn claims_are_judged_before_the_scope() {
 }
 
 #[actix_web::test]
-async fn claims_are_parsed_once_a_token() {
+async fn claims_are_parsed_once_for_each_token() {
     static PARSED: AtomicUsize = AtomicUsize::new(0);
     struct Counted;
     impl<'de> Deserialize<'de> for Counted {

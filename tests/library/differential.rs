@@ -1,4 +1,4 @@
-//! Our verdicts against biscuit's, in the form of it that is safe: one key, one algorithm.
+//! Differential test: this library and biscuit, with one key and one algorithm, accept the same tokens.
 
 use std::time::SystemTime;
 
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 const ISSUER: &str = "https://issuer.example/";
 
-/// One algorithm as each of the two knows it.
+/// One algorithm in the types of both libraries.
 struct Pair {
     key: SigningKey,
     verifier: Verifier,
@@ -74,7 +74,7 @@ fn biscuit_key(parameters: &AlgorithmParameters) -> Secret {
     }
 }
 
-/// The token with one of its characters replaced by another of base64url; the same where it was that one.
+/// The token with one character replaced by a base64url character, which may be the same.
 fn altered(token: &str, at: Index, with: Index) -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut bytes = token.as_bytes().to_vec();
@@ -84,7 +84,7 @@ fn altered(token: &str, at: Index, with: Index) -> String {
 }
 
 #[test]
-fn biscuit_and_we_agree_on_good_and_altered_tokens() {
+fn biscuit_and_this_library_agree_on_valid_and_altered_tokens() {
     let both_know = [
         Algorithm::Hs256,
         Algorithm::Hs384,

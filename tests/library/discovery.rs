@@ -1,4 +1,4 @@
-//! Where an issuer's keys are, and what it is called: by its own document.
+//! Discovery: the issuer's document determines its name and the URL of its keys.
 
 use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{Document, Fault};
@@ -11,13 +11,13 @@ use crate::app;
 const UNTRUSTED: Cause =
     Cause::InvalidToken("The token is from an issuer that is not trusted here.");
 
-/// Whether keys could not be had.
+/// Whether the keys could not be fetched.
 fn is_unavailable<T>(judged: &Result<T, Cause>) -> bool {
     matches!(judged, Err(Cause::KeysUnavailable { .. }))
 }
 
 #[actix_web::test]
-async fn the_name_is_configured_with_or_without_its_last_slash() {
+async fn the_issuer_may_be_configured_with_or_without_a_trailing_slash() {
     let issuer = app::issuer();
     let bare = issuer.url().trim_end_matches('/');
     for base_url in [issuer.url(), bare] {
@@ -33,7 +33,7 @@ async fn the_name_is_configured_with_or_without_its_last_slash() {
 }
 
 #[actix_web::test]
-async fn the_name_in_tokens_is_the_documents_to_the_letter() {
+async fn iss_must_equal_the_documents_issuer_exactly() {
     let issuer = app::issuer();
     let bare = issuer.url().trim_end_matches('/').to_owned();
     let document = json!({"issuer": bare, "jwks_uri": issuer.jwks_uri()});
@@ -46,7 +46,7 @@ async fn the_name_in_tokens_is_the_documents_to_the_letter() {
 }
 
 #[actix_web::test]
-async fn before_the_document_is_there_either_spelling_waits_for_it() {
+async fn either_spelling_waits_for_the_document() {
     let issuer = app::issuer();
     let gate = app::shut(&issuer);
     let verifier = app::verifier(&issuer);
@@ -64,7 +64,7 @@ async fn before_the_document_is_there_either_spelling_waits_for_it() {
 }
 
 #[actix_web::test]
-async fn without_openid_the_document_of_oauth_will_do() {
+async fn the_oauth_document_is_used_if_there_is_no_openid_document() {
     let issuer = app::issuer();
     issuer.set_fault(Document::Discovery, Some(Fault::status(404)));
     issuer.set_fault(Document::AuthorizationServer, None);
@@ -81,7 +81,7 @@ async fn without_openid_the_document_of_oauth_will_do() {
 }
 
 #[actix_web::test]
-async fn with_openid_the_document_of_oauth_is_not_asked_for() {
+async fn the_oauth_document_is_not_requested_if_there_is_an_openid_document() {
     let issuer = app::issuer();
     issuer.set_fault(Document::AuthorizationServer, None);
     app::warm_verifier(&issuer).await;
@@ -89,7 +89,7 @@ async fn with_openid_the_document_of_oauth_is_not_asked_for() {
 }
 
 #[actix_web::test]
-async fn the_document_of_another_issuer_is_refused() {
+async fn the_document_of_another_issuer_is_rejected() {
     let (issuer, other) = (app::issuer(), app::issuer());
     let names = [
         other.url().to_owned(),
@@ -118,7 +118,7 @@ async fn the_document_of_another_issuer_is_refused() {
 }
 
 #[actix_web::test]
-async fn a_document_that_names_no_keys_is_refused() {
+async fn a_document_without_a_jwks_uri_is_rejected() {
     let issuer = app::issuer();
     for (document, expected) in [
         (
@@ -151,7 +151,7 @@ async fn a_document_that_names_no_keys_is_refused() {
 }
 
 #[actix_web::test]
-async fn keys_that_have_moved_are_followed() {
+async fn a_changed_jwks_uri_is_followed() {
     let (issuer, new_place) = (app::issuer(), app::issuer());
     let verifier = app::warm_verifier(&issuer).await;
     let old = issuer.token().build();
@@ -164,7 +164,7 @@ async fn keys_that_have_moved_are_followed() {
 }
 
 #[actix_web::test]
-async fn a_name_beside_the_base_url_is_the_one_in_tokens() {
+async fn a_configured_name_replaces_the_documents_issuer() {
     let issuer = app::issuer();
     let verifier = app::verifier_of(app::trusted(&issuer).name("https://name.test/"));
     let token = issuer.token().claim("iss", "https://name.test/").build();
@@ -174,7 +174,7 @@ async fn a_name_beside_the_base_url_is_the_one_in_tokens() {
 }
 
 #[actix_web::test]
-async fn a_key_set_beside_the_base_url_replaces_the_documents() {
+async fn configured_keys_replace_the_documents_jwks_uri() {
     let (issuer, keys) = (app::issuer(), app::issuer());
     let verifier = app::verifier_of(app::trusted(&issuer).jwks_uri(&keys.jwks_uri()));
     let token = issuer.token().signed_by(&keys.key()).build();

@@ -1,4 +1,4 @@
-//! Whatever a stranger sends: no panic, and no token that its issuer did not sign as it is.
+//! Arbitrary tokens cause no panic, and only tokens that the issuer signed are accepted.
 
 use std::sync::OnceLock;
 use std::time::SystemTime;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 const ISSUER: &str = "https://issuer.example/";
 
-/// One that remembers tokens, and one that verifies each anew.
+/// A verifier with a token cache, and one without.
 fn verifiers() -> &'static [Verifier; 2] {
     static VERIFIERS: OnceLock<[Verifier; 2]> = OnceLock::new();
     VERIFIERS.get_or_init(|| [1 << 20, 0].map(verifier))
@@ -30,7 +30,7 @@ fn token() -> TokenBuilder {
     TokenBuilder::new(ISSUER, "api", &shared(Algorithm::Es256))
 }
 
-/// Judges a token at first, second and third sight, and asserts that what is remembered of it is what a fresh check finds.
+/// Verifies a token three times, and asserts that the cached result equals a fresh one.
 fn is_accepted(token: &str) -> bool {
     let [remembering, fresh] = verifiers();
     let now = SystemTime::now();
@@ -69,7 +69,7 @@ pub(crate) fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The text with a byte put in, taken out or changed, as `how` has it.
+/// The text with a byte inserted, removed or changed, as selected by `how`.
 pub(crate) fn altered(good: &str, at: Index, byte: u8, how: usize) -> String {
     let mut bytes = good.as_bytes().to_vec();
     let at = at.index(bytes.len());
@@ -107,14 +107,14 @@ proptest! {
     #![proptest_config(config(400))]
 
     #[test]
-    fn a_token_with_a_byte_put_in_taken_out_or_changed_is_refused(at: Index, byte in 0_u8..128, how in 0_usize..3) {
+    fn a_token_with_a_byte_inserted_removed_or_changed_is_rejected(at: Index, byte in 0_u8..128, how in 0_usize..3) {
         let good = token().build();
         let altered = altered(&good, at, byte, how);
         prop_assert_eq!(is_accepted(&altered), altered == good);
     }
 
     #[test]
-    fn a_token_cut_short_or_doubled_is_refused(at: Index) {
+    fn a_truncated_or_doubled_token_is_rejected(at: Index) {
         let good = token().build();
         let at = at.index(good.len());
         let doubled = [good.as_str(), &good[at..]].concat();
@@ -137,7 +137,7 @@ proptest! {
             "exp" => value.as_f64().is_some_and(|at| (now()..YEAR_10000).contains(&at)),
             "nbf" => value.as_f64().is_some_and(|at| (0.0..now() + 60.0).contains(&at)),
             "iat" => value.as_f64().is_some_and(|at| (0.0..YEAR_10000).contains(&at)),
-            // Any confirmation, an empty one included, makes it no bearer token.
+            // With any confirmation, even an empty one, it is not a bearer token.
             "cnf" => false,
             _ => true,
         };

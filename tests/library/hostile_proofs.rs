@@ -1,4 +1,4 @@
-//! Whatever a stranger sends as a proof: no panic, and nothing accepted that its sender did not sign for this request.
+//! Arbitrary proofs cause no panic, and only those signed by the sender for the request are accepted.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,7 +33,7 @@ fn verifier() -> &'static Verifier {
     })
 }
 
-/// The system's clock, but for the start: proofs from before it would need a nonce.
+/// The system's clock, except at the start: proofs from before it would need a nonce.
 fn started_long_ago() -> Clock {
     let is_started = AtomicBool::new(false);
     Clock::new(move || match is_started.swap(true, Ordering::Relaxed) {
@@ -42,7 +42,7 @@ fn started_long_ago() -> Clock {
     })
 }
 
-/// One that is remembered, as that of a client is.
+/// A cached token, as a client's usually is.
 fn token() -> &'static str {
     static TOKEN: OnceLock<String> = OnceLock::new();
     TOKEN.get_or_init(|| {
@@ -59,7 +59,7 @@ fn proof() -> ProofBuilder {
     ProofBuilder::new(&sender(), "GET", URL).token(token())
 }
 
-/// Whether a request with this proof is let in; if not, it must be for the proof.
+/// Whether a request with this proof is granted; if not, the proof must be the reason.
 fn is_accepted(proof: &str) -> bool {
     let Ok(value) = HeaderValue::from_str(proof) else {
         return false;
@@ -110,14 +110,14 @@ proptest! {
     #![proptest_config(config(400))]
 
     #[test]
-    fn a_proof_with_a_byte_put_in_taken_out_or_changed_is_refused(at: Index, byte in 0_u8..128, how in 0_usize..3) {
+    fn a_proof_with_a_byte_inserted_removed_or_changed_is_rejected(at: Index, byte in 0_u8..128, how in 0_usize..3) {
         let good = proof().build();
         let altered = altered(&good, at, byte, how);
         prop_assert_eq!(is_accepted(&altered), altered == good);
     }
 
     #[test]
-    fn a_proof_cut_short_or_doubled_is_refused(at: Index) {
+    fn a_truncated_or_doubled_proof_is_rejected(at: Index) {
         let good = proof().build();
         let at = at.index(good.len());
         let doubled = [good.as_str(), &good[at..]].concat();
@@ -172,7 +172,7 @@ proptest! {
         let mut jwk = sender().public_jwk().expect("a public key");
         jwk[name] = value.clone();
         let accepted = is_accepted(&proof().raw_jwk(jwk).build());
-        // What an EC key has no use for is not looked at, unless it is private.
+        // Members that an EC key does not use are ignored, unless they are private.
         let right = match name {
             "n" | "e" | "ext" => true,
             "key_ops" => value == json!(["verify"]),
@@ -208,7 +208,7 @@ fn now() -> f64 {
 const YEAR_10000: f64 = 253_402_300_800.0;
 
 #[test]
-fn what_is_strange_but_signed_is_a_proof() {
+fn an_unusual_but_signed_proof_is_accepted() {
     let value: Value = json!({"deep": [[[[{"a": null}]]]]});
     assert!(is_accepted(&proof().claim("x", value).build()));
 }

@@ -1,4 +1,4 @@
-//! Several issuers: the token's `iss` chooses, and each has its own keys, audience and rules.
+//! Several issuers: the token's `iss` selects one; each has its own keys, audience and rules.
 
 use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{
@@ -31,12 +31,12 @@ async fn warm_verifier_of_both(one: &TestIssuer, other: &TestIssuer) -> Verifier
 }
 
 #[actix_web::test]
-async fn a_token_is_verified_by_the_keys_of_the_issuer_it_names() {
+async fn a_token_is_verified_with_the_keys_of_its_issuer() {
     let (one, other) = (app::issuer(), app::issuer());
     let verifier = warm_verifier_of_both(&one, &other).await;
     for issuer in [&one, &other] {
         let user = app::admit(&verifier, &issuer.token().build()).await;
-        assert_eq!(user.expect("a good token").issuer(), issuer.url());
+        assert_eq!(user.expect("a valid token").issuer(), issuer.url());
     }
     let borrowed = one.token().signed_by(&other.key()).build();
     assert_eq!(
@@ -53,13 +53,13 @@ async fn a_token_is_verified_by_the_keys_of_the_issuer_it_names() {
 
 #[actix_web::test]
 async fn an_unknown_issuer_costs_no_fetch() {
-    let (one, other, stranger) = (app::issuer(), app::issuer(), app::issuer());
+    let (one, other, untrusted) = (app::issuer(), app::issuer(), app::issuer());
     let verifier = warm_verifier_of_both(&one, &other).await;
     let before = (one.requests(), other.requests());
     let longer = format!("{}x", one.url());
     let tokens = [
-        stranger.token(),
-        one.token().claim("iss", stranger.url()),
+        untrusted.token(),
+        one.token().claim("iss", untrusted.url()),
         one.token().claim("iss", longer),
         one.token().claim("iss", one.url().replace("http", "HTTP")),
         one.token().claim("iss", ""),
@@ -68,11 +68,11 @@ async fn an_unknown_issuer_costs_no_fetch() {
         assert_eq!(app::admit(&verifier, &token).await.err(), Some(UNTRUSTED));
     }
     assert_eq!((one.requests(), other.requests()), before);
-    assert_eq!(stranger.requests(), Counts::default());
+    assert_eq!(untrusted.requests(), Counts::default());
 }
 
 #[actix_web::test]
-async fn an_unknown_key_is_asked_of_its_own_issuer_alone() {
+async fn an_unknown_key_is_only_requested_from_its_issuer() {
     let (one, other) = (app::issuer(), app::issuer());
     let verifier = warm_verifier_of_both(&one, &other).await;
     one.rotate_keeping_old();
@@ -81,15 +81,15 @@ async fn an_unknown_key_is_asked_of_its_own_issuer_alone() {
 }
 
 #[actix_web::test]
-async fn the_outage_of_one_is_no_concern_of_the_other() {
+async fn an_outage_of_one_issuer_does_not_affect_the_other() {
     let (one, other) = (app::issuer(), app::issuer());
     one.set_fault(Document::Discovery, Some(Fault::status(500)));
     let verifier = verifier_of_both(&one, &other);
     assert!(app::admit(&verifier, &other.token().build()).await.is_ok());
-    let refused = app::admit(&verifier, &one.token().build()).await.err();
+    let rejected = app::admit(&verifier, &one.token().build()).await.err();
     assert!(
-        matches!(refused, Some(Cause::KeysUnavailable { .. })),
-        "{refused:?}"
+        matches!(rejected, Some(Cause::KeysUnavailable { .. })),
+        "{rejected:?}"
     );
     let unready = verifier.unready();
     assert_eq!(unready.len(), 1);
@@ -97,7 +97,7 @@ async fn the_outage_of_one_is_no_concern_of_the_other() {
 }
 
 #[actix_web::test]
-async fn one_that_hangs_keeps_nobody_waiting_for_the_other() {
+async fn an_issuer_that_hangs_does_not_delay_the_other() {
     let (one, other) = (app::issuer(), app::issuer());
     let gate = app::shut(&one);
     let verifier = verifier_of_both(&one, &other);
@@ -138,18 +138,18 @@ async fn each_issuer_has_its_own_audience_and_rules() {
             None,
         ),
     ];
-    for (token, refused) in cases {
+    for (token, rejected) in cases {
         let shown = format!("{token:?}");
         assert_eq!(
             app::admit(&verifier, &token.build()).await.err(),
-            refused,
+            rejected,
             "{shown}"
         );
     }
 }
 
 #[actix_web::test]
-async fn secrets_and_configured_keys_stand_beside_discovery() {
+async fn secrets_and_configured_keys_work_beside_discovery() {
     let discovered = app::issuer();
     let secret = "a passphrase that is long enough for HS256";
     let symmetric = SigningKey::from_secret(secret, Algorithm::Hs256);
@@ -172,13 +172,13 @@ async fn secrets_and_configured_keys_stand_beside_discovery() {
         assert!(app::admit(&verifier, &token).await.is_ok());
     }
     let confused = TokenBuilder::new("https://configured.test/", audience, &symmetric).build();
-    let refused = Cause::InvalidToken("The token's algorithm is not accepted here.");
-    assert_eq!(app::admit(&verifier, &confused).await.err(), Some(refused));
+    let rejected = Cause::InvalidToken("The token's algorithm is not accepted here.");
+    assert_eq!(app::admit(&verifier, &confused).await.err(), Some(rejected));
     assert_eq!(discovered.requests().jwks, 1);
 }
 
 #[actix_web::test]
-async fn one_issuer_twice_is_told_apart_by_the_audience() {
+async fn entries_of_one_issuer_are_selected_by_audience() {
     let issuer = app::issuer();
     let entry = |audience: &str, claim: &str| {
         let claim = claim.parse().expect("a claim");
@@ -198,7 +198,7 @@ async fn one_issuer_twice_is_told_apart_by_the_audience() {
         (json!(["two", "other"]), "read:two"),
     ] {
         let user = app::admit(&verifier, &token(audience)).await;
-        let user = user.expect("a good token");
+        let user = user.expect("a valid token");
         assert!(user.scopes().contains(scope) && user.scopes().iter().count() == 1);
     }
     let both = "The token is for several audiences of which this API accepts only one at a time.";
@@ -207,13 +207,13 @@ async fn one_issuer_twice_is_told_apart_by_the_audience() {
         (json!("other"), "The token is for another audience."),
         (json!(null), "A claim of the token is malformed."),
     ] {
-        let refused = app::admit(&verifier, &token(audience)).await.err();
-        assert_eq!(refused, Some(Cause::InvalidToken(text)));
+        let rejected = app::admit(&verifier, &token(audience)).await.err();
+        assert_eq!(rejected, Some(Cause::InvalidToken(text)));
     }
 }
 
 #[test]
-fn one_issuer_in_two_spellings_is_no_configuration() {
+fn one_issuer_in_two_spellings_is_rejected() {
     let entry = |url: &str, audience: &str| {
         let entry = Issuer::discover(url).audience(audience);
         entry.build().expect("an issuer")
@@ -222,15 +222,15 @@ fn one_issuer_in_two_spellings_is_no_configuration() {
         entry("https://a.test/", "one"),
         entry("https://A.test", "two"),
     ];
-    let refused = Verifier::start(spelled).expect_err("two spellings");
-    assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
+    let rejected = Verifier::start(spelled).expect_err("two spellings");
+    assert_eq!(rejected.kind(), std::io::ErrorKind::InvalidInput);
     let expected = "issuers 0 and 1 are the same one in two spellings";
-    assert_eq!(refused.to_string(), expected);
+    assert_eq!(rejected.to_string(), expected);
     let shared = [
         entry("https://a.test/", "one"),
         entry("https://a.test/", "one"),
     ];
-    let refused = Verifier::start(shared).expect_err("an audience in common");
+    let rejected = Verifier::start(shared).expect_err("an audience in common");
     let expected = "issuers 0 and 1 are the same one and have an audience in common";
-    assert_eq!(refused.to_string(), expected);
+    assert_eq!(rejected.to_string(), expected);
 }

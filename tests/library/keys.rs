@@ -1,4 +1,4 @@
-//! The issuer's keys: fetched once for everybody, followed when they change, gone when they are withdrawn.
+//! The issuer's keys: fetched once for all requests, refreshed when they change, dropped when withdrawn.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -32,15 +32,15 @@ fn signed_by(issuer: &TestIssuer, key: &SigningKey) -> String {
     issuer.token().signed_by(key).build()
 }
 
-/// Spends one of the fetches that unknown keys are granted.
+/// Uses one fetch of the budget for unknown keys.
 async fn refresh(verifier: &Verifier, issuer: &TestIssuer) {
     let before = issuer.requests().jwks;
-    let refused = app::admit(verifier, &signed_by(issuer, &key())).await;
-    assert_eq!(refused.err(), Some(UNKNOWN_KEY));
+    let rejected = app::admit(verifier, &signed_by(issuer, &key())).await;
+    assert_eq!(rejected.err(), Some(UNKNOWN_KEY));
     assert_eq!(issuer.requests().jwks, before + 1);
 }
 
-/// Spends all fetches that unknown keys are granted at once.
+/// Uses up the budget for unknown keys.
 async fn spend(verifier: &Verifier, issuer: &TestIssuer) {
     for _ in 0..3 {
         refresh(verifier, issuer).await;
@@ -48,9 +48,9 @@ async fn spend(verifier: &Verifier, issuer: &TestIssuer) {
 }
 
 #[track_caller]
-fn assert_undetermined(refused: Option<&Cause>) {
-    let Some(Cause::KeyUndetermined { retry_after }) = refused else {
-        panic!("{refused:?}");
+fn assert_undetermined(rejected: Option<&Cause>) {
+    let Some(Cause::KeyUndetermined { retry_after }) = rejected else {
+        panic!("{rejected:?}");
     };
     assert!(*retry_after <= Duration::from_secs(30), "{retry_after:?}");
 }
@@ -60,7 +60,7 @@ async fn private(user: AuthenticatedUser) -> String {
 }
 
 #[actix_web::test]
-async fn all_who_wait_for_the_first_keys_wait_for_one_fetch() {
+async fn requests_for_the_first_keys_share_one_fetch() {
     let issuer = app::issuer();
     let gate = app::shut(&issuer);
     let verifier = app::verifier(&issuer);
@@ -100,7 +100,7 @@ async fn clones_of_a_verifier_share_its_keys() {
 }
 
 #[actix_web::test]
-async fn a_key_that_was_published_a_moment_ago_is_accepted_at_once() {
+async fn a_newly_published_key_is_accepted_at_once() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let old = issuer.token().build();
@@ -113,7 +113,7 @@ async fn a_key_that_was_published_a_moment_ago_is_accepted_at_once() {
 }
 
 #[actix_web::test]
-async fn all_who_wait_for_a_new_key_wait_for_one_fetch() {
+async fn requests_for_a_new_key_share_one_fetch() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     issuer.rotate_keeping_old();
@@ -133,14 +133,14 @@ async fn all_who_wait_for_a_new_key_wait_for_one_fetch() {
 }
 
 #[actix_web::test]
-async fn a_flood_of_made_up_keys_costs_three_fetches() {
+async fn a_flood_of_invented_key_ids_costs_three_fetches() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let unknown = verifier.counters().unknown_keys();
     spend(&verifier, &issuer).await;
     for _ in 0..17 {
-        let refused = app::admit(&verifier, &signed_by(&issuer, &key())).await;
-        assert_undetermined(refused.err().as_ref());
+        let rejected = app::admit(&verifier, &signed_by(&issuer, &key())).await;
+        assert_undetermined(rejected.err().as_ref());
     }
     assert_eq!(issuer.requests().jwks, 1 + 3);
     let counters = verifier.counters();
@@ -152,7 +152,7 @@ async fn a_flood_of_made_up_keys_costs_three_fetches() {
 }
 
 #[actix_web::test]
-async fn a_key_that_nobody_may_be_asked_for_now_is_a_503_without_a_challenge() {
+async fn an_unknown_key_without_budget_is_a_503_without_a_challenge() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     spend(&verifier, &issuer).await;
@@ -165,9 +165,9 @@ async fn a_key_that_nobody_may_be_asked_for_now_is_a_503_without_a_challenge() {
     assert_eq!(answer, Answer::problem(503, "Service Unavailable", detail));
 }
 
-/// Whoever makes up key IDs cannot have the tokens of a key refused that has just been published.
+/// A client that invents key IDs cannot cause the rejection of tokens of a newly published key.
 #[actix_web::test]
-async fn a_new_key_is_never_refused_for_the_sake_of_made_up_ones() {
+async fn a_new_key_is_never_rejected_because_of_invented_ones() {
     let issuer = app::issuer();
     let trusted = app::trusted(&issuer).cooldown_duration(Duration::from_millis(300));
     let verifier = app::verifier_of(trusted);
@@ -181,15 +181,15 @@ async fn a_new_key_is_never_refused_for_the_sake_of_made_up_ones() {
             == Some(UNKNOWN_KEY)
         {}
         let begun = Instant::now();
-        while let Err(refused) = app::admit(&verifier, &new).await {
-            assert_undetermined(Some(&refused));
+        while let Err(rejected) = app::admit(&verifier, &new).await {
+            assert_undetermined(Some(&rejected));
             assert!(begun.elapsed() < Duration::from_secs(10));
         }
     }
 }
 
 #[actix_web::test]
-async fn a_token_that_no_key_could_make_good_is_refused_at_once_and_costs_no_fetch() {
+async fn a_token_that_no_key_could_make_valid_is_rejected_without_a_fetch() {
     let issuer = app::issuer();
     let verifier = app::verifier_of(app::trusted(&issuer).strict(true));
     app::warm(&verifier, &issuer).await;
@@ -240,10 +240,10 @@ async fn a_token_that_no_key_could_make_good_is_refused_at_once_and_costs_no_fet
     assert_undetermined(app::admit(&verifier, &token().build()).await.err().as_ref());
 }
 
-/// Of a token without a key ID, a signature that does not hold is all that is known: a fetch may mend it, but without one
-/// it is what it is.
+/// A token without a key ID is only known by its invalid signature: a fetch may bring its key; without a fetch it is
+/// rejected.
 #[actix_web::test]
-async fn a_token_without_a_key_id_that_no_key_verifies_is_rejected_where_no_fetch_may_be_spent() {
+async fn a_token_without_a_key_id_that_no_key_verifies_is_rejected_without_budget() {
     let issuer = app::issuer();
     let publish = |key: &SigningKey| issuer.publish(json!({"keys": [without(jwk(key), "kid")]}));
     let nameless = |key: &SigningKey| issuer.token().signed_by(key).without_header("kid").build();
@@ -254,17 +254,17 @@ async fn a_token_without_a_key_id_that_no_key_verifies_is_rejected_where_no_fetc
     publish(&new);
     assert!(app::admit(&verifier, &nameless(&new)).await.is_ok());
     for _ in 0..4 {
-        let refused = app::admit(&verifier, &nameless(&key())).await;
-        assert_eq!(refused.err(), Some(UNKNOWN_KEY));
+        let rejected = app::admit(&verifier, &nameless(&key())).await;
+        assert_eq!(rejected.err(), Some(UNKNOWN_KEY));
     }
     publish(&later);
-    let refused = app::admit(&verifier, &nameless(&later)).await;
-    assert_eq!(refused.err(), Some(UNKNOWN_KEY));
+    let rejected = app::admit(&verifier, &nameless(&later)).await;
+    assert_eq!(rejected.err(), Some(UNKNOWN_KEY));
     assert_eq!(issuer.requests().jwks, 4);
 }
 
 #[actix_web::test]
-async fn a_withdrawn_key_is_accepted_no_more() {
+async fn a_withdrawn_key_is_no_longer_accepted() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let old = issuer.token().build();
@@ -274,24 +274,27 @@ async fn a_withdrawn_key_is_accepted_no_more() {
 }
 
 #[actix_web::test]
-async fn what_a_withdrawn_key_has_verified_is_current_no_more() {
+async fn a_token_verified_by_a_withdrawn_key_is_no_longer_current() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let verified = verifier.verify(&issuer.token().build(), SystemTime::now());
-    let verified = verified.expect("a good token");
+    let verified = verified.expect("a valid token");
     assert!(verified.key_is_current());
     issuer.rotate();
-    assert!(verified.key_is_current(), "nobody has asked the issuer yet");
+    assert!(
+        verified.key_is_current(),
+        "the set has not been fetched again"
+    );
     refresh(&verifier, &issuer).await;
     assert!(!verified.key_is_current());
 }
 
 #[actix_web::test]
-async fn what_an_unchanged_key_has_verified_stays_current() {
+async fn a_token_verified_by_an_unchanged_key_stays_current() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let verified = verifier.verify(&issuer.token().build(), SystemTime::now());
-    let verified = verified.expect("a good token");
+    let verified = verified.expect("a valid token");
     refresh(&verifier, &issuer).await;
     assert!(verified.key_is_current());
     issuer.rotate_keeping_old();
@@ -300,13 +303,13 @@ async fn what_an_unchanged_key_has_verified_stays_current() {
 }
 
 #[actix_web::test]
-async fn another_key_under_the_same_name_is_another_key() {
+async fn another_key_under_the_same_id_is_another_key() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let old = issuer.token().build();
     let verified = verifier
         .verify(&old, SystemTime::now())
-        .expect("a good token");
+        .expect("a valid token");
     let successor = key().with_kid(issuer.key().kid());
     issuer.publish(json!({"keys": [jwk(&successor)]}));
     refresh(&verifier, &issuer).await;
@@ -320,7 +323,7 @@ async fn another_key_under_the_same_name_is_another_key() {
 }
 
 #[actix_web::test]
-async fn a_token_that_names_no_key_is_tried_with_all() {
+async fn a_token_without_a_kid_is_tried_with_all_keys() {
     let issuer = app::issuer();
     let keys = [key(), key(), key()];
     issuer.publish(json!({"keys": keys.each_ref().map(jwk)}));
@@ -332,9 +335,9 @@ async fn a_token_that_names_no_key_is_tried_with_all() {
     assert_eq!(issuer.requests().jwks, 1);
 }
 
-/// A key without a name may have been replaced unnoticed, so that the set is fetched once more.
+/// A key without an ID may have been replaced unnoticed, so the set is fetched again.
 #[actix_web::test]
-async fn keys_without_names_are_followed_too() {
+async fn keys_without_ids_are_refreshed_too() {
     let issuer = app::issuer();
     let publish = |key: &SigningKey| issuer.publish(json!({"keys": [without(jwk(key), "kid")]}));
     let nameless = |key: &SigningKey| issuer.token().signed_by(key).without_header("kid").build();
@@ -349,7 +352,7 @@ async fn keys_without_names_are_followed_too() {
 }
 
 #[actix_web::test]
-async fn a_token_that_names_a_key_is_not_tried_with_those_without_names() {
+async fn a_token_with_a_kid_is_not_tried_with_keys_without_ids() {
     let issuer = app::issuer();
     issuer.publish(json!({"keys": [without(jwk(&issuer.key()), "kid")]}));
     let verifier = app::verifier(&issuer);
@@ -360,7 +363,7 @@ async fn a_token_that_names_a_key_is_not_tried_with_those_without_names() {
 }
 
 #[actix_web::test]
-async fn of_two_keys_with_one_name_each_is_tried() {
+async fn two_keys_with_one_id_are_both_tried() {
     let issuer = app::issuer();
     let (one, other) = (key().with_kid("one"), key().with_kid("one"));
     issuer.publish(json!({"keys": [jwk(&one), jwk(&other)]}));
@@ -381,7 +384,7 @@ async fn of_two_keys_with_one_name_each_is_tried() {
 }
 
 #[actix_web::test]
-async fn an_unusable_key_is_passed_over_and_counted() {
+async fn an_unusable_key_is_skipped_and_counted() {
     let issuer = app::issuer();
     let good = jwk(&issuer.key());
     let with = |name: &str, value: Value| {
@@ -407,14 +410,14 @@ async fn an_unusable_key_is_passed_over_and_counted() {
 }
 
 #[actix_web::test]
-async fn a_key_serves_its_own_algorithm_alone() {
+async fn a_key_is_only_used_with_its_algorithm() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let other = "The token's algorithm is not accepted here.";
     for name in ["RS256", "PS256", "ES384", "EdDSA", "HS256"] {
         let token = issuer.token().header("alg", name).build();
-        let refused = app::admit(&verifier, &token).await.err();
-        assert_eq!(refused, Some(Cause::InvalidToken(other)), "{name}");
+        let rejected = app::admit(&verifier, &token).await.err();
+        assert_eq!(rejected, Some(Cause::InvalidToken(other)), "{name}");
     }
     assert_eq!(issuer.requests().jwks, 1);
 }

@@ -1,6 +1,6 @@
-//! The library as a downstream developer uses it: no service, an app of one's own, real tokens.
+//! Tests of the library's public API, in applications with real tokens and without the service.
 //!
-//! One file a promise; `app` holds what they share.
+//! One file for each feature; `app` contains the shared code.
 
 mod access_first;
 mod app;

@@ -1,4 +1,4 @@
-//! `MaybeUser` forgives a missing token, never a bad one.
+//! `MaybeUser` accepts a request without a token, but not one with an invalid token.
 
 use actix_resource_server::test_kit::{Document, Fault};
 use actix_resource_server::{Api, AuthenticatedUser, MaybeUser, Scoped, get};
@@ -12,7 +12,7 @@ async fn greet(caller: MaybeUser) -> String {
     let name = caller
         .user()
         .map(|user| user.subject().unwrap_or_default().to_owned());
-    format!("Hello, {}.", name.unwrap_or_else(|| "stranger".to_owned()))
+    format!("Hello, {}.", name.unwrap_or_else(|| "guest".to_owned()))
 }
 
 async fn greet_reader(caller: MaybeUser<Scoped<ReadMessages>>) -> String {
@@ -20,7 +20,7 @@ async fn greet_reader(caller: MaybeUser<Scoped<ReadMessages>>) -> String {
     format!(
         "Hello, {}.",
         reader.map_or_else(
-            || "stranger".to_owned(),
+            || "guest".to_owned(),
             |reader| reader.subject().unwrap_or_default().to_owned()
         )
     )
@@ -33,20 +33,20 @@ fn api() -> Api {
 }
 
 #[actix_web::test]
-async fn without_credentials_the_caller_is_nobody() {
+async fn a_request_without_credentials_is_anonymous() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let app = init_service(App::new().service(api().verified_by(verifier))).await;
     for path in ["/api/greeting", "/api/reader"] {
         assert_eq!(
             ask!(app, TestRequest::get().uri(path)),
-            Answer::text("Hello, stranger.")
+            Answer::text("Hello, guest.")
         );
     }
 }
 
 #[actix_web::test]
-async fn with_a_good_token_the_caller_is_known() {
+async fn a_valid_token_identifies_the_caller() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let app = init_service(App::new().service(api().verified_by(verifier))).await;
@@ -57,7 +57,7 @@ async fn with_a_good_token_the_caller_is_known() {
 }
 
 #[actix_web::test]
-async fn a_bad_token_never_becomes_an_anonymous_caller() {
+async fn an_invalid_token_is_never_anonymous() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let app = init_service(App::new().service(api().verified_by(verifier))).await;
@@ -88,7 +88,7 @@ async fn a_bad_token_never_becomes_an_anonymous_caller() {
 }
 
 #[actix_web::test]
-async fn a_header_that_carries_no_token_is_no_absence_of_credentials() {
+async fn a_header_without_a_token_is_not_anonymous() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let app = init_service(App::new().service(api().verified_by(verifier))).await;
@@ -117,7 +117,7 @@ async fn a_header_that_carries_no_token_is_no_absence_of_credentials() {
 }
 
 #[actix_web::test]
-async fn a_caller_who_is_known_must_still_have_the_scope() {
+async fn a_known_caller_must_have_the_scope() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let app = init_service(App::new().service(api().verified_by(verifier))).await;
@@ -126,7 +126,7 @@ async fn a_caller_who_is_known_must_still_have_the_scope() {
 }
 
 #[actix_web::test]
-async fn a_token_that_cannot_be_judged_is_no_absence_of_credentials() {
+async fn a_token_that_cannot_be_verified_is_not_anonymous() {
     let issuer = app::issuer();
     issuer.set_fault(Document::Jwks, Some(Fault::status(500)));
     let app = init_service(App::new().service(api().verified_by(app::verifier(&issuer)))).await;
@@ -138,14 +138,14 @@ async fn a_token_that_cannot_be_judged_is_no_absence_of_credentials() {
     assert_eq!(answer.challenge, None);
 }
 
-/// What `MaybeUser` is for: the framework's own `Option` takes a bad token for none.
+/// Why `MaybeUser` exists: the `Option` extractor of Actix turns an invalid token into `None`.
 #[actix_web::test]
-async fn an_option_does_what_maybe_user_must_not() {
+async fn an_option_extractor_accepts_an_invalid_token() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let request = app::request(&verifier, &issuer.token().claim("exp", 1).build());
     let option = <Option<AuthenticatedUser> as actix_web::FromRequest>::extract(&request).await;
-    assert!(option.expect("an option is never refused").is_none());
+    assert!(option.expect("an option is never rejected").is_none());
     assert!(
         <MaybeUser as actix_web::FromRequest>::extract(&request)
             .await

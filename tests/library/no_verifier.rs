@@ -1,4 +1,4 @@
-//! A protected route without a verifier answers 500, and the log names the remedy.
+//! A protected route without a verifier responds with 500, and the log names the remedy.
 
 use std::cell::RefCell;
 use std::sync::Once;
@@ -13,7 +13,7 @@ thread_local! {
     static LINES: RefCell<Vec<(log::Level, String)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Keeps what each thread logs, so that tests beside this one do not disturb it.
+/// Records the log of each thread, so that parallel tests do not interfere.
 struct LinesOfThisThread;
 
 impl log::Log for LinesOfThisThread {
@@ -54,7 +54,7 @@ async fn maybe(_: MaybeUser) -> &'static str {
 }
 
 #[actix_web::test]
-async fn it_is_a_500_and_one_line_that_names_the_remedy() {
+async fn a_missing_verifier_is_a_500_and_a_log_line_that_names_the_remedy() {
     keep_log();
     let app = App::new()
         .route("/private", web::get().protected(private))
@@ -84,7 +84,7 @@ async fn it_is_a_500_and_one_line_that_names_the_remedy() {
 }
 
 #[actix_web::test]
-async fn a_verifier_may_be_shared_as_any_other_data() {
+async fn a_verifier_may_be_shared_as_web_data() {
     keep_log();
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
@@ -106,7 +106,7 @@ async fn a_verifier_may_be_shared_as_any_other_data() {
 }
 
 #[actix_web::test]
-async fn the_nearest_verifier_decides() {
+async fn the_innermost_verifier_is_used() {
     async fn subject(user: AuthenticatedUser) -> String {
         user.subject().unwrap_or_default().to_owned()
     }

@@ -1,4 +1,4 @@
-//! While the issuer fails, nobody is let in wrongly and nobody is turned away who is known.
+//! Outages of the issuer: known keys stay in use, and no token is accepted without its key.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -29,7 +29,7 @@ fn unavailable() -> Answer {
     }
 }
 
-/// Ways in which a key set is none.
+/// Responses that are not a usable key set.
 fn broken_key_sets() -> Vec<(&'static str, Fault)> {
     let text = |bytes: &str| Fault::body("application/json", bytes);
     vec![
@@ -60,7 +60,7 @@ fn broken_key_sets() -> Vec<(&'static str, Fault)> {
 }
 
 #[actix_web::test]
-async fn without_keys_it_is_503_and_no_challenge() {
+async fn without_keys_the_response_is_503_without_a_challenge() {
     for (name, fault) in broken_key_sets() {
         let issuer = app::issuer();
         issuer.set_fault(Document::Jwks, Some(fault));
@@ -80,7 +80,7 @@ async fn without_keys_it_is_503_and_no_challenge() {
 }
 
 #[actix_web::test]
-async fn known_keys_serve_through_an_outage() {
+async fn known_keys_stay_in_use_during_an_outage() {
     for (name, fault) in broken_key_sets() {
         let issuer = app::issuer();
         let verifier = app::warm_verifier(&issuer).await;
@@ -104,7 +104,7 @@ async fn known_keys_serve_through_an_outage() {
 }
 
 #[actix_web::test]
-async fn recovery_is_noticed_without_anybody_asking() {
+async fn recovery_is_noticed_without_requests() {
     let issuer = app::issuer();
     issuer.set_fault(Document::Discovery, Some(Fault::status(500)));
     let verifier = app::verifier(&issuer);
@@ -115,39 +115,39 @@ async fn recovery_is_noticed_without_anybody_asking() {
     ));
     issuer.set_fault(Document::Discovery, None);
     assert!(issuer.wait_for(Document::Jwks, 1));
-    while let Err(refused) = at_once(&verifier, &token) {
-        assert_unavailable(Some(&refused));
+    while let Err(rejected) = at_once(&verifier, &token) {
+        assert_unavailable(Some(&rejected));
     }
     assert_eq!(verifier.unready(), []);
 }
 
 #[actix_web::test]
-async fn who_asks_a_moment_after_a_failure_costs_no_fetch() {
+async fn a_request_after_a_failure_costs_no_fetch() {
     let issuer = app::issuer();
     issuer.set_fault(Document::Jwks, Some(Fault::status(500)));
     let verifier = app::verifier(&issuer);
     let token = issuer.token().build();
     for _ in 0..200 {
-        let refused = app::admit(&verifier, &token).await.err();
+        let rejected = app::admit(&verifier, &token).await.err();
         assert!(
-            matches!(refused, Some(Cause::KeysUnavailable { .. })),
-            "{refused:?}"
+            matches!(rejected, Some(Cause::KeysUnavailable { .. })),
+            "{rejected:?}"
         );
     }
-    // Retries that nobody asks for go on, ever further apart.
+    // Scheduled retries continue, with growing pauses.
     assert!(issuer.requests().jwks < 20, "{:?}", issuer.requests());
 }
 
 #[actix_web::test]
-async fn a_stuck_issuer_is_given_up_after_the_deadline() {
+async fn a_fetch_from_a_stalled_issuer_ends_at_the_deadline() {
     let issuer = app::issuer();
     let _gate = app::shut(&issuer);
     let deadline = Duration::from_millis(50);
     let verifier = app::verifier_of(app::trusted(&issuer).timeout_duration(deadline));
-    let refused = app::admit(&verifier, &issuer.token().build()).await.err();
+    let rejected = app::admit(&verifier, &issuer.token().build()).await.err();
     assert!(
-        matches!(refused, Some(Cause::KeysUnavailable { .. })),
-        "{refused:?}"
+        matches!(rejected, Some(Cause::KeysUnavailable { .. })),
+        "{rejected:?}"
     );
     assert_eq!(
         verifier.unready()[0].details,
@@ -155,9 +155,9 @@ async fn a_stuck_issuer_is_given_up_after_the_deadline() {
     );
 }
 
-/// An issuer that takes connections and never answers: one fetch is waited for, and no retry.
+/// The issuer accepts connections and never responds: requests wait for one fetch, but not for its retries.
 #[actix_web::test]
-async fn once_a_fetch_has_failed_nobody_waits_for_the_next() {
+async fn requests_do_not_wait_for_a_retry() {
     let issuer = app::issuer();
     let gate = app::shut(&issuer);
     let verifier = app::verifier_of(app::trusted(&issuer).timeout_duration(STALL));
@@ -173,7 +173,7 @@ async fn once_a_fetch_has_failed_nobody_waits_for_the_next() {
 }
 
 #[actix_web::test]
-async fn while_a_refresh_stalls_known_keys_serve_and_unknown_ones_are_answered_at_once() {
+async fn while_a_refresh_stalls_no_request_waits() {
     let issuer = app::issuer();
     let verifier = app::verifier_of(app::trusted(&issuer).timeout_duration(STALL));
     app::warm(&verifier, &issuer).await;
@@ -192,12 +192,12 @@ async fn while_a_refresh_stalls_known_keys_serve_and_unknown_ones_are_answered_a
         assert!(at_once(&verifier, &known).is_ok());
     }
     gate.open();
-    while let Err(refused) = app::admit(&verifier, &unknown).await {
-        assert_unavailable(Some(&refused));
+    while let Err(rejected) = app::admit(&verifier, &unknown).await {
+        assert_unavailable(Some(&rejected));
     }
 }
 
-/// What is decided without waiting for anything.
+/// The result that is available without waiting.
 fn at_once(verifier: &Verifier, token: &str) -> Result<AuthenticatedUser, Cause> {
     let request = app::request(verifier, token);
     let mut user = pin!(AuthenticatedUser::extract(&request));
@@ -208,33 +208,33 @@ fn at_once(verifier: &Verifier, token: &str) -> Result<AuthenticatedUser, Cause>
 }
 
 #[track_caller]
-fn assert_unavailable(refused: Option<&Cause>) {
-    let is_unavailable = matches!(refused, Some(Cause::KeysUnavailable { .. }));
-    assert!(is_unavailable, "{refused:?}");
+fn assert_unavailable(rejected: Option<&Cause>) {
+    let is_unavailable = matches!(rejected, Some(Cause::KeysUnavailable { .. }));
+    assert!(is_unavailable, "{rejected:?}");
 }
 
-/// Long enough for a test to find a fetch under way.
+/// Long enough for a test to observe a running fetch.
 const STALL: Duration = Duration::from_millis(700);
 
 #[actix_web::test]
-async fn old_keys_are_fetched_anew_without_anybody_asking() {
+async fn old_keys_are_refreshed_without_requests() {
     let issuer = app::issuer();
     let verifier = app::verifier_of(app::trusted(&issuer).cache_max_age(Duration::from_millis(1)));
     let old = issuer.token().build();
     assert!(app::admit(&verifier, &old).await.is_ok());
     issuer.rotate();
     let asked = issuer.requests().jwks;
-    // The answer to the first of these may have been made before the rotation; that to the second was not.
+    // The first response may precede the rotation; the second does not.
     assert!(issuer.wait_for(Document::Jwks, asked + 3));
-    let refused = verifier.verify(&old, std::time::SystemTime::now());
+    let rejected = verifier.verify(&old, std::time::SystemTime::now());
     assert!(
-        refused.is_err(),
-        "the old key is gone although nobody asked for another"
+        rejected.is_err(),
+        "the old key is dropped without a request for another"
     );
 }
 
 #[actix_web::test]
-async fn keys_are_withdrawn_when_the_set_stays_empty_and_come_back_with_it() {
+async fn keys_are_withdrawn_while_the_set_stays_empty() {
     let issuer = app::issuer();
     let verifier = app::verifier_of(app::trusted(&issuer).cache_max_age(Duration::from_millis(1)));
     let token = issuer.token().build();
@@ -244,7 +244,7 @@ async fn keys_are_withdrawn_when_the_set_stays_empty_and_come_back_with_it() {
         assert!(issuer.wait_for(Document::Jwks, asked + more));
     };
     issuer.set_fault(Document::Jwks, Some(Fault::json(&json!({"keys": []}))));
-    // The first may have been asked for before, and the last is not taken in yet.
+    // The first may precede the change, and the last has not been processed yet.
     answered(5);
     let unknown = Cause::InvalidToken("The token's key is not known.");
     assert_eq!(app::admit(&verifier, &token).await.err(), Some(unknown));
@@ -254,16 +254,16 @@ async fn keys_are_withdrawn_when_the_set_stays_empty_and_come_back_with_it() {
     assert!(app::admit(&verifier, &token).await.is_ok());
 }
 
-/// Nobody else can serve keys in the issuer's name by way of a redirect.
+/// Otherwise another origin could serve keys for the issuer.
 #[actix_web::test]
 async fn a_redirect_to_another_origin_is_not_followed() {
     let (issuer, other) = (app::issuer(), TestIssuer::start());
     issuer.set_fault(Document::Jwks, Some(Fault::redirect(&other.jwks_uri())));
     let verifier = app::verifier(&issuer);
-    let refused = app::admit(&verifier, &issuer.token().build()).await.err();
+    let rejected = app::admit(&verifier, &issuer.token().build()).await.err();
     assert!(
-        matches!(refused, Some(Cause::KeysUnavailable { .. })),
-        "{refused:?}"
+        matches!(rejected, Some(Cause::KeysUnavailable { .. })),
+        "{rejected:?}"
     );
     assert_eq!(other.requests().jwks, 0);
 }

@@ -1,11 +1,11 @@
-//! Tokens of the shapes that well-known providers issue, with the settings of `docs/providers.md`.
+//! Tokens as well-known providers issue them, with the settings of `docs/providers.md`.
 
 use actix_resource_server::issuer::IssuerBuilder;
 use actix_resource_server::test_kit::{TokenBuilder, shared};
 use actix_resource_server::{Algorithm, Issuer, Verifier};
 use serde_json::{Value, json};
 
-/// The scopes that a token with these claims grants, by an issuer named `iss` that is configured further by `options`.
+/// The scopes granted by a token of the issuer `iss` with these claims.
 fn scopes(iss: &str, audience: &str, scope_claims: &[&str], claims: &Value) -> Vec<String> {
     let key = shared(Algorithm::Rs256);
     let jwk = key.public_jwk().expect("a public key").to_string();
@@ -27,12 +27,12 @@ fn scopes(iss: &str, audience: &str, scope_claims: &[&str], claims: &Value) -> V
     }
     let verified = verifier
         .verify(&token.build(), std::time::SystemTime::now())
-        .expect("a good token");
+        .expect("a valid token");
     verified.scopes().iter().map(str::to_owned).collect()
 }
 
 #[test]
-fn auth0_has_scopes_in_a_text_and_permissions_in_an_array() {
+fn auth0_has_scopes_in_a_string_and_permissions_in_an_array() {
     let (iss, audience) = ("https://tenant.eu.auth0.com/", "https://my/api");
     let claims = json!({
         "sub": "auth0|6543210fedcba9876543210f", "azp": "kX8wq0ZrT3vYb1NcL5dGhJmPsUaEiO2F",
@@ -64,7 +64,7 @@ fn okta_has_scopes_in_an_array() {
 }
 
 #[test]
-fn entra_has_delegated_scopes_in_a_text_and_roles_in_an_array() {
+fn entra_has_delegated_scopes_in_a_string_and_roles_in_an_array() {
     let iss = "https://login.microsoftonline.com/00000000-0000-0000-0000-000000000000/v2.0";
     let audience = "11111111-1111-1111-1111-111111111111";
     let delegated = json!({

@@ -1,4 +1,4 @@
-//! `Public` lets anybody in, and looks at no credentials.
+//! `Public` accepts every request, and ignores credentials.
 
 use actix_resource_server::metrics::RejectionReason;
 use actix_resource_server::{Api, ProtectedRoute, Public, get};
@@ -9,11 +9,11 @@ use actix_web::{App, web};
 use crate::app::{self, Answer, ask, bearer, get_with};
 
 async fn public(_: Public) -> &'static str {
-    "for anybody"
+    "public"
 }
 
 #[actix_web::test]
-async fn whatever_the_credentials_everybody_is_let_in() {
+async fn every_request_is_accepted_with_any_credentials() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let api = Api::new("/api").route("/public", get(public));
@@ -27,16 +27,16 @@ async fn whatever_the_credentials_everybody_is_let_in() {
         "a b c",
     ] {
         let answer = ask!(app, request().insert_header((AUTHORIZATION, header)));
-        assert_eq!(answer, Answer::text("for anybody"), "{header:?}");
+        assert_eq!(answer, Answer::text("public"), "{header:?}");
     }
     let twice = request()
         .append_header(bearer("a"))
         .append_header(bearer("b"));
-    assert_eq!(ask!(app, twice), Answer::text("for anybody"));
+    assert_eq!(ask!(app, twice), Answer::text("public"));
     let expired = issuer.token().claim("exp", 1).build();
     assert_eq!(
         get_with!(app, "/api/public", &expired),
-        Answer::text("for anybody")
+        Answer::text("public")
     );
     for &reason in RejectionReason::ALL {
         assert_eq!(verifier.counters().rejected(reason), 0, "{reason:?}");
@@ -44,7 +44,7 @@ async fn whatever_the_credentials_everybody_is_let_in() {
 }
 
 #[actix_web::test]
-async fn no_key_and_no_verifier_is_waited_for() {
+async fn neither_keys_nor_a_verifier_are_needed() {
     let issuer = app::issuer();
     let _gate = app::shut(&issuer);
     let api = Api::new("/api").route("/public", get(public));
@@ -53,13 +53,13 @@ async fn no_key_and_no_verifier_is_waited_for() {
     let token = issuer.token().build();
     assert_eq!(
         get_with!(app, "/api/public", &token),
-        Answer::text("for anybody")
+        Answer::text("public")
     );
-    assert_eq!(get_with!(app, "/bare", &token), Answer::text("for anybody"));
+    assert_eq!(get_with!(app, "/bare", &token), Answer::text("public"));
 }
 
 #[actix_web::test]
-async fn a_malformed_host_is_no_request_of_anybodys() {
+async fn a_malformed_host_is_rejected() {
     let issuer = app::issuer();
     let api = Api::new("/api").route("/public", get(public));
     let app = init_service(App::new().service(api.verified_by(app::verifier(&issuer)))).await;

@@ -1,4 +1,4 @@
-//! An extraction is ready at once, and waits only while a key is fetched.
+//! An extraction is ready on the first poll, unless a key has to be fetched.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -42,7 +42,7 @@ async fn with_a_known_key_every_access_type_is_ready_at_once() {
 }
 
 #[actix_web::test]
-async fn with_a_known_key_a_refusal_is_ready_at_once() {
+async fn with_a_known_key_a_rejection_is_ready_at_once() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let cases = [
@@ -71,7 +71,7 @@ async fn with_a_known_key_a_refusal_is_ready_at_once() {
 }
 
 #[actix_web::test]
-async fn what_needs_no_key_is_ready_while_keys_are_fetched() {
+async fn a_request_that_needs_no_key_does_not_wait_for_keys() {
     let issuer = app::issuer();
     let _gate = app::shut(&issuer);
     let verifier = app::verifier(&issuer);
@@ -136,7 +136,7 @@ async fn all_arguments_of_a_protected_handler_are_ready_at_once() {
 }
 
 #[actix_web::test]
-async fn an_extraction_that_is_dropped_while_it_waits_harms_nobody() {
+async fn a_waiting_extraction_may_be_dropped() {
     let issuer = app::issuer();
     let gate = app::shut(&issuer);
     let verifier = app::verifier(&issuer);

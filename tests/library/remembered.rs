@@ -1,4 +1,4 @@
-//! A token that comes again is not verified again, and is refused the moment it would be.
+//! A cached token is not verified again, and is rejected as soon as a fresh verification would reject it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,11 +17,11 @@ fn verify(verifier: &Verifier, token: &str) -> Option<Arc<Verified>> {
     verifier.verify(token, SystemTime::now()).ok()
 }
 
-/// Sends a token until it is remembered, and gives what is remembered of it.
-fn remembered(verifier: &Verifier, token: &str) -> Arc<Verified> {
-    let mut verified = verify(verifier, token).expect("a good token");
+/// Verifies a token until it is cached; returns the cached entry.
+fn cached(verifier: &Verifier, token: &str) -> Arc<Verified> {
+    let mut verified = verify(verifier, token).expect("a valid token");
     for _ in 0..10 {
-        let again = verify(verifier, token).expect("a good token");
+        let again = verify(verifier, token).expect("a valid token");
         if Arc::ptr_eq(&verified, &again) {
             return again;
         }
@@ -31,7 +31,7 @@ fn remembered(verifier: &Verifier, token: &str) -> Arc<Verified> {
 }
 
 #[actix_web::test]
-async fn own_claims_are_parsed_once_a_remembered_token() {
+async fn custom_claims_are_parsed_once_for_a_cached_token() {
     static PARSED: AtomicUsize = AtomicUsize::new(0);
     struct Counted;
     impl<'de> Deserialize<'de> for Counted {
@@ -43,7 +43,7 @@ async fn own_claims_are_parsed_once_a_remembered_token() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let token = issuer.token().build();
-    remembered(&verifier, &token);
+    cached(&verifier, &token);
     for _ in 0..100 {
         let request = app::request(&verifier, &token);
         assert!(
@@ -56,11 +56,11 @@ async fn own_claims_are_parsed_once_a_remembered_token() {
 }
 
 #[actix_web::test]
-async fn nothing_but_the_whole_token_is_recognised() {
+async fn only_the_whole_token_is_recognised() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let token = issuer.token().claim("sub", "user-2").build();
-    remembered(&verifier, &token);
+    cached(&verifier, &token);
     let (signed, signature) = token.rsplit_once('.').expect("three segments");
     let first = if signature.starts_with('A') { "B" } else { "A" };
     let forged = [
@@ -76,23 +76,23 @@ async fn nothing_but_the_whole_token_is_recognised() {
 }
 
 #[actix_web::test]
-async fn a_remembered_token_is_refused_when_its_key_is_withdrawn() {
+async fn a_cached_token_is_rejected_when_its_key_is_withdrawn() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let token = issuer.token().build();
-    let known = remembered(&verifier, &token);
+    let known = cached(&verifier, &token);
     issuer.rotate();
     app::warm(&verifier, &issuer).await;
     assert!(!known.key_is_current());
-    let refused = app::admit(&verifier, &token).await.err();
+    let rejected = app::admit(&verifier, &token).await.err();
     assert_eq!(
-        refused,
+        rejected,
         Some(Cause::InvalidToken("The token's key is not known."))
     );
 }
 
 #[actix_web::test]
-async fn a_remembered_token_is_refused_when_its_time_is_over() {
+async fn a_cached_token_is_rejected_when_it_expires() {
     let issuer = app::issuer();
     let clock = TestClock::at(SystemTime::now());
     let shown = clock.clone();

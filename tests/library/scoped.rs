@@ -1,4 +1,4 @@
-//! `Scoped` lets in whose token grants what is asked, and says to the others what is.
+//! `Scoped` grants access by scopes, and rejects other tokens with the required ones.
 
 use actix_resource_server::{AnyOf, Api, Scoped, get};
 use actix_web::App;
@@ -46,7 +46,7 @@ fn api() -> Api {
 }
 
 #[actix_web::test]
-async fn a_caller_is_let_in_by_the_scopes_that_the_token_grants() {
+async fn access_is_granted_by_the_scopes_of_the_token() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let app = init_service(App::new().service(api().verified_by(verifier))).await;
@@ -67,7 +67,7 @@ async fn a_caller_is_let_in_by_the_scopes_that_the_token_grants() {
     }
 }
 
-/// The ways to fulfil a demand, as a refusal tells them.
+/// The alternatives that a rejection lists.
 type Ways = &'static [&'static [&'static str]];
 
 const READ: Ways = &[&["read:messages"]];
@@ -78,7 +78,7 @@ const ADMIN_OR_BOTH: Ways = &[&["admin"], &["read:messages", "write:messages"]];
 const ADMIN_AND_ONE_OF: Ways = &[&["admin", "read:messages"], &["admin", "write:messages"]];
 
 #[actix_web::test]
-async fn the_challenge_names_the_first_way_and_the_body_all() {
+async fn the_challenge_names_the_first_alternative_and_the_body_all() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let app = init_service(App::new().service(api().verified_by(verifier))).await;
@@ -103,7 +103,7 @@ async fn the_challenge_names_the_first_way_and_the_body_all() {
 }
 
 #[actix_web::test]
-async fn without_a_token_it_is_401_and_no_scope_is_told() {
+async fn a_request_without_a_token_is_401_and_learns_no_scope() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let app = init_service(App::new().service(api().verified_by(verifier))).await;
@@ -114,7 +114,7 @@ async fn without_a_token_it_is_401_and_no_scope_is_told() {
 }
 
 #[actix_web::test]
-async fn scopes_are_read_from_the_claims_that_may_carry_them() {
+async fn scopes_are_read_from_scope_and_scp() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let app = init_service(App::new().service(api().verified_by(verifier))).await;
@@ -141,7 +141,7 @@ async fn scopes_are_read_from_the_claims_that_may_carry_them() {
 }
 
 #[actix_web::test]
-async fn other_claims_carry_scopes_on_request() {
+async fn scopes_may_be_read_from_configured_claims() {
     let issuer = app::issuer();
     let claims =
         ["permissions", "/realm_access/roles"].map(|claim| claim.parse().expect("a claim"));

@@ -1,4 +1,4 @@
-//! Tables and paths beside one another: none takes what is another's.
+//! Several APIs and overlapping paths in one app do not interfere.
 
 use actix_resource_server::{Api, AuthenticatedUser, Public, get, post};
 use actix_web::test::{TestRequest, init_service};
@@ -15,7 +15,7 @@ fn api(prefix: &str) -> Api {
 }
 
 #[actix_web::test]
-async fn without_a_prefix_the_other_paths_stay_the_apps() {
+async fn an_api_without_a_prefix_leaves_other_paths_to_the_app() {
     let issuer = app::issuer();
     let table = api("").verified_by(app::verifier(&issuer));
     let app = App::new()
@@ -79,7 +79,7 @@ async fn overlapping_paths_do_not_hide_each_others_methods() {
 }
 
 #[actix_web::test]
-async fn two_tables_side_by_side_have_each_their_own_verifier() {
+async fn two_apis_have_separate_verifiers() {
     async fn subject(user: AuthenticatedUser) -> String {
         user.subject().unwrap_or_default().to_owned()
     }
@@ -106,7 +106,7 @@ async fn two_tables_side_by_side_have_each_their_own_verifier() {
 }
 
 #[actix_web::test]
-async fn a_table_may_stand_in_a_scope_of_the_app() {
+async fn an_api_may_be_inside_a_scope_of_the_app() {
     let issuer = app::issuer();
     let table = api("/api").verified_by(app::verifier(&issuer));
     let app = init_service(App::new().service(web::scope("/v1").service(table))).await;

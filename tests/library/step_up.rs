@@ -1,4 +1,4 @@
-//! `StepUp` lets in whose login is strong and recent enough, and tells the others what to ask for.
+//! `StepUp` grants access by the strength and time of the login, and rejects others with the requirement.
 
 use std::time::{Duration, SystemTime};
 
@@ -21,7 +21,7 @@ step_up!(Mfa = amr["mfa"]);
 step_up!(Recently = max_age 5 minutes);
 step_up!(Strong = acr "urn:example:gold", amr ["mfa", "hwk"], max_age 60 seconds);
 
-/// A level made by hand.
+/// A level without the macro.
 struct InSession;
 
 impl AuthnLevel for InSession {
@@ -85,7 +85,7 @@ fn api() -> Api {
         .route("/maybe", get(maybe))
 }
 
-/// The 401 that asks for `login`: in words, in the parameters of the challenge, and as members of the body.
+/// The 401 that requires `login`: in the description, the challenge's parameters and the body's members.
 fn insufficient(login: &str, parameters: &str, members: &Value) -> Answer {
     let detail = format!(
         "The login of the token's user does not suffice; this route requires a login {login}."
@@ -118,7 +118,7 @@ fn not_recent(seconds: u64) -> Answer {
     )
 }
 
-/// A verifier whose clock stands still, and the time that it shows.
+/// A verifier and its clock, which stands still.
 async fn at_a_moment(issuer: &TestIssuer) -> (Verifier, TestClock) {
     let clock = TestClock::at(SystemTime::now());
     let shown = clock.clone();
@@ -130,7 +130,7 @@ async fn at_a_moment(issuer: &TestIssuer) -> (Verifier, TestClock) {
 }
 
 #[actix_web::test]
-async fn a_login_that_does_not_suffice_is_told_what_would() {
+async fn a_rejection_describes_the_required_login() {
     let issuer = app::issuer();
     let (verifier, clock) = at_a_moment(&issuer).await;
     let app = init_service(App::new().service(api().verified_by(verifier.clone()))).await;
@@ -145,7 +145,7 @@ async fn a_login_that_does_not_suffice_is_told_what_would() {
         r#", acr_values="urn:example:gold", max_age="60""#,
         &json!({"acr_values": ["urn:example:gold"], "amr_values": ["mfa", "hwk"], "max_age": 60}),
     );
-    let refused = [
+    let rejected = [
         ("gold", token(), not_gold()),
         ("gold", token().acr("urn:example:bronze"), not_gold()),
         ("mfa", token(), not_mfa.clone()),
@@ -158,8 +158,8 @@ async fn a_login_that_does_not_suffice_is_told_what_would() {
         ("strong", strong().amr(["mfa"]), not_strong.clone()),
         ("strong", strong().auth_time(ago(70)), not_strong),
     ];
-    let count = u64::try_from(refused.len()).expect("a few");
-    for (route, token, expected) in refused {
+    let count = u64::try_from(rejected.len()).expect("a few");
+    for (route, token, expected) in rejected {
         let shown = format!("{route} {token:?}");
         let path = format!("/api/{route}");
         assert_eq!(get_with!(app, &path, &token.build()), expected, "{shown}");
@@ -183,7 +183,7 @@ async fn a_login_that_does_not_suffice_is_told_what_would() {
 }
 
 #[actix_web::test]
-async fn a_login_grows_too_old_while_its_token_is_remembered() {
+async fn a_login_becomes_too_old_while_its_token_is_cached() {
     let issuer = app::issuer();
     let (verifier, clock) = at_a_moment(&issuer).await;
     let app = init_service(App::new().service(api().verified_by(verifier))).await;
@@ -199,7 +199,7 @@ async fn a_login_grows_too_old_while_its_token_is_remembered() {
 }
 
 #[actix_web::test]
-async fn the_innermost_demand_is_told_first() {
+async fn the_innermost_requirement_rejects_first() {
     let issuer = app::issuer();
     let (verifier, clock) = at_a_moment(&issuer).await;
     let app = init_service(App::new().service(api().verified_by(verifier))).await;
@@ -232,12 +232,12 @@ async fn the_innermost_demand_is_told_first() {
 }
 
 #[actix_web::test]
-async fn who_may_stay_anonymous_must_be_logged_in_well_once_known() {
+async fn an_optional_caller_with_a_token_must_meet_the_level() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let app = init_service(App::new().service(api().verified_by(verifier))).await;
-    let nobody = ask!(app, TestRequest::get().uri("/api/maybe"));
-    assert_eq!(nobody, Answer::text("nobody"));
+    let anonymous = ask!(app, TestRequest::get().uri("/api/maybe"));
+    assert_eq!(anonymous, Answer::text("nobody"));
     let weak = issuer.token().build();
     assert_eq!(get_with!(app, "/api/maybe", &weak), not_gold());
     let strong = issuer.token().acr("urn:example:gold").build();

@@ -1,4 +1,4 @@
-//! Strict mode demands the profile of RFC 9068; without it, the plain JWT of most issuers will do.
+//! Strict mode requires the profile of RFC 9068; otherwise the plain JWTs of most issuers are accepted.
 
 use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{TestIssuer, TokenBuilder};
@@ -10,10 +10,10 @@ const OTHER_TYPE: &str = "The token is of a type that is not accepted here.";
 const MISSING: &str = "A required claim is missing from the token.";
 const MALFORMED: &str = "A claim of the token is malformed.";
 
-/// Let in, or refused with this text.
+/// Accepted, or rejected with this text.
 type Outcome = Result<(), &'static str>;
 
-/// Each token with what becomes of it: where the mode is not strict, and where it is.
+/// Each token with its outcome without and with strict mode.
 async fn judge(cases: Vec<(TokenBuilder, Outcome, Outcome)>, issuer: &TestIssuer) {
     let lenient = app::warm_verifier(issuer).await;
     let strict = app::verifier_of(app::trusted(issuer).strict(true));
@@ -64,7 +64,7 @@ async fn the_type_must_be_that_of_an_access_token() {
 }
 
 #[actix_web::test]
-async fn the_claims_of_the_profile_must_be_there() {
+async fn the_claims_of_the_profile_are_required() {
     let issuer = app::issuer();
     let without = |name: &str| issuer.token().without(name);
     let mut cases = vec![
@@ -91,7 +91,7 @@ async fn the_claims_of_the_profile_must_be_there() {
 }
 
 #[actix_web::test]
-async fn tokens_of_other_kinds_are_refused_in_either_mode() {
+async fn tokens_of_other_kinds_are_rejected_in_both_modes() {
     let issuer = app::issuer();
     let id = Err("The token is an ID token; an access token is needed.");
     let logout = Err("The token is a logout token; an access token is needed.");

@@ -1,4 +1,4 @@
-//! The table of routes is what is served, and tells of itself.
+//! `Api` serves the routes that it lists.
 
 use actix_resource_server::routing::RouteInfo;
 use actix_resource_server::{
@@ -51,9 +51,9 @@ fn api(prefix: &str) -> Api {
 }
 
 #[test]
-fn each_row_tells_method_path_requirement_and_handler() {
+fn each_route_lists_method_path_requirement_and_handler() {
     let table = api("/api");
-    let told = |row: RouteInfo<'_>| {
+    let describe = |row: RouteInfo<'_>| {
         let handler = row.handler.strip_prefix("library::table::");
         let handler = handler.expect("the handler's whole name");
         format!(
@@ -61,7 +61,7 @@ fn each_row_tells_method_path_requirement_and_handler() {
             row.method, row.path, row.requirement
         )
     };
-    let rows: Vec<_> = table.routes().map(told).collect();
+    let rows: Vec<_> = table.routes().map(describe).collect();
     let expected = [
         "GET /api/public (public): everyone",
         "GET /api/greeting (greeting): everyone, or a token",
@@ -77,7 +77,7 @@ fn each_row_tells_method_path_requirement_and_handler() {
 }
 
 #[test]
-fn a_prefix_is_written_with_or_without_its_last_slash() {
+fn a_prefix_may_have_a_trailing_slash() {
     for (prefix, path) in [
         ("", "/public"),
         ("/", "/public"),
@@ -93,7 +93,7 @@ fn a_prefix_is_written_with_or_without_its_last_slash() {
 }
 
 #[actix_web::test]
-async fn every_row_is_served_whatever_the_prefix() {
+async fn every_route_is_served_under_any_prefix() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let token = issuer.token().scope("read:messages write:messages").build();
@@ -122,7 +122,7 @@ async fn every_row_is_served_whatever_the_prefix() {
 }
 
 #[actix_web::test]
-async fn every_row_that_asks_for_a_token_refuses_who_has_none() {
+async fn every_route_that_requires_a_token_rejects_requests_without_one() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let app = init_service(App::new().service(api("/api").verified_by(verifier))).await;
@@ -138,7 +138,7 @@ async fn every_row_that_asks_for_a_token_refuses_who_has_none() {
 }
 
 #[actix_web::test]
-async fn head_is_answered_where_get_is_and_asks_for_the_same() {
+async fn head_has_the_requirement_of_get() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let app = init_service(App::new().service(api("/api").verified_by(verifier))).await;
@@ -163,7 +163,7 @@ async fn head_is_answered_where_get_is_and_asks_for_the_same() {
 }
 
 #[actix_web::test]
-async fn another_method_is_405_with_all_that_the_path_has() {
+async fn another_method_is_405_with_the_methods_of_the_path() {
     let issuer = app::issuer();
     for prefix in ["/api", ""] {
         let table = api(prefix).verified_by(app::verifier(&issuer));

@@ -1,4 +1,4 @@
-//! Times are judged by the clock that the verifier is given, to the boundary.
+//! Times are compared with the verifier's clock, exactly at the boundaries.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::app::{self, Answer, get_with};
 
-/// A moment at a whole second, since claims in the tables are.
+/// A time without a fraction of a second, like the claims in the tables.
 const START: u64 = 1_700_000_000;
 
 const EXPIRED: &str = "The token has expired.";
@@ -27,7 +27,7 @@ fn start() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(START)
 }
 
-/// The start, and so many milliseconds.
+/// The start plus this many milliseconds.
 fn after(milliseconds: i64) -> SystemTime {
     let distance = Duration::from_millis(milliseconds.unsigned_abs());
     if milliseconds < 0 {
@@ -37,7 +37,7 @@ fn after(milliseconds: i64) -> SystemTime {
     }
 }
 
-/// A token that was issued at the start and lives for a minute.
+/// A token that is issued at the start and valid for a minute.
 fn token(issuer: &TestIssuer) -> TokenBuilder {
     issuer
         .token()
@@ -52,10 +52,10 @@ fn verifier_at(clock: &TestClock, issuer: IssuerBuilder) -> Verifier {
     verifier.start([issuer]).expect("a thread for the keys")
 }
 
-/// Let in, or refused with this text.
+/// Accepted, or rejected with this text.
 type Outcome = Result<(), &'static str>;
 
-/// Sends each token at its moment, and expects the extraction to be refused with the text, or to succeed.
+/// Sends each token at its time, and compares the outcome.
 async fn judge(
     issuer: &TestIssuer,
     trusted: IssuerBuilder,
@@ -75,7 +75,7 @@ async fn judge(
 }
 
 #[actix_web::test]
-async fn a_token_expires_when_its_time_and_the_tolerance_have_passed() {
+async fn a_token_expires_after_exp_and_the_tolerance() {
     let issuer = app::issuer();
     let fraction = || token(&issuer).claim("exp", 1_700_000_060.25);
     let cases = vec![
@@ -108,7 +108,7 @@ async fn a_token_expires_when_its_time_and_the_tolerance_have_passed() {
 }
 
 #[actix_web::test]
-async fn the_tolerance_can_be_none_or_larger() {
+async fn the_tolerance_is_configurable() {
     let issuer = app::issuer();
     let exact = app::trusted(&issuer).clock_tolerance(Duration::ZERO);
     let cases = vec![
@@ -129,7 +129,7 @@ async fn the_tolerance_can_be_none_or_larger() {
 }
 
 #[actix_web::test]
-async fn a_token_is_valid_from_its_time_on_less_the_tolerance() {
+async fn a_token_is_valid_from_nbf_less_the_tolerance() {
     let issuer = app::issuer();
     let from = || token(&issuer).claim("nbf", START + 10);
     let cases = vec![
@@ -152,7 +152,7 @@ async fn a_token_is_valid_from_its_time_on_less_the_tolerance() {
 }
 
 #[actix_web::test]
-async fn without_a_maximal_age_the_time_of_issue_needs_only_to_be_one() {
+async fn without_a_maximum_age_iat_only_has_to_be_well_formed() {
     let issuer = app::issuer();
     let cases = vec![
         (token(&issuer).without("iat"), 0, Ok(())),
@@ -170,7 +170,7 @@ async fn without_a_maximal_age_the_time_of_issue_needs_only_to_be_one() {
 }
 
 #[actix_web::test]
-async fn a_maximal_age_is_kept_to_the_boundary() {
+async fn a_maximum_age_is_exact() {
     let issuer = app::issuer();
     let trusted = app::trusted(&issuer).max_token_age(Duration::from_secs(30));
     let cases = vec![
@@ -188,7 +188,7 @@ async fn a_maximal_age_is_kept_to_the_boundary() {
 }
 
 #[actix_web::test]
-async fn the_clock_decides_for_each_request_anew() {
+async fn every_request_reads_the_clock() {
     async fn private(user: AuthenticatedUser) -> String {
         user.subject().unwrap_or_default().to_owned()
     }

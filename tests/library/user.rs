@@ -1,4 +1,4 @@
-//! Every access type with a caller dereferences, step by step, to the verified token.
+//! Every access type with a caller dereferences, through the types inside it, to the verified token.
 
 use std::time::{Duration, SystemTime};
 
@@ -17,7 +17,7 @@ struct Mail {
 }
 
 #[actix_web::test]
-async fn from_the_outermost_type_each_step_leads_further_in() {
+async fn each_access_type_dereferences_to_the_one_inside() {
     type Inner = AuthenticatedUser<Mail>;
     type Middle = Scoped<WriteMessages, Inner>;
     type Outer = MaybeUser<Scoped<ReadMessages, Middle>>;
@@ -26,7 +26,7 @@ async fn from_the_outermost_type_each_step_leads_further_in() {
     let token = issuer.token().scope("read:messages write:messages");
     let token = token.claim("email", "a@b.test").build();
     let request = app::request(&verifier, &token);
-    let outer = Outer::extract(&request).await.expect("a good token");
+    let outer = Outer::extract(&request).await.expect("a valid token");
     let scoped: &Scoped<ReadMessages, Middle> = outer.user().expect("a known caller");
     let middle: &Middle = scoped;
     let inner: &Inner = middle;
@@ -39,7 +39,7 @@ async fn from_the_outermost_type_each_step_leads_further_in() {
 }
 
 #[actix_web::test]
-async fn a_verified_token_tells_what_it_says() {
+async fn a_verified_token_returns_its_claims() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let now = Duration::from_secs(1_700_000_000);
@@ -51,7 +51,7 @@ async fn a_verified_token_tells_what_it_says() {
     let audience = json!(["https://other.test/", issuer.audience()]);
     let token = token.claim("jti", "id-1").claim("aud", audience).build();
     let now = SystemTime::UNIX_EPOCH + now;
-    let verified = verifier.verify(&token, now).expect("a good token");
+    let verified = verifier.verify(&token, now).expect("a valid token");
     assert_eq!(verified.issuer(), issuer.url());
     assert_eq!(verified.subject(), Some("user-1"));
     assert_eq!(verified.client_id(), Some("client-1"));
@@ -73,7 +73,7 @@ async fn a_verified_token_tells_what_it_says() {
 }
 
 #[actix_web::test]
-async fn what_a_token_leaves_out_is_absent() {
+async fn missing_claims_are_none() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let names = ["sub", "client_id", "azp", "jti", "iat"];
@@ -91,9 +91,9 @@ async fn what_a_token_leaves_out_is_absent() {
     assert!(user.scopes().is_empty());
 }
 
-/// A log line or an error report with `{:?}` in it must not give a token away.
+/// `{:?}` in a log line or error report must not reveal a token.
 #[actix_web::test]
-async fn nothing_of_a_token_shows_in_debug() {
+async fn debug_shows_nothing_of_a_token() {
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let token = issuer
@@ -104,13 +104,13 @@ async fn nothing_of_a_token_shows_in_debug() {
     let request = app::request(&verifier, &token);
     let user = AuthenticatedUser::<NoClaims>::extract(&request)
         .await
-        .expect("a good token");
+        .expect("a valid token");
     let scoped = Scoped::<ReadMessages>::extract(&request)
         .await
-        .expect("a good token");
+        .expect("a valid token");
     let maybe = MaybeUser::<AuthenticatedUser>::extract(&request)
         .await
-        .expect("a good token");
+        .expect("a valid token");
     let (payload, signature) = token
         .split_once('.')
         .expect("three segments")

@@ -1,4 +1,4 @@
-//! Asks with curl, with a client certificate or without.
+//! Requests by curl, with or without a client certificate.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -7,7 +7,7 @@ use crate::certificates::{Authority, Signed};
 use crate::process::Directory;
 use crate::wire::Answer;
 
-/// One request by curl.
+/// A request by curl.
 pub(crate) struct Curl {
     command: Command,
     url: String,
@@ -15,7 +15,7 @@ pub(crate) struct Curl {
 }
 
 impl Curl {
-    /// A request for `path` of a host that is this machine at that port.
+    /// A request for `path` of a host that resolves to this machine and port.
     pub(crate) fn https(host: &str, port: u16, path: &str) -> Self {
         let mut command = Command::new("curl");
         command.args(["--disable", "--silent", "--show-error", "--include"]);
@@ -28,14 +28,14 @@ impl Curl {
         }
     }
 
-    /// Believes in servers that this authority has signed.
+    /// Trusts servers with certificates of this authority.
     pub(crate) fn trusting(mut self, authority: &Authority) -> Self {
         let file = self.file("ca.pem", &authority.pem);
         self.command.arg("--cacert").arg(file);
         self
     }
 
-    /// Shows this certificate to who asks for one.
+    /// Sends this client certificate.
     pub(crate) fn certificate(mut self, shown: &Signed) -> Self {
         let certificate = self.file("certificate.pem", &shown.pem);
         let key = self.file("key.pem", &shown.key.serialize_pem());
@@ -60,7 +60,7 @@ impl Curl {
         Answer::parse(&output.stdout)
     }
 
-    /// By which of its exit codes curl has failed.
+    /// The exit code with which curl failed.
     pub(crate) fn failure(self) -> Option<i32> {
         self.output().status.code()
     }

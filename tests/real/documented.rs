@@ -1,4 +1,4 @@
-//! What `docs/proxies.md` tells people to write, for other places.
+//! The configuration blocks of `docs/proxies.md`, adapted to the test.
 
 /// A block of the page.
 pub(crate) struct Documented(String);
@@ -11,7 +11,7 @@ impl Documented {
         Self(block.split_once("```").unwrap().0.to_owned())
     }
 
-    /// Says `here` wherever the page says `there`.
+    /// Replaces `there` in the page by `here`.
     pub(crate) fn with(self, there: &str, here: &str) -> Self {
         assert!(self.0.contains(there), "nowhere {there}: {}", self.0);
         Self(self.0.replace(there, here))

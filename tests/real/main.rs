@@ -1,4 +1,4 @@
-//! What the service promises together with programs of other people: nginx, Envoy, Redis and curl.
+//! Tests of the service with nginx, Envoy, Redis and curl.
 //!
 //! `tests/real/run` installs them and runs these tests.
 

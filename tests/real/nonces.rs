@@ -1,4 +1,4 @@
-//! Nonces of one replica at the other.
+//! DPoP nonces of one replica sent to another.
 
 use actix_resource_server::test_kit::{Algorithm, TestIssuer};
 
@@ -9,13 +9,13 @@ use crate::wire::Answer;
 
 #[test]
 #[ignore = "needs what tests/real/run installs"]
-fn replicas_that_share_a_secret_take_each_others_nonces() {
+fn replicas_that_share_a_secret_accept_each_others_nonces() {
     for kind in Kind::ALL {
         let secret = ("APP__AUTH__DPOP__NONCE_SECRET", SECRET);
         let site = Site::start(kind, &[("APP__AUTH__DPOP__NONCE", "true"), secret]);
         let sender = Sender::of(&site.issuer);
         let first = sender.curl(&site, &sender.proof().build()).answer();
-        let nonce = told(&first);
+        let nonce = nonce_of(&first);
         let second = sender
             .curl(&site, &sender.proof().nonce(&nonce).build())
             .answer();
@@ -29,23 +29,23 @@ fn replicas_that_share_a_secret_take_each_others_nonces() {
 
 #[test]
 #[ignore = "needs what tests/real/run installs"]
-fn without_one_a_replica_tells_a_nonce_of_its_own() {
+fn without_a_shared_secret_a_replica_sends_its_own_nonce() {
     let issuer = TestIssuer::start_with(Algorithm::Es256);
     let sender = Sender::of(&issuer);
     let [one, other] = replicas(&issuer, &[("APP__AUTH__DPOP__NONCE", "true")]);
-    let nonce = told(&one.send(&sender.request(&sender.proof().build())));
+    let nonce = nonce_of(&one.send(&sender.request(&sender.proof().build())));
     let with = |nonce: &str| sender.request(&sender.proof().nonce(nonce).build());
-    let own = told(&other.send(&with(&nonce)));
+    let own = nonce_of(&other.send(&with(&nonce)));
     assert_ne!(own, nonce);
     assert_eq!(other.send(&with(&own)).status, 200);
     assert_eq!(one.send(&with(&nonce)).status, 200);
 }
 
-/// The nonce that comes with the refusal of a proof for the lack of one.
-fn told(refusal: &Answer) -> String {
-    assert_eq!(refusal.status, 401, "{refusal:?}");
-    assert_eq!(error(refusal), Some("use_dpop_nonce"), "{refusal:?}");
-    refusal.header("dpop-nonce").unwrap().to_owned()
+/// The nonce in the rejection of a proof without one.
+fn nonce_of(rejection: &Answer) -> String {
+    assert_eq!(rejection.status, 401, "{rejection:?}");
+    assert_eq!(error(rejection), Some("use_dpop_nonce"), "{rejection:?}");
+    rejection.header("dpop-nonce").unwrap().to_owned()
 }
 
 const SECRET: &str = "at least 32 bytes that the replicas share";

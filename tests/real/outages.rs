@@ -1,4 +1,4 @@
-//! A Redis that is stopped, full or locked: proofs are refused for a while, bearer tokens are not.
+//! A Redis that is stopped, full or locked: proofs are rejected for a while, bearer tokens are not.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::sender::{Sender, error};
 use crate::site::{remembering, replica};
 use crate::wire::Answer;
 
-/// A service, its Redis, and somebody who asks.
+/// A service, its Redis, and a client.
 struct Stage {
     issuer: TestIssuer,
     redis: Redis,
@@ -42,7 +42,7 @@ impl Stage {
         self.app.send(&self.sender.request(proof))
     }
 
-    /// With a proof that was never used.
+    /// Sends a request with a new proof.
     fn ask(&self) -> Answer {
         self.send(&self.sender.proof().build())
     }
@@ -59,7 +59,7 @@ impl Stage {
         );
     }
 
-    /// Once Redis is well, the service finds that by itself.
+    /// Waits until the service notices that Redis is available.
     fn assert_soon_served(&self) {
         let begun = Instant::now();
         while self.ask().status != 200 {
@@ -75,7 +75,7 @@ impl Stage {
 
 #[test]
 #[ignore = "needs what tests/real/run installs"]
-fn while_redis_is_stopped_proofs_are_refused_and_afterwards_all_is_as_before() {
+fn proofs_are_rejected_only_while_redis_is_stopped() {
     let mut stage = Stage::new(Redis::start(), &[]);
     let used = stage.sender.proof().build();
     assert_eq!(stage.send(&used).status, 200);
@@ -108,7 +108,7 @@ fn a_redis_that_is_started_after_the_service_is_found() {
 
 #[test]
 #[ignore = "needs what tests/real/run installs"]
-fn where_it_is_so_chosen_proofs_are_accepted_unchecked() {
+fn proofs_are_accepted_unchecked_if_so_configured() {
     let accept = ("APP__AUTH__DPOP__REPLAY_FAILURE", "accept");
     let mut stage = Stage::new(Redis::start(), &[accept]);
     let proof = stage.sender.proof().build();
@@ -123,7 +123,7 @@ fn where_it_is_so_chosen_proofs_are_accepted_unchecked() {
 
 #[test]
 #[ignore = "needs what tests/real/run installs"]
-fn a_full_redis_forgets_nothing() {
+fn a_full_redis_evicts_nothing() {
     let stage = Stage::new(Redis::start(), &[]);
     let used = stage.sender.proof().build();
     assert_eq!(stage.send(&used).status, 200);
@@ -138,7 +138,7 @@ fn a_full_redis_forgets_nothing() {
 
 #[test]
 #[ignore = "needs what tests/real/run installs"]
-fn a_password_opens_redis_and_is_never_shown() {
+fn a_password_authenticates_to_redis_and_is_never_shown() {
     let configuration = Documented::block("Replicas", "text")
         .with("maxmemory 256mb", &format!("requirepass {PASSWORD}"));
     for (given, status) in [(Some(PASSWORD), 200), (Some(WRONG), 503), (None, 503)] {

@@ -1,4 +1,4 @@
-//! What a proxy says is believed, and nobody else is: of certificates and of the URL that was called.
+//! Certificates and target URLs in headers are only accepted from a trusted proxy.
 
 use actix_resource_server::test_kit::{Algorithm, TestIssuer};
 
@@ -9,7 +9,7 @@ use crate::sender::{PATH, Sender, bound_to, error};
 use crate::site::{Site, replica};
 use crate::wire::Request;
 
-/// Two clients of an authority that the proxy does not know.
+/// Two clients with certificates of an authority that the proxy does not trust.
 fn clients() -> [Signed; 2] {
     let authority = Authority::new();
     ["client-1", "client-2"].map(|name| authority.sign(name))
@@ -17,20 +17,20 @@ fn clients() -> [Signed; 2] {
 
 #[test]
 #[ignore = "needs what tests/real/run installs"]
-fn a_certificate_is_told_by_the_proxy_alone() {
+fn a_certificate_is_only_accepted_from_the_proxy() {
     for kind in Kind::ALL {
         let site = Site::start(kind, &[]);
         let [client, other] = clients();
         let token = bound_to(&client, &site.issuer);
         let curl = || site.curl().bearer(&token);
-        // Whichever replica is asked.
+        // At either replica.
         for _ in 0..2 {
             let answer = curl().certificate(&client).answer();
             assert_eq!(answer.status, 200, "{kind:?}: {answer:?}");
         }
         let (name, value) = kind.forgery(&client.pem);
         let forged = || curl().header(name, &value);
-        let refusals = [
+        let rejections = [
             curl(),
             curl().certificate(&other),
             forged(),
@@ -38,16 +38,16 @@ fn a_certificate_is_told_by_the_proxy_alone() {
             forged().header(name, &value),
             curl().header(&name.replace('-', "_"), &value),
         ];
-        for (number, refused) in refusals.map(Curl::answer).iter().enumerate() {
-            assert_eq!(refused.status, 401, "{kind:?} {number}");
-            assert_eq!(error(refused), Some("invalid_token"), "{kind:?} {number}");
+        for (number, rejected) in rejections.map(Curl::answer).iter().enumerate() {
+            assert_eq!(rejected.status, 401, "{kind:?} {number}");
+            assert_eq!(error(rejected), Some("invalid_token"), "{kind:?} {number}");
         }
     }
 }
 
 #[test]
 #[ignore = "needs what tests/real/run installs"]
-fn a_header_of_anybody_else_proves_nothing() {
+fn a_header_of_another_peer_is_ignored() {
     for kind in Kind::ALL {
         let issuer = TestIssuer::start_with(Algorithm::Es256);
         let [client, _] = clients();
@@ -59,15 +59,15 @@ fn a_header_of_anybody_else_proves_nothing() {
             replica(&issuer, settings.text(), &[]).send(&request)
         };
         assert_eq!(answer("127.0.0.1").status, 200, "{kind:?}");
-        let refused = answer("127.0.0.2");
-        assert_eq!(refused.status, 401, "{kind:?}");
-        assert_eq!(error(&refused), Some("invalid_token"), "{kind:?}");
+        let rejected = answer("127.0.0.2");
+        assert_eq!(rejected.status, 401, "{kind:?}");
+        assert_eq!(error(&rejected), Some("invalid_token"), "{kind:?}");
     }
 }
 
 #[test]
 #[ignore = "needs what tests/real/run installs"]
-fn the_url_is_told_by_the_proxy_alone() {
+fn the_url_is_only_accepted_from_the_proxy() {
     let elsewhere = "https://other.example/api/private";
     for kind in Kind::ALL {
         let site = Site::start(kind, &[]);
@@ -80,13 +80,13 @@ fn the_url_is_told_by_the_proxy_alone() {
         ];
         for (name, value) in forgeries {
             let proof = sender.proof_for(elsewhere).build();
-            let refused = sender.curl(&site, &proof).header(name, value).answer();
+            let rejected = sender.curl(&site, &proof).header(name, value).answer();
             assert_eq!(
-                error(&refused),
+                error(&rejected),
                 Some("invalid_dpop_proof"),
                 "{kind:?} {name}"
             );
-            // And nobody is kept from what is theirs.
+            // The rightful sender is still accepted.
             let proof = sender.proof().build();
             let curl = sender.curl(&site, &proof).header(name, value);
             assert_eq!(curl.answer().status, 200, "{kind:?} {name}");

@@ -1,4 +1,4 @@
-//! nginx and Envoy, configured as the documentation has it.
+//! nginx and Envoy with the documented configuration.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -28,7 +28,7 @@ impl Kind {
         Documented::block(&heading, "toml").with("10.0.0.2", "127.0.0.1")
     }
 
-    /// What a client would write to be believed of a certificate.
+    /// A certificate header as a client could forge it.
     pub(crate) fn forgery(self, pem: &str) -> (&'static str, String) {
         let encoded = url::form_urlencoded::byte_serialize(pem.as_bytes());
         let encoded = encoded.collect::<String>().replace('+', "%20");
@@ -47,7 +47,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Starts one before two replicas, which it asks in turn.
+    /// Starts a proxy in front of two replicas, used in turn.
     pub(crate) fn start(kind: Kind, replicas: [SocketAddr; 2]) -> Self {
         let port = free_port();
         let authority = Authority::new();
@@ -81,7 +81,7 @@ impl Proxy {
         proxy
     }
 
-    /// Until it accepts connections.
+    /// Waits until it accepts connections.
     fn wait(&self) {
         let begun = Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
@@ -98,7 +98,7 @@ fn nginx(port: u16, [one, other]: [SocketAddr; 2]) -> Documented {
         .with("listen 443 ", &format!("listen 127.0.0.1:{port} "))
 }
 
-/// The site alone is documented; around it stands what a test of one process needs.
+/// Only the site is documented; the rest is what a test in one process needs.
 fn nginx_command(site: &str, directory: &Directory) -> Command {
     let path = directory.path();
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -135,7 +135,7 @@ fn envoy_command(configuration: &str) -> Command {
     command
 }
 
-/// Below those that the system gives to connections: one of them could take it before it is used.
+/// Below the ephemeral ports, one of which an outgoing connection could take before it is used.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 10_000).unwrap();

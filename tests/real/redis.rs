@@ -1,4 +1,4 @@
-//! A Redis of the test's own, which can be stopped and started again.
+//! A Redis for one test, which can be stopped and started again.
 
 use std::process::Command;
 
@@ -13,7 +13,7 @@ pub(crate) struct Redis {
 }
 
 impl Redis {
-    /// As the documentation has it.
+    /// With the documented configuration.
     pub(crate) fn start() -> Self {
         Self::start_with(&Documented::block("Replicas", "text"))
     }
@@ -44,12 +44,12 @@ impl Redis {
         self.running = Some(running);
     }
 
-    /// Ends it as a crash does.
+    /// Kills it, as a crash would.
     pub(crate) fn stop(&mut self) {
         self.running = None;
     }
 
-    /// Lets it have so much memory from now on, such as `256mb`.
+    /// Sets its memory limit, for example `256mb`.
     pub(crate) fn limit(&self, memory: &str) {
         let mut command = Command::new("redis-cli");
         command.args(["-p", &self.port.to_string(), "-e"]);

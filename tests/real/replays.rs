@@ -1,4 +1,4 @@
-//! One proof at two replicas: one of them takes it, once.
+//! A proof sent to two replicas is accepted once.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -15,7 +15,7 @@ use crate::wire::connect;
 
 #[test]
 #[ignore = "needs what tests/real/run installs"]
-fn a_proof_that_is_sent_twice_through_a_proxy_is_taken_once() {
+fn a_proof_that_is_sent_twice_through_a_proxy_is_accepted_once() {
     let redis = Redis::start();
     for kind in Kind::ALL {
         let site = Site::sharing(&redis, kind);
@@ -28,7 +28,7 @@ fn a_proof_that_is_sent_twice_through_a_proxy_is_taken_once() {
             "{kind:?}"
         );
         assert_eq!(error(&answers[1]), Some("invalid_dpop_proof"));
-        // The second attempt came to the other replica.
+        // The second attempt reached the other replica.
         let mut counts = site.counts("invalid_dpop_proof");
         counts.sort_unstable();
         assert_eq!(counts, [(0, 1), (1, 1)], "{kind:?}");
@@ -37,7 +37,7 @@ fn a_proof_that_is_sent_twice_through_a_proxy_is_taken_once() {
 
 #[test]
 #[ignore = "needs what tests/real/run installs"]
-fn of_ten_thousand_proofs_at_both_replicas_at_once_each_is_taken_once() {
+fn ten_thousand_proofs_sent_to_both_replicas_are_each_accepted_once() {
     let redis = Redis::start();
     let issuer = TestIssuer::start_with(Algorithm::Es256);
     let url = redis.url();
@@ -67,11 +67,11 @@ fn of_ten_thousand_proofs_at_both_replicas_at_once_each_is_taken_once() {
         "taken by the one replica: {}, by the other: {}",
         granted[0], granted[1]
     );
-    // Neither is always the first: they do race.
+    // Each replica accepted some, so there was a race.
     assert!(granted.iter().all(|&count| count > 0), "{granted:?}");
 }
 
-/// How many proofs were taken by none, by one and by both.
+/// How many proofs were accepted by none, by one and by both.
 fn race(issuer: &TestIssuer, addresses: [SocketAddr; 2]) -> [usize; 3] {
     let sender = Sender::of(issuer);
     let mut connections = addresses.map(Connection::open);
@@ -101,7 +101,7 @@ fn request(sender: &Sender) -> String {
     )
 }
 
-/// A connection that is used over and over.
+/// A persistent connection.
 struct Connection(BufReader<TcpStream>);
 
 impl Connection {
@@ -115,7 +115,7 @@ impl Connection {
         self.0.get_mut().write_all(request.as_bytes()).unwrap();
     }
 
-    /// The status of the next answer, which is read to its end.
+    /// Reads the next response; returns its status.
     fn status(&mut self) -> u16 {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {

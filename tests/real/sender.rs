@@ -1,4 +1,4 @@
-//! Somebody who has a token and the key that it is bound to, and asks for `https://api.example/api/private`.
+//! A client with a token and the key that it is bound to, which requests `https://api.example/api/private`.
 
 use actix_resource_server::test_kit::{Algorithm, ProofBuilder, SigningKey, TestIssuer};
 use serde_json::{Value, json};
@@ -39,14 +39,14 @@ impl Sender {
         ProofBuilder::new(&self.key, "GET", url).token(&self.token)
     }
 
-    /// What a client of the proxy sends.
+    /// The request that a client sends to the proxy.
     pub(crate) fn curl(&self, site: &Site, proof: &str) -> Curl {
         site.curl()
             .header("Authorization", &format!("DPoP {}", self.token))
             .header("DPoP", proof)
     }
 
-    /// What the proxy would make of it.
+    /// The request as the proxy would forward it.
     pub(crate) fn request(&self, proof: &str) -> Request {
         Request::get(PATH)
             .header("Host", HOST)
@@ -66,7 +66,7 @@ fn confirmation(certificate: &Signed) -> Value {
     json!({"x5t#S256": certificate.thumbprint()})
 }
 
-/// The error on the challenge of the scheme that was used.
+/// The `error` in the challenge of the scheme that was used.
 pub(crate) fn error(answer: &Answer) -> Option<&str> {
     let challenges = answer
         .headers

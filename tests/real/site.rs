@@ -1,4 +1,4 @@
-//! Two replicas of the service behind a proxy, as the documentation has them.
+//! Two replicas of the service behind a proxy, with the documented configuration.
 
 use std::net::SocketAddr;
 
@@ -23,7 +23,7 @@ impl Site {
         Self::of(kind, kind.settings().text(), variables)
     }
 
-    /// With a Redis where both remember proofs.
+    /// With a Redis as the shared replay store.
     pub(crate) fn sharing(redis: &Redis, kind: Kind) -> Self {
         let settings = format!("{}\n{}", kind.settings().text(), remembering(redis).text());
         Self::of(kind, &settings, &[])
@@ -45,13 +45,13 @@ impl Site {
         Curl::https(HOST, self.proxy.port, PATH).trusting(&self.proxy.authority)
     }
 
-    /// How many callers each replica has let in, and refused for this reason.
+    /// How many requests each replica granted, and rejected for this reason.
     pub(crate) fn counts(&self, reason: &str) -> [(u64, u64); 2] {
-        let refused = format!("access_refused_total{{reason=\"{reason}\"}}");
+        let rejected = format!("access_refused_total{{reason=\"{reason}\"}}");
         self.replicas.each_ref().map(|replica| {
             (
                 replica.metric("access_granted_total"),
-                replica.metric(&refused),
+                replica.metric(&rejected),
             )
         })
     }
@@ -63,7 +63,7 @@ pub(crate) fn replica(issuer: &TestIssuer, settings: &str, variables: &[(&str, &
     TestApp::ready(launch.variables(variables))
 }
 
-/// Two that are asked directly, as the proxy would ask them.
+/// Two replicas without a proxy, which are called directly.
 pub(crate) fn replicas(issuer: &TestIssuer, variables: &[(&str, &str)]) -> [TestApp; 2] {
     let settings = Kind::Nginx.settings();
     [(); 2].map(|()| replica(issuer, settings.text(), variables))

@@ -1,4 +1,4 @@
-//! curl and the service's own TLS: certificates of clients, and a new one of the service.
+//! TLS of the service with curl: client certificates, and renewal of the service's certificate.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::transcript::PATIENCE;
 
 const HOST: &str = "localhost";
 
-/// A service that speaks TLS and asks for certificates.
+/// A service with TLS that requests client certificates.
 struct Stage {
     issuer: TestIssuer,
     authority: Authority,
@@ -53,7 +53,7 @@ impl Stage {
 
 #[test]
 #[ignore = "needs what tests/real/run installs"]
-fn a_token_goes_with_its_certificate_alone() {
+fn a_bound_token_requires_its_certificate() {
     let stage = Stage::new(|launch| launch);
     stage.wait_until_ready();
     let clients = Authority::new();
@@ -61,10 +61,10 @@ fn a_token_goes_with_its_certificate_alone() {
     let token = bound_to(&client, &stage.issuer);
     let curl = || stage.curl(PATH).bearer(&token);
     assert_eq!(curl().certificate(&client).answer().status, 200);
-    let refusals = [curl(), curl().certificate(&clients.sign("client-2"))];
-    for refused in refusals.map(Curl::answer) {
+    let rejections = [curl(), curl().certificate(&clients.sign("client-2"))];
+    for rejected in rejections.map(Curl::answer) {
         assert_eq!(
-            (refused.status, error(&refused)),
+            (rejected.status, error(&rejected)),
             (401, Some("invalid_token"))
         );
     }
@@ -74,7 +74,7 @@ fn a_token_goes_with_its_certificate_alone() {
 
 #[test]
 #[ignore = "needs what tests/real/run installs"]
-fn where_an_authority_is_named_others_certificates_end_the_handshake() {
+fn certificates_of_another_authority_fail_the_handshake() {
     let clients = Authority::new();
     let file = &clients.pem;
     let stage = Stage::new(|launch| {
@@ -85,16 +85,18 @@ fn where_an_authority_is_named_others_certificates_end_the_handshake() {
     let known = clients.sign("client-1");
     let curl = stage.curl(PATH).bearer(&bound_to(&known, &stage.issuer));
     assert_eq!(curl.certificate(&known).answer().status, 200);
-    let stranger = Authority::new().sign("client-1");
-    let curl = stage.curl(PATH).bearer(&bound_to(&stranger, &stage.issuer));
-    let failure = curl.certificate(&stranger).failure();
+    let untrusted = Authority::new().sign("client-1");
+    let curl = stage
+        .curl(PATH)
+        .bearer(&bound_to(&untrusted, &stage.issuer));
+    let failure = curl.certificate(&untrusted).failure();
     assert!(HANDSHAKE_FAILED.contains(&failure), "{failure:?}");
     assert_eq!(stage.curl("/api/public").answer().status, 200);
 }
 
 #[test]
 #[ignore = "needs what tests/real/run installs"]
-fn curl_sees_a_new_certificate_after_a_hangup() {
+fn a_new_certificate_is_served_after_sighup() {
     let stage = Stage::new(|launch| launch);
     let renewed = Authority::new();
     assert_eq!(stage.curl("/api/public").answer().status, 200);

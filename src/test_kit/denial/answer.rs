@@ -1,4 +1,4 @@
-//! What a route answers, beside what it must answer.
+//! The response of a route, and the comparison with the expected rejections.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::rejection::Rejection;
 
-/// The parts of a response that a refusal is known by.
+/// The parts of a response that identify a rejection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     status: u16,
@@ -19,7 +19,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// A status, the first `WWW-Authenticate` header if there is any, and the body.
+    /// An answer with a status, the first `WWW-Authenticate` header if any, and a body.
     #[must_use]
     pub fn new(status: u16, challenge: Option<&str>, body: impl Into<Vec<u8>>) -> Self {
         Self {
@@ -29,7 +29,7 @@ impl Answer {
         }
     }
 
-    /// The answer of an app of `actix_web::test`.
+    /// The response of an app of `actix_web::test`.
     pub async fn of<B: MessageBody>(response: ServiceResponse<B>) -> Self {
         Self::of_response(response.into_parts().1).await
     }
@@ -43,13 +43,13 @@ impl Answer {
         Self {
             status,
             challenge,
-            // A body that breaks off is none, and no refusal.
+            // An incomplete body is not that of a rejection.
             body: body.map(|bytes| bytes.to_vec()).unwrap_or_default(),
         }
     }
 
-    /// Whether the caller was let in: anything but an error.
-    pub(super) fn lets_in(&self) -> bool {
+    /// Whether the request was granted: the status is not an error.
+    pub(super) fn is_granted(&self) -> bool {
         self.status < 400
     }
 }
@@ -63,7 +63,7 @@ impl fmt::Display for Answer {
     }
 }
 
-/// The refusals that would do, the most likely first.
+/// The acceptable rejections, the most likely first.
 #[derive(Clone, Debug)]
 pub(super) struct Expected(Vec<RejectionReason>);
 
@@ -79,19 +79,19 @@ impl Expected {
         Self(rejections.iter().map(RejectionReason::of).collect())
     }
 
-    /// Whether the answer is one of the refusals: its status, its challenge, and a body that says the same.
+    /// Whether the answer equals one of the rejections in status, challenge and body.
     pub(super) fn is(&self, answer: &Answer) -> bool {
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        self.0.iter().any(|refusal| {
-            refusal.status == answer.status
-                && is_offered(refusal.challenge.as_deref(), answer.challenge.as_deref())
-                && body.get("status") == Some(&refusal.status.into())
-                && body.get("detail") == refusal.detail.as_ref()
+        self.0.iter().any(|rejection| {
+            rejection.status == answer.status
+                && is_offered(rejection.challenge.as_deref(), answer.challenge.as_deref())
+                && body.get("status") == Some(&rejection.status.into())
+                && body.get("detail") == rejection.detail.as_ref()
         })
     }
 }
 
-/// Whether the answer's challenge is the expected one, be it followed by that of another scheme.
+/// Whether the answer's challenge is the expected one; that of another scheme may follow.
 fn is_offered(expected: Option<&str>, challenge: Option<&str>) -> bool {
     match expected.zip(challenge) {
         Some((expected, challenge)) => challenge
@@ -122,11 +122,11 @@ fn detail(response: HttpResponse) -> Option<Value> {
 
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(refusal) = self.0.first() else {
+        let Some(rejection) = self.0.first() else {
             return Ok(());
         };
-        write!(f, "{}", refusal.status)?;
-        refusal
+        write!(f, "{}", rejection.status)?;
+        rejection
             .challenge
             .iter()
             .try_for_each(|challenge| write!(f, " {challenge}"))

@@ -1,4 +1,4 @@
-//! What a route demands of a good token: how it is met, and the answers where it is not.
+//! The requirements of a route: tokens that meet them, and the rejections of those that do not.
 
 use std::time::SystemTime;
 
@@ -6,43 +6,47 @@ use crate::extract::{Requirement, UNBOUND};
 use crate::rejection::{Cause, Rejection};
 use crate::test_kit::TokenBuilder;
 
-/// The refusals of a token without any scope; `None` where none is asked for. Of access types inside one another,
-/// the innermost refuses first and names its own scopes alone: a beginning of the first way.
+/// The possible rejections of a token without scopes; `None` if none is required. In nested access types, the
+/// innermost rejects first and only names its own scopes: a prefix of the first alternative.
 pub(super) fn too_little_scope(requirement: &Requirement) -> Option<Vec<Rejection>> {
     let first = requirement.scopes.first()?;
-    let beginnings = (1..=first.len())
+    let prefixes = (1..=first.len())
         .rev()
         .filter_map(|length| first.get(..length));
-    let refusals = beginnings.map(|beginning| Cause::InsufficientScope {
-        alternatives: vec![beginning.to_vec()],
+    let rejections = prefixes.map(|prefix| {
+        Rejection::from(Cause::InsufficientScope {
+            alternatives: vec![prefix.to_vec()],
+        })
     });
-    let refusals = refusals.map(Rejection::from);
-    Some(refusals.chain(unbound(requirement)).collect())
+    Some(rejections.chain(unbound(requirement)).collect())
 }
 
-/// The refusals of a token that tells of no login; `None` where none is asked for.
+/// The possible rejections of a token without claims about the login; `None` if none are required.
 pub(super) fn too_weak_login(requirement: &Requirement) -> Option<Vec<Rejection>> {
-    let refusals = requirement.logins.iter();
-    let refusals = refusals.map(|login| Cause::InsufficientLogin(*login).into());
-    (!requirement.logins.is_empty()).then(|| refusals.chain(unbound(requirement)).collect())
+    let rejections = requirement
+        .logins
+        .iter()
+        .map(|login| Cause::InsufficientLogin(*login).into());
+    (!requirement.logins.is_empty()).then(|| rejections.chain(unbound(requirement)).collect())
 }
 
-/// The refusal of a token that is bound to nobody, where one is asked for that is; the tokens of all other tries are
-/// bound to nobody too.
+/// The rejection of a token that is not sender-constrained, if the route requires one that is. The tokens of all
+/// other kinds are not sender-constrained either.
 pub(super) fn unbound(requirement: &Requirement) -> Option<Rejection> {
-    let refusal = || Cause::InvalidToken(UNBOUND).into();
-    requirement.proven_sender.then(refusal)
+    requirement
+        .proven_sender
+        .then(|| Cause::InvalidToken(UNBOUND).into())
 }
 
-/// Grants the scopes that are asked for.
+/// Grants the required scopes.
 pub(super) fn scoped(token: TokenBuilder, requirement: &Requirement) -> TokenBuilder {
     match requirement.scopes.first() {
-        Some(way) => token.scope(&way.join(" ")),
+        Some(scopes) => token.scope(&scopes.join(" ")),
         None => token,
     }
 }
 
-/// Tells of the login that is asked for: of a class that every level takes, by all methods, just now.
+/// Adds claims about a login that meets every requirement: an accepted class, all methods, just now.
 pub(super) fn logged_in(
     token: TokenBuilder,
     requirement: &Requirement,
@@ -57,15 +61,20 @@ pub(super) fn logged_in(
     if methods.peek().is_some() {
         token = token.amr(methods.copied());
     }
-    match logins.iter().any(|login| login.max_age.is_some()) {
-        true => token.auth_time(now),
-        false => token,
+    if logins.iter().any(|login| login.max_age.is_some()) {
+        token.auth_time(now)
+    } else {
+        token
     }
 }
 
 fn class(requirement: &Requirement) -> Option<&'static str> {
-    let asked = requirement.logins.iter().map(|login| login.acr_values);
-    let asked: Vec<_> = asked.filter(|classes| !classes.is_empty()).collect();
-    let is_taken = |class: &&&str| asked.iter().all(|classes| classes.contains(class));
-    asked.first()?.iter().find(is_taken).copied()
+    let accepted: Vec<_> = requirement
+        .logins
+        .iter()
+        .map(|login| login.acr_values)
+        .filter(|classes| !classes.is_empty())
+        .collect();
+    let suits_all = |class: &&&str| accepted.iter().all(|classes| classes.contains(class));
+    accepted.first()?.iter().find(suits_all).copied()
 }

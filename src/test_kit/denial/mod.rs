@@ -1,7 +1,7 @@
-//! Tries every way not to be let in, on every route of a table.
+//! The denial matrix: sends invalid credentials of every kind to every route of an API.
 //!
-//! A hole in what routes refuse is silent, and easily left untested. The table that serves the
-//! routes is the one that is tried, so a route that is added is tried too.
+//! A route that accepts too much raises no error and is easily left untested. The matrix reads the
+//! routes from the [`Api`] that serves them, so a new route is tested too.
 
 mod answer;
 mod demand;
@@ -26,11 +26,11 @@ pub use self::way::Way;
 use super::{SigningKey, TestIssuer, TokenBuilder};
 use crate::Api;
 
-/// Every way not to be let in, for all routes of an [`Api`].
+/// Tests that every route of an [`Api`] rejects invalid credentials of every kind.
 ///
-/// Each route that looks at tokens is called without one and with tokens that are wrong in one place,
-/// as [`Way`] lists them; each answer must be the refusal, to the letter, in status, challenge
-/// and body. A handler that runs answers otherwise.
+/// Each route that requires a token is called without one, and with tokens that are invalid in one place,
+/// as listed in [`Way`]. Each response must be exactly the expected rejection in status, challenge and
+/// body; a handler that runs responds differently.
 ///
 /// # Examples
 /// ```
@@ -69,7 +69,7 @@ pub struct DenialMatrix {
 }
 
 impl DenialMatrix {
-    /// Takes the tokens of `issuer`, whom the routes must trust.
+    /// A matrix with tokens of `issuer`, which the routes must trust.
     #[must_use]
     pub fn new(issuer: &TestIssuer) -> Self {
         Self {
@@ -80,32 +80,32 @@ impl DenialMatrix {
         }
     }
 
-    /// Begins with this token of the issuer instead of the plain one; each try breaks it in one place.
+    /// Replaces the issuer's default token; each try makes it invalid in one place.
     ///
-    /// It must be good for every route but for scopes, of which it must grant none: it has the claims that
-    /// rules and the application's own types ask for, and the audience where that is another. The login that
-    /// a [`StepUp`](crate::StepUp) asks for is put into it where it is needed, and scopes are, as the claim `scope`.
+    /// The token must be valid for every route but grant no scopes: it must have the claims that rules and the
+    /// application's types require, and the audience if it is not the default. Claims about the login that a
+    /// [`StepUp`](crate::StepUp) requires, and scopes as the claim `scope`, are added as needed.
     #[must_use]
     pub fn token(mut self, token: TokenBuilder) -> Self {
         self.token = token;
         self
     }
 
-    /// Takes `time` for now, where the verifier's clock is another than the system's.
+    /// Sets the current time, for a verifier with another clock than the system's.
     #[must_use]
     pub fn at(mut self, time: SystemTime) -> Self {
         self.issued_at = time;
         self
     }
 
-    /// Puts `value` where a path has `{name}`; a parameter that is not named becomes `1`.
+    /// Sets the value of the path parameter `{name}`; it is `1` by default.
     #[must_use]
     pub fn parameter(mut self, name: &str, value: &str) -> Self {
         self.parameters.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// What is tried on the routes of `api`, in the order of the table.
+    /// The requests to be sent to the routes of `api`, in the order of the routes.
     #[must_use]
     pub fn tries(&self, api: &Api) -> Vec<Try> {
         let tries = api.routes().flat_map(|row| {
@@ -137,7 +137,7 @@ impl DenialMatrix {
         self.try_server(api, send).await
     }
 
-    /// Calls a running server, by whatever client `send` uses.
+    /// Calls a running server with the client that `send` uses.
     pub async fn try_server(&self, api: &Api, send: impl AsyncFn(&Try) -> Answer) -> DenialReport {
         let mut report = DenialReport::default();
         for tried in self.tries(api) {
@@ -147,13 +147,13 @@ impl DenialMatrix {
         report
     }
 
-    /// The good token, as of the matrix's time.
-    fn good(&self) -> TokenBuilder {
+    /// The valid token at the matrix's time.
+    fn valid(&self) -> TokenBuilder {
         self.token.clone().issued_at(self.issued_at)
     }
 }
 
-/// One request that must be refused.
+/// One request that must be rejected.
 #[derive(Clone, Debug)]
 pub struct Try {
     way: Way,
@@ -164,25 +164,25 @@ pub struct Try {
 }
 
 impl Try {
-    /// The way in which it is wrong.
+    /// The kind of its credentials.
     #[must_use]
     pub fn way(&self) -> Way {
         self.way
     }
 
-    /// The method.
+    /// The HTTP method.
     #[must_use]
     pub fn method(&self) -> &str {
         self.method.as_str()
     }
 
-    /// The whole path, its parameters filled in.
+    /// The path with the values of its parameters.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The `Authorization` header; `None` where none is to be sent.
+    /// The `Authorization` header; `None` if there is none.
     #[must_use]
     pub fn authorization(&self) -> Option<&str> {
         self.authorization.as_deref()

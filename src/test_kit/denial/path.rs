@@ -1,4 +1,4 @@
-//! Puts values in the place of a path's parameters.
+//! Substitution of path parameters.
 
 use crate::routing::path_pattern::{Part, parts};
 
@@ -14,7 +14,7 @@ pub(super) fn fill(pattern: &str, values: &[(String, String)]) -> String {
     parts(pattern).map(text).collect()
 }
 
-/// A text that most parameters accept, numbers among them.
+/// A value that most parameters accept, including numbers.
 const SAMPLE: &str = "1";
 
 #[cfg(test)]
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_are_filled_with_their_values_or_a_sample() {
+    fn parameters_are_replaced_by_their_values_or_a_default() {
         let values = [("name".to_owned(), "bob".to_owned())];
         for (pattern, path) in [
             ("/a", "/a"),

@@ -1,67 +1,70 @@
-//! What became of each try, as a table.
+//! The report of a denial matrix, as a table.
 
 use std::fmt;
 
 use super::answer::Answer;
 use super::{Try, Way};
 
-/// Every try and what became of it; its `Display` is a table.
+/// Every try with its outcome; `Display` shows a table.
 #[derive(Clone, Debug, Default)]
-#[must_use = "holes are found by `assert_denied`"]
+#[must_use = "a report checks nothing until `assert_denied` is called"]
 pub struct DenialReport(Vec<Tried>);
 
-/// One try, and the answer to it.
+/// One try and its response.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Tried {
     /// Method and path.
     pub route: String,
-    /// In which way it was wrong.
+    /// The kind of the credentials.
     pub way: Way,
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
     expected: String,
     answer: String,
 }
 
-/// What became of a try.
+/// The outcome of a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It was refused as it should be.
+    /// The request was rejected as expected.
     Denied,
-    /// The caller was let in.
+    /// The request was granted.
     LetIn,
-    /// The answer is an error, but not the refusal: another fault, or a handler's own words.
+    /// The response is an error, but not the expected rejection.
     Other,
 }
 
 impl DenialReport {
-    /// Every try, in the order of the table.
+    /// Every try, in the order of the routes.
     #[must_use]
     pub fn tried(&self) -> &[Tried] {
         &self.0
     }
 
-    /// Whether each try was refused as it should be.
+    /// Whether every try was rejected as expected.
     #[must_use]
     pub fn all_denied(&self) -> bool {
         self.0.iter().all(|tried| tried.outcome == Outcome::Denied)
     }
 
-    /// Panics with the table when a caller was let in, or refused otherwise than should be.
+    /// Asserts that every try was rejected as expected.
+    ///
+    /// # Panics
+    /// With the table, if a try was granted or rejected otherwise.
     #[track_caller]
     pub fn assert_denied(&self) {
         assert!(
             self.all_denied(),
-            "not every caller was turned away as expected\n{self}"
+            "not every request was rejected as expected\n{self}"
         );
     }
 
     pub(super) fn add(&mut self, tried: &Try, answer: &Answer) {
         let outcome = if tried.expected.is(answer) {
             Outcome::Denied
-        } else if answer.lets_in() {
+        } else if answer.is_granted() {
             Outcome::LetIn
         } else {
             Outcome::Other

@@ -1,4 +1,4 @@
-//! The matrix denies what is right and finds what is not.
+//! Tests of the denial matrix.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -30,7 +30,7 @@ struct Own {
 type Runs = web::Data<AtomicUsize>;
 
 async fn public(_: Public) -> &'static str {
-    "let in"
+    "granted"
 }
 async fn user(_: AuthenticatedUser, runs: Runs) -> &'static str {
     ran(&runs)
@@ -75,7 +75,7 @@ async fn bound(_: Bound<Scoped<Read>>, runs: Runs) -> &'static str {
 
 fn ran(runs: &Runs) -> &'static str {
     runs.fetch_add(1, Ordering::Relaxed);
-    "let in"
+    "granted"
 }
 
 fn api() -> Api {
@@ -112,7 +112,7 @@ async fn tried(matrix: &DenialMatrix, served: Api, verifier: Verifier) -> (Denia
 }
 
 #[actix_web::test]
-async fn routes_that_say_who_may_call_them_deny_everybody_else() {
+async fn protected_routes_reject_all_invalid_credentials() {
     for algorithm in [Algorithm::Es256, Algorithm::Rs256] {
         let issuer = TestIssuer::start_with(algorithm);
         let token = issuer.token().claim("org", "x").claim("staff", true);
@@ -153,8 +153,8 @@ async fn a_token_that_no_rule_lets_in_is_no_proof_that_scopes_are_asked_for() {
 async fn the_time_is_the_one_of_the_verifiers_clock() {
     let issuer = TestIssuer::start_with(Algorithm::Es256);
     let clock = TestClock::at(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000));
-    let told = clock.clone();
-    let verifier = verifier(&issuer, Clock::new(move || told.now()));
+    let shared = clock.clone();
+    let verifier = verifier(&issuer, Clock::new(move || shared.now()));
     let matrix = DenialMatrix::new(&issuer)
         .at(clock.now())
         .parameter("year", "2024");
@@ -200,7 +200,7 @@ async fn a_hole_is_found_and_shown() {
 }
 
 #[actix_web::test]
-async fn a_handler_that_answers_as_a_refusal_would_is_found_by_its_body() {
+async fn a_handler_that_imitates_a_rejection_is_found_by_its_body() {
     let issuer = TestIssuer::start_with(Algorithm::Es256);
     let api = Api::new("").route("/", get(user));
     let answer =

@@ -1,4 +1,4 @@
-//! The ways not to be let in, and the answer to each.
+//! Invalid credentials of every kind, and the expected rejection of each.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,42 +14,42 @@ use crate::sender::SenderError;
 use crate::test_kit::shared;
 use crate::verifier::VerifyError;
 
-/// One way not to be let in.
+/// A kind of invalid credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Way {
     /// No `Authorization` header; not tried where a route may be called without one.
     NoToken,
-    /// A word that is no JWT.
+    /// A string that is not a JWT.
     Garbage,
     /// `exp` an hour ago.
     Expired,
     /// `nbf` in an hour.
     NotYetValid,
-    /// `iss` of an issuer that nobody trusts.
+    /// `iss` of an untrusted issuer.
     ForeignIssuer,
     /// `aud` of another API.
     ForeignAudience,
-    /// Signed by another key under the name of the issuer's.
+    /// Signed by another key under the `kid` of the issuer's key.
     ForeignKey,
-    /// Not signed at all: `alg` is `none`.
+    /// Unsigned: `alg` is `none`.
     Unsigned,
-    /// Signed HS256 with the issuer's public key for a secret.
+    /// Signed with HS256 and the issuer's public key as the secret.
     PublicKeyAsSecret,
     /// An ID token instead of an access token.
     IdToken,
-    /// A good token that is bound to somebody's key, sent by somebody else.
+    /// A valid token that is bound to the key of another sender.
     Stolen,
-    /// A good token that is bound to nobody; tried where the route asks for one that is.
+    /// A valid token that is not sender-constrained; tried if the route requires one that is.
     Unbound,
-    /// A good token without any scope; tried where the route asks for scopes.
+    /// A valid token without scopes; tried if the route requires scopes.
     MissingScope,
-    /// A good token that tells of no login; tried where the route asks for one.
+    /// A valid token without claims about the login; tried if the route requires them.
     TooWeakLogin,
 }
 
 impl Way {
-    /// Every way, in the order in which they are tried.
+    /// Every kind, in the order in which they are tried.
     pub const ALL: &'static [Self] = &[
         Self::NoToken,
         Self::Garbage,
@@ -67,7 +67,7 @@ impl Way {
         Self::TooWeakLogin,
     ];
 
-    /// The answer of a route that asks for `requirement`; `None` where the way is open.
+    /// The expected rejection by a route with `requirement`; `None` if the route accepts such a request.
     pub(super) fn expected(self, requirement: &Requirement) -> Option<Expected> {
         let needed = match requirement.caller {
             Authentication::None => return None,
@@ -78,7 +78,7 @@ impl Way {
         Some(Expected::any_of(&rejections))
     }
 
-    /// The refusals that would do; `None` where the route does not ask for what is missing.
+    /// The acceptable rejections; `None` if the route does not require what is missing.
     fn rejections(self, requirement: &Requirement) -> Option<Vec<Rejection>> {
         let error = match self {
             Self::NoToken => return Some(vec![Rejection::no_credentials()]),
@@ -95,9 +95,9 @@ impl Way {
             Self::IdToken => VerifyError::IdToken,
             Self::Stolen => return Some(vec![SenderError::Unproven.into()]),
             Self::Unbound => {
-                let refusal = unbound(requirement)?;
+                let rejection = unbound(requirement)?;
                 let others = too_little_scope(requirement).unwrap_or_default();
-                return Some([vec![refusal], others].concat());
+                return Some([vec![rejection], others].concat());
             }
             Self::MissingScope => return too_little_scope(requirement),
             Self::TooWeakLogin => return too_weak_login(requirement),
@@ -105,47 +105,49 @@ impl Way {
         Some(vec![error.into()])
     }
 
-    /// The `Authorization` header for a route that asks for `requirement`; `None` where the issuer's key does
-    /// not allow the way.
+    /// The `Authorization` header for a route with `requirement`; `None` if the issuer's key does not allow such a
+    /// token.
     pub(super) fn authorization(
         self,
         matrix: &DenialMatrix,
         requirement: &Requirement,
     ) -> Option<Option<String>> {
-        let (good, key) = (matrix.good(), &matrix.key);
+        let (valid, key) = (matrix.valid(), &matrix.key);
         let token = match self {
             Self::NoToken => return Some(None),
             Self::Garbage => "not-a-token".to_owned(),
-            Self::Expired => good.expires_at(matrix.issued_at.checked_sub(HOUR)?).build(),
+            Self::Expired => valid
+                .expires_at(matrix.issued_at.checked_sub(HOUR)?)
+                .build(),
             Self::NotYetValid => {
                 let later = matrix.issued_at.checked_add(HOUR)?;
                 let since_1970 = later.duration_since(std::time::UNIX_EPOCH).ok()?;
-                good.claim("nbf", since_1970.as_secs()).build()
+                valid.claim("nbf", since_1970.as_secs()).build()
             }
-            Self::ForeignIssuer => good.claim("iss", "https://stranger.test/").build(),
-            Self::ForeignAudience => good.claim("aud", "https://stranger.test/").build(),
+            Self::ForeignIssuer => valid.claim("iss", "https://foreign.test/").build(),
+            Self::ForeignAudience => valid.claim("aud", "https://foreign.test/").build(),
             Self::ForeignKey => {
                 let foreign = shared(key.algorithm()).with_kid(key.kid());
-                good.signed_by(&foreign).build()
+                valid.signed_by(&foreign).build()
             }
-            Self::Unsigned => good.header("alg", "none").raw_signature([]).build(),
+            Self::Unsigned => valid.header("alg", "none").raw_signature([]).build(),
             Self::PublicKeyAsSecret => {
                 let public = key.public_jwk()?.to_string();
                 let forged = SigningKey::from_secret(&public, Algorithm::Hs256);
-                good.signed_by(&forged.with_kid(key.kid())).build()
+                valid.signed_by(&forged.with_kid(key.kid())).build()
             }
             Self::IdToken => {
-                let marked = good.claim("nonce", "n").claim("at_hash", "h");
+                let marked = valid.claim("nonce", "n").claim("at_hash", "h");
                 marked.header("typ", "JWT").without("scope").build()
             }
-            Self::Stolen => good.bound_to_key(&shared(Algorithm::Es256)).build(),
-            Self::Unbound => logged_in(good, requirement, matrix.issued_at).build(),
+            Self::Stolen => valid.bound_to_key(&shared(Algorithm::Es256)).build(),
+            Self::Unbound => logged_in(valid, requirement, matrix.issued_at).build(),
             Self::MissingScope => {
-                let strong = logged_in(good, requirement, matrix.issued_at);
+                let strong = logged_in(valid, requirement, matrix.issued_at);
                 strong.without("scope").without("scp").build()
             }
             Self::TooWeakLogin => {
-                let weak = scoped(good, requirement).without("acr");
+                let weak = scoped(valid, requirement).without("acr");
                 weak.without("amr").without("auth_time").build()
             }
         };
@@ -167,7 +169,7 @@ impl fmt::Display for Way {
             Self::PublicKeyAsSecret => "HS256 with the public key",
             Self::IdToken => "ID token",
             Self::Stolen => "stolen",
-            Self::Unbound => "bound to nobody",
+            Self::Unbound => "not sender-constrained",
             Self::MissingScope => "missing scope",
             Self::TooWeakLogin => "too weak a login",
         })
