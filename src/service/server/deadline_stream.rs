@@ -26,9 +26,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::connection::{Activity, Connection};
 use super::timeouts::ConnectionTimeouts;
 
-/// The bytes that are handed over at once: decoded to two hundred times their size, with their responses in the buffers
-/// of a TLS session, they stay below the 256 KiB that a connection may take. A longer head takes several polls.
-pub(super) const READ_SIZE: usize = 1024;
+/// The bytes that are handed over at once: a usual request with its token fits. Decoded to sixty times their size, and
+/// with their responses, they stay below the 256 KiB that a connection may take.
+const READ_SIZE: usize = 2048;
+
+/// The same for TLS, whose session buffers as much again. A longer head takes several polls.
+pub(super) const TLS_READ_SIZE: usize = 1024;
 
 /// What actix-http writes before it calls the service.
 const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -50,6 +53,7 @@ pub(super) struct DeadlineStream<Io> {
     held: Vec<u8>,
     /// Whether bytes were handed over since the task last ran.
     has_handed_over: bool,
+    read_size: usize,
 }
 
 /// What the client does, and since when.
@@ -75,7 +79,13 @@ impl<Io> DeadlineStream<Io> {
             alarm: Box::pin(alarm),
             held: Vec::new(),
             has_handed_over: false,
+            read_size: READ_SIZE,
         }
+    }
+
+    /// Sets the bytes that are handed over at once, at most [`READ_SIZE`].
+    pub(super) fn reading(self, read_size: usize) -> Self {
+        Self { read_size, ..self }
     }
 
     pub(super) fn io(&self) -> &Io {
@@ -177,7 +187,7 @@ impl<Io: AsyncRead + Unpin> DeadlineStream<Io> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         SCRATCH.with_borrow_mut(|scratch| {
-            let size = buffer.remaining().min(READ_SIZE);
+            let size = buffer.remaining().min(self.read_size);
             let mut bytes = ReadBuf::new(scratch.get_mut(..size).unwrap_or_default());
             let read = Pin::new(&mut self.io).poll_read(cx, &mut bytes);
             if read.is_ready() && !bytes.filled().is_empty() {

@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::connection::{Activity, Connection, InProgress};
-use super::deadline_stream::DeadlineStream;
+use super::deadline_stream::{DeadlineStream, TLS_READ_SIZE};
 use super::timeouts::ConnectionTimeouts;
 use super::tls::{self, Tls};
 use crate::sender::OverTls;
@@ -119,6 +119,7 @@ where
                 return;
             };
             let client = DeadlineStream::new(stream, timeouts, accepted.activity);
+            let client = client.reading(TLS_READ_SIZE);
             drop(
                 service
                     .call((client, Protocol::Http1, Some(accepted.peer)))
