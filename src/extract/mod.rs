@@ -53,11 +53,11 @@ pub use step_up::StepUp;
 ///
 /// impl Access for TenantUser {
 ///     fn requirement() -> Requirement {
-///         AuthenticatedUser::requirement()
+///         <AuthenticatedUser>::requirement()
 ///     }
 ///
 ///     fn grant(caller: Option<Caller>) -> Result<Self, Rejection> {
-///         AuthenticatedUser::grant(caller).map(Self)
+///         <AuthenticatedUser>::grant(caller).map(Self)
 ///     }
 /// }
 ///
@@ -68,7 +68,7 @@ pub use step_up::StepUp;
 ///     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
 ///         let request = request.clone();
 ///         Box::pin(async move {
-///             let user = AuthenticatedUser::extract(&request).await?;
+///             let user = <AuthenticatedUser>::extract(&request).await?;
 ///             let tenant = request.match_info().get("tenant");
 ///             if tenant.is_some() && user.claim("tenant").and_then(|claim| claim.as_str()) == tenant {
 ///                 Ok(Self(user))
