@@ -321,7 +321,7 @@ fn check_shows_why_keys_could_not_be_fetched() {
             &*plain_url,
             "no TLS connection could be made: the server does not speak TLS",
         ),
-        (issuer.url(), "the answer had status 418"),
+        (issuer.url(), "the response status is 418"),
     ];
     for (url, cause) in cases {
         let variables = [

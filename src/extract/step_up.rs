@@ -120,8 +120,8 @@ mod tests {
         let both = [acr, scope];
         assert_eq!(granted::<Inner>(1000, &both), Ok(()));
         assert_eq!(granted::<Outer>(1000, &both), Ok(()));
-        let nobody = Err(Rejection::no_credentials());
-        assert_eq!(Inner::grant(None).map(drop), nobody);
+        let no_credentials = Err(Rejection::no_credentials());
+        assert_eq!(Inner::grant(None).map(drop), no_credentials);
     }
 
     #[test]

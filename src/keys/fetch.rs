@@ -283,7 +283,7 @@ mod tests {
         );
         let status = b"HTTP/1.1 404 Secret\r\nContent-Length: 0\r\n\r\n";
         let status = served("http", |stream| answer(stream, status));
-        assert_eq!(failure(&status).await, "the answer had status 404");
+        assert_eq!(failure(&status).await, "the response status is 404");
         let closed = served("http", drop);
         assert!(failure(&closed).await.starts_with("the connection broke"));
     }

@@ -20,7 +20,7 @@ pub(crate) enum FetchError {
     NotHttps,
     #[error("its host name could not be resolved")]
     Resolve(#[source] Cause),
-    #[error("the answer had status {0}")]
+    #[error("the response status is {0}")]
     Status(u16),
     #[error("the answer took too long")]
     Timeout,
@@ -150,7 +150,7 @@ mod tests {
                 "no connection could be made: connection refused",
             ),
             (FetchError::Connect(None), "no connection could be made"),
-            (FetchError::Status(404), "the answer had status 404"),
+            (FetchError::Status(404), "the response status is 404"),
         ] {
             assert_eq!(Chain(&error).to_string(), expected);
         }

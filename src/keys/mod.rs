@@ -103,7 +103,7 @@ pub(crate) struct WantedKey {
 #[derive(Debug)]
 pub(crate) struct Fetch {
     number: u64,
-    /// Whether it had begun before the key was requested, so that it may have read the set too early.
+    /// Whether it began before the key was requested, so that it may have read the set too early.
     pub(crate) is_late: bool,
     ended: watch::Receiver<Ended>,
 }

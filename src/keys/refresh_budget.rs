@@ -184,7 +184,7 @@ pub(crate) const BURST: u32 = 3;
 /// The number of empty sets in a row after which the issuer is taken to have withdrawn its keys.
 const BELIEVED_EMPTY: u32 = 3;
 
-/// The least lifetime of a key set, whatever `Cache-Control` says. No request waits for a scheduled fetch.
+/// The least lifetime of a key set, regardless of `Cache-Control`. No request waits for a scheduled fetch.
 const SHORTEST_LIFETIME: Duration = Duration::from_secs(60);
 
 /// The pause after a first failed fetch.

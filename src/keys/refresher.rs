@@ -368,7 +368,7 @@ mod tests {
         keys.request_key(wanted, &Counters::default(), Instant::now())
     }
 
-    /// Whether the fetch that a request joins had begun before; `None` if it joins none.
+    /// Whether the fetch that a request joins began before it; `None` if it joins none.
     fn is_late(keys: &IssuerKeys, key: u64) -> Option<bool> {
         match request(keys, key, keys.generation()) {
             KeyRequest::Fetching(fetch) => Some(fetch.is_late),

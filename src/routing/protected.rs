@@ -319,7 +319,7 @@ mod tests {
         }
     }
 
-    /// Answers when the test says so.
+    /// Ready once the test decides.
     #[derive(Debug)]
     struct Decided;
 

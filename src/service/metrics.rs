@@ -44,7 +44,7 @@ impl Collector for Counted {
         for (name, help, count) in [
             (
                 "access_granted",
-                "Requests whose caller was let in",
+                "Requests whose caller was accepted",
                 counters.granted(),
             ),
             (
@@ -77,7 +77,7 @@ impl Collector for Counted {
         family(
             &mut encoder,
             "access_refused",
-            "Requests whose caller was turned away",
+            "Requests whose caller was rejected",
             "reason",
             &refused,
         )?;

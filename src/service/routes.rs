@@ -11,7 +11,7 @@ scope!(pub(crate) ReadMessages = "read:messages");
 /// The API that this service is for.
 pub(crate) fn api() -> Api {
     Api::new("/api")
-        .route("/public", get(public).summary("open to anybody"))
+        .route("/public", get(public).summary("open to everyone"))
         .route(
             "/private",
             get(private).summary("needs a valid access token"),

@@ -86,7 +86,7 @@ impl Verifier {
         token: &str,
         key: PendingKey,
     ) -> Result<Arc<Verified>, VerifyError> {
-        // A fetch that had begun before the key was requested may have read the set before the key was in it: then the
+        // A fetch that began before the key was requested may have read the set before the key was in it: then the
         // key is requested once more.
         let may_have_missed = key.fetch.is_late;
         key.wait().await?;

@@ -75,19 +75,18 @@ fn variables() -> impl Iterator<Item = (OsString, OsString)> {
 }
 
 const CHECK_HELP: &str = "\
-Secrets are not shown. An issuer's keys are waited for as long as auth.timeout_duration allows.
+Secrets are not shown. Waits for the keys of each issuer up to auth.timeout_duration.
 
-Exit code: 0 when all is well, 1 when keys are not reached, 2 for wrong settings.";
+Exit code: 0 for success, 1 if the keys of an issuer cannot be fetched, 2 for wrong settings.";
 
 const EXPLAIN_HELP: &str = "\
-The token is verified as the running service does it, with the same settings and keys. What the
-token says is shown, its signature is not. \"Bearer \" before the token does no harm.
+Verifies the token as the running service does, with the same settings and keys. The content of the
+token is shown, its signature is not. \"Bearer \" before the token is ignored.
 
   actix-resource-server explain \"$TOKEN\"
   actix-resource-server explain - --route \"GET /api/private-scoped\" < token.txt
 
-Exit code: 0 when the token would be accepted, 1 when it would be refused, 2 for wrong settings or
-arguments.";
+Exit code: 0 if the token is accepted, 1 if it is rejected, 2 for wrong settings or arguments.";
 
 const ROUTES_HELP: &str = "\
 GET answers HEAD too. No settings are read.";

@@ -213,7 +213,7 @@ pub(super) enum CertificateOrigin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
-    /// For people.
+    /// Plain text.
     Text,
     /// One object a line, for machines.
     Json,

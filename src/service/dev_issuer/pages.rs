@@ -163,7 +163,7 @@ pub(super) async fn test_view(provider: web::Data<Provider>) -> HttpResponse {
 /// What the script of the Test view works with.
 pub(super) async fn test_view_data(provider: web::Data<Provider>) -> HttpResponse {
     HttpResponse::Ok().json(json!({
-        "people": USERS,
+        "users": USERS,
         "token_endpoint": provider.endpoint(token::PATH),
         "api": provider.api,
     }))

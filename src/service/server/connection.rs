@@ -368,7 +368,7 @@ impl Stream for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        // A body that is complete may be kept beyond its request, and says nothing of the next one's.
+        // A body that is complete may be kept beyond its request, and is not the next request's.
         if !self.is_complete {
             self.connection.set_body(None);
         }

@@ -96,7 +96,7 @@ impl<Io> DeadlineStream<Io> {
         &self.connection
     }
 
-    /// Hands `bytes` over; none of them if they came too late, as if the client had closed its side.
+    /// Hands `bytes` over; none of them if they came too late, as after the end of the client's data.
     fn receive(&mut self, bytes: &[u8], buffer: &mut ReadBuf<'_>) {
         let now = Instant::now();
         self.resume(now);
@@ -114,7 +114,7 @@ impl<Io> DeadlineStream<Io> {
         }
     }
 
-    /// Sets the clock on by the time in which the client had nothing to do.
+    /// Extends the deadline by the time in which the server was busy.
     fn resume(&mut self, now: Instant) {
         let Some(paused) = self.paused.take() else {
             return;

@@ -229,6 +229,6 @@ impl<B: MessageBody> MessageBody for TrackedBody<B> {
     }
 }
 
-/// As actix's own server: how long a client may take to read an answer that came before it had
-/// sent its whole request.
+/// As actix's own server: how long a client may take to read a response that was sent before its
+/// request was complete.
 const LINGER: Duration = Duration::from_secs(1);

@@ -95,8 +95,8 @@ impl Bench {
         }
     }
 
-    /// Looks for words in what people read.
-    async fn says<const N: usize>(&self, cases: [(TokenBuilder, &str); N], route: &str) {
+    /// Looks for words in the text.
+    async fn shows<const N: usize>(&self, cases: [(TokenBuilder, &str); N], route: &str) {
         for (token, words) in cases {
             let text = self.explain(&token.build(), route).await.text(true);
             assert!(text.contains(words), "{words}: {text}");
@@ -211,8 +211,8 @@ async fn tokens_of_other_issuers_and_algorithms_are_named_and_agreed_with_the_se
 async fn tokens_of_other_keys_are_named_and_agreed_with_the_server() {
     let bench = Bench::new();
     let kid = bench.issuer.key().kid().to_owned();
-    let stranger = SigningKey::generate(Algorithm::Es256);
-    let forged = || bench.token().signed_by(&stranger);
+    let other_key = SigningKey::generate(Algorithm::Es256);
+    let forged = || bench.token().signed_by(&other_key);
     let cases = [
         (forged(), "unknown_key"),
         (forged().without_header("kid"), "unknown_key"),
@@ -292,7 +292,7 @@ async fn the_claim_that_has_the_scope_is_named() {
     let cases = [
         (
             token(),
-            "grants nothing, and the route asks for \"read:messages\".",
+            "grants nothing, and the route requires \"read:messages\".",
         ),
         (token().scope("x"), "it grants \"x\", and"),
         (
@@ -309,10 +309,10 @@ async fn the_claim_that_has_the_scope_is_named() {
         ),
         (
             token().claim("scp", "x|read:messages"),
-            "Its scp separates scopes",
+            "Its scp does not separate scopes",
         ),
     ];
-    bench.says(cases, SCOPED).await;
+    bench.shows(cases, SCOPED).await;
 }
 
 #[actix_web::test]
@@ -344,7 +344,7 @@ async fn what_a_route_asks_of_a_login_is_named_and_agreed_with_the_server() {
 async fn words_about_logins_name_what_is_asked_and_what_is_told() {
     let bench = Bench::new();
     let token = || bench.token().scope("transfer");
-    let none = "asks for a login with acr gold or silver, with amr mfa, at most 300 s ago, and the token says: no acr, \
+    let none = "requires a login with acr gold or silver, with amr mfa, at most 300 s ago, and the token has no acr, \
         no amr, no auth_time.";
     let remedy = r#"log in again, with acr_values="gold silver" and max_age=300 in the authorization request, and"#;
     let cases = [
@@ -352,7 +352,7 @@ async fn words_about_logins_name_what_is_asked_and_what_is_told() {
         (token(), remedy),
         (
             token().acr("x\n").amr(["pwd", "otp"]),
-            r#"says: acr "x\n", amr "pwd", "otp", no"#,
+            r#"has acr "x\n", amr "pwd", "otp", no"#,
         ),
         (token().auth_time(ago(3600)), "(1h ago)."),
         (
@@ -360,21 +360,18 @@ async fn words_about_logins_name_what_is_asked_and_what_is_told() {
                 .claim("acr", 1)
                 .claim("amr", "mfa")
                 .claim("auth_time", "x"),
-            "an acr that is no text, an amr that is no array of texts, an auth_time that is no time.",
+            "an acr that is not a string, an amr that is not an array of strings, an auth_time that is not a time.",
         ),
     ];
-    bench.says(cases, TRANSFER).await;
-    let vault = [(
-        token(),
-        "Let the person log in again, and use the new token.",
-    )];
-    bench.says(vault, "GET /bank/vault").await;
+    bench.shows(cases, TRANSFER).await;
+    let vault = [(token(), "Let the user log in again, and use the new token.")];
+    bench.shows(vault, "GET /bank/vault").await;
     let opened = bench.token().amr(["pin", "hwk"]);
     let opened = [
         (opened.clone(), "  GET /bank/vault accepts it.\n"),
         (opened, "  GET /bank/transfer rejects it.\n"),
     ];
-    bench.says(opened, PRIVATE).await;
+    bench.shows(opened, PRIVATE).await;
 }
 
 #[actix_web::test]
@@ -456,8 +453,8 @@ async fn a_key_that_nobody_may_be_asked_for_now_is_no_fault_of_the_token() {
         ("unknown_key", 401),
         ("key_undetermined", 503),
     ] {
-        let stranger = SigningKey::generate(Algorithm::Es256);
-        let token = bench.token().signed_by(&stranger).build();
+        let other_key = SigningKey::generate(Algorithm::Es256);
+        let token = bench.token().signed_by(&other_key).build();
         let report = bench.agreed(&token, PRIVATE).await;
         assert_eq!(report["code"], code);
         assert_eq!(report["answer"]["status"], status);
@@ -468,7 +465,7 @@ async fn a_key_that_nobody_may_be_asked_for_now_is_no_fault_of_the_token() {
 async fn words_about_issuers_and_audiences_name_what_differs() {
     let bench = Bench::new();
     let trusted = format!(
-        "its iss is \"x\", and what is trusted here is \"{}\"",
+        "its iss is \"x\", and the trusted issuers are \"{}\"",
         bench.issuer.url()
     );
     let issuer = |iss: &str| bench.token().claim("iss", iss);
@@ -490,10 +487,10 @@ async fn words_about_issuers_and_audiences_name_what_differs() {
         (audience(json!("account")), "audience mapper"),
         (
             audience(json!("x")).claim("nonce", 1),
-            r#"tells the application "x" who"#,
+            r#"describes to the application "x" who"#,
         ),
     ];
-    bench.says(cases, PRIVATE).await;
+    bench.shows(cases, PRIVATE).await;
 }
 
 #[actix_web::test]
@@ -514,7 +511,7 @@ async fn an_issuer_that_is_configured_with_another_slash_is_named() {
         let token = bench.token().claim("iss", iss);
         let remedy = format!("Set ISSUER (auth.issuer) to \"{iss}\"");
         bench
-            .says([(token.clone(), words), (token, &remedy)], PRIVATE)
+            .shows([(token.clone(), words), (token, &remedy)], PRIVATE)
             .await;
     }
 }
@@ -547,7 +544,7 @@ async fn words_about_times_and_keys_name_what_is_off() {
             "Microsoft Graph",
         ),
     ];
-    bench.says(cases, PRIVATE).await;
+    bench.shows(cases, PRIVATE).await;
 }
 
 #[actix_web::test]

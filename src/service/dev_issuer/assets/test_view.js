@@ -17,17 +17,17 @@ let isBound = false;
 start();
 
 async function start() {
-  const { people: users, api, token_endpoint: endpoint } = await (await fetch("/test_view.json")).json();
+  const { users, api, token_endpoint: endpoint } = await (await fetch("/test_view.json")).json();
   showUsers(users);
   showRoutes(api);
-  byId("wish").addEventListener("submit", (event) => {
+  byId("request").addEventListener("submit", (event) => {
     event.preventDefault();
     getToken(users, endpoint);
   });
   byId("copy-token").addEventListener("click", (event) => copy(token, event.target));
   byId("forget-token").addEventListener("click", () => {
     showToken(null, "No token. Calls are sent without one.");
-    byId("wish").querySelector("input:checked").focus();
+    byId("request").querySelector("input:checked").focus();
   });
   byId("sending").addEventListener("change", showCurlLines);
 }
@@ -36,7 +36,7 @@ function showUsers(users) {
   users.forEach(({ name, role }, index) => {
     const input = element("input", { type: "radio", name: "person", value: index, checked: index === 0 });
     input.addEventListener("change", () => showScopes(users));
-    byId("people").append(choice(input, name, role));
+    byId("users").append(choice(input, name, role));
   });
   showScopes(users);
 }
@@ -58,11 +58,11 @@ function choice(input, name, remark) {
 }
 
 function chosen(users) {
-  return users[new FormData(byId("wish")).get("person")];
+  return users[new FormData(byId("request")).get("person")];
 }
 
 async function getToken(users, endpoint) {
-  const scopes = new FormData(byId("wish")).getAll("scope");
+  const scopes = new FormData(byId("request")).getAll("scope");
   const parameters = {
     grant_type: "client_credentials",
     client_id: scopes.length === 0 ? "demo" : "demo-read-write",

@@ -42,7 +42,7 @@ async fn the_test_view_gets_users_and_routes() {
         .send(TestRequest::get().uri("/test_view.json"))
         .await;
     let expected = json!({
-        "people": [
+        "users": [
             {
                 "name": "Manager", "role": "reads messages",
                 "subject": "auth0|manager", "scopes": ["read:messages"],

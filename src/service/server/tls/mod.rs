@@ -36,8 +36,7 @@ impl Tls {
         Ok(Self(Arc::new(ArcSwap::from_pointee(config))))
     }
 
-    /// Reads the files again. Who connects from now on is served by what is in them; connections
-    /// that are open stay as they are.
+    /// Reads the files again. New connections use their content; open connections stay as they are.
     ///
     /// # Errors
     /// As [`Self::load`]; then nothing changes.
@@ -49,7 +48,7 @@ impl Tls {
     /// Performs the handshake, within the time that a client has for it.
     ///
     /// # Errors
-    /// The client is too slow, speaks something else, or is not satisfied.
+    /// The client is too slow, does not speak TLS, or rejects the certificate.
     pub(super) async fn accept(
         &self,
         stream: TcpStream,

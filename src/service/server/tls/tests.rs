@@ -127,7 +127,7 @@ impl Stage {
         }
     }
 
-    /// What the server says of a client, and whether the client had to prove all anew.
+    /// The server's certificate of a client, and whether the handshake was a full one.
     async fn ask(&self, config: &Arc<ClientConfig>) -> io::Result<(String, HandshakeKind)> {
         let stream = TcpStream::connect(self.address).await?;
         let connector = TlsConnector::from(Arc::clone(config));

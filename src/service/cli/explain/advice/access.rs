@@ -81,7 +81,7 @@ pub(super) fn bearer_not_accepted() -> Explanation {
 fn insufficient_scope(token: &Verified, ways: &[Vec<&str>], context: &Context<'_>) -> Explanation {
     let asked: Vec<_> = ways.iter().map(|way| listed(way.iter().copied())).collect();
     let why = format!(
-        "The token is good, but it grants {}, and the route asks for {}.",
+        "The token is valid, but it grants {}, and the route requires {}.",
         listed(token.scopes().iter()),
         asked.join(", or ")
     );
@@ -102,18 +102,18 @@ fn insufficient_scope(token: &Verified, ways: &[Vec<&str>], context: &Context<'_
     let joined = |claim: &&ScopeClaim| is_joined(context, claim, needed);
     if let Some(claim) = read.iter().find(joined) {
         let why = format!(
-            "{why} Its {} separates scopes by something else than one blank.",
+            "{why} Its {} does not separate scopes by single spaces.",
             claim.as_str()
         );
         let remedy =
-            "Let the issuer separate scopes by blanks (RFC 6749, section 3.3), or write an array.";
+            "Let the issuer separate scopes by spaces (RFC 6749, section 3.3), or write an array.";
         return Explanation::new("scope_separator", why, remedy);
     }
     Explanation::new(
         "insufficient_scope",
         why,
-        "Ask for the scope when the token is requested (the parameter scope), and see that the issuer lets this \
-         person or client have it.",
+        "Request the scope together with the token (the parameter scope), and make sure that the issuer grants it to this \
+         user or client.",
     )
 }
 
@@ -127,14 +127,14 @@ fn other_claim(claim: &str, needed: &[&str], read: &[ScopeClaim], why: &str) -> 
             read.join(", ")
         ),
         format!(
-            "Where {claim} shall decide, set APP__AUTH__SCOPE_CLAIMS={claim} (auth.scope_claims); to read both, \
+            "To read scopes from {claim}, set APP__AUTH__SCOPE_CLAIMS={claim} (auth.scope_claims); to read both, \
              APP__AUTH__SCOPE_CLAIMS={},{claim}.",
             read.join(",")
         ),
     )
 }
 
-/// Every claim that has this scope, as `auth.scope_claims` would name it.
+/// The claims that contain this scope, as `auth.scope_claims` would name them.
 fn places(context: &Context<'_>, scope: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (name, value) in context.token.claims.iter().flatten() {
@@ -175,7 +175,7 @@ fn holds(value: &Value, scope: &str) -> bool {
     }
 }
 
-/// Whether a claim that is read has all that is needed, but not between blanks.
+/// Whether a claim has all required scopes, but separated otherwise than by spaces.
 fn is_joined(context: &Context<'_>, claim: &ScopeClaim, needed: &[&str]) -> bool {
     let text = context.token.claim(claim.as_str()).and_then(Value::as_str);
     let words: Vec<_> = text
@@ -189,18 +189,16 @@ fn insufficient_login(demand: &AuthnRequirement, context: &Context<'_>) -> Expla
     let values = [class(context), methods(context), time(context)].join(", ");
     Explanation::new(
         "insufficient_login",
+        format!("The token is valid, but the route requires {demand}, and the token has {values}."),
         format!(
-            "The token is good, but the route asks for {demand}, and the token says: {values}."
-        ),
-        format!(
-            "Let the person log in again{}, and use the new token. If that one says no better, let the issuer put \
+            "Let the user log in again{}, and use the new token. If that one is no better, let the issuer put \
              acr, amr and auth_time into access tokens (RFC 9068, section 2.2.1).",
             parameters(demand)
         ),
     )
 }
 
-/// What an authorization request says for it (RFC 9470 §5).
+/// The parameters of the authorization request (RFC 9470 §5).
 fn parameters(demand: &AuthnRequirement) -> String {
     let classes = demand.acr_values;
     let classes =
@@ -221,7 +219,7 @@ fn class(context: &Context<'_>) -> String {
     match context.token.claim("acr") {
         None => "no acr".to_owned(),
         Some(Value::String(class)) => format!("acr {}", quoted(class)),
-        Some(_) => "an acr that is no text".to_owned(),
+        Some(_) => "an acr that is not a string".to_owned(),
     }
 }
 
@@ -231,7 +229,7 @@ fn methods(context: &Context<'_>) -> String {
         Some(Value::Array(methods)) if methods.iter().all(Value::is_string) => {
             format!("amr {}", listed(methods.iter().filter_map(Value::as_str)))
         }
-        Some(_) => "an amr that is no array of texts".to_owned(),
+        Some(_) => "an amr that is not an array of strings".to_owned(),
     }
 }
 
@@ -241,7 +239,7 @@ fn time(context: &Context<'_>) -> String {
         context.token.has_claim("auth_time"),
     ) {
         (Some(at), _) => format!("auth_time {}", moment(at, context.now)),
-        (None, true) => "an auth_time that is no time".to_owned(),
+        (None, true) => "an auth_time that is not a time".to_owned(),
         (None, false) => "no auth_time".to_owned(),
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn other_audience(context: &Context<'_>) -> Explanation {
     let close = |name: &&&str| accepted.iter().any(|ours| bare(ours) == bare(name));
     let remedy = if let Some(close) = named.iter().find(close) {
         format!(
-            "The two differ in a slash or in capital letters alone, and aud is compared to the letter: set AUDIENCE to {}.",
+            "The two differ in a slash or in capital letters alone, and aud is compared exactly: set AUDIENCE to {}.",
             quoted(close)
         )
     } else if named.contains(&"account") {
@@ -38,7 +38,7 @@ pub(super) fn id_token(context: &Context<'_>) -> Explanation {
     Explanation::new(
         "id_token",
         format!(
-            "This is an ID token: it tells the application {} who has signed in, and opens no API.",
+            "This is an ID token: it describes to the application {} who has signed in, and no API accepts it.",
             listed(named)
         ),
         "Send the access_token of the same answer, not the id_token (auth0-spa-js: getTokenSilently, with \
@@ -49,7 +49,7 @@ pub(super) fn id_token(context: &Context<'_>) -> Explanation {
 pub(super) fn logout_token() -> Explanation {
     Explanation::new(
         "logout_token",
-        "This is a logout token: it tells an application that somebody has signed out, and opens no API.",
+        "This is a logout token: it notifies an application of a sign-out, and no API accepts it.",
         "Send an access token.",
     )
 }
@@ -71,7 +71,7 @@ pub(super) fn other_type(context: &Context<'_>) -> Explanation {
     Explanation::new(
         "other_type",
         format!(
-            "The token's typ is {}, which is no access token's.",
+            "The token's typ is {}, which is not that of an access token.",
             quoted(named)
         ),
         "Send the access_token of the issuer's answer: its typ is JWT or at+jwt.",
@@ -82,7 +82,7 @@ pub(super) fn expired(ago: Duration, context: &Context<'_>) -> Explanation {
     let at = context.token.time("exp").unwrap_or_default();
     let tolerance = context.issuer().map(|issuer| issuer.clock_tolerance);
     let why = format!(
-        "The token has expired: its exp is {}, and {} of tolerance have passed too, {} ago.",
+        "The token has expired: its exp is {}, and the tolerance of {} ended {} ago.",
         moment(at, context.now),
         span(tolerance.unwrap_or_default()),
         span(ago)
@@ -103,7 +103,7 @@ pub(super) fn expired(ago: Duration, context: &Context<'_>) -> Explanation {
 pub(super) fn ahead(claim: &str, code: &'static str, context: &Context<'_>) -> Explanation {
     let at = context.token.time(claim).unwrap_or_default();
     let why = format!(
-        "The token is from the future: its {claim} is {}, and here it is {} now.",
+        "The token is not valid yet: its {claim} is {}, and the time here is {}.",
         moment(at, context.now),
         moment(context.now, context.now)
             .split(' ')
@@ -117,7 +117,7 @@ pub(super) fn ahead(claim: &str, code: &'static str, context: &Context<'_>) -> E
             clocks
         }
         _ => format!(
-            "Use the token later, or get one without such a {claim}. If it is meant to be good now, {CLOCKS}"
+            "Use the token later, or get one without such a {claim}. If it should be valid now, {CLOCKS}"
         ),
     };
     Explanation::new(code, why, remedy)
@@ -154,9 +154,9 @@ pub(super) fn malformed(claim: &str, context: &Context<'_>) -> Explanation {
     } else if date {
         "Let the issuer write it as a number: seconds since 1970, before the year 10000."
     } else if claim == "aud" {
-        "Let the issuer write it as a text, or as an array of texts."
+        "Let the issuer write it as a string, or as an array of strings."
     } else {
-        "Let the issuer write it as a text, or leave it out."
+        "Let the issuer write it as a string, or leave it out."
     };
     let why = format!(
         "The claim {claim} is malformed: {}.",
@@ -167,12 +167,12 @@ pub(super) fn malformed(claim: &str, context: &Context<'_>) -> Explanation {
 
 fn form_of(value: &Value) -> &'static str {
     match value {
-        Value::Array(_) => "an array in which something is no text, or where none belongs",
+        Value::Array(_) => "an array with a member that is not a string, or where no array belongs",
         Value::Bool(_) => "it is true or false",
         Value::Null => "it is null",
-        Value::Number(_) => "it is a number that is out of bounds, or where a text belongs",
+        Value::Number(_) => "it is a number that is out of range, or where a string belongs",
         Value::Object(_) => "it is an object",
-        Value::String(_) => "it is a text where a number belongs",
+        Value::String(_) => "it is a string where a number belongs",
     }
 }
 
@@ -182,10 +182,10 @@ pub(super) fn missing(claim: &str, context: &Context<'_>) -> Explanation {
         "aud" => ask_for_audience(context),
         "exp" | "iss" => "Get a token from the issuer itself: every access token has it.".to_owned(),
         "iat" if context.has_max_age() => {
-            "auth.max_token_age asks for it: let the issuer say when the token was issued, or remove that setting."
+            "auth.max_token_age requires it: let the issuer say when the token was issued, or remove that setting."
                 .to_owned()
         }
-        _ => "Strict mode asks for it (RFC 9068): let the issuer use that profile, or set auth.strict to false."
+        _ => "Strict mode requires it (RFC 9068): let the issuer use that profile, or set auth.strict to false."
             .to_owned(),
     };
     Explanation::new("missing_claim", why, remedy)
@@ -195,4 +195,4 @@ pub(super) fn missing(claim: &str, context: &Context<'_>) -> Explanation {
 const A_FEW_MINUTES: Duration = Duration::from_secs(600);
 
 const CLOCKS: &str = "the clocks of this machine and of the issuer differ: compare both with the right time, and set \
-them by NTP. auth.clock_tolerance forgives a little.";
+them by NTP. auth.clock_tolerance allows for a small difference.";

@@ -166,12 +166,12 @@ fn unknown_algorithm(context: &Context<'_>) -> Explanation {
     match context.token.algorithm() {
         Some(none) if none.eq_ignore_ascii_case("none") => Explanation::new(
             "wrong_algorithm",
-            "The token is not signed (alg is none): anybody could have written it.",
+            "The token is not signed (alg is none): anyone could have written it.",
             "Get a token from the issuer itself.",
         ),
         Some(other) => Explanation::new(
             "wrong_algorithm",
-            format!("The token's algorithm {} is not known here.", quoted(other)),
+            format!("The token's algorithm {} is not supported.", quoted(other)),
             format!("Let the issuer sign with one of {}.", known_algorithms()),
         ),
         None => Explanation::new(
@@ -194,7 +194,7 @@ fn known_algorithms() -> String {
 fn critical_header() -> Explanation {
     Explanation::new(
         "critical_header",
-        "The token's header has crit or b64: it demands extensions, of which none is supported.",
+        "The token's header has crit or b64: it requires extensions, of which none is supported.",
         "Let the issuer make plain JWTs.",
     )
 }
@@ -202,8 +202,8 @@ fn critical_header() -> Explanation {
 fn malformed_key_id() -> Explanation {
     Explanation::new(
         "malformed_token",
-        "The token's kid is not a text.",
-        "Get a token from the issuer itself; its keys have names that are texts.",
+        "The token's kid is not a string.",
+        "Get a token from the issuer itself; its key IDs are strings.",
     )
 }
 
@@ -222,7 +222,7 @@ fn unknown_issuer(context: &Context<'_>) -> Explanation {
         return slash(named, issuer);
     }
     let why = format!(
-        "The token is from another issuer: its iss is {}, and what is trusted here is {}.",
+        "The token is from another issuer: its iss is {}, and the trusted issuers are {}.",
         quoted(named),
         listed(context.issuers.iter().map(Issuer::label))
     );
@@ -249,12 +249,12 @@ fn slash(named: &str, issuer: &Issuer) -> Explanation {
     Explanation::new(
         "issuer_slash",
         format!(
-            "{why}: the token says {}, and the issuer is {written} {}. iss is compared to the letter.",
+            "{why}: the token has {}, and the issuer is {written} {}. iss is compared exactly.",
             quoted(named),
             quoted(expected)
         ),
         format!(
-            "Set ISSUER (auth.issuer) to {}, or leave it out beside ISSUER_BASE_URL, so that discovery says it.",
+            "Set ISSUER (auth.issuer) to {}, or leave it out beside ISSUER_BASE_URL, so that discovery provides it.",
             quoted(named)
         ),
     )
@@ -338,7 +338,7 @@ fn unknown_key(context: &Context<'_>) -> Explanation {
             "The token names the key {}, and the issuer does not publish it.",
             quoted(kid.as_str().unwrap_or_default())
         ),
-        None => "The token names no key (kid), and none of those that the issuer publishes has signed it.".to_owned(),
+        None => "The token has no key ID (kid), and none of the keys that the issuer publishes has signed it.".to_owned(),
     };
     let remedy = match context.is_development {
         true => {
@@ -346,7 +346,7 @@ fn unknown_key(context: &Context<'_>) -> Explanation {
         }
         false => {
             "Get a new token: the key was withdrawn, or belongs to another environment of the same issuer. \
-             Where JWKS_URI or a public key is configured, see that it is the right one."
+             Where JWKS_URI or a public key is configured, check that it is the right one."
         }
     };
     Explanation::new("unknown_key", why, remedy)
@@ -362,7 +362,7 @@ fn several_audiences() -> Explanation {
 
 fn signature(context: &Context<'_>) -> Explanation {
     let remedy = if is_symmetric(context) {
-        "Use the same secret on both sides. SECRET is taken as the text that it is, never decoded from base64."
+        "Use the same secret on both sides. SECRET is used as it is, not decoded from base64."
     } else if context.token.parameter("nonce").is_some() {
         "A nonce in the header means a token for Microsoft Graph, which Graph alone can verify: ask for a scope of \
          your own API."
@@ -382,17 +382,19 @@ fn keys_unavailable(context: &Context<'_>) -> Explanation {
         .unready
         .iter()
         .find(|unready| Some(unready.issuer.as_str()) == label);
-    let reason = of_issuer.map_or("its keys cannot be had", |unready| unready.details.as_str());
+    let reason = of_issuer.map_or("its keys are unavailable", |unready| {
+        unready.details.as_str()
+    });
     let remedy = match context.is_development {
         true => {
             "The development issuer starts with the service: start that first, with cargo run, and get a token from it."
         }
         false => {
-            "The token may be good. See that the issuer can be reached from here; the command check tells more."
+            "The token may be valid. Make sure that the issuer can be reached from here; the command check shows more."
         }
     };
     let why = format!(
-        "The keys of {} cannot be had: {reason}.",
+        "The keys of {} are unavailable: {reason}.",
         quoted(label.unwrap_or_default())
     );
     Explanation::new("keys_unavailable", why, remedy)
@@ -401,9 +403,9 @@ fn keys_unavailable(context: &Context<'_>) -> Explanation {
 fn key_undetermined(wait: Duration) -> Explanation {
     Explanation::new(
         "key_undetermined",
-        "The token names a key that is not known yet, and too many unknown keys were asked for to ask the issuer now.",
+        "The token names a key that is not known yet, and the issuer cannot be asked now, because of too many requests for unknown keys.",
         format!(
-            "The token may be good. Send it again after {} s.",
+            "The token may be valid. Send it again after {} s.",
             wait.as_secs().saturating_add(1)
         ),
     )
