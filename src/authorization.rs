@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn one_word_that_is_no_b64token_is_a_refused_token() {
+    fn a_word_that_is_not_a_b64token_is_an_invalid_token() {
         for header in [
             &b"Bearer a,b"[..],
             b"Bearer \"a\"",
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn two_credentials_are_refused_whatever_they_are() {
+    fn two_credentials_are_rejected() {
         assert_eq!(
             find(&[b"Bearer a", b"Bearer a"], "/"),
             Err(CredentialsError::Several)

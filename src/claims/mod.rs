@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_but_one_object_without_duplicates_is_refused() {
+    fn anything_but_one_object_without_duplicates_is_rejected() {
         for payload in [
             "",
             "null",

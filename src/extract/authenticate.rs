@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_that_cannot_be_used_are_refused_before_any_verifying() {
+    fn unusable_credentials_are_rejected_before_any_verification() {
         let unusable = Cause::from(CredentialsError::Unusable);
         for header in ["", "Bearer", "Basic YTpi", "Bearer a b"] {
             let refused = decide::<MaybeUser>(&verifier(), Some(header));

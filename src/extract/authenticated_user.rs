@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn without_credentials_nobody_is_let_in() {
+    fn without_credentials_the_caller_is_rejected() {
         let refused = Err(Rejection::no_credentials());
         assert_eq!(
             AuthenticatedUser::<NoClaims>::grant(None).map(drop),

@@ -61,7 +61,7 @@ mod tests {
     crate::scope!(Read = "read");
 
     #[test]
-    fn nobody_is_let_in_as_nobody_and_a_caller_as_far_as_the_inner_type_does() {
+    fn anonymous_callers_are_accepted_and_others_as_by_the_inner_type() {
         type Reader = MaybeUser<Scoped<Read>>;
         let granted = |caller| Reader::grant(caller).map(|maybe| maybe.user().is_some());
         let lacking = Cause::InsufficientScope {

@@ -56,7 +56,7 @@ mod tests {
     use crate::rejection::Cause;
 
     #[test]
-    fn a_malformed_host_is_the_only_thing_that_is_refused() {
+    fn only_a_malformed_host_is_rejected() {
         let extract = |request: TestRequest| {
             let request = request.to_http_request();
             let extracted = Public::from_request(&request, &mut Payload::None);

@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_the_answer_and_nobody_else_is_asked() {
+    fn a_rejection_is_the_response_and_no_other_argument_is_resolved() {
         let (request, decide) = request();
         let arguments = Resolved::<Arguments<true>>::from_request(&request, &mut payload());
         assert!(decide.send(Err(Rejection::no_credentials())).is_ok());
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn once_the_caller_is_let_in_the_others_may_fail() {
+    fn the_other_arguments_may_fail_once_the_caller_is_accepted() {
         let (request, decide) = request();
         let arguments = Resolved::<Arguments<true>>::from_request(&request, &mut payload());
         assert!(decide.send(Ok(())).is_ok());

@@ -61,7 +61,7 @@ mod tests {
     use crate::{Issuer, Verifier};
 
     #[actix_web::test]
-    async fn nobody_is_let_in_who_must_stay_outside() {
+    async fn callers_without_the_required_token_are_rejected() {
         let issuer = TestIssuer::start_with(Algorithm::Es256);
         let trusted = Issuer::discover(issuer.url()).audience(issuer.audience());
         let verifier = Verifier::start([trusted.build().unwrap()]).unwrap();

@@ -86,7 +86,7 @@ async fn guest(caller: MaybeUser<Bound>) -> String {
             user.subject().unwrap_or_default(),
             user.caller().is_sender_proven()
         ),
-        None => "nobody".to_owned(),
+        None => "anonymous".to_owned(),
     }
 }
 
@@ -134,8 +134,8 @@ async fn a_bearer_token_suffices_unless_the_route_requires_a_bound_one() {
         };
         assert_eq!(get_with!(app, path, &token), expected, "{path}");
     }
-    let nobody = ask!(app, TestRequest::get().uri("/api/guest"));
-    assert_eq!(nobody, Answer::text("nobody"));
+    let anonymous = ask!(app, TestRequest::get().uri("/api/guest"));
+    assert_eq!(anonymous, Answer::text("anonymous"));
 }
 
 #[actix_web::test]

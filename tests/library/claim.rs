@@ -63,7 +63,7 @@ async fn office(_: Scoped<ReadMessages, Claim<Staff, Claim<EmailVerified>>>) -> 
 
 async fn lounge(user: MaybeUser<Claim<Gold>>) -> String {
     user.user().map_or_else(
-        || "nobody".to_owned(),
+        || "anonymous".to_owned(),
         |user| user.subject().unwrap_or_default().to_owned(),
     )
 }
@@ -180,7 +180,7 @@ async fn a_request_without_a_token_learns_no_rule() {
     let app = init_service(App::new().service(api().verified_by(verifier))).await;
     let ask = async |path| ask!(app, TestRequest::get().uri(path));
     assert_eq!(ask("/api/verified").await, Answer::no_credentials());
-    assert_eq!(ask("/api/lounge").await, Answer::text("nobody"));
+    assert_eq!(ask("/api/lounge").await, Answer::text("anonymous"));
     let plain = get_with!(app, "/api/lounge", &issuer.token().build());
     assert_eq!(plain, unfulfilled(NOT_GOLD));
     let gold = issuer

@@ -242,7 +242,7 @@ async fn an_application_may_define_access_types() {
     }
     async fn outside(member: MaybeUser<Scoped<ReadMessages, ByMail<AuthenticatedUser>>>) -> String {
         member.user().map_or_else(
-            || "stranger".to_owned(),
+            || "anonymous".to_owned(),
             |member| member.caller().subject().unwrap_or_default().to_owned(),
         )
     }
@@ -270,7 +270,7 @@ async fn an_application_may_define_access_types() {
     );
     assert_eq!(
         ask!(app, TestRequest::get().uri("/api/outside")),
-        Answer::text("stranger")
+        Answer::text("anonymous")
     );
     let guest = with("a@other.test");
     let refused = Answer::invalid_token("Members of the house only.");

@@ -67,7 +67,7 @@ async fn between(_: Claim<KnownUser, StepUp<Recently, Scoped<ReadMessages>>>) ->
 
 async fn maybe(user: MaybeUser<StepUp<Gold>>) -> String {
     user.user().map_or_else(
-        || "nobody".to_owned(),
+        || "anonymous".to_owned(),
         |user| user.subject().unwrap_or_default().to_owned(),
     )
 }
@@ -237,7 +237,7 @@ async fn an_optional_caller_with_a_token_must_meet_the_level() {
     let verifier = app::warm_verifier(&issuer).await;
     let app = init_service(App::new().service(api().verified_by(verifier))).await;
     let anonymous = ask!(app, TestRequest::get().uri("/api/maybe"));
-    assert_eq!(anonymous, Answer::text("nobody"));
+    assert_eq!(anonymous, Answer::text("anonymous"));
     let weak = issuer.token().build();
     assert_eq!(get_with!(app, "/api/maybe", &weak), not_gold());
     let strong = issuer.token().acr("urn:example:gold").build();

@@ -84,7 +84,7 @@ pub(crate) struct TestApp {
 }
 
 impl TestApp {
-    /// A service that has the keys of `issuer` and trusts nobody else.
+    /// A service that has the keys of `issuer` and trusts no other issuer.
     pub(crate) fn trusting(issuer: &TestIssuer) -> Self {
         Self::ready(Launch::trusting(issuer))
     }

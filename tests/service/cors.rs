@@ -70,7 +70,7 @@ fn an_allowed_origin_sees_every_answer_errors_included() {
 }
 
 #[test]
-fn a_refused_scope_is_seen_too() {
+fn a_rejected_scope_is_reported() {
     let issuer = TestIssuer::start();
     let app = TestApp::ready(for_two_origins(&issuer));
     let request = Request::get("/api/private-scoped").header("Origin", ORIGIN);

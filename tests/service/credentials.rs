@@ -50,7 +50,7 @@ fn a_header_without_a_bearer_token_is_as_good_as_none() {
 }
 
 #[test]
-fn one_word_that_is_no_jwt_is_a_refused_token() {
+fn a_word_that_is_not_a_jwt_is_an_invalid_token() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let token = issuer.token().scope("read:messages").build();

@@ -1,4 +1,4 @@
-//! The development issuer over TLS: tokens that are bound to the certificate of whoever asks.
+//! The development issuer over TLS: tokens that are bound to the certificate of the client.
 
 use std::net::SocketAddr;
 
@@ -39,12 +39,12 @@ impl Stage {
     }
 
     /// Somebody without a certificate.
-    fn stranger(&self) -> Client {
+    fn without_certificate(&self) -> Client {
         Client::trusting(&self.authority)
     }
 
     fn client(&self) -> Client {
-        self.stranger().certificate(&self.signed)
+        self.without_certificate().certificate(&self.signed)
     }
 
     fn metadata(&self) -> Value {
@@ -108,11 +108,11 @@ fn a_token_is_bound_to_the_certificate_that_is_shown_and_of_use_with_it_alone() 
     let request = Request::get("/api/private").bearer(&bound);
     let api = stage.app.address;
     assert_answer(&send(&stage.client(), &request, api), PRIVATE, "the client");
-    let stolen = send(&stage.stranger(), &request, api);
+    let stolen = send(&stage.without_certificate(), &request, api);
     assert_eq!(stolen.status, 401, "{stolen:?}");
 
     for unbound in [
-        send(&stage.stranger(), &token_request(), endpoint),
+        send(&stage.without_certificate(), &token_request(), endpoint),
         token_request().send(address(&stage.app)),
     ] {
         assert_eq!(confirmation(&token(&unbound)), None);
@@ -144,7 +144,10 @@ fn userinfo_takes_a_bound_token_with_its_certificate_alone() {
     let bound = token(&send(&stage.client(), &asked, endpoint));
     let request = Request::get("/userinfo").bearer(&bound);
     assert_eq!(send(&stage.client(), &request, endpoint).status, 200);
-    assert_eq!(send(&stage.stranger(), &request, endpoint).status, 401);
+    assert_eq!(
+        send(&stage.without_certificate(), &request, endpoint).status,
+        401
+    );
     assert_eq!(request.send(address(&stage.app)).status, 401);
 }
 

@@ -75,7 +75,7 @@ fn claims(token: &str) -> Value {
 }
 
 #[test]
-fn a_stronger_login_is_asked_for_and_told_by_the_token() {
+fn a_stronger_login_is_requested_and_stands_in_the_token() {
     let app = TestApp::ready(Launch::new());
     let mut browser = Browser {
         app: &app,

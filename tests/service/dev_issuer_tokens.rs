@@ -24,7 +24,7 @@ fn token(answer: &Answer) -> String {
 }
 
 #[test]
-fn each_client_is_let_in_where_its_scopes_allow() {
+fn each_client_is_accepted_where_its_scopes_suffice() {
     let app = Launch::new().serve();
     let cases = [
         ("demo", None, Expected::InsufficientScope),
@@ -157,7 +157,7 @@ const REFUSALS: [(&str, u16, &str); 10] = [
 ];
 
 #[test]
-fn what_is_refused_is_refused_in_the_words_of_oauth() {
+fn errors_have_the_codes_of_oauth() {
     let app = Launch::new().serve();
     for (form, status, code) in REFUSALS {
         let answer = ask(&app, form);

@@ -70,7 +70,7 @@ fn head_is_a_method_of_its_own() {
 }
 
 #[test]
-fn other_methods_and_paths_are_as_they_are_to_anybody() {
+fn other_methods_and_paths_need_no_credentials() {
     let sender = Sender::new();
     for (method, path, expected) in [
         ("POST", "/api/private", Expected::MethodNotAllowed),
@@ -145,7 +145,7 @@ fn the_scheme_is_read_in_any_case_with_any_number_of_blanks() {
 }
 
 #[test]
-fn refusals_are_counted_under_their_own_reasons() {
+fn rejections_are_counted_by_reason() {
     let sender = Sender::new();
     let proof = sender.proof();
     assert_eq!(sender.send(proof.clone()).status, 200);

@@ -111,9 +111,9 @@ fn scheme_and_proof_belong_together() {
 #[test]
 fn a_bad_token_is_judged_before_its_proof() {
     let sender = Sender::new();
-    let stranger = SigningKey::generate(sender.issuer.key().algorithm());
-    let stranger = stranger.with_kid(sender.issuer.key().kid());
-    let forged = sender.bound().signed_by(&stranger).build();
+    let other_key = SigningKey::generate(sender.issuer.key().algorithm());
+    let other_key = other_key.with_kid(sender.issuer.key().kid());
+    let forged = sender.bound().signed_by(&other_key).build();
     let expired = sender.bound().claim("exp", 1).build();
     let proof = sender.proof().build();
     let cases = vec![

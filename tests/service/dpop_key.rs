@@ -100,7 +100,7 @@ fn its_algorithm_is_one_that_the_key_is_for() {
 }
 
 #[test]
-fn demands_for_extensions_are_refused_whatever_they_name() {
+fn required_extensions_are_rejected() {
     let sender = Sender::new();
     for (name, value) in [
         ("crit", json!([])),

@@ -32,7 +32,7 @@ fn nonce_of(sender: &Sender) -> String {
 }
 
 #[test]
-fn a_proof_without_one_is_refused_with_one_to_use() {
+fn a_proof_without_a_nonce_is_rejected_with_a_nonce() {
     let sender = Sender::with(&[ON]);
     let nonce = nonce_of(&sender);
     for wrong in [

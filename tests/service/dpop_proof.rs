@@ -70,7 +70,7 @@ fn the_payload_is_one_json_object_without_duplicates() {
     sender.assert_proof(proof, PROOF_TOKEN, "well-formed");
 }
 
-// Check 8: the method is compared to the letter (RFC 9110 §9.1).
+// Check 8: the method is compared exactly (RFC 9110 §9.1).
 #[test]
 fn it_is_for_this_method() {
     let sender = Sender::new();

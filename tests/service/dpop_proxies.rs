@@ -1,4 +1,4 @@
-//! Who is believed about the URL that a client called: trusted proxies, and nobody else.
+//! The URL of a request behind proxies: only the headers of trusted proxies are read.
 
 use crate::expected::{Expected, Offer, PRIVATE, PROOF_URL, UNKNOWN_TARGET, assert_offer};
 use crate::sender::Sender;
@@ -29,7 +29,7 @@ const HOST: (&str, &str) = ("X-Forwarded-Host", "api.example");
 const FORWARDED: (&str, &str) = ("Forwarded", "for=10.0.0.1;proto=https;host=api.example");
 
 #[test]
-fn strangers_say_in_vain_what_was_called() {
+fn forwarding_headers_of_untrusted_clients_are_ignored() {
     for variables in [
         &[][..],
         &[("APP__SERVER__TRUSTED_PROXIES", "10.0.0.0/8,192.0.2.1,::1")][..],

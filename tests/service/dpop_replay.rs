@@ -13,7 +13,7 @@ use crate::sender::Sender;
 use crate::wire::{Request, pipeline};
 
 #[test]
-fn a_proof_that_comes_again_is_refused() {
+fn a_replayed_proof_is_rejected() {
     let sender = Sender::new();
     let proof = sender.proof();
     sender.assert_proof(proof.clone(), PRIVATE, "the first time");
@@ -91,10 +91,10 @@ fn a_proof_for_one_path_opens_no_other() {
 }
 
 #[test]
-fn a_proof_that_is_refused_is_not_used_up_and_one_without_scope_is() {
+fn a_rejected_proof_can_be_sent_again_and_one_without_scope_cannot() {
     let sender = Sender::new();
     let broken = sender.proof().claim("jti", "one").raw_signature([1; 64]);
-    sender.assert_proof(broken, crate::expected::PROOF_SIGNATURE, "a stranger's");
+    sender.assert_proof(broken, crate::expected::PROOF_SIGNATURE, "by another key");
     sender.assert_proof(sender.proof().claim("jti", "one"), PRIVATE, "the sender's");
     let lacking = sender.bound().build();
     let proof = sender
@@ -160,7 +160,7 @@ fn let_in(sender: &Sender, request: &Request, times: usize) -> usize {
 }
 
 #[test]
-fn of_many_who_send_one_proof_at_once_one_is_let_in() {
+fn of_many_requests_with_one_proof_one_is_accepted() {
     let sender = Sender::with(&[("APP__SERVER__WORKERS", "2")]);
     for _ in 0..5 {
         let request = sender.request(sender.proof());
@@ -227,7 +227,7 @@ fn one_sender_that_takes_its_share_of_the_memory_keeps_no_other_out() {
     );
 }
 
-/// A port where nobody listens.
+/// A port without a listener.
 const NO_REDIS: (&str, &str) = ("APP__AUTH__DPOP__REPLAY_STORE", "redis://127.0.0.1:1");
 
 #[test]

@@ -22,10 +22,10 @@ fn each_endpoint_lets_in_whom_it_is_for() {
             [NO_CREDENTIALS, Expected::InsufficientScope, SCOPED],
         ),
     ];
-    for (path, [nobody, anybody, with_scope]) in cases {
-        assert_answer(&app.get(path), nobody, path);
+    for (path, [without_token, with_token, with_scope]) in cases {
+        assert_answer(&app.get(path), without_token, path);
         let send = |token| app.send(&Request::get(path).bearer(token));
-        assert_answer(&send(&plain), anybody, path);
+        assert_answer(&send(&plain), with_token, path);
         assert_answer(&send(&reader), with_scope, path);
     }
 }
@@ -80,7 +80,7 @@ fn head_is_answered_as_get_without_the_body() {
 }
 
 #[test]
-fn another_method_is_a_405_whoever_asks() {
+fn another_method_is_a_405_for_every_caller() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let token = issuer.token().scope("read:messages").build();
@@ -115,7 +115,7 @@ fn another_method_is_a_405_whoever_asks() {
 }
 
 #[test]
-fn another_path_is_a_404_whoever_asks() {
+fn another_path_is_a_404_for_every_caller() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let token = issuer.token().scope("read:messages").build();

@@ -15,7 +15,7 @@ pub(crate) enum Expected {
     /// With a nonce to use in `DPoP-Nonce`.
     UseNonce,
     InsufficientScope,
-    /// Whoever remembers proofs cannot be asked.
+    /// The replay store is unavailable.
     ReplayUnknown,
     /// The sender has too many proofs that are still good.
     TooManyProofs,

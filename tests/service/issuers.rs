@@ -86,7 +86,7 @@ fn an_issuer_that_is_down_does_not_stop_the_other() {
 }
 
 #[test]
-fn one_issuer_twice_is_told_apart_by_the_audience() {
+fn the_audience_selects_between_two_entries_of_one_issuer() {
     let issuer = TestIssuer::start();
     let app = TestApp::ready(Launch::new().file("Settings.toml", settings(&issuer, &issuer)));
     let with = |audience| issuer.token().claim("aud", audience);

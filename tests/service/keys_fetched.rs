@@ -30,8 +30,12 @@ fn without_keys_a_token_is_a_503_and_all_else_is_answered() {
     assert_answer(&app.scoped(&token), Expected::KeysUnavailable, "scoped");
     assert_answer(&app.get("/api/private"), NO_CREDENTIALS, "no token");
     assert_answer(&app.get("/api/public"), PUBLIC, "public");
-    let stranger = issuer.token().claim("iss", "https://other.test/").build();
-    assert_answer(&app.private(&stranger), UNKNOWN_ISSUER, "another issuer");
+    let other_issuer = issuer.token().claim("iss", "https://other.test/").build();
+    assert_answer(
+        &app.private(&other_issuer),
+        UNKNOWN_ISSUER,
+        "another issuer",
+    );
     let slashless = issuer.url().trim_end_matches('/');
     let slashless = issuer.token().claim("iss", slashless).build();
     assert_answer(
@@ -156,11 +160,11 @@ fn old_keys_are_refreshed_in_the_background_and_survive_an_outage() {
     let launch = Launch::trusting(&issuer).variable("APP__AUTH__CACHE_MAX_AGE", "250ms");
     let app = TestApp::ready(launch);
     let token = issuer.token().build();
-    let stranger = json!({"issuer": "https://other.test/", "jwks_uri": issuer.jwks_uri()});
+    let other_document = json!({"issuer": "https://other.test/", "jwks_uri": issuer.jwks_uri()});
     let faults = [
         (Document::Jwks, Fault::status(500)),
         (Document::Jwks, Fault::json(&json!({"keys": []}))),
-        (Document::Discovery, Fault::json(&stranger)),
+        (Document::Discovery, Fault::json(&other_document)),
         (Document::Discovery, Fault::Close),
     ];
     for (document, fault) in faults {

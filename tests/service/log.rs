@@ -7,7 +7,7 @@ use crate::app::{Launch, TestApp};
 use crate::wire::Request;
 
 #[test]
-fn the_start_tells_the_address_and_who_is_let_in_where() {
+fn the_start_logs_the_address_and_the_routes() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let lines = [
@@ -53,9 +53,9 @@ fn json_lines_carry_typed_fields() {
 
 #[test]
 fn an_issuer_that_cannot_be_reached_is_named_with_the_reason() {
-    let nobody = ("ISSUER_BASE_URL", "http://127.0.0.1:1/");
+    let unreachable = ("ISSUER_BASE_URL", "http://127.0.0.1:1/");
     let app = Launch::new()
-        .variables(&[nobody, ("AUDIENCE", "api")])
+        .variables(&[unreachable, ("AUDIENCE", "api")])
         .serve();
     app.wait_for_log("keys: http://127.0.0.1:1/: its discovery document could not be fetched: no connection could be made");
 }

@@ -149,8 +149,8 @@ fn it_is_so_with_either_version_of_tls_and_when_a_session_is_resumed() {
     let request = Request::get("/api/private").bearer(&stage.bound().build());
     for version in [&TLS12, &TLS13] {
         let config = stage.with(&stage.own).version(version).config();
-        let strangers = stage.bare().version(version).config();
-        for (config, expected) in [(config, PRIVATE), (strangers, NO_CERTIFICATE)] {
+        let without_certificate = stage.bare().version(version).config();
+        for (config, expected) in [(config, PRIVATE), (without_certificate, NO_CERTIFICATE)] {
             for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
                 let (answer, shaken) = over(&stage, &config, &request);
                 assert_eq!(shaken, kind, "{version:?}");
@@ -345,7 +345,7 @@ fn escaped(pem: &str) -> String {
     pem.bytes().map(escape).collect()
 }
 
-/// A certificate that nobody has signed but its own key.
+/// A self-signed certificate.
 pub(crate) fn self_signed() -> Signed {
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(["client".to_owned()]).unwrap();

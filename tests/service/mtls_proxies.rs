@@ -1,4 +1,4 @@
-//! Client certificates that a proxy tells of: a trusted one is believed, and nobody else (RFC 9440 §4).
+//! Client certificates in the headers of proxies: only those of trusted proxies are read (RFC 9440 §4).
 
 use actix_resource_server::test_kit::{Algorithm, TestIssuer, TokenBuilder};
 
@@ -81,7 +81,7 @@ fn a_trusted_proxy_tells_it_in_the_header_that_is_configured_and_in_no_other() {
 }
 
 #[test]
-fn nobody_else_tells_it() {
+fn no_other_source_is_used() {
     for (source, _) in SOURCES {
         let stage = Stage::new(source, "10.0.0.0/8,192.0.2.1,::1", false);
         let forwarded = ("X-Forwarded-For", "10.0.0.1".to_owned());
@@ -120,7 +120,7 @@ fn what_a_trusted_proxy_cannot_have_written_makes_the_request_malformed() {
 }
 
 #[test]
-fn a_second_element_is_nobodys_word() {
+fn a_second_element_is_rejected() {
     let stage = Stage::new("xfcc", "127.0.0.1", false);
     let element = |certificate: &Signed| {
         let [_, _, (_, element), _] = forged(certificate);

@@ -71,7 +71,7 @@ fn http_1_0_needs_no_host() {
 }
 
 #[test]
-fn a_connection_lends_nobody_the_token_of_the_one_before() {
+fn a_connection_does_not_reuse_the_token_of_an_earlier_request() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let token = issuer.token().build();
@@ -112,7 +112,7 @@ fn what_is_no_http_gets_a_bare_400_and_the_service_goes_on() {
 }
 
 #[test]
-fn a_head_beyond_all_measure_is_refused_and_the_service_goes_on() {
+fn an_oversized_head_is_rejected_and_the_service_continues() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let endless = Request::get("/api/private").bearer(&"a".repeat(1024 * 1024));

@@ -64,7 +64,7 @@ fn malformed() -> [String; 7] {
 /// Tokens that hold the mark, encoded, in their header, payload and signature.
 fn tokens(issuer: &TestIssuer) -> Vec<String> {
     let good = || issuer.token().claim("sub", MARK).claim("jti", MARK);
-    let stranger = SigningKey::generate(Algorithm::Es256).with_kid(MARK);
+    let other_key = SigningKey::generate(Algorithm::Es256).with_kid(MARK);
     let tokens = [
         good(),
         good().scope(MARK),
@@ -81,7 +81,7 @@ fn tokens(issuer: &TestIssuer) -> Vec<String> {
         good().raw_header(MARK),
         good().raw_payload(MARK),
         good().raw_signature(MARK),
-        good().signed_by(&stranger),
+        good().signed_by(&other_key),
     ];
     tokens.into_iter().map(TokenBuilder::build).collect()
 }

@@ -10,7 +10,7 @@ const TRUST: [(&str, &str); 2] = [
 ];
 
 /// One line on standard error that begins so, and more of it that helps; nothing else.
-pub(crate) fn assert_refused(ended: &Ended, beginning: &str) {
+pub(crate) fn assert_rejected(ended: &Ended, beginning: &str) {
     assert_eq!(
         (ended.code, ended.output.as_str()),
         (Some(2), ""),
@@ -133,13 +133,13 @@ const WRONG: [(&str, &str, &str); 43] = [
 ];
 
 #[test]
-fn each_wrong_value_is_refused_without_being_repeated() {
+fn each_wrong_value_is_rejected_without_being_repeated() {
     for (variable, value, key) in WRONG {
         let ended = Launch::new()
             .variables(&TRUST)
             .variable(variable, value)
             .run();
-        assert_refused(&ended, &format!("{key} (variable {variable}): "));
+        assert_rejected(&ended, &format!("{key} (variable {variable}): "));
         let repeated = value.len() > 6 && ended.log.contains(value);
         assert!(!repeated && !ended.log.contains("hush"), "{ended:?}");
     }

@@ -83,7 +83,7 @@ fn settings_of_every_kind_are_read_from_a_file() {
     assert_audience(&app, &issuer, "file");
 }
 
-fn assert_refused(ended: &Ended, beginning: &str) {
+fn assert_rejected(ended: &Ended, beginning: &str) {
     assert_eq!(
         (ended.code, ended.output.as_str()),
         (Some(2), ""),
@@ -128,15 +128,15 @@ const UNKNOWN_VARIABLES: [(&str, &str, &str); 9] = [
 ];
 
 #[test]
-fn an_unknown_variable_is_refused() {
+fn an_unknown_variable_is_rejected() {
     for (variable, key, hint) in UNKNOWN_VARIABLES {
         let ended = Launch::new().variable(variable, "hush").run();
-        assert_refused(&ended, &format!("{key} (variable {variable}): "));
+        assert_rejected(&ended, &format!("{key} (variable {variable}): "));
         assert!(ended.log.contains(hint), "{ended:?}");
     }
     for variable in ["APP__", "APP__SERVER__", "APP____PORT"] {
         let ended = Launch::new().variable(variable, "hush").run();
-        assert_refused(&ended, &format!("variable {variable}: names no key"));
+        assert_rejected(&ended, &format!("variable {variable}: names no key"));
     }
 }
 
@@ -194,10 +194,10 @@ const WRONG_FILES: [(&str, &str); 13] = [
 ];
 
 #[test]
-fn an_unknown_or_wrong_key_in_the_file_is_refused() {
+fn an_unknown_or_wrong_key_in_the_file_is_rejected() {
     for (text, beginning) in WRONG_FILES {
         let ended = Launch::new().file("Settings.toml", text).run();
-        assert_refused(&ended, beginning);
+        assert_rejected(&ended, beginning);
     }
 }
 
@@ -227,13 +227,13 @@ fn a_file_that_cannot_be_read_is_named_with_the_place() {
     ];
     for (text, beginning) in cases {
         let ended = Launch::new().file("Settings.toml", text).run();
-        assert_refused(&ended, beginning);
+        assert_rejected(&ended, beginning);
     }
     for (file, beginning) in [
         ("missing.toml", "file missing.toml: cannot be read: "),
         (".", "file .: cannot be read: "),
     ] {
         let ended = Launch::new().arguments(&["--config", file]).run();
-        assert_refused(&ended, beginning);
+        assert_rejected(&ended, beginning);
     }
 }

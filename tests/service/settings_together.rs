@@ -1,7 +1,7 @@
 //! Settings that are right alone and wrong together, as the peer refuses them and beyond.
 
 use crate::app::Launch;
-use crate::settings::assert_refused;
+use crate::settings::assert_rejected;
 
 const SECRET: &str = "an-hmac-secret-of-thirty-two-bytes";
 
@@ -101,10 +101,10 @@ const CONTRADICTIONS: [(&[(&str, &str)], &str); 14] = [
 ];
 
 #[test]
-fn contradictions_are_refused() {
+fn contradictions_are_rejected() {
     for (variables, beginning) in CONTRADICTIONS {
         let ended = Launch::new().variables(variables).run();
-        assert_refused(&ended, beginning);
+        assert_rejected(&ended, beginning);
         assert!(
             !ended.log.contains(SECRET) && !ended.log.contains("hush"),
             "{ended:?}"
@@ -124,7 +124,7 @@ fn a_secret_must_be_as_long_as_its_hash() {
             ])
         };
         let ended = launch(length - 1).run();
-        assert_refused(&ended, "auth.secret (variable SECRET): ");
+        assert_rejected(&ended, "auth.secret (variable SECRET): ");
         launch(length).serve();
     }
 }
@@ -144,7 +144,7 @@ fn required_proofs_need_a_known_url_beyond_loopback() {
     for command in ["serve", "check"] {
         let ended = trusting(&[REQUIRED]).arguments(&[command]).run();
         let beginning = "auth.dpop.required (variable APP__AUTH__DPOP__REQUIRED): ";
-        assert_refused(&ended, beginning);
+        assert_rejected(&ended, beginning);
         assert!(ended.log.contains("server.public_url"), "{ended:?}");
     }
     let told = ("APP__SERVER__PUBLIC_URL", "https://api.test");
@@ -155,7 +155,7 @@ fn required_proofs_need_a_known_url_beyond_loopback() {
 }
 
 #[test]
-fn check_refuses_what_serve_refuses() {
+fn check_rejects_what_serve_rejects() {
     for (name, value, key) in [
         (
             "APP__AUTH__DPOP__REPLAY_STORE",
@@ -176,7 +176,7 @@ fn check_refuses_what_serve_refuses() {
         for command in ["serve", "check"] {
             let launch = Launch::new().variable(name, value);
             let ended = launch.arguments(&[command]).run();
-            assert_refused(&ended, &format!("{key} (variable {name}): "));
+            assert_rejected(&ended, &format!("{key} (variable {name}): "));
             assert!(!ended.log.contains("hush"), "{ended:?}");
         }
     }

@@ -75,7 +75,7 @@ fn a_request_that_was_sent_before_the_signal_is_answered() {
 }
 
 #[test]
-fn a_signal_in_the_first_moment_is_heeded_too() {
+fn a_signal_during_the_start_is_obeyed() {
     for _ in 0..20 {
         let app = Launch::new().serve();
         app.signal("TERM");
@@ -99,7 +99,7 @@ fn a_caller_who_says_nothing_more_does_not_hold_the_stop() {
 }
 
 #[test]
-fn a_stop_waits_no_longer_than_it_is_told() {
+fn a_stop_waits_no_longer_than_the_timeout() {
     let issuer = TestIssuer::start_with(Algorithm::Es256);
     let app = TestApp::ready(Launch::trusting(&issuer).variables(&[
         ("APP__SERVER__SHUTDOWN_TIMEOUT", "1s"),

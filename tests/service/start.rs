@@ -12,8 +12,8 @@ const TRUST: [(&str, &str); 2] = [
 ];
 
 #[test]
-fn the_ports_are_3010_and_3011_unless_said_otherwise() {
-    // Whoever has them, the service has not.
+fn the_default_ports_are_3010_and_3011() {
+    // With both ports taken, the error names the port.
     let _taken = ["3010", "3011"].map(|port| TcpListener::bind(format!("127.0.0.1:{port}")));
     for (other, line) in [
         (
@@ -86,7 +86,7 @@ fn a_taken_port_is_named() {
 }
 
 #[test]
-fn wrong_arguments_are_refused_and_help_is_given() {
+fn wrong_arguments_are_rejected_with_help() {
     for arguments in [&["--nonsense"][..], &["nonsense"], &["--config"]] {
         let ended = Launch::new().arguments(arguments).run();
         assert_eq!(

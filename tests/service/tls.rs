@@ -12,7 +12,7 @@ use crate::app::{Launch, TestApp};
 use crate::certificates::{Authority, Files};
 use crate::encrypted::{Client, Connection};
 use crate::expected::{NO_CREDENTIALS, PRIVATE, assert_answer};
-use crate::settings::assert_refused;
+use crate::settings::assert_rejected;
 use crate::transcript::PATIENCE;
 use crate::wire::{Request, attempt, connect};
 
@@ -73,7 +73,7 @@ fn it_speaks_tls_1_2_and_1_3_and_http_1_1() {
 }
 
 #[test]
-fn a_client_that_speaks_another_protocol_is_refused() {
+fn a_client_of_another_protocol_is_rejected() {
     let stage = Stage::new(Launch::new());
     let refused = stage.client().protocols(&["h2"]).connect(stage.app.address);
     let error = refused.err().unwrap().to_string();
@@ -160,7 +160,7 @@ fn files_that_cannot_be_used_stop_the_start() {
             let variable = blamed.to_uppercase();
             let beginning =
                 format!("server.tls.{blamed} (variable APP__SERVER__TLS__{variable}): ");
-            assert_refused(&ended, &beginning);
+            assert_rejected(&ended, &beginning);
         }
     }
     let missing = Launch::new()
@@ -169,7 +169,7 @@ fn files_that_cannot_be_used_stop_the_start() {
         .variable("APP__SERVER__TLS__KEY", "key.pem");
     let beginning = "server.tls.certificate (variable APP__SERVER__TLS__CERTIFICATE): names a \
                      file that cannot be read: ";
-    assert_refused(&missing.run(), beginning);
+    assert_rejected(&missing.run(), beginning);
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn a_request_that_stalls_is_ended_in_time_too() {
 }
 
 #[test]
-fn a_handshake_that_stalls_holds_nobody_up() {
+fn a_stalled_handshake_blocks_no_other_client() {
     let stage = Stage::new(Launch::new().variables(&[
         ("APP__SERVER__MAX_CONNECTIONS", "2"),
         ("APP__SERVER__WORKERS", "1"),

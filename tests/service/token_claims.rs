@@ -110,7 +110,7 @@ fn any_audience_of_a_list_will_do() {
 const TEXTS: [&str; 3] = ["sub", "client_id", "jti"];
 
 #[test]
-fn subject_client_and_token_identifier_are_strings_where_they_are_said() {
+fn subject_client_and_token_identifier_are_strings_if_present() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let others = [json!(null), json!(1), json!(false), json!(["a"]), json!({})];

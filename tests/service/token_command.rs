@@ -25,7 +25,7 @@ fn printed(ended: &Ended) -> &str {
     token
 }
 
-fn assert_refused(ended: &Ended, code: i32, part: &str) {
+fn assert_rejected(ended: &Ended, code: i32, part: &str) {
     assert_eq!(
         (ended.code, ended.output.as_str()),
         (Some(code), ""),
@@ -111,12 +111,12 @@ fn it_prints_a_command_with_a_bound_token_and_its_proof() {
 }
 
 #[test]
-fn what_the_issuer_refuses_is_said_in_one_line() {
+fn an_error_of_the_issuer_is_printed_in_one_line() {
     let app = Launch::new().serve();
     let ended = ask(&app, &["token", "--scope", "delete:everything"]);
-    assert_refused(&ended, 1, "the client was not granted that scope");
+    assert_rejected(&ended, 1, "the client was not granted that scope");
     let ended = ask(&app, &["token", "--expires-in", "0"]);
-    assert_refused(
+    assert_rejected(
         &ended,
         1,
         "expires_in must be a number of seconds from 1 to 604800",
@@ -127,7 +127,7 @@ fn what_the_issuer_refuses_is_said_in_one_line() {
 fn without_a_running_service_it_says_how_to_start_one() {
     let launch = Launch::new().variable("APP__DEV_ISSUER__PORT", "1");
     let ended = launch.arguments(&["token"]).run();
-    assert_refused(&ended, 1, "does not answer on port 1 ");
+    assert_rejected(&ended, 1, "does not answer on port 1 ");
     assert!(ended.log.contains("start the service first"), "{ended:?}");
 }
 
@@ -135,7 +135,7 @@ fn without_a_running_service_it_says_how_to_start_one() {
 fn without_a_development_issuer_there_is_no_token() {
     let issuer = TestIssuer::start();
     let ended = Launch::trusting(&issuer).arguments(&["token"]).run();
-    assert_refused(
+    assert_rejected(
         &ended,
         1,
         "tokens come from the development issuer, which is off",
@@ -146,5 +146,5 @@ fn without_a_development_issuer_there_is_no_token() {
 fn wrong_settings_stop_it_as_they_stop_the_service() {
     let launch = Launch::new().variable("PORT", "x");
     let ended = launch.arguments(&["token"]).run();
-    assert_refused(&ended, 2, "server.port (variable PORT): ");
+    assert_rejected(&ended, 2, "server.port (variable PORT): ");
 }

@@ -42,7 +42,7 @@ fn the_header_is_one_json_object_without_duplicates() {
 }
 
 #[test]
-fn an_unknown_algorithm_is_refused_before_any_key_is_looked_for() {
+fn an_unknown_algorithm_is_rejected_before_any_key_is_requested() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let algorithms = [
@@ -115,7 +115,7 @@ fn the_algorithm_is_the_keys_and_not_the_tokens() {
 }
 
 #[test]
-fn demands_for_extensions_are_refused_whatever_they_name() {
+fn required_extensions_are_rejected() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let demands = [
@@ -178,7 +178,7 @@ const OTHER_TYPES: [&str; 15] = [
 ];
 
 #[test]
-fn any_other_type_is_refused() {
+fn any_other_type_is_rejected() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let types = OTHER_TYPES.map(Value::from).into_iter();

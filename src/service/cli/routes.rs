@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn scripts_and_people_read_what_is_asked_of_a_login() {
+    fn the_requirement_on_a_login_is_shown_as_text_and_as_json() {
         crate::step_up!(Strong = acr ["gold", "silver"], max_age 5 minutes);
         async fn strong(_: StepUp<Strong>) -> &'static str {
             ""

@@ -73,7 +73,7 @@ async fn a_handler_may_take_longer_than_its_client() {
 }
 
 #[actix_web::test]
-async fn a_handler_that_waits_for_the_rest_of_a_body_is_told_that_it_does_not_come() {
+async fn a_handler_that_waits_for_a_body_gets_an_error_if_it_ends_early() {
     let (serving, address) = serve(&Arc::new(Semaphore::new(0)));
     let client = ask(address, HALF_BODY).await;
     assert_eq!(answer(client).await, "HTTP/1.1 400 Bad Request");
@@ -81,7 +81,7 @@ async fn a_handler_that_waits_for_the_rest_of_a_body_is_told_that_it_does_not_co
 }
 
 #[actix_web::test]
-async fn what_was_let_in_or_waits_before_the_end_is_answered() {
+async fn accepted_and_waiting_connections_are_answered_before_the_end() {
     let go = Arc::new(Semaphore::new(0));
     let (serving, address) = serve(&go);
     let mut clients = Vec::new();

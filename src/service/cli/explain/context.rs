@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn id_tokens_are_told_from_access_tokens() {
+    fn id_tokens_are_distinguished_from_access_tokens() {
         let cases = [
             (json!({"nonce": "x"}), true),
             (json!({"nonce": "x", "scope": "openid"}), false),
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_said_as_dates_and_distances() {
+    fn times_are_shown_as_dates_and_distances() {
         let seconds = Duration::from_secs;
         assert_eq!(span(seconds(3723)), "1h 2m 3s");
         assert_eq!(

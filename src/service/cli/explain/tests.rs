@@ -341,7 +341,7 @@ async fn what_a_route_asks_of_a_login_is_named_and_agreed_with_the_server() {
 }
 
 #[actix_web::test]
-async fn words_about_logins_name_what_is_asked_and_what_is_told() {
+async fn advice_about_logins_names_requirement_and_claims() {
     let bench = Bench::new();
     let token = || bench.token().scope("transfer");
     let none = "requires a login with acr gold or silver, with amr mfa, at most 300 s ago, and the token has no acr, \
@@ -445,7 +445,7 @@ async fn an_issuer_that_cannot_be_reached_is_no_fault_of_the_token() {
 }
 
 #[actix_web::test]
-async fn a_key_that_nobody_may_be_asked_for_now_is_no_fault_of_the_token() {
+async fn an_undetermined_key_is_not_an_invalid_token() {
     let bench = Bench::new();
     for (code, status) in [
         ("unknown_key", 401),

@@ -209,7 +209,7 @@ async fn a_header_source_asks_no_client_either() {
 }
 
 #[actix_web::test]
-async fn whoever_proves_its_key_is_known_by_its_certificate() {
+async fn a_client_that_proves_its_key_is_identified_by_its_certificate() {
     let stage = Stage::new(ENABLED, None);
     for version in BOTH {
         let identity = Identity::self_signed();
@@ -221,7 +221,7 @@ async fn whoever_proves_its_key_is_known_by_its_certificate() {
 }
 
 #[actix_web::test]
-async fn the_certificate_of_somebody_else_is_worth_nothing() {
+async fn the_certificate_of_another_client_is_rejected() {
     let (authority, pem) = authority();
     let victim = Identity::signed(Some(&authority));
     let thief = KeyPair::generate().unwrap();
@@ -276,7 +276,7 @@ async fn another_authority_holds_for_sessions_that_would_be_resumed_too() {
 }
 
 #[actix_web::test]
-async fn an_authority_that_cannot_be_read_is_refused_by_its_key() {
+async fn an_unreadable_authority_is_reported_by_its_key() {
     for pem in [
         "",
         "nonsense",

@@ -201,7 +201,7 @@ impl RedisConnection {
             Some(error) => {
                 if self.failed_at.replace(Instant::now()).is_none() {
                     log::error!(
-                        "proofs: Redis cannot be commands whether they were used before: {error}"
+                        "proofs: Redis cannot be asked whether they were used before: {error}"
                     );
                 }
             }
