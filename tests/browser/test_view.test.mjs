@@ -117,7 +117,7 @@ test("a spoiled token is refused for its signature", async () => {
   await page.getByRole("button", { name: "Get a token" }).click();
   await page.getByRole("row", { name: /^iss/ }).waitFor();
   await page.getByLabel("Send").selectOption("spoiled");
-  assert.match(await answerOf(page, "/api/private"), /^401 Unauthorized The token's signature does not hold\./);
+  assert.match(await answerOf(page, "/api/private"), /^401 Unauthorized The token's signature is invalid\./);
 });
 
 for (const [name, options] of [
