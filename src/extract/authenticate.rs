@@ -170,14 +170,12 @@ impl AuthenticationError {
             }
             Self::Sender(scheme, error) => {
                 log::debug!("a sender is rejected: {error}");
-                let needs_nonce = error == SenderError::Nonce;
-                let nonce = || verifier.senders().nonce(since_epoch(verifier.now()));
-                let nonce = needs_nonce.then(nonce).flatten();
-                let rejection = Rejection::from(error).after(Some(scheme));
-                match nonce {
-                    Some(nonce) => rejection.with_nonce(nonce),
-                    None => rejection,
-                }
+                let nonce = if error == SenderError::Nonce {
+                    verifier.senders().nonce(since_epoch(verifier.now()))
+                } else {
+                    None
+                };
+                Rejection::from(error).after(Some(scheme)).with_nonce(nonce)
             }
         }
     }
@@ -217,10 +215,8 @@ pub(crate) struct NextNonce(pub(crate) HeaderValue);
 impl NextNonce {
     /// Adds it to the rejection of a caller whose proof was accepted.
     fn add(request: &HttpRequest, rejection: Rejection) -> Rejection {
-        match request.extensions().get() {
-            Some(Self(nonce)) => rejection.with_nonce(nonce.clone()),
-            None => rejection,
-        }
+        let nonce = request.extensions().get().map(|Self(nonce)| nonce.clone());
+        rejection.with_nonce(nonce)
     }
 }
 

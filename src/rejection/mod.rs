@@ -76,12 +76,10 @@ impl Rejection {
         self
     }
 
-    /// Sets the nonce for the client's next proof (RFC 9449 §9).
-    pub(crate) fn with_nonce(self, nonce: HeaderValue) -> Self {
-        Self {
-            nonce: Some(nonce),
-            ..self
-        }
+    /// Sets the nonce for the client's next proof, if it is to get one (RFC 9449 §9).
+    pub(crate) fn with_nonce(self, nonce: Option<HeaderValue>) -> Self {
+        let nonce = nonce.or(self.nonce);
+        Self { nonce, ..self }
     }
 
     /// The reason under which it is counted; `None` for a fault of the application.

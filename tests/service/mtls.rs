@@ -324,7 +324,7 @@ fn headers_say_nothing_where_the_connection_does() {
     }
 }
 
-/// The headers by which proxies tell of a certificate, as anybody can write them.
+/// The headers by which proxies tell of a certificate, as any client can write them.
 pub(crate) fn forged(certificate: &Signed) -> [(&'static str, String); 4] {
     let escaped = escaped(&certificate.pem);
     let base64 = data_encoding::BASE64.encode(&certificate.der);

@@ -188,18 +188,18 @@ async fn a_redis_that_never_answers_is_not_waited_for() {
     let url = format!("redis://{}/", silent.local_addr().unwrap());
     let mut line = RedisConnection::new(open(&url).unwrap());
     let (answer, _answered) = oneshot::channel();
-    let wishes = [ClaimRequest {
+    let requests = [ClaimRequest {
         key: "key".to_owned(),
         seconds: 1,
         answer,
     }];
     let begun = Instant::now();
-    assert_eq!(line.ask(&wishes).await, [ReplayOutcome::Unavailable]);
+    assert_eq!(line.ask(&requests).await, [ReplayOutcome::Unavailable]);
     let waited = begun.elapsed();
     assert!(waited <= CONNECT_TIMEOUT + RESPONSE_TIMEOUT, "{waited:?}");
     // Who comes next does not wait at all.
     let begun = Instant::now();
-    assert_eq!(line.ask(&wishes).await, [ReplayOutcome::Unavailable]);
+    assert_eq!(line.ask(&requests).await, [ReplayOutcome::Unavailable]);
     assert_eq!(begun.elapsed(), Duration::ZERO);
     assert!(line.ask(&[]).await.is_empty());
 }
