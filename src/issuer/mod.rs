@@ -28,7 +28,7 @@ pub(crate) use identity::{WELL_KNOWN, check_distinct, issuer_of, same_issuers};
 /// let issuer = Issuer::discover("https://tenant.eu.auth0.com/")
 ///     .audience("https://quickstarts/api")
 ///     .build()?;
-/// # Ok::<(), actix_resource_server::issuer::IssuerError>(())
+/// # Ok::<(), actix_resource_server::errors::IssuerError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Issuer {

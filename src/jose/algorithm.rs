@@ -147,7 +147,7 @@ impl FromStr for Algorithm {
 }
 
 /// The name stands for no algorithm that this crate verifies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not an algorithm known here: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, HS256, HS384 or HS512"
 )]

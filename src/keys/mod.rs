@@ -10,9 +10,9 @@ pub(crate) mod fetch_error;
 pub(crate) mod jwk_set;
 mod members;
 mod negative_cache;
+mod outdated;
 pub(crate) mod refresh_budget;
 mod refresher;
-mod reused;
 #[cfg(test)]
 mod tests;
 mod unready;

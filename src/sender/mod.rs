@@ -17,11 +17,11 @@ pub(crate) use self::check::{RequestEvidence, SenderCheck, SenderError, SenderPr
 pub(crate) use self::dpop::NoncePolicy;
 #[cfg(feature = "redis")]
 pub use self::dpop::RedisError;
+#[cfg(feature = "dev-issuer")]
+pub(crate) use self::dpop::TargetUri;
 pub(crate) use self::dpop::{DPOP_NONCE, NO_STORE, Proof, ProofError, TimeWindow, VerifiedProof};
-pub use self::dpop::{
-    NonceError, NonceIssuer, PendingOutcome, ProofId, Replay, ReplayAnswer, ReplayOutcome,
-    TargetUri, TargetUriError, TargetUriSource,
-};
+pub use self::dpop::{NonceError, Replay, TargetUriError, TargetUriSource};
+pub(crate) use self::dpop::{NonceIssuer, PendingOutcome, ReplayAnswer, ReplayOutcome};
 pub use self::mtls::{
     CertificateError, CertificateHeader, CertificateSource, ClientCertificate, OverTls, Thumbprint,
 };

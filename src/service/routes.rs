@@ -56,8 +56,9 @@ mod tests {
     use actix_web::test::{TestRequest, call_service, init_service};
 
     use super::*;
+    use crate::jose::Algorithm;
     use crate::service::probes;
-    use crate::test_kit::{Algorithm, DenialMatrix, TestIssuer};
+    use crate::test_kit::{DenialMatrix, TestIssuer};
     use crate::{Issuer, Verifier};
 
     #[actix_web::test]

@@ -16,7 +16,8 @@ use crate::jose::sign::{SigningKey, random_id};
 ///
 /// # Examples
 /// ```
-/// use actix_resource_server::test_kit::{Algorithm, SigningKey, TokenBuilder};
+/// use actix_resource_server::Algorithm;
+/// use actix_resource_server::test_kit::{SigningKey, TokenBuilder};
 ///
 /// let key = SigningKey::generate(Algorithm::Es256);
 /// let token = TokenBuilder::new("https://issuer.test/", "https://api.test/", &key)

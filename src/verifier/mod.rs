@@ -1,7 +1,7 @@
 //! Verification of access tokens; synchronous and independent of any web framework.
 
 mod builder;
-pub mod clock;
+pub(crate) mod clock;
 mod error;
 mod missing_key;
 mod token_cache;

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::DenialMatrix;
 use super::answer::Expected;
 use super::demand::{logged_in, scoped, too_little_scope, too_weak_login, unbound};
+use super::matrix::DenialMatrix;
 use crate::extract::{Authentication, Requirement};
 use crate::jose::sign::SigningKey;
 use crate::jose::{Algorithm, CompactError};
