@@ -133,7 +133,7 @@ impl IssuerKeys {
         };
         keys.report_configuration();
         if let Source::Configured { name, keys: source } = &keys.issuer.source {
-            let set = configured(source, &keys.issuer.algorithms, name.clone())
+            let set = configured(source, &keys.issuer.rules.algorithms, name.clone())
                 .map(|set| Arc::new(set.replacing(None, 1)));
             keys.current.store(set);
         }

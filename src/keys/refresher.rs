@@ -145,7 +145,7 @@ async fn discover_and_download(
         return download(issuer, client, name, uri.clone(), published, counters).await;
     }
     Ok(FetchedKeys {
-        set: configured(keys, &issuer.issuer.algorithms, name),
+        set: configured(keys, &issuer.issuer.rules.algorithms, name),
         lifetime: None,
         published: None,
     })

@@ -214,7 +214,7 @@ impl Verifier {
         let audience = token.audience()?;
         let mut entries = entries.filter(|index| {
             let entry = self.issuer(*index);
-            entry.is_ok_and(|keys| audience.names_one_of(&keys.issuer.audience))
+            entry.is_ok_and(|keys| audience.names_one_of(&keys.issuer.rules.audience))
         });
         match (entries.next(), entries.next()) {
             (Some(only), None) => Ok(only),
@@ -305,7 +305,7 @@ fn without_slash(name: &str) -> &str {
 fn accepts(issuer: &Issuer, algorithm: Algorithm) -> bool {
     let symmetric = matches!(issuer.keys(), Some(KeySource::Secret(_)));
     algorithm.is_symmetric() == symmetric
-        && (issuer.algorithms.is_empty() || issuer.algorithms.contains(&algorithm))
+        && (issuer.rules.algorithms.is_empty() || issuer.rules.algorithms.contains(&algorithm))
 }
 
 /// How many keys of the token's algorithm are tried at most; each try costs a signature verification.
