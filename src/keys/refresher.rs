@@ -236,12 +236,7 @@ impl IssuerKeys {
             }
             Err(failure) => {
                 counters.count_fetched(Fetched::Nothing);
-                log::warn!("keys: {}: {}", self.issuer.label(), Chain(&failure));
-                // From the beginning of the fetch, so that a timeout does not lengthen the pause.
-                state.budget.failed(begun);
-                if !self.is_configured() && state.budget.is_stale_beyond_limit(now) {
-                    self.withdraw();
-                }
+                self.keep_or_withdraw(&failure, &mut state.budget, [begun, now]);
             }
         }
         // Last: a request that is woken finds the new set.
@@ -250,6 +245,21 @@ impl IssuerKeys {
             brought_keys,
         });
         state.budget.until_refresh(now).max(SHORTEST_INTERVAL)
+    }
+
+    /// Keeps the keys after a failed fetch, unless they are too old.
+    fn keep_or_withdraw(
+        &self,
+        failure: &FetchFailure,
+        budget: &mut RefreshBudget,
+        [begun, now]: [Instant; 2],
+    ) {
+        log::warn!("keys: {}: {}", self.issuer.label(), Chain(failure));
+        // From the beginning of the fetch, so that a timeout does not lengthen the pause.
+        budget.failed(begun);
+        if !self.is_configured() && budget.is_stale_beyond_limit(now) {
+            self.withdraw();
+        }
     }
 
     /// Turns an empty set into a success once it has come often enough ([`RefreshBudget::is_emptied`]): the issuer

@@ -144,13 +144,10 @@ impl SenderPolicy {
         request: &RequestEvidence<'_>,
         confirmation: &Confirmation,
     ) -> Result<Option<(&Dpop, VerifiedProof)>, SenderError> {
-        let dpop = match (request.scheme, &self.dpop) {
-            (AuthScheme::Dpop, Some(dpop)) => dpop,
-            (AuthScheme::Bearer, dpop) => {
-                return without_proof(request, confirmation, dpop.is_some());
-            }
-            (AuthScheme::Dpop, None) => return Err(SenderError::Unproven),
-        };
+        if request.scheme == AuthScheme::Bearer {
+            return without_proof(request, confirmation, self.dpop.is_some());
+        }
+        let dpop = self.dpop.as_ref().ok_or(SenderError::Unproven)?;
         let key_thumbprint = match &confirmation.key_thumbprint {
             Member::Absent => return Err(SenderError::NoKeyBound),
             Member::Malformed => return Err(SenderError::MalformedConfirmation),

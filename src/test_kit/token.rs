@@ -226,7 +226,7 @@ fn text(members: Map<String, Value>) -> Vec<u8> {
 }
 
 /// A `NumericDate` in whole seconds, negative before 1970.
-pub(super) fn seconds(time: SystemTime) -> Value {
+pub(in crate::test_kit) fn seconds(time: SystemTime) -> Value {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => after.as_secs().into(),
         Err(before) => {

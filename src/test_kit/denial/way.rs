@@ -11,7 +11,8 @@ use crate::jose::sign::SigningKey;
 use crate::jose::{Algorithm, CompactError};
 use crate::rejection::Rejection;
 use crate::sender::SenderError;
-use crate::test_kit::shared;
+use crate::test_kit::token::seconds;
+use crate::test_kit::{TokenBuilder, shared};
 use crate::verifier::VerifyError;
 
 /// A kind of invalid credentials.
@@ -112,46 +113,45 @@ impl Way {
         matrix: &DenialMatrix,
         requirement: &Requirement,
     ) -> Option<Option<String>> {
-        let (valid, key) = (matrix.valid(), &matrix.key);
         let token = match self {
             Self::NoToken => return Some(None),
             Self::Garbage => "not-a-token".to_owned(),
-            Self::Expired => valid
-                .expires_at(matrix.issued_at.checked_sub(HOUR)?)
-                .build(),
-            Self::NotYetValid => {
-                let later = matrix.issued_at.checked_add(HOUR)?;
-                let since_1970 = later.duration_since(std::time::UNIX_EPOCH).ok()?;
-                valid.claim("nbf", since_1970.as_secs()).build()
-            }
-            Self::ForeignIssuer => valid.claim("iss", "https://foreign.test/").build(),
-            Self::ForeignAudience => valid.claim("aud", "https://foreign.test/").build(),
-            Self::ForeignKey => {
-                let foreign = shared(key.algorithm()).with_kid(key.kid());
-                valid.signed_by(&foreign).build()
-            }
-            Self::Unsigned => valid.header("alg", "none").raw_signature([]).build(),
+            _ => self.token(matrix, requirement)?.build(),
+        };
+        Some(Some(format!("Bearer {token}")))
+    }
+
+    /// The valid token, made invalid in one place.
+    fn token(self, matrix: &DenialMatrix, requirement: &Requirement) -> Option<TokenBuilder> {
+        let (valid, key) = (matrix.valid(), &matrix.key);
+        Some(match self {
+            Self::NoToken | Self::Garbage => valid,
+            Self::Expired => valid.expires_at(matrix.issued_at.checked_sub(HOUR)?),
+            Self::NotYetValid => valid.claim("nbf", seconds(matrix.issued_at.checked_add(HOUR)?)),
+            Self::ForeignIssuer => valid.claim("iss", "https://foreign.test/"),
+            Self::ForeignAudience => valid.claim("aud", "https://foreign.test/"),
+            Self::ForeignKey => valid.signed_by(&shared(key.algorithm()).with_kid(key.kid())),
+            Self::Unsigned => valid.header("alg", "none").raw_signature([]),
             Self::PublicKeyAsSecret => {
                 let public = key.public_jwk()?.to_string();
                 let forged = SigningKey::from_secret(&public, Algorithm::Hs256);
-                valid.signed_by(&forged.with_kid(key.kid())).build()
+                valid.signed_by(&forged.with_kid(key.kid()))
             }
             Self::IdToken => {
                 let marked = valid.claim("nonce", "n").claim("at_hash", "h");
-                marked.header("typ", "JWT").without("scope").build()
+                marked.header("typ", "JWT").without("scope")
             }
-            Self::Stolen => valid.bound_to_key(&shared(Algorithm::Es256)).build(),
-            Self::Unbound => logged_in(valid, requirement, matrix.issued_at).build(),
+            Self::Stolen => valid.bound_to_key(&shared(Algorithm::Es256)),
+            Self::Unbound => logged_in(valid, requirement, matrix.issued_at),
             Self::MissingScope => {
                 let strong = logged_in(valid, requirement, matrix.issued_at);
-                strong.without("scope").without("scp").build()
+                strong.without("scope").without("scp")
             }
             Self::TooWeakLogin => {
                 let weak = scoped(valid, requirement).without("acr");
-                weak.without("amr").without("auth_time").build()
+                weak.without("amr").without("auth_time")
             }
-        };
-        Some(Some(format!("Bearer {token}")))
+        })
     }
 }
 
