@@ -187,7 +187,7 @@ impl IssuerKeys {
             return KeyRequest::Denied;
         }
         if has_set {
-            counters.count_unknown_key();
+            counters.unknown_keys.add(1);
             // A token that would be rejected with any key must not cost a fetch.
             if !wanted.may_pass {
                 return KeyRequest::Denied;
@@ -205,7 +205,7 @@ impl IssuerKeys {
         }
         let ended = self.ended.borrow().number;
         if let Err(denied) = state.reserve_fetch(wanted, ended, now) {
-            counters.count_refresh_denied();
+            counters.refreshes_denied.add(1);
             return match denied {
                 // Without a `kid` there is no key to wait for: the signature is invalid.
                 KeyRequest::Undetermined(_) if !wanted.is_named => KeyRequest::Denied,
@@ -222,7 +222,7 @@ impl IssuerKeys {
             state.fetch_state = FetchState::Requested;
             self.fetch_requested.notify_one();
         }
-        counters.count_awaited_key();
+        counters.awaited_keys.add(1);
         // Under the lock, so that the fetch joined here is the next one to end.
         let ended = self.ended.subscribe();
         let number = ended.borrow().number.saturating_add(1);

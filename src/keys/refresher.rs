@@ -190,7 +190,9 @@ fn read(
     counters: &Counters,
 ) -> Result<KeySet, FetchFailure> {
     let (set, unusable) = jwk_set::read(name, body)?;
-    counters.count_unusable_keys(u64::try_from(unusable.len()).unwrap_or(u64::MAX));
+    counters
+        .unusable_keys
+        .add(u64::try_from(unusable.len()).unwrap_or(u64::MAX));
     for error in &unusable {
         log::debug!(
             "keys: {}: a published key is skipped: {error}",
