@@ -30,8 +30,7 @@ use jwk_set::KeySet;
 use negative_cache::NegativeCache;
 use refresh_budget::{Refresh, RefreshBudget};
 pub(crate) use refresher::{FetchFailure, KeyRefresher};
-pub(crate) use unready::Problem;
-pub use unready::UnreadyReason;
+pub use unready::{Unready, UnreadyReason};
 
 /// The keys of one issuer, shared by all workers.
 #[derive(Debug)]
@@ -234,19 +233,16 @@ impl IssuerKeys {
     }
 
     /// Why no keys have been fetched yet; `None` once they have.
-    pub(crate) fn problem(&self) -> Option<Problem> {
+    pub(crate) fn unready(&self) -> Option<Unready> {
         let state = self.state();
-        if self.current().is_some() || state.budget.has_succeeded() {
-            return None;
-        }
-        let failed = state.problem.clone().map(Problem::Failed);
-        Some(failed.unwrap_or(Problem::Fetching))
+        let has_keys = self.current().is_some() || state.budget.has_succeeded();
+        (!has_keys).then(|| Unready::new(self.issuer.label(), state.problem.as_ref()))
     }
 
     /// Waits until keys have been fetched once.
     pub(crate) async fn ready(&self) {
         let mut ended = self.ended.subscribe();
-        while self.problem().is_some() && ended.changed().await.is_ok() {}
+        while self.unready().is_some() && ended.changed().await.is_ok() {}
     }
 
     /// The time since the last successful fetch; `None` if there was none, or the keys are configured.

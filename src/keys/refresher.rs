@@ -434,7 +434,7 @@ mod tests {
             assert_eq!(usable(), usize::from(!withdrawn), "{refresh:?}");
             if withdrawn {
                 empty();
-                assert_eq!((usable(), keys.problem()), (0, None));
+                assert_eq!((usable(), keys.unready()), (0, None));
                 assert!(!keys.has_keys());
                 end(&keys, Ok(set()));
                 empty();
@@ -449,7 +449,7 @@ mod tests {
         for _ in 0..5 {
             end(&keys, Err(FetchFailure::KeySet(KeySetError::Empty)));
         }
-        assert!(keys.problem().is_some());
+        assert!(keys.unready().is_some());
     }
 
     #[test]

@@ -17,9 +17,9 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::issuer::{Issuer, KeySource};
 use crate::jose::Algorithm;
 use crate::jose::jwk::Jwk;
-pub use crate::keys::UnreadyReason;
 use crate::keys::jwk_set::KeySet;
 use crate::keys::{IssuerKeys, KeyRefresher, WantedKey};
+pub use crate::keys::{Unready, UnreadyReason};
 use crate::metrics::Counters;
 use crate::sender::SenderPolicy;
 #[cfg(feature = "service")]
@@ -140,14 +140,7 @@ impl Verifier {
 
     /// For each issuer in the order of the configuration, why it is not ready; `None` if it is.
     pub(crate) fn readiness(&self) -> impl Iterator<Item = Option<Unready>> {
-        self.0.issuers.iter().map(|keys| {
-            let problem = keys.problem()?;
-            Some(Unready {
-                issuer: keys.issuer.label().to_owned(),
-                reason: problem.reason(),
-                details: problem.details(),
-            })
-        })
+        self.0.issuers.iter().map(|keys| keys.unready())
     }
 
     /// Whether both are clones of one verifier.
@@ -331,18 +324,6 @@ fn accepts(issuer: &Issuer, algorithm: Algorithm) -> bool {
 
 /// How many keys of the token's algorithm are tried at most; each try costs a signature verification.
 const MOST_KEYS_TRIED: usize = 16;
-
-/// An issuer whose keys have not been fetched yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Unready {
-    /// The configured issuer.
-    pub issuer: String,
-    /// Why its keys are missing; may be shown to clients.
-    pub reason: UnreadyReason,
-    /// What failed and why, for operators: status codes and kinds of errors, no text from the network.
-    pub details: String,
-}
 
 #[cfg(all(test, feature = "test-kit"))]
 mod tests {
