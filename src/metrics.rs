@@ -35,6 +35,9 @@ macro_rules! labels {
     };
 }
 
+#[cfg(feature = "test-kit")]
+pub(crate) use labels;
+
 labels! {
     /// Why a request was rejected, as a label of a counter.
     RejectionReason, "Every reason, in the order of declaration.", "The label under which the reason is counted." {

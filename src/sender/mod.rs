@@ -12,7 +12,7 @@ mod mtls;
 mod policy;
 mod trusted_proxies;
 
-pub(crate) use self::check::{RequestEvidence, SenderCheck, SenderError, SenderProof};
+pub(crate) use self::check::{RequestEvidence, SenderError, SenderProof};
 #[cfg(feature = "dev-issuer")]
 pub(crate) use self::dpop::NoncePolicy;
 #[cfg(feature = "redis")]

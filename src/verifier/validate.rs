@@ -152,7 +152,10 @@ fn check_profile(token: &SignatureVerified) -> Result<(), VerifyError> {
     Ok(())
 }
 
-fn required<'a, T>(member: &'a Member<T>, claim: &'static str) -> Result<&'a T, VerifyError> {
+pub(super) fn required<'a, T>(
+    member: &'a Member<T>,
+    claim: &'static str,
+) -> Result<&'a T, VerifyError> {
     optional(member, claim)?.ok_or(VerifyError::Missing { claim })
 }
 

@@ -9,65 +9,48 @@ use super::matrix::DenialMatrix;
 use crate::extract::{Authentication, Requirement};
 use crate::jose::sign::SigningKey;
 use crate::jose::{Algorithm, CompactError};
+use crate::metrics::labels;
 use crate::rejection::Rejection;
 use crate::sender::SenderError;
 use crate::test_kit::token::seconds;
 use crate::test_kit::{TokenBuilder, shared};
 use crate::verifier::VerifyError;
 
-/// A kind of invalid credentials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Way {
-    /// No `Authorization` header; not tried where a route may be called without one.
-    NoToken,
-    /// A string that is not a JWT.
-    Garbage,
-    /// `exp` an hour ago.
-    Expired,
-    /// `nbf` in an hour.
-    NotYetValid,
-    /// `iss` of an untrusted issuer.
-    ForeignIssuer,
-    /// `aud` of another API.
-    ForeignAudience,
-    /// Signed by another key under the `kid` of the issuer's key.
-    ForeignKey,
-    /// Unsigned: `alg` is `none`.
-    Unsigned,
-    /// Signed with HS256 and the issuer's public key as the secret.
-    PublicKeyAsSecret,
-    /// An ID token instead of an access token.
-    IdToken,
-    /// A valid token that is bound to the key of another sender.
-    Stolen,
-    /// A valid token that is not sender-constrained; tried if the route requires one that is.
-    Unbound,
-    /// A valid token without scopes; tried if the route requires scopes.
-    MissingScope,
-    /// A valid token without claims about the login; tried if the route requires them.
-    TooWeakLogin,
+labels! {
+    /// A kind of invalid credentials.
+    Way, "Every kind, in the order in which they are tried.", "The kind in a few words." {
+        /// No `Authorization` header; not tried where a route may be called without one.
+        NoToken = "no token",
+        /// A string that is not a JWT.
+        Garbage = "garbage",
+        /// `exp` an hour ago.
+        Expired = "expired",
+        /// `nbf` in an hour.
+        NotYetValid = "not yet valid",
+        /// `iss` of an untrusted issuer.
+        ForeignIssuer = "foreign issuer",
+        /// `aud` of another API.
+        ForeignAudience = "foreign audience",
+        /// Signed by another key under the `kid` of the issuer's key.
+        ForeignKey = "foreign key",
+        /// Unsigned: `alg` is `none`.
+        Unsigned = "alg none",
+        /// Signed with HS256 and the issuer's public key as the secret.
+        PublicKeyAsSecret = "HS256 with the public key",
+        /// An ID token instead of an access token.
+        IdToken = "ID token",
+        /// A valid token that is bound to the key of another sender.
+        Stolen = "stolen",
+        /// A valid token that is not sender-constrained; tried if the route requires one that is.
+        Unbound = "not sender-constrained",
+        /// A valid token without scopes; tried if the route requires scopes.
+        MissingScope = "missing scope",
+        /// A valid token without claims about the login; tried if the route requires them.
+        TooWeakLogin = "too weak a login",
+    }
 }
 
 impl Way {
-    /// Every kind, in the order in which they are tried.
-    pub const ALL: &'static [Self] = &[
-        Self::NoToken,
-        Self::Garbage,
-        Self::Expired,
-        Self::NotYetValid,
-        Self::ForeignIssuer,
-        Self::ForeignAudience,
-        Self::ForeignKey,
-        Self::Unsigned,
-        Self::PublicKeyAsSecret,
-        Self::IdToken,
-        Self::Stolen,
-        Self::Unbound,
-        Self::MissingScope,
-        Self::TooWeakLogin,
-    ];
-
     /// The expected rejection by a route with `requirement`; `None` if the route accepts such a request.
     pub(super) fn expected(self, requirement: &Requirement) -> Option<Expected> {
         let needed = match requirement.caller {
@@ -157,22 +140,7 @@ impl Way {
 
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::NoToken => "no token",
-            Self::Garbage => "garbage",
-            Self::Expired => "expired",
-            Self::NotYetValid => "not yet valid",
-            Self::ForeignIssuer => "foreign issuer",
-            Self::ForeignAudience => "foreign audience",
-            Self::ForeignKey => "foreign key",
-            Self::Unsigned => "alg none",
-            Self::PublicKeyAsSecret => "HS256 with the public key",
-            Self::IdToken => "ID token",
-            Self::Stolen => "stolen",
-            Self::Unbound => "not sender-constrained",
-            Self::MissingScope => "missing scope",
-            Self::TooWeakLogin => "too weak a login",
-        })
+        f.pad(self.label())
     }
 }
 
