@@ -138,5 +138,8 @@ pub use jose::Algorithm;
 pub use rejection::Rejection;
 #[doc(inline)]
 pub use routing::{Api, ProtectedRoute, delete, get, patch, post, protected, put};
+#[cfg(feature = "service")]
+#[doc(inline)]
+pub use service::{Secret, Service};
 #[doc(inline)]
 pub use verifier::{Verified, Verifier};

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::deserialize::{keys, read};
 use super::error::{KeyOrigin, SettingsError};
 use super::layers::Table;
+use super::own::OwnSection;
 use super::values::{
     Flag, Host, IssuerUrl, KeyPath, List, Network, Number, One, PemPath, Period, Port,
     PositivePeriod, PublicUrl, ReplayUrl, Secret, Text, WebOrigin,
@@ -28,7 +29,7 @@ macro_rules! section {
     ) => {
         $(#[$attribute])*
         #[derive(Deserialize, Serialize)]
-        #[serde(default, deny_unknown_fields)]
+        #[serde(default)]
         pub(super) struct $name {
             $($(#[$key_attribute])* pub(super) $key: $type,)*
         }
@@ -224,8 +225,13 @@ impl Model {
     ///
     /// # Errors
     /// A key is unknown, or its value alone cannot be used.
-    pub(super) fn read(root: &Table) -> Result<Self, SettingsError> {
+    pub(super) fn read(root: &Table, own: Option<OwnSection>) -> Result<Self, SettingsError> {
         let mut root = root.clone();
+        if let Some(own) = own {
+            root.remove(own.name);
+        }
+        let own = own.map(|own| own.name);
+        reject_unknown(&root, "", [keys::<Self>(), own.as_slice()].concat())?;
         let (own, entries) = match root.get_mut(AUTH).map(|auth| &mut auth.kind) {
             Some(ValueKind::Table(auth)) => split(auth)?,
             _ => (Table::new(), None),
@@ -242,20 +248,30 @@ impl Model {
 /// Takes the keys of an issuer, and the entries of `[[auth.issuers]]`, out of `[auth]`.
 fn split(auth: &mut Table) -> Result<(Table, Option<Value>), SettingsError> {
     let issuer = keys::<Issuer>();
-    let known = [issuer, keys::<Auth>()].concat();
-    let unknown = auth
-        .iter()
-        .filter(|(key, _)| !known.contains(&key.as_str()));
-    if let Some((key, value)) = unknown.min_by_key(|(key, _)| *key) {
-        let origin = KeyOrigin::of(format!("{AUTH}.{key}"), value);
-        return Err(SettingsError::unknown(origin, key, &known));
-    }
+    reject_unknown(auth, "auth.", [issuer, keys::<Auth>()].concat())?;
     let (own, mut others): (Table, Table) = std::mem::take(auth)
         .into_iter()
         .partition(|(key, _)| issuer.contains(&key.as_str()));
     let entries = others.remove("issuers");
     *auth = others;
     Ok((own, entries))
+}
+
+fn reject_unknown(
+    section: &Table,
+    prefix: &str,
+    known: Vec<&'static str>,
+) -> Result<(), SettingsError> {
+    let unknown = section
+        .iter()
+        .filter(|(key, _)| !known.contains(&key.as_str()));
+    match unknown.min_by_key(|(key, _)| *key) {
+        Some((key, value)) => {
+            let origin = KeyOrigin::of(format!("{prefix}{key}"), value);
+            Err(SettingsError::unknown(origin, key, known))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Each entry, with the values of `[auth]` for the keys that it does not set.
