@@ -97,7 +97,7 @@ mod routing;
 pub mod test_kit;
 
 #[cfg(feature = "service")]
-pub mod service;
+mod service;
 
 /// Settings for well-known providers.
 #[doc = include_str!("../docs/providers.md")]
@@ -140,6 +140,9 @@ pub use rejection::{Cause, Rejection};
 pub use routing::{
     Api, Endpoint, ProtectedRoute, RouteInfo, delete, get, patch, post, protected, put,
 };
+#[cfg(feature = "service")]
+#[doc(inline)]
+pub use service::{Secret, Service};
 #[doc(inline)]
 pub use verifier::clock::Clock;
 #[doc(inline)]
@@ -165,6 +168,15 @@ pub mod handler {
     pub use crate::routing::{
         NoVerifier, Protected, ProtectedArgs, ProtectedHandler, ResolveFuture, Resolved, ServedBy,
         WithNonce, WithNonceFuture,
+    };
+}
+
+/// What the hooks of a [`Service`] get, and the types that appear in their signatures.
+#[cfg(feature = "service")]
+pub mod hooks {
+    #[doc(inline)]
+    pub use crate::service::{
+        Context, MakeApi, MakeMiddleware, NoSettings, NoState, Unset, WrappedService,
     };
 }
 

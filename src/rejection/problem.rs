@@ -99,6 +99,13 @@ pub(crate) fn method_not_allowed(allow: &str) -> HttpResponse {
     .into_response(response)
 }
 
+/// 500 for a handler that panicked; nothing of the panic is shown.
+pub(crate) fn internal_error() -> HttpResponse {
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    Problem::new(status, "The service failed to answer this request.")
+        .into_response(HttpResponse::build(status))
+}
+
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");

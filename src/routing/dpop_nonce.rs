@@ -1,15 +1,18 @@
-//! Responses that carry a nonce for the client's next DPoP proof ([RFC 9449 §8.2]).
+//! A handler's response, with a nonce for the client's next DPoP proof ([RFC 9449 §8.2]); a panic becomes a response, too.
 //!
 //! [RFC 9449 §8.2]: https://www.rfc-editor.org/rfc/rfc9449#section-8.2
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use actix_web::body::EitherBody;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use pin_project_lite::pin_project;
 
+use crate::rejection::problem;
 use crate::sender::{DPOP_NONCE, NO_STORE};
 
 pin_project! {
@@ -28,9 +31,10 @@ impl<F: Future> Future for WithNonceFuture<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let answer = ready!(this.handled.poll(context));
+        // The future is not polled again after a panic.
+        let handled = catch_unwind(AssertUnwindSafe(|| this.handled.poll(context)));
         Poll::Ready(WithNonce {
-            answer,
+            answer: ready!(handled.map_or(Poll::Ready(None), |handled| handled.map(Some))),
             nonce: this.nonce.take(),
         })
     }
@@ -39,15 +43,19 @@ impl<F: Future> Future for WithNonceFuture<F> {
 /// A handler's response, with a `DPoP-Nonce` header if the client is to get one.
 #[derive(Debug)]
 pub struct WithNonce<R> {
-    answer: R,
+    /// `None` if the handler panicked.
+    answer: Option<R>,
     nonce: Option<HeaderValue>,
 }
 
 impl<R: Responder> Responder for WithNonce<R> {
-    type Body = R::Body;
+    type Body = EitherBody<R::Body>;
 
-    fn respond_to(self, request: &HttpRequest) -> HttpResponse<R::Body> {
-        let mut response = self.answer.respond_to(request);
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse<Self::Body> {
+        let mut response = match self.answer {
+            Some(answer) => answer.respond_to(request).map_into_left_body(),
+            None => problem::internal_error().map_into_right_body(),
+        };
         if let Some(nonce) = self.nonce {
             let headers = response.headers_mut();
             headers.insert(DPOP_NONCE, nonce);

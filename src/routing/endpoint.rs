@@ -57,30 +57,49 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-macro_rules! endpoints {
-    ($($(#[$attribute:meta])* $name:ident $method:ident;)+) => { $(
-        $(#[$attribute])*
-        pub fn $name<F, T>(handler: F) -> Endpoint
-        where
-            F: ProtectedHandler<T>,
-            T: ProtectedArgs,
-        {
-            Endpoint::new(Method::$method, handler)
-        }
-    )+ };
+/// `GET`, and with it `HEAD`.
+///
+/// The first argument of the handler must be an [`Access`] type, as with `post`, `put`, `patch` and `delete`.
+pub fn get<F, T>(handler: F) -> Endpoint
+where
+    F: ProtectedHandler<T>,
+    T: ProtectedArgs,
+{
+    Endpoint::new(Method::GET, handler)
 }
 
-endpoints! {
-    /// `GET`, and with it `HEAD`.
-    ///
-    /// The first argument of the handler must be an [`Access`] type, as with `post`, `put`, `patch` and `delete`.
-    get GET;
-    /// `POST`.
-    post POST;
-    /// `PUT`.
-    put PUT;
-    /// `PATCH`.
-    patch PATCH;
-    /// `DELETE`.
-    delete DELETE;
+/// `POST`.
+pub fn post<F, T>(handler: F) -> Endpoint
+where
+    F: ProtectedHandler<T>,
+    T: ProtectedArgs,
+{
+    Endpoint::new(Method::POST, handler)
+}
+
+/// `PUT`.
+pub fn put<F, T>(handler: F) -> Endpoint
+where
+    F: ProtectedHandler<T>,
+    T: ProtectedArgs,
+{
+    Endpoint::new(Method::PUT, handler)
+}
+
+/// `PATCH`.
+pub fn patch<F, T>(handler: F) -> Endpoint
+where
+    F: ProtectedHandler<T>,
+    T: ProtectedArgs,
+{
+    Endpoint::new(Method::PATCH, handler)
+}
+
+/// `DELETE`.
+pub fn delete<F, T>(handler: F) -> Endpoint
+where
+    F: ProtectedHandler<T>,
+    T: ProtectedArgs,
+{
+    Endpoint::new(Method::DELETE, handler)
 }

@@ -145,7 +145,7 @@ pub trait ProtectedArgs: Sized + 'static {
     fn join(first: Self::First, others: Self::Others) -> Self;
 }
 
-macro_rules! protected_args {
+macro_rules! access_first {
     ($first:ident $($other:ident)*) => {
         impl<$first: Access, $($other: FromRequest + 'static),*> ProtectedArgs for ($first, $($other,)*) {
             type First = $first;
@@ -158,14 +158,25 @@ macro_rules! protected_args {
                 (first, $($other,)*)
             }
         }
-
-        protected_args! { @without_first $($other)* }
     };
-    (@without_first) => {};
-    (@without_first $($other:ident)+) => { protected_args! { $($other)+ } };
 }
 
-protected_args! { A B C D E G H I J K L M N O P Q }
+access_first! { A }
+access_first! { A B }
+access_first! { A B C }
+access_first! { A B C D }
+access_first! { A B C D E }
+access_first! { A B C D E G }
+access_first! { A B C D E G H }
+access_first! { A B C D E G H I }
+access_first! { A B C D E G H I J }
+access_first! { A B C D E G H I J K }
+access_first! { A B C D E G H I J K L }
+access_first! { A B C D E G H I J K L M }
+access_first! { A B C D E G H I J K L M N }
+access_first! { A B C D E G H I J K L M N O }
+access_first! { A B C D E G H I J K L M N O P }
+access_first! { A B C D E G H I J K L M N O P Q }
 
 /// The arguments, resolved in order.
 #[derive(Debug)]

@@ -1,8 +1,10 @@
 //! Settings → a running server.
 
+use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_cors::Cors;
@@ -10,80 +12,169 @@ use actix_web::http::header::{
     AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use actix_web::middleware::{Condition, from_fn};
+use actix_web::web::ServiceConfig;
 use actix_web::{App, web};
 
-use super::config::{self, Mtls, Settings};
+use super::config::{self, Mtls, Settings, Startup};
 use super::error::Error;
-use super::issuers::TrustedIssuers;
+use super::hooks::{LocalFuture, Start, Started};
+use super::issuers::{IssuerServers, TrustedIssuers};
+use super::middleware::Middleware;
 use super::probes::Probes;
 use super::server::{Http, Listener, Options, Serving, Tls, http};
 use super::shutdown::{Draining, Signals};
-use super::{MakeApi, probes, reload, request_log, verifier};
+use super::tables::Tables;
+use super::{probes, reload, request_log, verifier};
 use crate::rejection::problem;
 use crate::{Api, Verifier};
 
-/// Serves the API, and the development issuer where it is enabled, until a signal to stop.
+/// Serves the APIs, and the development issuer where it is enabled, until a signal to stop.
 ///
 /// # Errors
-/// An address cannot be listened on, a file cannot be used, or the system gives no thread.
-pub(crate) async fn serve(settings: Settings, make_api: MakeApi) -> Result<(), Error> {
-    let server = &settings.server;
-    let tls = tls(server)?;
-    for note in &settings.notes {
-        log::info!("{note}");
-    }
-    for warning in &settings.warnings {
-        log::warn!("{warning}");
-    }
-    let verifier = Verifier::builder().token_memory(settings.token_memory);
-    let verifier = verifier::configure(verifier, &settings)?;
-    let (trusted, embedded) = TrustedIssuers::bind(settings.trust, settings.mtls.as_ref())?;
-    let cors = CorsRule {
-        settings: settings.cors,
-        any_loopback_origin: trusted.development,
-    };
+/// An address cannot be listened on, a file cannot be used, the state cannot be made, or the system gives no thread.
+pub(super) async fn serve(settings: Settings, tables: Tables, start: Start) -> Result<(), Error> {
+    settings.log_remarks();
     let mut signals = Signals::listen()?;
-    let listener = bind("server", &server.host, server.port)?;
-    let operations = settings.operations.as_ref();
-    let operations_listener = operations
-        .map(|operations| bind("operations", &operations.host, operations.port))
-        .transpose()?;
-    let api = make_api();
-    let embedded = embedded
-        .map(|issuer| issuer.start(&api, &listener, server, tls.as_ref()))
-        .transpose()?;
-    // The development issuer answers before its keys are fetched.
-    let verifier = verifier.start(trusted.issuers)?;
-    let draining = Draining::default();
-    let probes = Probes::new(verifier.clone(), draining.clone());
-    // Probes are answered while the first keys are awaited.
-    let operations_serving = operations_listener
-        .map(|listener| serve_operations(listener, probes.clone()))
-        .transpose()?;
-    tokio::select! {
-        keys = verifier::await_keys(&verifier, settings.startup) => keys?,
+    let mut starting = Starting::bind(settings, &tables)?;
+    let started = tokio::select! {
+        started = starting.prepare(start) => started?,
         () = signals.before_serving() => return Ok(()),
-    }
-    let public_probes = operations_serving.is_none().then_some(probes);
-    let app = app(cors, verifier, public_probes, make_api);
-    let addresses: Vec<_> = listener.addresses().collect();
-    let serving = listener.serve(&app, &server.options(), tls.as_ref());
-    let serving = serving.map_err(cannot_listen("server", &server.host, server.port))?;
-    announce(&addresses, server, settings.mtls.as_ref());
-    announce_routes(&api);
-    if operations_serving.is_none() {
-        announce_routes(&probes::api());
-    }
-    signals.drained(draining, server.drain_delay).await;
-    end(serving, server.shutdown_timeout).await;
-    if let Some(embedded) = embedded {
-        embedded.end().await;
-    }
-    if let Some(operations) = operations_serving {
-        operations.end(Duration::ZERO).await;
-    }
+    };
+    let draining = starting.draining.clone();
+    let drain_delay = starting.server.drain_delay;
+    let running = starting.listen(started, tables)?;
+    signals.drained(draining, drain_delay).await;
+    running.end().await;
     log::info!("stopped");
     Ok(())
+}
+
+/// A server whose sockets are bound; no connection is accepted yet.
+struct Starting {
+    server: config::Server,
+    mtls: Option<Mtls>,
+    startup: Startup,
+    tls: Option<Tls>,
+    cors: CorsRule,
+    listener: Listener,
+    operations: Option<Listener>,
+    verifier: Verifier,
+    issuer: Option<IssuerServers>,
+    apis: Vec<Api>,
+    draining: Draining,
+    probes: Probes,
+}
+
+/// What has been started before the API is served.
+struct Prepared {
+    hooks: Started,
+    operations: Option<Serving>,
+}
+
+/// A server that accepts connections.
+struct Running {
+    api: Serving,
+    issuer: Option<IssuerServers>,
+    operations: Option<Serving>,
+    shutdown_timeout: Duration,
+    /// The program's own end.
+    end: LocalFuture<()>,
+}
+
+impl Starting {
+    fn bind(settings: Settings, tables: &Tables) -> Result<Self, Error> {
+        let tls = tls(&settings.server)?;
+        let verifier = Verifier::builder().token_memory(settings.token_memory);
+        let verifier = verifier::configure(verifier, &settings)?;
+        let server = settings.server;
+        let (trusted, embedded) = TrustedIssuers::bind(settings.trust, settings.mtls.as_ref())?;
+        let listener = bind("server", &server.host, server.port)?;
+        let operations = settings.operations;
+        let operations = operations.map(|own| bind("operations", &own.host, own.port));
+        let operations = operations.transpose()?;
+        let apis = tables.make();
+        let issuer = embedded.map(|issuer| issuer.start(&apis, &listener, &server, tls.as_ref()));
+        let issuer = issuer.transpose()?;
+        // The development issuer answers before its keys are fetched.
+        let verifier = verifier.start(trusted.issuers)?;
+        let draining = Draining::default();
+        Ok(Self {
+            probes: Probes::new(verifier.clone(), draining.clone()),
+            cors: CorsRule {
+                settings: settings.cors,
+                any_loopback_origin: trusted.development,
+            },
+            mtls: settings.mtls,
+            startup: settings.startup,
+            server,
+            tls,
+            listener,
+            operations,
+            verifier,
+            issuer,
+            apis,
+            draining,
+        })
+    }
+
+    /// Makes the program's state, then answers probes while the first keys are awaited.
+    async fn prepare(&mut self, start: Start) -> Result<Prepared, Error> {
+        let hooks = start(self.verifier.clone()).await?;
+        let operations = self.operations.take();
+        let operations = operations.map(|own| serve_operations(own, self.probes.clone()));
+        let operations = operations.transpose()?;
+        verifier::await_keys(&self.verifier, self.startup).await?;
+        Ok(Prepared { hooks, operations })
+    }
+
+    /// Accepts connections from now on.
+    fn listen(self, prepared: Prepared, tables: Tables) -> Result<Running, Error> {
+        let Prepared { hooks, operations } = prepared;
+        let server = &self.server;
+        let app = Application {
+            cors: self.cors,
+            verifier: self.verifier,
+            probes: operations.is_none().then_some(self.probes),
+            tables,
+            configure: hooks.configure,
+            middleware: hooks.middleware,
+        };
+        let addresses: Vec<_> = self.listener.addresses().collect();
+        let serving = self
+            .listener
+            .serve(&app.http(), &server.options(), self.tls.as_ref());
+        let api = serving.map_err(cannot_listen("server", &server.host, server.port))?;
+        announce(&addresses, server, self.mtls.as_ref());
+        self.apis.iter().for_each(announce_routes);
+        if operations.is_none() {
+            announce_routes(&probes::api());
+        }
+        Ok(Running {
+            api,
+            issuer: self.issuer,
+            operations,
+            shutdown_timeout: server.shutdown_timeout,
+            end: hooks.end,
+        })
+    }
+}
+
+impl Running {
+    /// Answers everything that was accepted, then calls the program's own end.
+    async fn end(self) {
+        let timeout = self.shutdown_timeout;
+        let cut = self.api.end(timeout).await;
+        if cut > 0 {
+            log::warn!("{cut} connections were not done within {timeout:?} and are cut");
+        }
+        self.end.await;
+        if let Some(issuer) = self.issuer {
+            issuer.end().await;
+        }
+        if let Some(operations) = self.operations {
+            operations.end(Duration::ZERO).await;
+        }
+    }
 }
 
 fn bind(section: &'static str, host: &str, port: u16) -> Result<Listener, Error> {
@@ -99,7 +190,7 @@ fn serve_operations(listener: Listener, probes: Probes) -> Result<Serving, Error
     let app = http(move || {
         App::new()
             .configure(|app| probes.configure(app))
-            .default_service(web::to(|| std::future::ready(problem::not_found())))
+            .default_service(web::to(|| ready(problem::not_found())))
     });
     listener
         .serve(&app, &OPERATIONS, None)
@@ -156,41 +247,57 @@ fn cannot_listen(section: &'static str, host: &str, port: u16) -> impl Fn(io::Er
     }
 }
 
-/// The API, with the probes unless they have a listener of their own.
-fn app(cors: CorsRule, verifier: Verifier, probes: Option<Probes>, make_api: MakeApi) -> Http {
-    let bare = move || {
-        let api = App::new()
-            .app_data(web::Data::new(verifier.clone()))
-            .service(make_api().verified_by(verifier.clone()))
-            .default_service(web::to(|| std::future::ready(problem::not_found())));
-        match &probes {
-            Some(probes) => api.configure(|app| probes.configure(app)),
-            None => api,
-        }
-    };
-    // Middleware costs time in each request even where it is turned off.
-    if !cors.allows_any_origin() && !request_log::is_on() {
-        return http(bare);
-    }
-    http(move || {
-        bare()
-            .wrap(Condition::new(cors.allows_any_origin(), cors.middleware()))
-            .wrap(Condition::new(
-                request_log::is_on(),
-                from_fn(request_log::log_request),
-            ))
-    })
+/// The app that each worker makes.
+#[derive(Clone)]
+struct Application {
+    cors: CorsRule,
+    verifier: Verifier,
+    /// `None` where they have a listener of their own.
+    probes: Option<Probes>,
+    tables: Tables,
+    configure: Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>,
+    middleware: Middleware,
 }
 
-/// Answers everything that was accepted.
-async fn end(serving: Serving, shutdown_timeout: Duration) {
-    let cut = serving.end(shutdown_timeout).await;
-    if cut > 0 {
-        log::warn!("{cut} connections were not done within {shutdown_timeout:?} and are cut");
+impl Application {
+    fn http(self) -> Http {
+        // Middleware costs time in each request even where it is turned off.
+        let is_bare = !self.cors.allows_any_origin() && !request_log::is_on();
+        if is_bare && self.middleware.is_empty() {
+            return http(move || App::new().configure(|app| self.configure(app)));
+        }
+        http(move || {
+            let cors = self.cors.allows_any_origin();
+            App::new()
+                .configure(|app| self.configure(app))
+                .wrap(Condition::new(
+                    !self.middleware.is_empty(),
+                    self.middleware.clone(),
+                ))
+                .wrap(Condition::new(cors, self.cors.middleware()))
+                .wrap(Condition::new(
+                    request_log::is_on(),
+                    from_fn(request_log::log_request),
+                ))
+        })
+    }
+
+    /// The tables come first: what the program adds cannot shadow them.
+    fn configure(&self, app: &mut ServiceConfig) {
+        app.app_data(web::Data::new(self.verifier.clone()));
+        app.default_service(web::to(|| ready(problem::not_found())));
+        for api in self.tables.make() {
+            app.service(api.verified_by(self.verifier.clone()));
+        }
+        if let Some(probes) = &self.probes {
+            probes.configure(app);
+        }
+        (self.configure)(app);
     }
 }
 
 /// Which pages in browsers may call the API.
+#[derive(Clone)]
 struct CorsRule {
     settings: config::Cors,
     any_loopback_origin: bool,

@@ -1,11 +1,13 @@
 //! Why the program ends without having done its work, and its exit code.
 
+use std::error::Error as StdError;
 use std::io;
 use std::process::ExitCode;
 
 use super::config::SettingsError;
+use crate::keys::fetch_error::Chain;
 #[cfg(feature = "dev-issuer")]
-use crate::keys::fetch_error::{Chain, FetchError};
+use crate::keys::fetch_error::FetchError;
 
 /// Why the program ends without having done its work.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +32,9 @@ pub(crate) enum Error {
         port: u16,
         error: io::Error,
     },
+    /// The error of a command of the program's own.
+    #[error("{0}")]
+    Command(String),
     #[error("the token cannot be read from standard input: {0}")]
     Input(io::Error),
     #[cfg(feature = "dev-issuer")]
@@ -56,6 +61,8 @@ pub(crate) enum Error {
     Redis(crate::sender::RedisError),
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    #[error("the state of the program cannot be made: {0}")]
+    State(String),
     #[error("the system gave no thread or event queue: {0}")]
     System(io::Error),
     #[cfg(feature = "dev-issuer")]
@@ -68,6 +75,14 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    pub(super) fn command(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Command(one_line(&*error.into()))
+    }
+
+    pub(super) fn state(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::State(one_line(&*error.into()))
+    }
+
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Nonces(crate::sender::NonceError::SecretTooShort { .. }) | Self::PublicUrl(_) => {
@@ -81,6 +96,12 @@ impl Error {
             _ => ExitCode::FAILURE,
         }
     }
+}
+
+/// A program's own error and its sources.
+fn one_line(error: &(dyn StdError + 'static)) -> String {
+    let text = Chain(error).to_string();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 // By hand: `#[from]` would make a source of what the text tells already.

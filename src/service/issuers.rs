@@ -124,14 +124,14 @@ impl EmbeddedIssuer {
         Ok(Self(issuer))
     }
 
-    /// Starts serving; the Test view calls the routes of `api` at `listener`.
+    /// Starts serving; the Test view calls the routes of `apis` at `listener`.
     ///
     /// # Errors
     /// A socket cannot be listened on, or the system gives no thread or event queue.
     #[cfg(feature = "dev-issuer")]
     pub(super) fn start(
         self,
-        api: &Api,
+        apis: &[Api],
         listener: &Listener,
         server: &config::Server,
         tls: Option<&Tls>,
@@ -139,14 +139,17 @@ impl EmbeddedIssuer {
         let address = listener.addresses().next();
         let origin = address.map(|address| origin(server.scheme(), address));
         self.0
-            .with_api(origin.unwrap_or_default(), api.routes())
+            .with_api(
+                origin.unwrap_or_default(),
+                apis.iter().flat_map(Api::routes),
+            )
             .run(&server.options(), tls)
     }
 
     #[cfg(not(feature = "dev-issuer"))]
     pub(super) fn start(
         self,
-        _: &Api,
+        _: &[Api],
         _: &Listener,
         _: &config::Server,
         _: Option<&Tls>,

@@ -11,26 +11,36 @@ use serde_json::{Map, json};
 use super::config::{Log, LogFormat};
 
 /// Starts the logger; `RUST_LOG` works as everywhere, `info` being the default.
-pub(crate) fn start(log: &Log) {
+///
+/// Lines of `crates`, whose routes are served, may be as detailed as our own.
+pub(crate) fn start(settings: &Log, crates: &[&'static str]) {
+    let crates = [crates, &[OURSELVES]].concat();
     let mut builder = Builder::from_env(Env::default().default_filter_or(DEFAULT_FILTER));
-    let write: fn(&mut Formatter, &Record<'_>) -> io::Result<()> = match log.format {
+    let write: fn(&mut Formatter, &Record<'_>) -> io::Result<()> = match settings.format {
         LogFormat::Json => json_line,
         LogFormat::Text => text_line,
     };
     builder.format(move |buffer, record| {
-        if is_shown(record.target(), record.level()) {
+        if record.level() <= Level::Info || is_of(&crates, record.target()) {
             write(buffer, record)
         } else {
             Ok(())
         }
     });
     builder.init();
+    if settings.format == LogFormat::Json {
+        // The default hook writes lines that are no JSON.
+        std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
+    }
 }
 
-/// Whether a line may be written: at their finest, libraries print the headers of requests, tokens
-/// among them, so that only we ourselves are quoted in such detail, whatever filter asks for more.
-fn is_shown(target: &str, level: Level) -> bool {
-    level <= Level::Info || target.starts_with(OURSELVES)
+/// Whether a line is of one of `crates`.
+///
+/// At their finest, libraries print the headers of requests, tokens among them, so other lines are written up to `info`,
+/// whatever filter asks for more.
+fn is_of(crates: &[&str], target: &str) -> bool {
+    let name = target.split("::").next();
+    name.is_some_and(|name| crates.contains(&name))
 }
 
 fn text_line(buffer: &mut Formatter, record: &Record<'_>) -> io::Result<()> {

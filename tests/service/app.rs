@@ -19,8 +19,12 @@ pub(crate) struct Launch {
 
 impl Launch {
     pub(crate) fn new() -> Self {
+        Self::of(Command::new(env!("CARGO_BIN_EXE_actix-resource-server")))
+    }
+
+    /// Another program.
+    pub(crate) fn of(mut command: Command) -> Self {
         let directory = Directory::new();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_actix-resource-server"));
         command.env_clear().current_dir(directory.path());
         Self { command, directory }
     }
@@ -79,7 +83,7 @@ impl Launch {
 
 /// A service that listens; it is killed when it is dropped.
 pub(crate) struct TestApp {
-    process: Process,
+    pub(crate) process: Process,
     pub(crate) address: SocketAddr,
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Process {
     pub(crate) output: Transcript,
     pub(crate) log: Transcript,
     _directory: Directory,
+    /// Whether a panic is expected.
+    pub(crate) may_panic: bool,
 }
 
 impl Process {
@@ -35,6 +37,7 @@ impl Process {
             log: Transcript::of(child.stderr.take().unwrap()),
             child,
             _directory: directory,
+            may_panic: false,
         }
     }
 
@@ -63,7 +66,7 @@ impl Drop for Process {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if !thread::panicking() {
+        if !thread::panicking() && !self.may_panic {
             let log = self.log.text();
             assert!(!log.contains("panicked at"), "{log}");
         }

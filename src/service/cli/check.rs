@@ -1,16 +1,14 @@
 //! Shows the effective settings and their sources, and whether each issuer's keys can be fetched.
 
-use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::timeout;
 
 use super::output::{columns, line, print, print_json};
-use super::variables;
 use crate::Verifier;
 use crate::issuer::{Issuer, KeySource};
-use crate::service::config::{Effective, Settings};
+use crate::service::config::{Effective, Layers};
 use crate::service::error::Error;
 use crate::service::issuers::TrustedIssuers;
 use crate::service::server::Tls;
@@ -55,14 +53,14 @@ enum Keys {
     Reached,
 }
 
-pub(super) fn run(arguments: &Arguments, file: Option<&Path>) -> Result<(), Error> {
-    let settings = Settings::load(file, variables())?;
+pub(super) fn run(arguments: &Arguments, layers: &Layers) -> Result<(), Error> {
+    let settings = layers.settings()?;
     if let Some(files) = &settings.server.tls {
         Tls::load(files)?;
     }
     // The service judges the same settings by making the same.
     drop(verifier::configure(Verifier::builder(), &settings)?);
-    let effective = Settings::effective(file, variables())?;
+    let effective = layers.effective()?;
     let trusted = TrustedIssuers::of(settings.trust)?;
     let issuers = actix_web::rt::System::new().block_on(reach(&trusted))?;
     let warnings: Vec<_> = trusted.issuers.iter().filter_map(Issuer::warning).collect();

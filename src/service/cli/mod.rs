@@ -5,22 +5,44 @@ mod explain;
 mod health;
 mod output;
 mod routes;
-mod serve;
 #[cfg(feature = "dev-issuer")]
 mod token;
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::env;
+use std::path::{Path, PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use super::MakeApi;
-use super::config::Settings;
+use super::config::{Layers, OwnSection};
 use super::error::Error;
+use super::tables::Tables;
 
-/// An OAuth 2.0 resource server: an API that callers reach with access tokens.
+/// A program: its name, its routes, and what it adds to the commands and settings.
+pub(super) struct Program {
+    /// That of the executable file where it is not set.
+    pub(super) name: Option<&'static str>,
+    pub(super) version: Option<&'static str>,
+    pub(super) about: Option<&'static str>,
+    pub(super) tables: Tables,
+    pub(super) own: Option<OwnSection>,
+    pub(super) own_commands: Option<OwnCommands>,
+}
+
+/// Commands that the program adds.
+#[derive(Clone, Copy)]
+pub(super) struct OwnCommands {
+    have: fn(&str) -> bool,
+    augment: fn(clap::Command) -> clap::Command,
+}
+
+/// A command that is carried out with the program's hooks.
+pub(super) enum Invoked {
+    Serve,
+    Own(ArgMatches),
+}
+
+/// Arguments of the program, before its command.
 #[derive(Debug, Parser)]
-#[command(version, about, long_about = None)]
 struct Arguments {
     /// The settings file; without it, Settings.toml in the working directory if there is one.
     #[arg(long, value_name = "FILE", global = true)]
@@ -33,15 +55,12 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Shows the effective settings and their sources, and whether each issuer's keys can be fetched.
-    #[command(after_help = CHECK_HELP)]
     Check(check::Arguments),
     /// Explains what the service makes of an access token: each check, the cause, the remedy.
-    #[command(after_help = EXPLAIN_HELP)]
     Explain(explain::Arguments),
     /// Asks the running service whether it is alive; the exit code is 0 when it is.
     Health,
     /// Lists the routes and what each requires.
-    #[command(after_help = ROUTES_HELP)]
     Routes(routes::Arguments),
     /// Serves the API; the default command.
     Serve,
@@ -50,43 +69,115 @@ enum Command {
     Token(token::Arguments),
 }
 
-/// Parses the program's arguments and runs the command.
-///
-/// # Errors
-/// [`Error`], to be printed in one line.
-pub(crate) fn run(make_api: MakeApi) -> Result<(), Error> {
-    let Arguments { config, command } = Arguments::parse();
-    let file = config.as_deref();
-    let settings = || Settings::load(file, variables());
-    match command.unwrap_or(Command::Serve) {
-        Command::Check(arguments) => check::run(&arguments, file),
-        Command::Explain(arguments) => explain::run(&arguments, settings()?, make_api),
-        Command::Health => health::run(&settings()?),
-        Command::Routes(arguments) => routes::run(&arguments, make_api),
-        Command::Serve => serve::run(settings()?, make_api),
-        #[cfg(feature = "dev-issuer")]
-        Command::Token(arguments) => token::run(&arguments, &settings()?),
+impl Program {
+    pub(super) fn new(tables: Tables) -> Self {
+        Self {
+            name: None,
+            version: None,
+            about: None,
+            tables,
+            own: None,
+            own_commands: None,
+        }
+    }
+
+    pub(super) fn name(&self) -> String {
+        let file = || {
+            let path = PathBuf::from(env::args_os().next()?);
+            Some(path.file_stem()?.to_string_lossy().into_owned())
+        };
+        let name = self.name.map(str::to_owned).or_else(file);
+        name.unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned())
+    }
+
+    /// The file and the variables.
+    fn layers(&self, file: Option<&Path>) -> Result<Layers, Error> {
+        Ok(Layers::read(file, env::vars_os(), self.own)?)
+    }
+
+    fn command(&self) -> clap::Command {
+        let name = self.name();
+        let command = Arguments::command()
+            .mut_subcommand("check", |check| check.after_help(CHECK_HELP))
+            .mut_subcommand("explain", |explain| explain.after_help(explain_help(&name)))
+            .mut_subcommand("routes", |routes| routes.after_help(ROUTES_HELP))
+            .bin_name(&name)
+            .name(name)
+            .version(self.version)
+            .about(self.about.unwrap_or(ABOUT));
+        match self.own_commands {
+            Some(own) => (own.augment)(command),
+            None => command,
+        }
     }
 }
 
-/// The variables that this process was started with.
-fn variables() -> impl Iterator<Item = (OsString, OsString)> {
-    std::env::vars_os()
+impl OwnCommands {
+    /// # Panics
+    /// If one of them has the name of a command of the service.
+    #[track_caller]
+    pub(super) fn of<T: Subcommand>() -> Self {
+        for command in Arguments::command().get_subcommands() {
+            let name = command.get_name();
+            assert!(
+                !T::has_subcommand(name),
+                "the service has a command {name} already: choose another name"
+            );
+        }
+        Self {
+            have: T::has_subcommand,
+            augment: T::augment_subcommands,
+        }
+    }
 }
+
+/// Parses the program's arguments and carries out the command; what needs the program's hooks is returned.
+///
+/// # Errors
+/// [`Error`], to be printed in one line.
+pub(super) fn run(program: &Program) -> Result<Option<(Layers, Invoked)>, Error> {
+    let matches = program.command().get_matches();
+    let config: Option<&PathBuf> = matches.get_one("config");
+    let file = config.map(PathBuf::as_path);
+    let layers = || program.layers(file);
+    let is_own = |name| program.own_commands.is_some_and(|own| (own.have)(name));
+    if matches.subcommand_name().is_some_and(is_own) {
+        return Ok(Some((layers()?, Invoked::Own(matches.clone()))));
+    }
+    let command = Command::from_arg_matches(&matches).unwrap_or(Command::Serve);
+    match command {
+        Command::Check(arguments) => check::run(&arguments, &layers()?),
+        Command::Explain(arguments) => {
+            explain::run(&arguments, layers()?.settings()?, &program.tables)
+        }
+        Command::Health => health::run(&layers()?.settings()?),
+        Command::Routes(arguments) => routes::run(&arguments, &program.tables),
+        Command::Serve => return Ok(Some((layers()?, Invoked::Serve))),
+        #[cfg(feature = "dev-issuer")]
+        Command::Token(arguments) => token::run(&arguments, &layers()?.settings()?),
+    }
+    .map(|()| None)
+}
+
+const ABOUT: &str = "An OAuth 2.0 resource server: an API that callers reach with access tokens";
 
 const CHECK_HELP: &str = "\
 Secrets are not shown. Waits for the keys of each issuer up to auth.timeout_duration.
 
 Exit code: 0 for success, 1 if the keys of an issuer cannot be fetched, 2 for wrong settings.";
 
-const EXPLAIN_HELP: &str = "\
+const ROUTES_HELP: &str = "\
+GET answers HEAD too. No settings are read.";
+
+fn explain_help(program: &str) -> String {
+    format!(
+        "\
 Verifies the token as the running service does, with the same settings and keys. The content of the
 token is shown, its signature is not. \"Bearer \" before the token is ignored.
 
-  actix-resource-server explain \"$TOKEN\"
-  actix-resource-server explain - --route \"GET /api/private-scoped\" < token.txt
+  {program} explain \"$TOKEN\"
+  {program} explain - --route \"GET /api/private\" < token.txt
 
-Exit code: 0 if the token is accepted, 1 if it is rejected, 2 for wrong settings or arguments.";
-
-const ROUTES_HELP: &str = "\
-GET answers HEAD too. No settings are read.";
+Exit code: 0 if the token is accepted, 1 if it is rejected, 2 for wrong settings or arguments."
+    )
+}

@@ -7,7 +7,8 @@ use crate::claims::authn::AuthnRequirement;
 use crate::extract::Authentication;
 use crate::routing::RouteInfo;
 use crate::service::error::Error;
-use crate::service::{MakeApi, probes};
+use crate::service::probes;
+use crate::service::tables::Tables;
 use crate::{Api, Caller, Rejection, Requirement};
 
 /// How the routes are listed.
@@ -42,8 +43,8 @@ pub(super) struct Route {
     requirement: Requirement,
 }
 
-pub(super) fn run(arguments: &Arguments, make_api: MakeApi) -> Result<(), Error> {
-    let routes = all(make_api);
+pub(super) fn run(arguments: &Arguments, tables: &Tables) -> Result<(), Error> {
+    let routes = all(tables);
     if arguments.json {
         return print_json(&routes);
     }
@@ -58,9 +59,10 @@ pub(super) fn run(arguments: &Arguments, make_api: MakeApi) -> Result<(), Error>
 }
 
 /// All routes of the service.
-pub(super) fn all(make_api: MakeApi) -> Vec<Route> {
+pub(super) fn all(tables: &Tables) -> Vec<Route> {
     let of = |api: Api| api.routes().map(Route::from).collect::<Vec<_>>();
-    [of(make_api()), of(probes::api())].concat()
+    let tables = tables.make().into_iter();
+    tables.chain([probes::api()]).flat_map(of).collect()
 }
 
 impl Route {
@@ -127,11 +129,12 @@ impl From<RouteInfo<'_>> for Route {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::tables::quickstart;
     use crate::{StepUp, get};
 
     #[test]
     fn every_route_is_listed_with_what_it_asks() {
-        let listed: Vec<_> = all(crate::service::routes::api)
+        let listed: Vec<_> = all(&quickstart::tables())
             .into_iter()
             .map(|route| {
                 format!(
@@ -155,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_route_is_found_by_its_method_and_path() {
-        let routes = all(crate::service::routes::api);
+        let routes = all(&quickstart::tables());
         let found = |named| Route::find(&routes, named).map(Route::name).ok();
         for named in [
             "GET /api/private",
@@ -177,12 +180,12 @@ mod tests {
 
     #[test]
     fn scripts_read_scopes_and_handlers() {
-        let routes = serde_json::to_value(all(crate::service::routes::api)).unwrap();
+        let routes = serde_json::to_value(all(&quickstart::tables())).unwrap();
         let scoped = &routes[2];
         assert_eq!(scoped["scopes"], serde_json::json!([["read:messages"]]));
         assert_eq!(scoped["summary"], "needs the scope read:messages");
         let handler = scoped["handler"].as_str().unwrap();
-        assert!(handler.ends_with("routes::private_scoped"), "{handler}");
+        assert!(handler.ends_with("quickstart::private_scoped"), "{handler}");
         assert!(scoped.get("requirement").is_none());
     }
 

@@ -29,14 +29,21 @@ pub(super) fn read<'de, T: Deserialize<'de>>(
             .try_fold(value, |value, name| member(value, name));
         let path = Some(path).filter(|path| !path.is_empty());
         let key: Vec<_> = path.into_iter().chain(names.iter().copied()).collect();
-        let origin = KeyOrigin {
-            key: key.join("."),
-            layer: wrong.and_then(layer_of).unwrap_or("file").to_owned(),
-        };
-        let name = names.last().copied().unwrap_or_default();
+        let key = key.join(".");
         match error.inner() {
-            Problem::Remedy(remedy) => origin.reject(remedy.clone()),
-            Problem::UnknownKey(known) => SettingsError::unknown(origin, name, known),
+            Problem::Remedy(remedy) => {
+                let layer = wrong.and_then(layer_of).unwrap_or("file").to_owned();
+                KeyOrigin { key, layer }.reject(remedy.clone())
+            }
+            Problem::Missing(name) => missing(&format!("{key}.{name}")),
+            Problem::UnknownKey(name, known) => {
+                let value = wrong.and_then(|section| member(section, name));
+                let layer = value.and_then(layer_of).unwrap_or("file").to_owned();
+                let section = Some(key).filter(|key| !key.is_empty());
+                let key = section.into_iter().chain([name.clone()]);
+                let key = key.collect::<Vec<_>>().join(".");
+                SettingsError::unknown(KeyOrigin { key, layer }, name, known.to_vec())
+            }
         }
     })
 }
@@ -45,8 +52,16 @@ pub(super) fn read<'de, T: Deserialize<'de>>(
 pub(super) fn keys<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
     let unknown = Map::from([(String::new(), Value::from(false))]);
     match T::deserialize(Node(&Value::from(unknown))) {
-        Err(Problem::UnknownKey(keys)) => keys,
-        Ok(_) | Err(Problem::Remedy(_)) => &[],
+        Err(Problem::UnknownKey(_, keys)) => keys,
+        Ok(_) | Err(Problem::Remedy(_) | Problem::Missing(_)) => &[],
+    }
+}
+
+fn missing(key: &str) -> SettingsError {
+    let variable = format!("APP__{}", key.to_uppercase().replace('.', "__"));
+    SettingsError::Missing {
+        key: key.to_owned(),
+        remedy: format!("set it in the file, or as the variable {variable}").into(),
     }
 }
 
@@ -54,17 +69,28 @@ pub(super) fn keys<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
 #[derive(Clone, Copy)]
 struct Node<'a>(&'a Value);
 
+/// Numbers and flags may be texts, as variables are.
+macro_rules! parsed {
+    ($($type:ident $deserialize:ident $visit:ident,)*) => {
+        $(fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
+            match self.text().map(str::parse::<$type>) {
+                Some(Ok(value)) => visitor.$visit(value),
+                _ => self.deserialize_any(visitor),
+            }
+        })*
+    };
+}
+
 impl<'de> Deserializer<'de> for Node<'_> {
     type Error = Problem;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         match &self.0.kind {
-            // No key takes one of these.
-            ValueKind::Nil
-            | ValueKind::I128(_)
-            | ValueKind::U64(_)
-            | ValueKind::U128(_)
-            | ValueKind::Float(_) => visitor.visit_unit(),
+            // TOML has no integers of these sizes.
+            ValueKind::Nil | ValueKind::I128(_) | ValueKind::U64(_) | ValueKind::U128(_) => {
+                visitor.visit_unit()
+            }
+            ValueKind::Float(number) => visitor.visit_f64(*number),
             ValueKind::Boolean(flag) => visitor.visit_bool(*flag),
             ValueKind::I64(number) => visitor.visit_i64(*number),
             ValueKind::String(text) => visitor.visit_str(text),
@@ -84,12 +110,16 @@ impl<'de> Deserializer<'de> for Node<'_> {
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        known: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Problem> {
-        match self.0.kind {
-            ValueKind::Table(_) => self.deserialize_any(visitor),
-            _ => Err(Problem::Remedy(SECTION_NEEDED.to_owned())),
+        let ValueKind::Table(values) = &self.0.kind else {
+            return Err(Problem::Remedy(SECTION_NEEDED.to_owned()));
+        };
+        let unknown = values.keys().filter(|key| !known.contains(&key.as_str()));
+        match unknown.min() {
+            Some(key) => Err(Problem::UnknownKey(key.clone(), known)),
+            None => self.deserialize_any(visitor),
         }
     }
 
@@ -109,9 +139,62 @@ impl<'de> Deserializer<'de> for Node<'_> {
         visitor.visit_some(self)
     }
 
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Problem> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
+        match self.text() {
+            Some(text) => visitor.visit_str(text),
+            None => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
+        self.deserialize_str(visitor)
+    }
+
+    /// A text is a list that commas separate, as variables write it.
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
+        let Some(text) = self.text() else {
+            return self.deserialize_any(visitor);
+        };
+        let parts = text.split(',').map(str::trim);
+        let parts = parts.filter(|part| !part.is_empty()).map(Value::from);
+        let parts: Vec<_> = parts.collect();
+        visitor.visit_seq(SeqDeserializer::new(parts.iter().map(Node)))
+    }
+
+    parsed! {
+        bool deserialize_bool visit_bool,
+        i64 deserialize_i8 visit_i64,
+        i64 deserialize_i16 visit_i64,
+        i64 deserialize_i32 visit_i64,
+        i64 deserialize_i64 visit_i64,
+        u64 deserialize_u8 visit_u64,
+        u64 deserialize_u16 visit_u64,
+        u64 deserialize_u32 visit_u64,
+        u64 deserialize_u64 visit_u64,
+        f64 deserialize_f32 visit_f64,
+        f64 deserialize_f64 visit_f64,
+    }
+
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
-        unit unit_struct newtype_struct seq tuple tuple_struct map identifier ignored_any
+        i128 u128 char bytes byte_buf unit unit_struct tuple tuple_struct map identifier ignored_any
+    }
+}
+
+impl<'a> Node<'a> {
+    /// The text without white space around it.
+    fn text(self) -> Option<&'a str> {
+        match &self.0.kind {
+            ValueKind::String(text) => Some(text.trim()),
+            _ => None,
+        }
     }
 }
 
@@ -128,8 +211,10 @@ impl<'de> IntoDeserializer<'de, Problem> for Node<'_> {
 enum Problem {
     /// What the value must be.
     Remedy(String),
+    /// A key without a default is not set.
+    Missing(&'static str),
     /// There is no such key; these are known.
-    UnknownKey(&'static [&'static str]),
+    UnknownKey(String, &'static [&'static str]),
 }
 
 impl de::Error for Problem {
@@ -154,8 +239,12 @@ impl de::Error for Problem {
         })
     }
 
-    fn unknown_field(_: &str, known: &'static [&'static str]) -> Self {
-        Self::UnknownKey(known)
+    fn unknown_field(name: &str, known: &'static [&'static str]) -> Self {
+        Self::UnknownKey(name.to_owned(), known)
+    }
+
+    fn missing_field(name: &'static str) -> Self {
+        Self::Missing(name)
     }
 }
 
@@ -163,7 +252,8 @@ impl Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Remedy(remedy) => f.write_str(remedy),
-            Self::UnknownKey(_) => f.write_str("is not a known key"),
+            Self::Missing(_) => f.write_str("is missing"),
+            Self::UnknownKey(..) => f.write_str("is not a known key"),
         }
     }
 }

@@ -8,6 +8,7 @@ use super::error::SettingsError;
 use super::layers::Table;
 use super::model::Model;
 use super::origins::Origins;
+use super::own::OwnSection;
 
 /// One setting and its effective value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,7 +24,7 @@ pub(crate) struct Effective {
 ///
 /// # Errors
 /// A key is unknown, or its value alone cannot be used.
-pub(super) fn list(root: &Table) -> Result<Vec<Effective>, SettingsError> {
+pub(super) fn list(root: &Table, own: Option<OwnSection>) -> Result<Vec<Effective>, SettingsError> {
     let Model {
         server,
         operations,
@@ -31,7 +32,7 @@ pub(super) fn list(root: &Table) -> Result<Vec<Effective>, SettingsError> {
         auth,
         dev_issuer,
         log,
-    } = Model::read(root)?;
+    } = Model::read(root, own)?;
     let of = |path| Origins::of(root, path);
     let mut all = section(&of("server"), &server);
     all.extend(section(&of("server.tls"), &server.tls));
@@ -47,13 +48,17 @@ pub(super) fn list(root: &Table) -> Result<Vec<Effective>, SettingsError> {
     all.extend(section(&of("auth.mtls"), &auth.mtls));
     all.extend(section(&of("dev_issuer"), &dev_issuer));
     all.extend(section(&of("log"), &log));
+    if let Some(own) = own {
+        all.extend(own.list(root)?);
+    }
     Ok(all)
 }
 
 /// Every known key, such as `server.port`.
-pub(super) fn known_keys() -> impl Iterator<Item = String> {
-    let all = list(&Table::new()).unwrap_or_default();
-    all.into_iter().map(|setting| setting.key)
+pub(super) fn known_keys(own: Option<OwnSection>) -> impl Iterator<Item = String> {
+    let all = list(&Table::new(), None).unwrap_or_default();
+    let own = own.into_iter().flat_map(OwnSection::paths);
+    all.into_iter().map(|setting| setting.key).chain(own)
 }
 
 /// The keys of a section itself, without those of sections in it.
@@ -74,7 +79,7 @@ fn section<'de, T: Serialize + Deserialize<'de>>(
     settings.collect()
 }
 
-fn text(value: &Value) -> Option<String> {
+pub(super) fn text(value: &Value) -> Option<String> {
     match value {
         Value::Null | Value::Object(_) => None,
         Value::Bool(flag) => Some(flag.to_string()),

@@ -84,11 +84,11 @@ pub(crate) enum SettingsError {
 }
 
 impl SettingsError {
-    pub(super) fn unknown(origin: KeyOrigin, name: &str, known: &[&'static str]) -> Self {
+    pub(super) fn unknown(origin: KeyOrigin, name: &str, known: Vec<&'static str>) -> Self {
         Self::Unknown {
             origin,
-            nearest: nearest(name, known),
-            known: known.to_vec(),
+            nearest: nearest(name, &known),
+            known,
         }
     }
 
@@ -165,7 +165,7 @@ mod tests {
             key: "server.a\nb".to_owned(),
             layer: "file x\r.toml".to_owned(),
         };
-        let error = SettingsError::unknown(origin, "a\nb", &["host"]);
+        let error = SettingsError::unknown(origin, "a\nb", vec!["host"]);
         assert_eq!(
             error.to_string(),
             r"server.a\nb (file x\r.toml): is not a known key; known here: host"

@@ -10,6 +10,7 @@ use config::{Config, ConfigError, FileFormat, Format, Map, Source, Value, ValueK
 
 use super::error::{KeyOrigin, SettingsError, layer_of};
 use super::file;
+use super::own::OwnSection;
 
 /// A section: keys and values, each with the layer that sets it as its origin.
 pub(super) type Table = Map<String, Value>;
@@ -21,8 +22,9 @@ pub(super) type NamedText<'a> = (&'a str, &'a str);
 pub(super) fn merge(
     file: Option<NamedText<'_>>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
+    own: Option<OwnSection>,
 ) -> Result<Table, SettingsError> {
-    let (plain, prefixed) = read_variables(variables)?;
+    let (plain, prefixed) = read_variables(variables, own)?;
     let (name, text) = file.unwrap_or_default();
     let layer = format!("file {name}");
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -82,6 +84,7 @@ fn position(error: &dyn fmt::Display) -> String {
 
 fn read_variables(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
+    own: Option<OwnSection>,
 ) -> Result<(Layer, Layer), SettingsError> {
     let mut variables: Vec<_> = variables.into_iter().collect();
     variables.sort_unstable();
@@ -92,9 +95,9 @@ fn read_variables(
             continue;
         }
         if let Some((_, key)) = PLAIN.iter().find(|(known, _)| *known == name) {
-            plain.add(key, &name, value)?;
+            plain.add(key, &name, value, own)?;
         } else if let Some(key) = key_of(&name) {
-            prefixed.add(&key, &name, value)?;
+            prefixed.add(&key, &name, value, own)?;
         }
     }
     Ok((plain, prefixed))
@@ -121,8 +124,16 @@ pub(super) fn plain_names() -> impl Iterator<Item = &'static str> {
 }
 
 impl Layer {
-    fn add(&mut self, key: &str, name: &str, value: OsString) -> Result<(), SettingsError> {
-        let (key, is_file) = match key.strip_suffix(FILE).filter(|key| SECRETS.contains(key)) {
+    fn add(
+        &mut self,
+        key: &str,
+        name: &str,
+        value: OsString,
+        own: Option<OwnSection>,
+    ) -> Result<(), SettingsError> {
+        let may_be_a_file =
+            |key: &&str| SECRETS.contains(key) || own.is_some_and(|own| own.reads_file(key));
+        let (key, is_file) = match key.strip_suffix(FILE).filter(may_be_a_file) {
             Some(key) => (key, true),
             None => (key, false),
         };
@@ -183,7 +194,7 @@ const IN_THE_FILE: &str =
     "several issuers can be set in the file only: write them there as [[auth.issuers]]";
 
 /// What the name of a variable ends with that names a file with the value.
-const FILE: &str = "_file";
+pub(super) const FILE: &str = "_file";
 
 /// The keys whose values such a file may contain.
 const SECRETS: [&str; 4] = [
@@ -216,7 +227,7 @@ mod tests {
         let variables = variables
             .iter()
             .map(|(name, value)| (name.into(), value.into()));
-        merge(Some(("Settings.toml", file)), variables).map_err(|error| error.to_string())
+        merge(Some(("Settings.toml", file)), variables, None).map_err(|error| error.to_string())
     }
 
     fn found(tree: &Table, section: &str, key: &str) -> (String, String) {
@@ -324,7 +335,7 @@ mod tests {
             ("APP__LOG__FORMAT", "log.format"),
         ] {
             let variables = [(name.into(), OsString::from_vec(vec![b's', 0xff]))];
-            let message = merge(None, variables).unwrap_err().to_string();
+            let message = merge(None, variables, None).unwrap_err().to_string();
             assert_eq!(
                 message,
                 format!("{key} (variable {name}): must be Unicode text")
@@ -364,7 +375,7 @@ mod tests {
 
     #[test]
     fn the_debug_form_of_a_layer_shows_no_value() {
-        let (plain, _) = read_variables([("SECRET".into(), "hush".into())]).unwrap();
+        let (plain, _) = read_variables([("SECRET".into(), "hush".into())], None).unwrap();
         assert_eq!(format!("{plain:?}"), "Layer");
     }
 }

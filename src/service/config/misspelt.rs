@@ -10,15 +10,16 @@ use strsim::osa_distance;
 use super::effective;
 use super::error::squeezed;
 use super::layers::{key_of, plain_names};
+use super::own::OwnSection;
 
 /// One line for each variable that looks like a misspelt name of a setting.
-pub(super) fn warnings(variables: &[(OsString, OsString)]) -> Vec<String> {
+pub(super) fn warnings(variables: &[(OsString, OsString)], own: Option<OwnSection>) -> Vec<String> {
     let names: Vec<_> = variables
         .iter()
         .filter(|(_, value)| !value.is_empty())
         .filter_map(|(name, _)| name.to_str())
         .collect();
-    let known = Known::all();
+    let known = Known::all(own);
     let warning = |name: &&str| {
         let meant = known.meant_by(name)?;
         let is_set = names.contains(&meant);
@@ -37,8 +38,8 @@ struct Known {
 }
 
 impl Known {
-    fn all() -> Self {
-        let prefixed = effective::known_keys().map(|key| {
+    fn all(own: Option<OwnSection>) -> Self {
+        let prefixed = effective::known_keys(own).map(|key| {
             let name = format!("APP__{}", key.to_uppercase().replace('.', "__"));
             (squeezed(&name), name)
         });
@@ -107,7 +108,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
-        warnings(&variables)
+        warnings(&variables, None)
     }
 
     #[test]

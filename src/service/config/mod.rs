@@ -14,6 +14,7 @@ mod misspelt;
 mod model;
 mod mtls;
 mod origins;
+mod own;
 mod server;
 mod trust;
 mod values;
@@ -23,19 +24,23 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
+
 pub(crate) use self::dpop::{Dpop, NonceRule, ReplayStore};
 pub(crate) use self::effective::Effective;
 pub(crate) use self::error::SettingsError;
 pub(crate) use self::file::NamedFile;
 use self::layers::{NamedText, Table};
 use self::model::Model;
-pub(crate) use self::model::{LogFormat, StartupMode};
+pub(crate) use self::model::{Log, LogFormat, StartupMode};
 pub(crate) use self::mtls::Mtls;
 use self::origins::Origins;
+pub(crate) use self::own::OwnSection;
 pub(crate) use self::server::{Cors, Operations, Server, Tls};
 pub(crate) use self::trust::Trust;
 #[cfg(feature = "dev-issuer")]
 pub(crate) use self::trust::{DEV_AUDIENCE, DevIssuer};
+pub use self::values::Secret;
 use crate::sender::CertificateSource;
 
 /// All settings of the service.
@@ -68,79 +73,116 @@ pub(crate) struct Startup {
     pub(crate) limit: Duration,
 }
 
-/// `[log]`: the form of log lines.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Log {
-    pub(crate) format: LogFormat,
+/// The file and the variables, merged and not yet checked.
+pub(crate) struct Layers {
+    root: Table,
+    own: Option<OwnSection>,
+    /// Lines about variables that look misspelt.
+    misspelt: Vec<String>,
 }
 
-impl Settings {
+impl Layers {
     /// Reads `file`, or `Settings.toml` in the working directory if it exists, and the variables,
     /// which override it.
+    pub(crate) fn read(
+        file: Option<&Path>,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+        own: Option<OwnSection>,
+    ) -> Result<Self, SettingsError> {
+        let file = read(file)?;
+        Self::merge(named(file.as_ref()), variables, own)
+    }
+
+    fn merge(
+        file: Option<NamedText<'_>>,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
+        own: Option<OwnSection>,
+    ) -> Result<Self, SettingsError> {
+        let variables: Vec<_> = variables.into_iter().collect();
+        let misspelt = misspelt::warnings(&variables, own);
+        match layers::merge(file, variables, own) {
+            Ok(root) => Ok(Self {
+                root,
+                own,
+                misspelt,
+            }),
+            Err(error) => Err(error.with_warnings(misspelt)),
+        }
+    }
+
+    /// The settings of the service.
+    pub(crate) fn settings(&self) -> Result<Settings, SettingsError> {
+        let settings =
+            Settings::resolve(&self.root, self.own).map_err(|error| self.explain(error))?;
+        Ok(Settings {
+            warnings: [self.misspelt.clone(), settings.warnings].concat(),
+            ..settings
+        })
+    }
+
+    /// The user's own section; an empty one where the service has none.
+    pub(crate) fn own<C: DeserializeOwned>(&self) -> Result<C, SettingsError> {
+        OwnSection::read(self.own, &self.root).map_err(|error| self.explain(error))
+    }
+
+    /// Every known setting with its effective value.
+    pub(crate) fn effective(&self) -> Result<Vec<Effective>, SettingsError> {
+        effective::list(&self.root, self.own)
+    }
+
+    fn explain(&self, error: SettingsError) -> SettingsError {
+        error.with_warnings(self.misspelt.clone())
+    }
+}
+
+#[cfg(test)]
+impl Settings {
+    /// The settings of `file` and `variables` alone.
     pub(crate) fn load(
         file: Option<&Path>,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, SettingsError> {
-        let file = read(file)?;
-        Self::parse(named(file.as_ref()), variables)
-    }
-
-    /// Every known setting with its effective value.
-    pub(crate) fn effective(
-        file: Option<&Path>,
-        variables: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Result<Vec<Effective>, SettingsError> {
-        let file = read(file)?;
-        effective::list(&layers::merge(named(file.as_ref()), variables)?)
+        Layers::read(file, variables, None)?.settings()
     }
 
     fn parse(
         file: Option<NamedText<'_>>,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, SettingsError> {
-        let variables: Vec<_> = variables.into_iter().collect();
-        let misspelt = misspelt::warnings(&variables);
-        match layers::merge(file, variables).and_then(|root| Self::resolve(&root)) {
-            Ok(settings) => Ok(Self {
-                warnings: [misspelt, settings.warnings].concat(),
-                ..settings
-            }),
-            Err(error) => Err(error.with_warnings(misspelt)),
+        Layers::merge(file, variables, None)?.settings()
+    }
+}
+
+impl Settings {
+    /// Logs the notes and warnings about them.
+    pub(crate) fn log_remarks(&self) {
+        for note in &self.notes {
+            log::info!("{note}");
+        }
+        for warning in &self.warnings {
+            log::warn!("{warning}");
         }
     }
 
     /// Deserialises the merged layers, and checks the values together.
-    fn resolve(root: &Table) -> Result<Self, SettingsError> {
-        let model = Model::read(root)?;
+    fn resolve(root: &Table, own: Option<OwnSection>) -> Result<Self, SettingsError> {
+        let model = Model::read(root, own)?;
+        let auth = model.auth;
         let mut server = Server::resolve(model.server, root)?;
         let operations = Operations::resolve(model.operations, &server, root)?;
-        let mtls = Mtls::resolve(&model.auth.mtls, &server, root)?;
+        let mtls = Mtls::resolve(&auth.mtls, &server, root)?;
         if let (Some(tls), Some(mtls)) = (&mut server.tls, &mtls) {
             tls.asks_clients = mtls.source == CertificateSource::Connection;
         }
-        let beyond_loopback = Origins::of(root, "server")
-            .get("host")
-            .filter(|_| !server.is_on_loopback());
-        let trust = Trust::resolve(
-            &model.auth,
-            &model.dev_issuer,
-            root,
-            beyond_loopback.as_ref(),
-        )?;
-        let startup = Startup {
-            mode: model.auth.startup,
-            limit: model.auth.startup_timeout.0,
-        };
-        let mut warnings = line_breaks(root);
-        let dpop = Dpop::resolve(model.auth.dpop, &server, &Origins::of(root, "auth.dpop"))?;
-        if dpop.is_some() {
-            warnings.extend(Dpop::warning(&server));
-        }
+        let trust = Trust::resolve(&auth, &model.dev_issuer, root, &server)?;
+        let dpop = Dpop::resolve(auth.dpop, &server, &Origins::of(root, "auth.dpop"))?;
         let notes = [
             dev_issuer_ignored(root),
             dpop.as_ref().and_then(Dpop::note),
             mtls.as_ref().and_then(Mtls::note),
         ];
+        let mut warnings = line_breaks(root);
+        warnings.extend(dpop.as_ref().and_then(|_| Dpop::warning(&server)));
         Ok(Self {
             server,
             operations,
@@ -148,11 +190,12 @@ impl Settings {
             trust,
             dpop,
             mtls,
-            startup,
-            token_memory: model.auth.token_memory_bytes.0,
-            log: Log {
-                format: model.log.format,
+            startup: Startup {
+                mode: auth.startup,
+                limit: auth.startup_timeout.0,
             },
+            token_memory: auth.token_memory_bytes.0,
+            log: model.log,
             notes: notes.into_iter().flatten().collect(),
             warnings,
         })

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::deserialize::{keys, read};
 use super::error::{KeyOrigin, SettingsError};
 use super::layers::Table;
+use super::own::OwnSection;
 use super::values::{
     Flag, Host, IssuerUrl, KeyPath, List, Network, Number, One, PemPath, Period, Port,
     PositivePeriod, PublicUrl, ReplayUrl, Secret, Text, WebOrigin,
@@ -24,13 +25,13 @@ use crate::verifier::DEFAULT_TOKEN_MEMORY;
 macro_rules! section {
     (
         $(#[$attribute:meta])*
-        $name:ident { $($(#[$key_attribute:meta])* $key:ident: $type:ty = $default:expr,)* }
+        $visibility:vis $name:ident { $($(#[$key_attribute:meta])* $key:ident: $type:ty = $default:expr,)* }
     ) => {
         $(#[$attribute])*
         #[derive(Deserialize, Serialize)]
-        #[serde(default, deny_unknown_fields)]
-        pub(super) struct $name {
-            $($(#[$key_attribute])* pub(super) $key: $type,)*
+        #[serde(default)]
+        $visibility struct $name {
+            $($(#[$key_attribute])* $visibility $key: $type,)*
         }
 
         impl Default for $name {
@@ -43,7 +44,7 @@ macro_rules! section {
 
 section! {
     /// The whole file.
-    Model {
+    pub(super) Model {
         server: Server = Server::default(),
         operations: Operations = Operations::default(),
         cors: Cors = Cors::default(),
@@ -54,7 +55,7 @@ section! {
 }
 
 section! {
-    Server {
+    pub(super) Server {
         host: One<Host> = One(LOOPBACK.to_owned()),
         port: Port = Number(3010),
         /// Each is a thread; more than the limit is a slip.
@@ -74,7 +75,7 @@ section! {
 }
 
 section! {
-    Tls {
+    pub(super) Tls {
         certificate: Option<One<PemPath>> = None,
         key: Option<One<KeyPath>> = None,
         client_ca: Option<One<PemPath>> = None,
@@ -82,14 +83,14 @@ section! {
 }
 
 section! {
-    Operations {
+    pub(super) Operations {
         host: One<Host> = One(LOOPBACK.to_owned()),
         port: Option<Port> = None,
     }
 }
 
 section! {
-    Cors {
+    pub(super) Cors {
         allowed_origins: List<WebOrigin> = List::EMPTY,
         max_age: Period = Period::seconds(10 * 60),
     }
@@ -97,7 +98,7 @@ section! {
 
 section! {
     /// `[auth]`, whose keys of one issuer are also those of each of `[[auth.issuers]]`.
-    Auth {
+    pub(super) Auth {
         /// The keys of one issuer in `[auth]` itself.
         #[serde(skip)]
         issuer: Issuer = Issuer::default(),
@@ -116,7 +117,7 @@ section! {
 }
 
 section! {
-    Issuer {
+    pub(super) Issuer {
         issuer_base_url: Option<One<IssuerUrl>> = None,
         audience: List<Text> = List::EMPTY,
         issuer: Option<One<Text>> = None,
@@ -138,7 +139,7 @@ section! {
 }
 
 section! {
-    Dpop {
+    pub(super) Dpop {
         enabled: Flag = Flag(true),
         required: Flag = Flag(false),
         iat_offset: Period = Period(Proofs::IAT_OFFSET),
@@ -154,7 +155,7 @@ section! {
 }
 
 section! {
-    Mtls {
+    pub(super) Mtls {
         enabled: Flag = Flag(false),
         required: Flag = Flag(false),
         source: Option<CertificateOrigin> = None,
@@ -165,7 +166,7 @@ section! {
 
 section! {
     /// Accepted in every build, so that one file serves them all.
-    DevIssuer {
+    pub(super) DevIssuer {
         enabled: Flag = Flag(true),
         port: Port = Number(3011),
         tls_port: Port = Number(3012),
@@ -174,7 +175,9 @@ section! {
 }
 
 section! {
-    Log {
+    /// `[log]`: the form of log lines.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) Log {
         format: LogFormat = LogFormat::Text,
     }
 }
@@ -224,8 +227,13 @@ impl Model {
     ///
     /// # Errors
     /// A key is unknown, or its value alone cannot be used.
-    pub(super) fn read(root: &Table) -> Result<Self, SettingsError> {
+    pub(super) fn read(root: &Table, own: Option<OwnSection>) -> Result<Self, SettingsError> {
         let mut root = root.clone();
+        if let Some(own) = own {
+            root.remove(own.name);
+        }
+        let own = own.map(|own| own.name);
+        reject_unknown(&root, "", [keys::<Self>(), own.as_slice()].concat())?;
         let (own, entries) = match root.get_mut(AUTH).map(|auth| &mut auth.kind) {
             Some(ValueKind::Table(auth)) => split(auth)?,
             _ => (Table::new(), None),
@@ -242,20 +250,30 @@ impl Model {
 /// Takes the keys of an issuer, and the entries of `[[auth.issuers]]`, out of `[auth]`.
 fn split(auth: &mut Table) -> Result<(Table, Option<Value>), SettingsError> {
     let issuer = keys::<Issuer>();
-    let known = [issuer, keys::<Auth>()].concat();
-    let unknown = auth
-        .iter()
-        .filter(|(key, _)| !known.contains(&key.as_str()));
-    if let Some((key, value)) = unknown.min_by_key(|(key, _)| *key) {
-        let origin = KeyOrigin::of(format!("{AUTH}.{key}"), value);
-        return Err(SettingsError::unknown(origin, key, &known));
-    }
+    reject_unknown(auth, "auth.", [issuer, keys::<Auth>()].concat())?;
     let (own, mut others): (Table, Table) = std::mem::take(auth)
         .into_iter()
         .partition(|(key, _)| issuer.contains(&key.as_str()));
     let entries = others.remove("issuers");
     *auth = others;
     Ok((own, entries))
+}
+
+fn reject_unknown(
+    section: &Table,
+    prefix: &str,
+    known: Vec<&'static str>,
+) -> Result<(), SettingsError> {
+    let unknown = section
+        .iter()
+        .filter(|(key, _)| !known.contains(&key.as_str()));
+    match unknown.min_by_key(|(key, _)| *key) {
+        Some((key, value)) => {
+            let origin = KeyOrigin::of(format!("{prefix}{key}"), value);
+            Err(SettingsError::unknown(origin, key, known))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Each entry, with the values of `[auth]` for the keys that it does not set.

@@ -1,10 +1,11 @@
 //! Decides which issuers the service trusts: those that are configured, or the development issuer.
 
-use super::error::{KeyOrigin, SettingsError};
+use super::error::SettingsError;
 use super::issuer::{build, configured_by};
 use super::layers::Table;
 use super::model;
 use super::origins::Origins;
+use super::server::Server;
 #[cfg(feature = "dev-issuer")]
 use crate::issuer::IssuerBuilder;
 use crate::issuer::{Issuer, IssuerError, check_distinct};
@@ -35,12 +36,11 @@ pub(crate) struct DevIssuer {
 }
 
 impl Trust {
-    /// `beyond_loopback` is the setting by which other machines reach the API, if one does.
     pub(super) fn resolve(
         auth: &model::Auth,
         dev_issuer: &model::DevIssuer,
         root: &Table,
-        beyond_loopback: Option<&KeyOrigin>,
+        server: &Server,
     ) -> Result<Self, SettingsError> {
         let origins = Origins::of(root, "auth");
         if let Some(entries) = &auth.entries {
@@ -53,7 +53,9 @@ impl Trust {
             return Err(origins.reject("issuer_base_url", ISSUER_NEEDED));
         }
         let is_explicit = Origins::of(root, "dev_issuer").get("enabled").is_some();
-        match beyond_loopback {
+        // The setting by which other machines reach the API, if one does.
+        let host = Origins::of(root, "server").get("host");
+        match host.filter(|_| !server.is_on_loopback()) {
             Some(host) if !is_explicit => Err(host.reject(EXPLICIT_NEEDED)),
             _ => Self::development(&auth.issuer, dev_issuer, &origins),
         }

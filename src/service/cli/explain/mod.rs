@@ -23,10 +23,10 @@ use super::routes::{self, Route};
 use crate::authorization::{CredentialsError, DPOP};
 use crate::extract::{AuthenticationError, authenticate, finish};
 use crate::sender::TargetUriSource;
-use crate::service::MakeApi;
 use crate::service::config::Settings;
 use crate::service::error::Error;
 use crate::service::issuers::TrustedIssuers;
+use crate::service::tables::Tables;
 use crate::service::verifier;
 use crate::verifier::clock::since_epoch;
 use crate::{Caller, Rejection, Verifier};
@@ -55,13 +55,9 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(
-    arguments: &Arguments,
-    settings: Settings,
-    make_api: MakeApi,
-) -> Result<(), Error> {
+pub(super) fn run(arguments: &Arguments, settings: Settings, tables: &Tables) -> Result<(), Error> {
     let input = Input::read(&token(&arguments.token)?, arguments.dpop.as_deref());
-    let routes = routes::all(make_api);
+    let routes = routes::all(tables);
     let named = arguments.route.as_deref();
     let route = named.map(|named| Route::find(&routes, named)).transpose()?;
     let verifier = verifier::schemes_only(&settings);

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::issuer::{Issuer, IssuerBuilder};
 use crate::service::config::Trust;
+use crate::service::tables::quickstart;
 use crate::test_kit::{Document, Fault, SigningKey, TestIssuer, TokenBuilder};
 use crate::{Algorithm, Api, Scoped, StepUp, get};
 
@@ -54,7 +55,7 @@ impl Bench {
 
     /// Status and challenge of the service itself.
     async fn ask(&self, token: &str, route: &str) -> (u16, Option<String>) {
-        let api = crate::service::routes::api().verified_by(self.verifier.clone());
+        let api = quickstart::api().verified_by(self.verifier.clone());
         let bank = bank().verified_by(self.verifier.clone());
         let app = init_service(App::new().service(bank).service(api)).await;
         let path = route.strip_prefix("GET ").unwrap();
@@ -124,7 +125,7 @@ fn bank() -> Api {
 
 fn all_routes() -> Vec<Route> {
     let bank = bank();
-    let mut routes = routes::all(crate::service::routes::api);
+    let mut routes = routes::all(&quickstart::tables());
     routes.extend(bank.routes().map(Route::from));
     routes
 }
@@ -550,7 +551,7 @@ async fn words_about_times_and_keys_name_what_is_off() {
 #[actix_web::test]
 async fn a_good_token_is_shown_with_the_routes_that_it_opens() {
     let bench = Bench::new();
-    let routes = routes::all(crate::service::routes::api);
+    let routes = routes::all(&quickstart::tables());
     let input = Input::read(&format!("Bearer {}\n", bench.token().build()), None);
     let report = explain(input, None, &routes, &bench.trusted, &bench.verifier).await;
     let text = report.text(true);

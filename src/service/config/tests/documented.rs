@@ -9,7 +9,7 @@ const DOCS: &str = include_str!("../../../../docs/settings.md");
 
 /// Every key and its default.
 fn defaults() -> BTreeMap<String, Option<String>> {
-    let all = effective::list(&layers::Table::new()).unwrap();
+    let all = effective::list(&layers::Table::new(), None).unwrap();
     all.into_iter()
         .map(|Effective { key, value, .. }| (key, value))
         .collect()

@@ -6,8 +6,8 @@ fn listed(text: &str, variables: Variables<'_>) -> Vec<Effective> {
     let variables = variables
         .iter()
         .map(|(name, value)| (name.into(), value.into()));
-    let root = super::layers::merge(Some(("Settings.toml", text)), variables).unwrap();
-    super::super::effective::list(&root).unwrap()
+    let root = super::layers::merge(Some(("Settings.toml", text)), variables, None).unwrap();
+    super::super::effective::list(&root, None).unwrap()
 }
 
 /// Value and layer of one key.

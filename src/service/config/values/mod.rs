@@ -5,6 +5,7 @@
 mod text;
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
 use config::{Value, ValueKind};
@@ -107,10 +108,45 @@ impl<const POSITIVE: bool> Serialize for Period<POSITIVE> {
     }
 }
 
-/// A secret text, kept exactly as it is and never shown.
+/// A secret in a section of your own: kept exactly as it is set, and never shown.
+///
+/// `check` and `Debug` show that it is set, and no more; the memory is overwritten when the value is dropped. Its
+/// variable with the suffix `_FILE` names a file that contains it: `APP__MAIL__PASSWORD_FILE=/run/secrets/mail` sets
+/// `mail.password`.
+///
+/// # Examples
+/// ```
+/// use actix_resource_server::Secret;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Deserialize, Serialize)]
+/// struct MailSettings {
+///     host: String,
+///     password: Secret,
+/// }
+/// # fn connect(_: &str, _: &str) {}
+///
+/// fn start(settings: &MailSettings) {
+///     connect(&settings.host, settings.password.expose());
+/// }
+/// ```
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "Value")]
-pub(super) struct Secret(pub(super) Zeroizing<String>);
+pub struct Secret(pub(in crate::service::config) Zeroizing<String>);
+
+impl Secret {
+    /// The secret.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
 
 impl TryFrom<Value> for Secret {
     type Error = Remedy;
@@ -156,7 +192,7 @@ fn digits(value: &ValueKind) -> Option<u64> {
 }
 
 /// Shown instead of a value, or a part of one, that may be secret.
-const NOT_SHOWN: &str = "(not shown)";
+pub(super) const NOT_SHOWN: &str = "(not shown)";
 
 const TEXT_NEEDED: &str = "must be a text, in quotes";
 

@@ -10,7 +10,7 @@ use crate::jose::Algorithm;
 
 /// The value of `x = …` as `check` shows it, or the message about it.
 fn shown<'de, T: Deserialize<'de> + Serialize>(value: &str) -> Result<Value, String> {
-    let root = merge(Some(("f", &format!("x = {value}"))), []).unwrap();
+    let root = merge(Some(("f", &format!("x = {value}"))), [], None).unwrap();
     let read = deserialize::read::<T>("x", &root["x"]);
     read.map(|value| json!(value))
         .map_err(|error| error.to_string())
@@ -84,7 +84,7 @@ fn durations_have_a_unit_or_are_seconds() {
         ("'0s'", 0, "0s"),
         ("0", 0, "0s"),
     ] {
-        let root = merge(Some(("f", &format!("x = {value}"))), []).unwrap();
+        let root = merge(Some(("f", &format!("x = {value}"))), [], None).unwrap();
         let period: Period = deserialize::read("x", &root["x"]).unwrap();
         assert_eq!(period.0, Duration::from_millis(milliseconds), "{value}");
         assert_eq!(json!(period), text, "{value}");
@@ -123,7 +123,7 @@ fn texts_are_trimmed_and_not_in_quotation_marks() {
 
 #[test]
 fn a_secret_is_kept_exactly_and_not_shown() {
-    let root = merge(Some(("f", "x = \" '0123'\\n\"")), []).unwrap();
+    let root = merge(Some(("f", "x = \" '0123'\\n\"")), [], None).unwrap();
     let secret: Secret = deserialize::read("x", &root["x"]).unwrap();
     assert_eq!(secret.0.as_str(), " '0123'\n");
     assert_eq!(json!(secret), NOT_SHOWN);

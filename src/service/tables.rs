@@ -1,0 +1,90 @@
+//! The tables of routes that are served.
+
+use std::sync::Arc;
+
+use crate::Api;
+
+/// Makes a table of routes: a `fn() -> Api`, or a closure.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a function that makes an `Api`",
+    label = "expected a function such as `fn api() -> Api`",
+    note = "pass the function itself, `api` and not `api()`: each worker calls it",
+    note = "its `Api` has no verifier yet: the service verifies with its own settings"
+)]
+pub trait MakeApi: Fn() -> Api + Send + Sync + 'static {}
+
+// The compiler's message is about `MakeApi`, not about its parts.
+#[diagnostic::do_not_recommend]
+impl<F: Fn() -> Api + Send + Sync + 'static> MakeApi for F {}
+
+/// The tables of routes, as functions that make them.
+#[derive(Clone)]
+pub(super) struct Tables {
+    make: Vec<Arc<dyn Fn() -> Api + Send + Sync>>,
+    /// The crates that they are from.
+    crates: Vec<&'static str>,
+}
+
+impl Tables {
+    pub(super) fn of<F: MakeApi>(api: F) -> Self {
+        let mut tables = Self {
+            make: Vec::new(),
+            crates: Vec::new(),
+        };
+        tables.add(api);
+        tables
+    }
+
+    pub(super) fn add<F: MakeApi>(&mut self, api: F) {
+        let path = std::any::type_name::<F>();
+        self.crates.extend(path.split("::").next());
+        self.make.push(Arc::new(api));
+    }
+
+    /// Makes all of them.
+    pub(super) fn make(&self) -> Vec<Api> {
+        self.make.iter().map(|make| make()).collect()
+    }
+
+    pub(super) fn crates(&self) -> &[&'static str] {
+        &self.crates
+    }
+}
+
+/// The quickstart's routes, for tests.
+#[cfg(test)]
+pub(super) mod quickstart {
+    use super::Tables;
+    use crate::{Api, AuthenticatedUser, Public, Scoped, get, scope};
+
+    scope!(ReadMessages = "read:messages");
+
+    pub(in crate::service) fn tables() -> Tables {
+        Tables::of(api)
+    }
+
+    pub(in crate::service) fn api() -> Api {
+        Api::new("/api")
+            .route("/public", get(public).summary("open to everyone"))
+            .route(
+                "/private",
+                get(private).summary("needs a valid access token"),
+            )
+            .route(
+                "/private-scoped",
+                get(private_scoped).summary("needs the scope read:messages"),
+            )
+    }
+
+    async fn public(_: Public) -> &'static str {
+        "public"
+    }
+
+    async fn private(_: AuthenticatedUser) -> &'static str {
+        "private"
+    }
+
+    async fn private_scoped(_: Scoped<ReadMessages>) -> &'static str {
+        "private-scoped"
+    }
+}
