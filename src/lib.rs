@@ -159,6 +159,8 @@ pub mod errors {
     #[doc(inline)]
     pub use crate::jose::{CompactError, JwkError, PublicKeyError};
     #[doc(inline)]
+    pub use crate::routing::UnreachableRoutes;
+    #[doc(inline)]
     pub use crate::verifier::{ClaimsMismatch, MissingKey, VerifyError};
 }
 

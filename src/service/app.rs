@@ -287,7 +287,10 @@ impl Application {
         app.app_data(web::Data::new(self.verifier.clone()));
         app.default_service(web::to(|| ready(problem::not_found())));
         for api in self.tables.make() {
-            app.service(api.verified_by(self.verifier.clone()));
+            app.service(
+                api.leaving_unknown_paths()
+                    .verified_by(self.verifier.clone()),
+            );
         }
         if let Some(probes) = &self.probes {
             probes.configure(app);
