@@ -1,7 +1,7 @@
 //! The API with real tokens: owners, pages, and every route without the token that it requires.
 
-use actix_resource_server::test_kit::{Algorithm, DenialMatrix, TestIssuer};
-use actix_resource_server::{Issuer, Verifier};
+use actix_resource_server::test_kit::{DenialMatrix, TestIssuer};
+use actix_resource_server::{Algorithm, Issuer, Verifier};
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App, web};
 use serde_json::{Value, json};
