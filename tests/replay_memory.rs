@@ -10,7 +10,7 @@ use stats_alloc::{Region, StatsAlloc};
 static COUNTED: StatsAlloc<System> = StatsAlloc::system();
 
 #[test]
-fn a_full_memory_takes_no_more_bytes_than_it_is_given() {
+fn a_full_memory_takes_no_more_bytes_than_configured() {
     let target = TargetUri::parse("https://api.example/").unwrap();
     let now = Duration::from_secs(1_700_000_000);
     let region = Region::new(&COUNTED);
