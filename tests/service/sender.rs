@@ -1,8 +1,7 @@
 //! A client with a key, tokens bound to it, and proofs signed by it.
 
-use actix_resource_server::test_kit::{
-    Algorithm, ProofBuilder, SigningKey, TestIssuer, TokenBuilder, shared,
-};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::{ProofBuilder, SigningKey, TestIssuer, TokenBuilder, shared};
 
 use crate::app::{Launch, TestApp};
 use crate::expected::{Expected, Offer, assert_offer};
