@@ -1,4 +1,4 @@
-//! What its users see.
+//! Tests of the program as its users run it.
 
 use std::process::Command;
 
@@ -10,7 +10,7 @@ use crate::app::{Launch, TestApp};
 use crate::process::Ended;
 use crate::wire::Request;
 
-/// Every test, since there is no harness that would find them.
+/// Every test: there is no harness that finds them.
 pub(crate) const ALL: [(&str, fn()); 12] = [
     ("both_tables_are_served", both_tables_are_served),
     ("routes_lists_both_tables", routes_lists_both_tables),
