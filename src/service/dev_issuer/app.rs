@@ -25,7 +25,7 @@ use crate::verifier::clock::Clock;
 
 use super::error::OAuthError;
 use super::pages::{self, TestedApi};
-use super::redirect::{LoopbackUrl, is_loopback_origin};
+use super::parameters::{LoopbackUrl, is_loopback_origin};
 use super::sender::DpopVerifier;
 use super::{Provider, ProviderKey, authorize, metadata, sessions, token};
 

@@ -10,13 +10,12 @@ use crate::jose::digest::sha256;
 use crate::jose::sign::random_id;
 
 use super::Provider;
+use super::accounts::{Factors, User};
 use super::error::{HtmlError, OAuthError};
 use super::pages;
-use super::parameters::Parameters;
-use super::redirect::ClientRedirect;
+use super::parameters::{ClientRedirect, Parameters};
 use super::sender::SenderBinding;
 use super::sessions::{AuthorizationCode, Consent, Session, browser_cookie, with_cookie};
-use super::users::{Factors, User};
 
 pub(super) const PATH: &str = "/authorize";
 /// Where the form of the sign-in page is posted to, with the query of `/authorize`.
@@ -297,8 +296,8 @@ fn is_sha256(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::accounts::User;
     use super::super::tests::provider;
-    use super::super::users::User;
     use super::*;
 
     const GOOD: &str = "response_type=code&client_id=spa&redirect_uri=http://localhost&code_challenge_method=S256&\

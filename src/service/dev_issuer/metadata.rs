@@ -11,9 +11,9 @@ use crate::rejection::{Cause, Rejection};
 use crate::sender::{CertificateSource, ClientCertificates, ProofError, TargetUriSource};
 use crate::{Issuer, Verifier};
 
+use super::accounts::{self, Factors, OPENID_SCOPES, User};
 use super::error::OAuthError;
-use super::users::{self, Factors, OPENID_SCOPES, User};
-use super::{Provider, authorize, clients, endpoint, sessions, token};
+use super::{Provider, authorize, endpoint, sessions, token};
 
 pub(super) const OPENID: &str = "/.well-known/openid-configuration";
 pub(super) const OAUTH: &str = "/.well-known/oauth-authorization-server";
@@ -26,7 +26,7 @@ crate::scope!(OpenId = "openid");
 
 /// The metadata; it does not wait for the key.
 pub(super) async fn metadata(provider: web::Data<Provider>) -> HttpResponse {
-    let scopes: Vec<_> = OPENID_SCOPES.iter().chain(&clients::SCOPES).collect();
+    let scopes: Vec<_> = OPENID_SCOPES.iter().chain(&accounts::SCOPES).collect();
     let algorithms = Algorithm::ALL.iter().copied();
     let algorithms = algorithms.filter(|algorithm| !algorithm.is_symmetric());
     let mut metadata = json!({
@@ -94,7 +94,7 @@ pub(super) async fn userinfo(
 
 /// A token of no user is one of a client, which cannot be granted `openid`.
 fn no_user() -> Rejection {
-    let alternatives = vec![vec![users::OPENID]];
+    let alternatives = vec![vec![accounts::OPENID]];
     Cause::InsufficientScope { alternatives }.into()
 }
 

@@ -6,21 +6,18 @@
 //! It listens on `localhost` and on `127.0.0.1`, and calls itself `localhost` only: to a browser
 //! the two are different sites, so a session of one is never used for a page of the other.
 
+mod accounts;
 mod app;
 mod authorize;
-mod clients;
 mod error;
 mod metadata;
 mod pages;
 mod parameters;
-mod redirect;
 mod sender;
 mod sessions;
 #[cfg(test)]
 mod tests;
 mod token;
-mod ttl_store;
-mod users;
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -43,7 +40,7 @@ use self::sender::DpopVerifier;
 use self::sessions::Store;
 
 pub(crate) use self::app::DevIssuer;
-pub(crate) use self::redirect::is_loopback_origin;
+pub(crate) use self::parameters::is_loopback_origin;
 
 /// What the handlers share.
 #[derive(Debug)]

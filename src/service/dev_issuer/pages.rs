@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::routing::RouteInfo;
 
-use super::redirect::ClientRedirect;
-use super::users::{USERS, User};
+use super::accounts::{USERS, User};
+use super::parameters::ClientRedirect;
 use super::{Provider, token};
 
 pub(super) const TEST_VIEW_DATA: &str = "/test_view.json";

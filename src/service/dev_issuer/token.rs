@@ -11,12 +11,11 @@ use crate::jose::sign::SigningKey;
 use crate::sender::DPOP_NONCE;
 use crate::test_kit::TokenBuilder;
 
-use super::clients::{Client, public_client_id};
+use super::accounts::{Client, OFFLINE_ACCESS, OPENID, public_client_id};
 use super::error::OAuthError;
 use super::parameters::Parameters;
 use super::sender::SenderBinding;
 use super::sessions::{AuthorizationCode, Consent};
-use super::users::{OFFLINE_ACCESS, OPENID};
 use super::{Provider, endpoint};
 
 pub(super) const PATH: &str = "/oauth/token";
