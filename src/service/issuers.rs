@@ -107,7 +107,7 @@ impl EmbeddedIssuer {
         use crate::sender::CertificateSource;
 
         let cannot_bind = |key, port| move |error| Error::BindDevIssuer { key, port, error };
-        let mut issuer = DevIssuer::bind(settings.port, audience.to_owned(), settings.dpop_nonce)
+        let mut issuer = DevIssuer::bind(settings.clone(), audience.to_owned())
             .map_err(cannot_bind("port", settings.port))?;
         log::warn!(
             "FOR DEVELOPMENT ONLY: tokens are issued to anybody at {url} for the audience {audience}",
@@ -115,7 +115,7 @@ impl EmbeddedIssuer {
         );
         if mtls.is_some_and(|mtls| mtls.source == CertificateSource::Connection) {
             issuer = issuer
-                .with_tls(settings.tls_port)
+                .with_tls()
                 .map_err(cannot_bind("tls_port", settings.tls_port))?;
         }
         if let Some(url) = issuer.tls_url() {

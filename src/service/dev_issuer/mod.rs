@@ -10,6 +10,7 @@ mod accounts;
 mod app;
 mod authorize;
 mod error;
+mod fault;
 mod metadata;
 mod pages;
 mod parameters;
@@ -33,6 +34,7 @@ use crate::jose::sign::SigningKey;
 use crate::sender::OverTls;
 use crate::verifier::clock::Clock;
 
+use self::accounts::Accounts;
 use self::error::OAuthError;
 use self::pages::TestedApi;
 use self::parameters::Parameters;
@@ -55,6 +57,7 @@ struct Provider {
     clock: Clock,
     dpop: DpopVerifier,
     store: Mutex<Store>,
+    accounts: Accounts,
     /// The API that the Test view calls.
     api: Option<TestedApi>,
 }
@@ -76,6 +79,7 @@ impl Provider {
             clock,
             dpop,
             store: Mutex::new(Store::new()),
+            accounts: Accounts::of_quickstart(),
             api: None,
         }
     }

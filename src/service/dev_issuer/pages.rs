@@ -1,5 +1,7 @@
 //! The pages and their files: sign-in, notices, web messages, and the Test view.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, ContentType, X_FRAME_OPTIONS};
 use actix_web::{HttpResponse, web};
@@ -8,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::routing::RouteInfo;
 
-use super::accounts::{USERS, User};
+use super::accounts::{Accounts, User};
 use super::parameters::ClientRedirect;
 use super::{Provider, token};
 
@@ -39,9 +41,10 @@ pub(super) fn sign_in(
     action: &str,
     form_token: &str,
     user: Option<&User>,
+    accounts: &Accounts,
 ) -> HttpResponse {
     let (title, heading, request, fields) = match user {
-        None => ("Sign in", "Choose a user", CHOOSE, user_buttons()),
+        None => ("Sign in", "Choose a user", CHOOSE, user_buttons(accounts)),
         Some(user) => (
             "Second factor",
             "Confirm the second factor",
@@ -65,18 +68,19 @@ pub(super) fn sign_in(
     html(StatusCode::OK, &policy, body)
 }
 
-fn user_buttons() -> String {
-    let button = |user: &User| {
-        let User { id, name, role, .. } = user;
-        let scopes = user.scopes.join(" ");
+fn user_buttons(accounts: &Accounts) -> String {
+    let button = |user: &Arc<User>| {
+        let [id, name, role] = [&user.id, &user.name, &user.role].map(|text| escape(text));
+        let scopes = escape(&user.scopes.join(" "));
         format!(
             r#"<button name="person" value="{id}"><strong>{name}</strong><span>{role}: <code>{scopes}</code></span></button>"#
         )
     };
-    USERS.iter().map(button).collect()
+    accounts.users.iter().map(button).collect()
 }
 
-fn confirm_button(User { id, name, .. }: &User) -> String {
+fn confirm_button(user: &User) -> String {
+    let [id, name] = [&user.id, &user.name].map(|text| escape(text));
     format!(
         r#"<input type="hidden" name="person" value="{id}">
 <button name="second_factor" value="confirmed"><strong>Confirm as {name}</strong><span>with a second factor</span></button>"#
@@ -163,7 +167,7 @@ pub(super) async fn test_view(provider: web::Data<Provider>) -> HttpResponse {
 /// What the script of the Test view works with.
 pub(super) async fn test_view_data(provider: web::Data<Provider>) -> HttpResponse {
     HttpResponse::Ok().json(json!({
-        "users": USERS,
+        "users": provider.accounts.users.iter().map(Arc::as_ref).collect::<Vec<&User>>(),
         "token_endpoint": provider.endpoint(token::PATH),
         "api": provider.api,
     }))

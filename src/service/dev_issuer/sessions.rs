@@ -1,6 +1,7 @@
 //! Browser sessions, authorization codes and refresh tokens, and logout.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use actix_web::cookie::{self, Cookie, SameSite};
@@ -38,9 +39,9 @@ pub(super) struct Store {
 }
 
 /// A sign-in with a browser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Session {
-    pub(super) user: &'static User,
+    pub(super) user: Arc<User>,
     pub(super) auth_time: SystemTime,
     pub(super) factors: Factors,
 }
@@ -52,7 +53,7 @@ pub(super) struct Consent {
     pub(super) session: Session,
     /// The `acr` of the tokens: a sign-in with two factors satisfies the weaker class, too.
     pub(super) acr: &'static str,
-    pub(super) scopes: Vec<&'static str>,
+    pub(super) scopes: Vec<String>,
 }
 
 /// An authorization code, and what the client must present with it.
@@ -143,7 +144,7 @@ impl Provider {
     /// The session of the browser that sent `request`.
     pub(super) fn session(&self, request: &HttpRequest) -> Option<Session> {
         let id = request.cookie_raw(&self.session_cookie())?;
-        self.store().sessions.get(id.value(), self.now()).copied()
+        self.store().sessions.get(id.value(), self.now()).cloned()
     }
 
     /// Starts a session that replaces the browser's previous one.
@@ -274,18 +275,19 @@ impl<T> Entry<T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::accounts::Accounts;
     use super::*;
 
     fn consent(client_id: &str) -> Consent {
         Consent {
             client_id: client_id.to_owned(),
             session: Session {
-                user: User::find("manager").unwrap(),
+                user: Accounts::of_quickstart().users[0].clone(),
                 auth_time: at(0),
                 factors: Factors::One,
             },
             acr: Factors::One.acr(),
-            scopes: vec!["openid"],
+            scopes: vec!["openid".to_owned()],
         }
     }
 
