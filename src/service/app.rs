@@ -96,13 +96,17 @@ impl Starting {
         let issuer = embedded.map(|issuer| issuer.start(&apis, &listener, &server, tls.as_ref()));
         let issuer = issuer.transpose()?;
         // The development issuer answers before its keys are fetched.
-        let verifier = verifier.start(trusted.issuers)?;
+        let verifier = verifier.start(trusted.issuers.iter().cloned())?;
+        let any_loopback_origin = trusted.development;
+        if let Some(issuer) = &issuer {
+            issuer.explain_with(verifier.clone(), trusted, tables);
+        }
         let draining = Draining::default();
         Ok(Self {
             probes: Probes::new(verifier.clone(), draining.clone()),
             cors: CorsRule {
                 settings: settings.cors,
-                any_loopback_origin: trusted.development,
+                any_loopback_origin,
             },
             mtls: settings.mtls,
             startup: settings.startup,

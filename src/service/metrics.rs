@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::Verifier;
-use crate::metrics::{Fetched, RejectionReason};
+use crate::metrics::{Counters, Fetched, RejectionReason};
 
 /// Everything that is measured, ready to be scraped.
 #[derive(Debug)]
@@ -41,61 +41,52 @@ struct Counted(Verifier);
 impl Collector for Counted {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let counters = self.0.counters();
-        for (name, help, count) in [
-            (
-                "access_granted",
-                "Requests whose caller was accepted",
-                counters.granted(),
-            ),
-            (
-                "keys_awaited",
-                "Requests that waited for a fetch of keys",
-                counters.awaited_keys(),
-            ),
-            (
-                "keys_unknown",
-                "Tokens that named a key which was not there",
-                counters.unknown_keys(),
-            ),
-            (
-                "keys_refresh_denied",
-                "Unknown keys for which no fetch was spent",
-                counters.refreshes_denied(),
-            ),
-            (
-                "keys_unusable",
-                "Published keys that could not be used",
-                counters.unusable_keys(),
-            ),
-        ] {
-            single(&mut encoder, name, help, count)?;
+        for (name, help, read) in COUNTERS {
+            single(&mut encoder, name, help, read(counters))?;
         }
-        let refused = RejectionReason::ALL
-            .iter()
-            .map(|&reason| (reason.label(), counters.rejected(reason)));
-        let refused: Vec<_> = refused.collect();
-        family(
-            &mut encoder,
-            "access_refused",
-            "Requests whose caller was rejected",
-            "reason",
-            &refused,
-        )?;
-        let fetched = Fetched::ALL
-            .iter()
-            .map(|&outcome| (outcome.label(), counters.fetched(outcome)));
-        let fetched: Vec<_> = fetched.collect();
-        family(
-            &mut encoder,
-            "keys_fetched",
-            "Fetches of an issuer's keys",
-            "outcome",
-            &fetched,
-        )?;
+        let rejected = RejectionReason::ALL.iter();
+        let rejected = rejected.map(|&reason| (reason.label(), counters.rejected(reason)));
+        let help = "Requests whose caller was rejected";
+        family(&mut encoder, "access_refused", help, "reason", rejected)?;
+        let fetched = Fetched::ALL.iter();
+        let fetched = fetched.map(|&outcome| (outcome.label(), counters.fetched(outcome)));
+        let help = "Fetches of an issuer's keys";
+        family(&mut encoder, "keys_fetched", help, "outcome", fetched)?;
         unready(&mut encoder, &self.0)?;
         ages(&mut encoder, &self.0)
     }
 }
+
+/// A counter without labels: name, help and value.
+type Plain = (&'static str, &'static str, fn(&Counters) -> u64);
+
+const COUNTERS: [Plain; 5] = [
+    (
+        "access_granted",
+        "Requests whose caller was accepted",
+        Counters::granted,
+    ),
+    (
+        "keys_awaited",
+        "Requests that waited for a fetch of keys",
+        Counters::awaited_keys,
+    ),
+    (
+        "keys_unknown",
+        "Tokens that named a key which was not there",
+        Counters::unknown_keys,
+    ),
+    (
+        "keys_refresh_denied",
+        "Unknown keys for which no fetch was spent",
+        Counters::refreshes_denied,
+    ),
+    (
+        "keys_unusable",
+        "Published keys that could not be used",
+        Counters::unusable_keys,
+    ),
+];
 
 fn unready(encoder: &mut DescriptorEncoder<'_>, verifier: &Verifier) -> fmt::Result {
     let gauge = ConstGauge::new(i64::try_from(verifier.unready().len()).unwrap_or(i64::MAX));
@@ -132,12 +123,12 @@ fn family(
     name: &str,
     help: &str,
     label: &str,
-    counts: &[(&str, u64)],
+    counts: impl Iterator<Item = (&'static str, u64)>,
 ) -> fmt::Result {
     let kind = ConstCounter::new(0_u64).metric_type();
     let mut family = encoder.encode_descriptor(name, help, None, kind)?;
     for (value, count) in counts {
-        ConstCounter::new(*count).encode(family.encode_family(&[(label, *value)])?)?;
+        ConstCounter::new(count).encode(family.encode_family(&[(label, value)])?)?;
     }
     Ok(())
 }

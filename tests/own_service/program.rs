@@ -84,6 +84,10 @@ async fn panics(_: Public) -> String {
     panic!("the secret of this panic")
 }
 
+async fn panics_as_a_plain_route() -> String {
+    panic!("another secret")
+}
+
 pub(crate) fn service() -> Service<impl Send + Sync, impl Send + Sync> {
     Service::new(todos)
         .api(status)
@@ -108,6 +112,7 @@ pub(crate) fn service() -> Service<impl Send + Sync, impl Send + Sync> {
             }),
         })
         .configure(|app, settings, _| {
+            app.route("/panic", web::get().to(panics_as_a_plain_route));
             let database = settings.database.clone();
             app.route(
                 "/plain",

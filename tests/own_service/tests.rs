@@ -263,6 +263,8 @@ fn a_panic_is_a_500() {
                 "detail": "The service failed to answer this request.",
             })
         );
+        let plain = app.get("/panic");
+        assert_eq!((plain.status, plain.body), (500, answer.body));
         app.wait_for_log("program.rs");
         assert_eq!(app.get("/plain").status, 200);
         if format == "json" {

@@ -36,7 +36,7 @@ pub(crate) use self::error::SettingsError;
 pub(crate) use self::file::NamedFile;
 use self::layers::{NamedText, Table};
 use self::model::Model;
-pub(crate) use self::model::{LogFormat, StartupMode};
+pub(crate) use self::model::{Log, LogFormat, StartupMode};
 pub(crate) use self::mtls::Mtls;
 use self::origins::Origins;
 pub(crate) use self::own::OwnSection;
@@ -75,12 +75,6 @@ pub(crate) struct Startup {
     pub(crate) mode: StartupMode,
     /// How long the service waits for the first keys, where it does.
     pub(crate) limit: Duration,
-}
-
-/// `[log]`: the form of log lines.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Log {
-    pub(crate) format: LogFormat,
 }
 
 /// The file and the variables, merged and not yet checked.
@@ -177,35 +171,22 @@ impl Settings {
     /// Deserialises the merged layers, and checks the values together.
     fn resolve(root: &Table, own: Option<OwnSection>) -> Result<Self, SettingsError> {
         let model = Model::read(root, own)?;
+        let auth = model.auth;
         let mut server = Server::resolve(model.server, root)?;
         let operations = Operations::resolve(model.operations, &server, root)?;
-        let mtls = Mtls::resolve(&model.auth.mtls, &server, root)?;
+        let mtls = Mtls::resolve(&auth.mtls, &server, root)?;
         if let (Some(tls), Some(mtls)) = (&mut server.tls, &mtls) {
             tls.asks_clients = mtls.source == CertificateSource::Connection;
         }
-        let beyond_loopback = Origins::of(root, "server")
-            .get("host")
-            .filter(|_| !server.is_on_loopback());
-        let trust = Trust::resolve(
-            &model.auth,
-            &model.dev_issuer,
-            root,
-            beyond_loopback.as_ref(),
-        )?;
-        let startup = Startup {
-            mode: model.auth.startup,
-            limit: model.auth.startup_timeout.0,
-        };
-        let mut warnings = line_breaks(root);
-        let dpop = Dpop::resolve(model.auth.dpop, &server, &Origins::of(root, "auth.dpop"))?;
-        if dpop.is_some() {
-            warnings.extend(Dpop::warning(&server));
-        }
+        let trust = Trust::resolve(&auth, &model.dev_issuer, root, &server)?;
+        let dpop = Dpop::resolve(auth.dpop, &server, &Origins::of(root, "auth.dpop"))?;
         let notes = [
             dev_issuer_ignored(root),
             dpop.as_ref().and_then(Dpop::note),
             mtls.as_ref().and_then(Mtls::note),
         ];
+        let mut warnings = line_breaks(root);
+        warnings.extend(dpop.as_ref().and_then(|_| Dpop::warning(&server)));
         Ok(Self {
             server,
             operations,
@@ -213,11 +194,12 @@ impl Settings {
             trust,
             dpop,
             mtls,
-            startup,
-            token_memory: model.auth.token_memory_bytes.0,
-            log: Log {
-                format: model.log.format,
+            startup: Startup {
+                mode: auth.startup,
+                limit: auth.startup_timeout.0,
             },
+            token_memory: auth.token_memory_bytes.0,
+            log: model.log,
             notes: notes.into_iter().flatten().collect(),
             warnings,
         })

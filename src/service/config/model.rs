@@ -25,13 +25,13 @@ use crate::verifier::DEFAULT_TOKEN_MEMORY;
 macro_rules! section {
     (
         $(#[$attribute:meta])*
-        $name:ident { $($(#[$key_attribute:meta])* $key:ident: $type:ty = $default:expr,)* }
+        $visibility:vis $name:ident { $($(#[$key_attribute:meta])* $key:ident: $type:ty = $default:expr,)* }
     ) => {
         $(#[$attribute])*
         #[derive(Deserialize, Serialize)]
         #[serde(default)]
-        pub(super) struct $name {
-            $($(#[$key_attribute])* pub(super) $key: $type,)*
+        $visibility struct $name {
+            $($(#[$key_attribute])* $visibility $key: $type,)*
         }
 
         impl Default for $name {
@@ -44,7 +44,7 @@ macro_rules! section {
 
 section! {
     /// The whole file.
-    Model {
+    pub(super) Model {
         server: Server = Server::default(),
         operations: Operations = Operations::default(),
         cors: Cors = Cors::default(),
@@ -55,7 +55,7 @@ section! {
 }
 
 section! {
-    Server {
+    pub(super) Server {
         host: One<Host> = One(LOOPBACK.to_owned()),
         port: Port = Number(3010),
         /// Each is a thread; more than the limit is a slip.
@@ -75,7 +75,7 @@ section! {
 }
 
 section! {
-    Tls {
+    pub(super) Tls {
         certificate: Option<One<PemPath>> = None,
         key: Option<One<KeyPath>> = None,
         client_ca: Option<One<PemPath>> = None,
@@ -83,14 +83,14 @@ section! {
 }
 
 section! {
-    Operations {
+    pub(super) Operations {
         host: One<Host> = One(LOOPBACK.to_owned()),
         port: Option<Port> = None,
     }
 }
 
 section! {
-    Cors {
+    pub(super) Cors {
         allowed_origins: List<WebOrigin> = List::EMPTY,
         max_age: Period = Period::seconds(10 * 60),
     }
@@ -98,7 +98,7 @@ section! {
 
 section! {
     /// `[auth]`, whose keys of one issuer are also those of each of `[[auth.issuers]]`.
-    Auth {
+    pub(super) Auth {
         /// The keys of one issuer in `[auth]` itself.
         #[serde(skip)]
         issuer: Issuer = Issuer::default(),
@@ -117,7 +117,7 @@ section! {
 }
 
 section! {
-    Issuer {
+    pub(super) Issuer {
         issuer_base_url: Option<One<IssuerUrl>> = None,
         audience: List<Text> = List::EMPTY,
         issuer: Option<One<Text>> = None,
@@ -139,7 +139,7 @@ section! {
 }
 
 section! {
-    Dpop {
+    pub(super) Dpop {
         enabled: Flag = Flag(true),
         required: Flag = Flag(false),
         iat_offset: Period = Period(Proofs::IAT_OFFSET),
@@ -155,7 +155,7 @@ section! {
 }
 
 section! {
-    Mtls {
+    pub(super) Mtls {
         enabled: Flag = Flag(false),
         required: Flag = Flag(false),
         source: Option<CertificateOrigin> = None,
@@ -166,7 +166,7 @@ section! {
 
 section! {
     /// Accepted in every build, so that one file serves them all.
-    DevIssuer {
+    pub(super) DevIssuer {
         enabled: Flag = Flag(true),
         port: Port = Number(3011),
         tls_port: Port = Number(3012),
@@ -186,7 +186,7 @@ section! {
 
 section! {
     /// One of `[[dev_issuer.users]]`.
-    DevUser {
+    pub(super) DevUser {
         name: Option<One<Text>> = None,
         subject: Option<One<Text>> = None,
         scopes: Option<List<ScopeToken>> = None,
@@ -196,7 +196,7 @@ section! {
 
 section! {
     /// One of `[[dev_issuer.clients]]`.
-    DevClient {
+    pub(super) DevClient {
         id: Option<One<Text>> = None,
         secret: Option<Secret> = None,
         scopes: Option<List<ScopeToken>> = None,
@@ -205,7 +205,9 @@ section! {
 }
 
 section! {
-    Log {
+    /// `[log]`: the form of log lines.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) Log {
         format: LogFormat = LogFormat::Text,
     }
 }

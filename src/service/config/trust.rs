@@ -2,11 +2,12 @@
 
 #[cfg(feature = "dev-issuer")]
 use super::dev_issuer::DevIssuer;
-use super::error::{KeyOrigin, SettingsError};
+use super::error::SettingsError;
 use super::issuer::{build, configured_by};
 use super::layers::Table;
 use super::model;
 use super::origins::Origins;
+use super::server::Server;
 #[cfg(feature = "dev-issuer")]
 use crate::issuer::IssuerBuilder;
 use crate::issuer::{Issuer, IssuerError, check_distinct};
@@ -26,12 +27,11 @@ pub(crate) enum Trust {
 }
 
 impl Trust {
-    /// `beyond_loopback` is the setting by which other machines reach the API, if one does.
     pub(super) fn resolve(
         auth: &model::Auth,
         dev_issuer: &model::DevIssuer,
         root: &Table,
-        beyond_loopback: Option<&KeyOrigin>,
+        server: &Server,
     ) -> Result<Self, SettingsError> {
         let origins = Origins::of(root, "auth");
         if let Some(entries) = &auth.entries {
@@ -45,7 +45,9 @@ impl Trust {
         }
         let dev_origins = Origins::of(root, "dev_issuer");
         let is_explicit = dev_origins.get("enabled").is_some();
-        match beyond_loopback {
+        // The setting by which other machines reach the API, if one does.
+        let host = Origins::of(root, "server").get("host");
+        match host.filter(|_| !server.is_on_loopback()) {
             Some(host) if !is_explicit => Err(host.reject(EXPLICIT_NEEDED)),
             _ => Self::development(&auth.issuer, dev_issuer, &origins, &dev_origins),
         }

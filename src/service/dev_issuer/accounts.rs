@@ -30,7 +30,7 @@ const WRITE: &str = "write:messages";
 /// Who can get tokens, and with which scopes.
 #[derive(Debug)]
 pub(super) struct Accounts {
-    /// The scopes of the API, in the order of its routes.
+    /// The scopes that can be granted: those of the API in the order of its routes, then those of users and clients.
     pub(super) scopes: Vec<String>,
     pub(super) users: Vec<Arc<User>>,
     clients: Vec<Client>,
@@ -44,32 +44,26 @@ impl Accounts {
         users: &[DevUser],
         clients: &[DevClient],
     ) -> Self {
-        let mut all = Vec::new();
-        for scope in scopes {
-            if !all.contains(&scope) {
-                all.push(scope);
-            }
+        let mut api: Vec<_> = scopes.into_iter().collect();
+        if api.contains(&READ) {
+            api.push(WRITE);
         }
-        if all.contains(&READ) && !all.contains(&WRITE) {
-            all.push(WRITE);
-        }
-        let scopes: Vec<_> = all.into_iter().map(str::to_owned).collect();
-        let mut known: Vec<_> = clients
-            .iter()
-            .map(|own| Client::configured(own, &scopes))
-            .collect();
-        known.extend(Client::quickstart(&scopes));
-        let users = match users {
-            [] => User::quickstart(&scopes).map(Arc::new).into(),
-            users => users
-                .iter()
-                .map(|own| Arc::new(User::configured(own, &scopes)))
-                .collect(),
-        };
+        let api = distinct(api.into_iter().map(str::to_owned));
+        let of_users = users.iter().filter_map(|user| user.scopes.clone());
+        let of_clients = clients.iter().filter_map(|client| client.scopes.clone());
+        let further = of_users.chain(of_clients).flatten();
+        let scopes = distinct(api.iter().cloned().chain(further));
+        let configured = clients.iter().map(|own| Client::configured(own, &api));
         Self {
+            clients: configured.chain(Client::quickstart(&scopes)).collect(),
+            users: match users {
+                [] => User::quickstart(&api).map(Arc::new).into(),
+                users => users
+                    .iter()
+                    .map(|own| Arc::new(User::configured(own, &api)))
+                    .collect(),
+            },
             scopes,
-            users,
-            clients: known,
         }
     }
 
@@ -247,6 +241,17 @@ impl User {
         claims.extend(self.claims.clone());
         claims
     }
+}
+
+/// The scopes without repetitions.
+fn distinct(scopes: impl Iterator<Item = String>) -> Vec<String> {
+    let mut distinct = Vec::new();
+    for scope in scopes {
+        if !distinct.contains(&scope) {
+            distinct.push(scope);
+        }
+    }
+    distinct
 }
 
 /// Roles as one text.

@@ -38,7 +38,6 @@ const MAX_BODY_LENGTH: usize = 64 * 1024;
 const MAX_CONNECTIONS: usize = 1000;
 
 /// The development issuer with its bound sockets; it serves once it [runs](Self::run).
-#[derive(Debug)]
 pub(crate) struct DevIssuer {
     pub(super) listener: Listener,
     tls_listener: Option<Listener>,
@@ -111,15 +110,18 @@ impl DevIssuer {
     /// A socket cannot be listened on, or the system gives no thread or event queue.
     pub(crate) fn run(self, options: &Options, tls: Option<&Tls>) -> io::Result<IssuerServers> {
         let provider = web::Data::new(self.provider);
-        let http = http(move || app(provider.clone()));
+        let served = provider.clone();
+        let http = http(move || app(served.clone()));
         let mut options = options.clone();
         options.workers = Some(NonZeroUsize::MIN);
         options.max_connections = options.max_connections.min(MAX_CONNECTIONS);
+        let explainer = provider.explainer.clone();
         let encrypted = self.tls_listener.zip(tls);
         let encrypted = encrypted.map(|(listener, tls)| listener.serve(&http, &options, Some(tls)));
         Ok(IssuerServers {
             plain: self.listener.serve(&http, &options, None)?,
             encrypted: encrypted.transpose()?,
+            explainer,
         })
     }
 }
@@ -164,6 +166,7 @@ fn routes(config: &mut web::ServiceConfig) {
     config
         .service(resource("/", GET, pages::test_view))
         .service(resource(pages::TEST_VIEW_DATA, GET, pages::test_view_data))
+        .service(resource(pages::EXPLAIN, POST, pages::explain))
         .service(resource(metadata::OPENID, GET, metadata::metadata))
         .service(resource(metadata::OAUTH, GET, metadata::metadata))
         .service(resource(metadata::JWKS, GET, metadata::jwks))

@@ -45,6 +45,7 @@ errors! {
     DEV_FAULT: BAD_REQUEST, "invalid_request", "dev_fault must be expired, foreign_key, id_token, wrong_audience or wrong_issuer";
     DPOP_JKT: BAD_REQUEST, "invalid_request", "dpop_jkt must be the base64url of a SHA-256";
     EXPIRES_IN: BAD_REQUEST, "invalid_request", "expires_in must be a number of seconds from 1 to 604800";
+    EXPLAIN: BAD_REQUEST, "invalid_request", "route, url and token must be those of a request to a route of the API";
     FOREIGN_PAGE: FORBIDDEN, "invalid_request", "only the Test view sends this request";
     FORM_TOKEN: BAD_REQUEST, "invalid_request", "the form does not belong to this browser; go back and reload the page";
     HOST: MISDIRECTED_REQUEST, "invalid_request", "the host must be localhost or a loopback address";

@@ -21,7 +21,7 @@ mod tests;
 mod token;
 
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::SystemTime;
 
@@ -32,6 +32,7 @@ use tokio::sync::watch;
 use crate::jose::Algorithm;
 use crate::jose::sign::SigningKey;
 use crate::sender::OverTls;
+use crate::service::cli::Explainer;
 use crate::verifier::clock::Clock;
 
 use self::accounts::Accounts;
@@ -45,7 +46,6 @@ pub(crate) use self::app::DevIssuer;
 pub(crate) use self::parameters::is_loopback_origin;
 
 /// What the handlers share.
-#[derive(Debug)]
 struct Provider {
     /// The value of `iss`, which ends in a slash.
     url: String,
@@ -60,6 +60,8 @@ struct Provider {
     accounts: Accounts,
     /// The API that the Test view calls.
     api: Option<TestedApi>,
+    /// Set once the API is served.
+    explainer: Arc<OnceLock<Explainer>>,
 }
 
 impl Provider {
@@ -81,6 +83,7 @@ impl Provider {
             store: Mutex::new(Store::new()),
             accounts: Accounts::of_quickstart(),
             api: None,
+            explainer: Arc::default(),
         }
     }
 

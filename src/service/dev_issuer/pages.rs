@@ -3,18 +3,23 @@
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_SECURITY_POLICY, ContentType, X_FRAME_OPTIONS};
-use actix_web::{HttpResponse, web};
+use actix_web::http::header::{
+    CONTENT_SECURITY_POLICY, ContentType, HOST, ORIGIN, X_FRAME_OPTIONS,
+};
+use actix_web::{Error, HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::routing::RouteInfo;
 
 use super::accounts::{Accounts, User};
-use super::parameters::ClientRedirect;
+use super::error::OAuthError;
+use super::parameters::{ClientRedirect, Parameters};
 use super::{Provider, token};
 
 pub(super) const TEST_VIEW_DATA: &str = "/test_view.json";
+pub(super) const EXPLAIN: &str = "/explain";
 
 const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
@@ -162,6 +167,32 @@ pub(super) async fn test_view(provider: web::Data<Provider>) -> HttpResponse {
         audience = escape(&provider.audience),
     );
     html(StatusCode::OK, &policy, body)
+}
+
+/// Explains to the Test view why the API rejects a token, as the command `explain` does.
+pub(super) async fn explain(
+    request: HttpRequest,
+    body: Result<web::Bytes, Error>,
+    provider: web::Data<Provider>,
+) -> Result<HttpResponse, OAuthError> {
+    if !is_from_own_page(&request) {
+        return Err(OAuthError::FOREIGN_PAGE);
+    }
+    let parameters = Parameters::from_body(&request, body)?;
+    let url = parameters.get("url").and_then(|url| Url::parse(url).ok());
+    let [route, token] = ["route", "token"].map(|name| parameters.get(name).unwrap_or_default());
+    let explainer = provider.explainer.get().zip(url);
+    let (explainer, url) = explainer.ok_or(OAuthError::EXPLAIN)?;
+    let report = explainer.explain((route, &url), token, parameters.get("proof"));
+    let report = report.await.map_err(|_| OAuthError::EXPLAIN)?;
+    Ok(HttpResponse::Ok().json(report))
+}
+
+/// Whether the page that sent a request is of the host that the request names.
+fn is_from_own_page(request: &HttpRequest) -> bool {
+    let value = |name| request.headers().get(name)?.to_str().ok();
+    let origin = value(ORIGIN).and_then(|origin| origin.split_once("://"));
+    origin.is_some_and(|(_, authority)| value(HOST) == Some(authority))
 }
 
 /// What the script of the Test view works with.

@@ -1,9 +1,11 @@
 //! An app → what serves one connection of it, by actix's own HTTP service.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,6 +15,7 @@ use actix_http::{ConnectionType, HttpService, KeepAlive, Protocol, Request, Resp
 use actix_service::{
     IntoServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_service, map_config,
 };
+use actix_web::HttpResponse;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{AppConfig, Extensions, Service, ServiceFactory};
 use actix_web::web::Bytes;
@@ -24,6 +27,7 @@ use super::connection::{Activity, Connection, InProgress};
 use super::deadline_stream::{DeadlineStream, TLS_READ_SIZE};
 use super::timeouts::ConnectionTimeouts;
 use super::tls::{self, Tls};
+use crate::rejection::problem;
 use crate::sender::OverTls;
 
 /// An app, as each worker makes it for itself.
@@ -155,30 +159,8 @@ where
 {
     let leaving = Rc::clone(timeouts);
     let app = app.map_err(|error| error.into().error_response());
-    let app = apply_fn_factory(app, move |mut request: Request, app: &_| {
-        let leaving = Rc::clone(&leaving);
-        let connection = request.conn_data::<Rc<Connection>>().cloned();
-        let request_in_progress =
-            connection.map(|connection| InProgress::begin(&connection, &mut request));
-        let response = Service::call(app, request);
-        async move {
-            let response = async { response.await.map(Into::into) };
-            let response: Result<Response<B>, _> = match &request_in_progress {
-                Some(request_in_progress) => request_in_progress.respond(response).await,
-                None => response.await,
-            };
-            response.map(|response| {
-                response.map_body(|head, body| {
-                    if leaving.is_over() {
-                        head.set_connection_type(ConnectionType::Close);
-                    }
-                    TrackedBody {
-                        body,
-                        _request_in_progress: request_in_progress,
-                    }
-                })
-            })
-        }
+    let app = apply_fn_factory(app, move |request, app: &_| {
+        respond(app, request, Rc::clone(&leaving))
     });
     HttpService::build()
         .keep_alive(KeepAlive::Os)
@@ -193,6 +175,48 @@ where
         .new_service(())
         .await
         .map_err(|()| io::Error::other("the app cannot be made"))
+}
+
+/// Calls the app; the request is in progress until the body of its response is complete.
+fn respond<S, B>(
+    app: &S,
+    mut request: Request,
+    timeouts: Rc<ConnectionTimeouts>,
+) -> impl Future<Output = Result<Response<TrackedBody<B>>, HttpResponse>> + use<S, B>
+where
+    S: Service<Request, Response: Into<Response<B>>, Error = HttpResponse>,
+{
+    let connection = request.conn_data::<Rc<Connection>>().cloned();
+    let in_progress = connection.map(|connection| InProgress::begin(&connection, &mut request));
+    let response = app.call(request);
+    async move {
+        let response = async { unless_it_panics(response).await.map(Into::into) };
+        let response: Response<B> = match &in_progress {
+            Some(in_progress) => in_progress.respond(response).await?,
+            None => response.await?,
+        };
+        Ok(response.map_body(|head, body| {
+            if timeouts.is_over() {
+                head.set_connection_type(ConnectionType::Close);
+            }
+            TrackedBody {
+                body,
+                _request_in_progress: in_progress,
+            }
+        }))
+    }
+}
+
+/// The response, or 500 if the app panics: a connection outlives the panic of a request.
+async fn unless_it_panics<R>(
+    response: impl Future<Output = Result<R, HttpResponse>>,
+) -> Result<R, HttpResponse> {
+    let mut response = pin!(response);
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| response.as_mut().poll(context)));
+        polled.unwrap_or_else(|_| Poll::Ready(Err(problem::internal_error())))
+    })
+    .await
 }
 
 /// Lets the service judge a request with `Expect: 100-continue`. actix-http writes the interim

@@ -124,6 +124,8 @@ fn a_port_that_is_taken_is_an_error() {
         port,
         ..config::DevIssuer::default()
     };
-    let error = DevIssuer::bind(settings, AUDIENCE.to_owned()).unwrap_err();
+    let error = DevIssuer::bind(settings, AUDIENCE.to_owned())
+        .err()
+        .unwrap();
     assert_eq!(error.kind(), ErrorKind::AddrInUse);
 }
