@@ -22,7 +22,7 @@ use actix_web::http::uri::Uri;
 ///
 /// Its `Debug` shows no token.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
+pub(crate) struct Credentials {
     scheme: AuthScheme,
     /// Shares the request's bytes, so that a token is never copied.
     header: HeaderValue,
@@ -270,8 +270,7 @@ impl fmt::Debug for Credentials {
 
 /// Why a request has no usable credentials.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CredentialsError {
+pub(crate) enum CredentialsError {
     /// `Host` is malformed (RFC 9112 §3.2).
     #[error("the Host header is malformed")]
     MalformedHost,

@@ -37,6 +37,11 @@
 //! }
 //! ```
 //!
+#![cfg_attr(
+    feature = "service",
+    doc = "[`Service`] is a program around such a table: settings, commands, probes, metrics and a development issuer."
+)]
+//!
 //! # Access types
 //!
 //! | first argument of the handler | accepts | otherwise |
@@ -73,31 +78,31 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // In the order of their layers: each depends only on those before it.
-pub mod authorization;
-pub mod jose;
+mod authorization;
+mod jose;
 
-pub mod claims;
+mod claims;
 pub mod metrics;
 
-pub mod issuer;
+mod issuer;
 
 mod keys;
 
 pub mod sender;
 
-pub mod verifier;
+mod verifier;
 
-pub mod rejection;
+mod rejection;
 
-pub mod extract;
+mod extract;
 
-pub mod routing;
+mod routing;
 
 #[cfg(feature = "test-kit")]
 pub mod test_kit;
 
 #[cfg(feature = "service")]
-pub mod service;
+mod service;
 
 /// Settings for well-known providers.
 #[doc = include_str!("../docs/providers.md")]
@@ -122,24 +127,67 @@ pub mod testing {}
 pub mod fuzzing;
 
 #[doc(inline)]
-pub use claims::authn::AuthnLevel;
+pub use claims::authn::{AuthnLevel, AuthnRequirement};
 #[doc(inline)]
-pub use claims::scope::{AnyOf, Scope, ScopeClaim, Scopes};
+pub use claims::scope::{AnyOf, Scope, ScopeClaim, ScopeSet, Scopes};
 #[doc(inline)]
 pub use extract::{
-    Access, AuthenticatedUser, Bound, Caller, Claim, ClaimRule, Identified, KnownUser, MaybeUser,
-    NoClaims, Public, Requirement, Scoped, StepUp,
+    Access, AccessFuture, AuthenticatedUser, Authentication, Bound, Caller, Claim, ClaimRule,
+    CustomClaims, Identified, KnownUser, MaybeUser, NoClaims, Public, Requirement, Scoped, StepUp,
 };
 #[doc(inline)]
-pub use issuer::Issuer;
+pub use issuer::{Issuer, IssuerBuilder};
 #[doc(inline)]
 pub use jose::Algorithm;
 #[doc(inline)]
-pub use rejection::Rejection;
+pub use rejection::{Cause, Rejection};
 #[doc(inline)]
-pub use routing::{Api, ProtectedRoute, delete, get, patch, post, protected, put};
+pub use routing::{
+    Api, Endpoint, ProtectedRoute, RouteInfo, delete, get, patch, post, protected, put,
+};
 #[cfg(feature = "service")]
 #[doc(inline)]
 pub use service::{Secret, Service};
 #[doc(inline)]
-pub use verifier::{Verified, Verifier};
+pub use verifier::clock::Clock;
+#[doc(inline)]
+pub use verifier::{Unready, UnreadyReason, Verified, Verifier, VerifierBuilder};
+
+/// Errors of configuration and verification; those of [`sender`] stand beside their types.
+pub mod errors {
+    #[doc(inline)]
+    pub use crate::claims::scope::NoScopeClaim;
+    #[doc(inline)]
+    pub use crate::issuer::{IssuerError, UrlRole};
+    #[doc(inline)]
+    pub use crate::jose::algorithm::UnknownAlgorithm;
+    #[doc(inline)]
+    pub use crate::jose::{CompactError, JwkError, PublicKeyError};
+    #[doc(inline)]
+    pub use crate::verifier::{ClaimsMismatch, MissingKey, VerifyError};
+}
+
+/// The traits and futures behind [`protected`] and [`Api`], which appear in signatures.
+pub mod handler {
+    #[doc(inline)]
+    pub use crate::routing::{
+        NoVerifier, Protected, ProtectedArgs, ProtectedHandler, ResolveFuture, Resolved, ServedBy,
+        WithNonce, WithNonceFuture,
+    };
+}
+
+/// What the hooks of a [`Service`] get, and the types that appear in their signatures.
+#[cfg(feature = "service")]
+pub mod hooks {
+    #[doc(inline)]
+    pub use crate::service::{
+        Context, MakeApi, MakeMiddleware, NoSettings, NoState, Unset, WrappedService,
+    };
+}
+
+/// What the macros of this crate expand to.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::claims::authn::{age, check};
+    pub use crate::claims::scope::is_scope_token;
+}

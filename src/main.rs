@@ -59,7 +59,8 @@ const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 #[cfg(all(test, feature = "test-kit"))]
 mod tests {
-    use actix_resource_server::test_kit::{Algorithm, DenialMatrix, TestIssuer};
+    use actix_resource_server::Algorithm;
+    use actix_resource_server::test_kit::{DenialMatrix, TestIssuer};
     use actix_resource_server::{Issuer, Verifier};
     use actix_web::App;
     use actix_web::test::{TestRequest, call_service, init_service};

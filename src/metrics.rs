@@ -5,95 +5,72 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The counters of a [`Verifier`](crate::Verifier) since its start.
 #[derive(Debug, Default)]
 pub struct Counters {
-    granted: Count,
+    pub(crate) granted: Count,
     rejected: [Count; RejectionReason::ALL.len()],
     fetched: [Count; Fetched::ALL.len()],
-    awaited_keys: Count,
-    unknown_keys: Count,
-    refreshes_denied: Count,
-    unusable_keys: Count,
+    pub(crate) awaited_keys: Count,
+    pub(crate) unknown_keys: Count,
+    pub(crate) refreshes_denied: Count,
+    pub(crate) unusable_keys: Count,
 }
 
-/// Why a request was rejected, as a label of a counter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RejectionReason {
-    /// No credentials, or an `Authorization` header of another scheme.
-    Unauthenticated,
-    /// Two credentials, or a malformed `Host`.
-    InvalidRequest,
-    /// The token is invalid.
-    InvalidToken,
-    /// The token is valid, but the login behind it is too weak or too old for this route.
-    InsufficientLogin,
-    /// The token is valid, but does not grant access to this route.
-    InsufficientScope,
-    /// The issuer's keys could not be fetched.
-    KeysUnavailable,
-    /// The token names an unknown key, and the budget allows no fetch now.
-    KeyUndetermined,
-    /// The DPoP proof is invalid, or lacks a nonce.
-    InvalidProof,
-    /// The replay store could not tell whether the proof was used before.
-    ReplayUnknown,
-    /// The sender has too many DPoP proofs in the replay store.
-    TooManyProofs,
-}
+/// A closed set of labels.
+macro_rules! labels {
+    ($(#[$attribute:meta])* $name:ident, $all:literal, $own:literal { $($(#[$doc:meta])* $label:ident = $text:literal,)+ }) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum $name { $($(#[$doc])* $label),+ }
 
-impl RejectionReason {
-    /// Every reason, in the order of declaration.
-    pub const ALL: &'static [Self] = &[
-        Self::Unauthenticated,
-        Self::InvalidRequest,
-        Self::InvalidToken,
-        Self::InsufficientLogin,
-        Self::InsufficientScope,
-        Self::KeysUnavailable,
-        Self::KeyUndetermined,
-        Self::InvalidProof,
-        Self::ReplayUnknown,
-        Self::TooManyProofs,
-    ];
+        impl $name {
+            #[doc = $all]
+            pub const ALL: &'static [Self] = &[$(Self::$label),+];
 
-    /// The label under which the reason is counted.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Unauthenticated => "unauthenticated",
-            Self::InvalidRequest => "invalid_request",
-            Self::InvalidToken => "invalid_token",
-            Self::InsufficientLogin => "insufficient_user_authentication",
-            Self::InsufficientScope => "insufficient_scope",
-            Self::KeysUnavailable => "keys_unavailable",
-            Self::KeyUndetermined => "key_undetermined",
-            Self::InvalidProof => "invalid_dpop_proof",
-            Self::ReplayUnknown => "replay_unknown",
-            Self::TooManyProofs => "too_many_dpop_proofs",
+            #[doc = $own]
+            #[must_use]
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$label => $text),+ }
+            }
         }
+    };
+}
+
+#[cfg(feature = "test-kit")]
+pub(crate) use labels;
+
+labels! {
+    /// Why a request was rejected, as a label of a counter.
+    RejectionReason, "Every reason, in the order of declaration.", "The label under which the reason is counted." {
+        /// No credentials, or an `Authorization` header of another scheme.
+        Unauthenticated = "unauthenticated",
+        /// Two credentials, or a malformed `Host`.
+        InvalidRequest = "invalid_request",
+        /// The token is invalid.
+        InvalidToken = "invalid_token",
+        /// The token is valid, but the login behind it is too weak or too old for this route.
+        InsufficientLogin = "insufficient_user_authentication",
+        /// The token is valid, but does not grant access to this route.
+        InsufficientScope = "insufficient_scope",
+        /// The issuer's keys could not be fetched.
+        KeysUnavailable = "keys_unavailable",
+        /// The token names an unknown key, and the budget allows no fetch now.
+        KeyUndetermined = "key_undetermined",
+        /// The DPoP proof is invalid, or lacks a nonce.
+        InvalidProof = "invalid_dpop_proof",
+        /// The replay store could not tell whether the proof was used before.
+        ReplayUnknown = "replay_unknown",
+        /// The sender has too many DPoP proofs in the replay store.
+        TooManyProofs = "too_many_dpop_proofs",
     }
 }
 
-/// How a fetch of an issuer's keys ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Fetched {
-    /// The fetch succeeded.
-    Keys,
-    /// The fetch failed.
-    Nothing,
-}
-
-impl Fetched {
-    /// Every outcome, in the order of declaration.
-    pub const ALL: &'static [Self] = &[Self::Keys, Self::Nothing];
-
-    /// The label under which the outcome is counted.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Keys => "ok",
-            Self::Nothing => "failed",
-        }
+labels! {
+    /// How a fetch of an issuer's keys ended.
+    Fetched, "Every outcome, in the order of declaration.", "The label under which the outcome is counted." {
+        /// The fetch succeeded.
+        Keys = "ok",
+        /// The fetch failed.
+        Nothing = "failed",
     }
 }
 
@@ -140,10 +117,6 @@ impl Counters {
         self.unusable_keys.read()
     }
 
-    pub(crate) fn count_granted(&self) {
-        self.granted.add(1);
-    }
-
     pub(crate) fn count_rejected(&self, reason: RejectionReason) {
         if let Some(count) = counted(RejectionReason::ALL, &self.rejected, &reason) {
             count.add(1);
@@ -155,22 +128,6 @@ impl Counters {
             count.add(1);
         }
     }
-
-    pub(crate) fn count_awaited_key(&self) {
-        self.awaited_keys.add(1);
-    }
-
-    pub(crate) fn count_unknown_key(&self) {
-        self.unknown_keys.add(1);
-    }
-
-    pub(crate) fn count_refresh_denied(&self) {
-        self.refreshes_denied.add(1);
-    }
-
-    pub(crate) fn count_unusable_keys(&self, keys: u64) {
-        self.unusable_keys.add(keys);
-    }
 }
 
 fn counted<'a, L: PartialEq>(labels: &[L], counts: &'a [Count], label: &L) -> Option<&'a Count> {
@@ -181,10 +138,10 @@ fn counted<'a, L: PartialEq>(labels: &[L], counts: &'a [Count], label: &L) -> Op
 }
 
 #[derive(Debug, Default)]
-struct Count(AtomicU64);
+pub(crate) struct Count(AtomicU64);
 
 impl Count {
-    fn add(&self, events: u64) {
+    pub(crate) fn add(&self, events: u64) {
         self.0.fetch_add(events, Ordering::Relaxed);
     }
 

@@ -7,7 +7,8 @@ use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
-use actix_resource_server::test_kit::{Algorithm, Document, Fault, TestIssuer};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::{Document, Fault, TestIssuer};
 use serde_json::Value;
 
 /// Runs the program with only these variables, and writes `input` to its standard input.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use actix_resource_server::errors::VerifyError;
 use actix_resource_server::test_kit::{SigningKey, TokenBuilder, shared};
-use actix_resource_server::verifier::VerifyError;
 use actix_resource_server::{Algorithm, Issuer, Verified, Verifier};
 use serde_json::json;
 

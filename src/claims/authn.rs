@@ -103,7 +103,7 @@ macro_rules! step_up {
     };
     (@ max_age $number:literal $unit:ident) => {
         const MAX_AGE: ::core::option::Option<::core::time::Duration> = ::core::option::Option::Some(
-            $crate::claims::authn::age($number, ::core::stringify!($unit)),
+            $crate::__private::age($number, ::core::stringify!($unit)),
         );
     };
     (@ $($other:tt)*) => {
@@ -119,7 +119,7 @@ macro_rules! step_up {
             $( $crate::step_up!(@ $demand $value $($unit)?); )+
         }
 
-        const _: () = $crate::claims::authn::check::<$name>();
+        const _: () = $crate::__private::check::<$name>();
     };
 }
 

@@ -1,8 +1,8 @@
 //! The claims of a token, as plain data that is not trusted yet.
 
-pub mod authn;
+pub(crate) mod authn;
 pub(crate) mod footprint;
-pub mod scope;
+pub(crate) mod scope;
 mod texts;
 
 use std::time::{Duration, SystemTime};

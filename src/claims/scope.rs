@@ -49,7 +49,7 @@ macro_rules! scope {
         $visibility struct $name;
 
         const _: () = ::core::assert!(
-            $crate::claims::scope::is_scope_token($scope),
+            $crate::__private::is_scope_token($scope),
             "a scope is one or more visible ASCII characters other than the quotation mark and the backslash"
         );
 
@@ -236,7 +236,7 @@ impl FromJson for ScopeValue {
 ///
 /// let auth0: ScopeClaim = "permissions".parse()?;
 /// let keycloak: ScopeClaim = "/realm_access/roles".parse()?;
-/// # Ok::<(), actix_resource_server::claims::scope::NoScopeClaim>(())
+/// # Ok::<(), actix_resource_server::errors::NoScopeClaim>(())
 /// ```
 ///
 /// [RFC 6901]: https://www.rfc-editor.org/rfc/rfc6901
@@ -290,7 +290,7 @@ impl FromStr for ScopeClaim {
 }
 
 /// The text is neither a claim's name nor a JSON pointer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "neither a claim's name such as permissions nor a JSON pointer such as /realm_access/roles"
 )]

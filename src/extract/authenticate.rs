@@ -199,7 +199,7 @@ fn authorize<A: Access>(
         A::grant(caller).map_err(|rejection| NextNonce::add(request, rejection.after(scheme)))
     });
     match &granted {
-        Ok(_) => verifier.counters().count_granted(),
+        Ok(_) => verifier.counters().granted.add(1),
         Err(rejection) => {
             if let Some(reason) = rejection.reason() {
                 verifier.counters().count_rejected(reason);

@@ -43,7 +43,7 @@ pub use step_up::StepUp;
 /// use std::future::Future;
 /// use std::pin::Pin;
 ///
-/// use actix_resource_server::rejection::Cause;
+/// use actix_resource_server::Cause;
 /// use actix_resource_server::{Access, AuthenticatedUser, Caller, Rejection, Requirement};
 /// use actix_web::dev::Payload;
 /// use actix_web::{FromRequest, HttpRequest};

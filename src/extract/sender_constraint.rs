@@ -11,7 +11,7 @@ use super::authenticate::{AuthenticationError, NextNonce};
 use crate::authorization::{AuthScheme, Credentials};
 use crate::sender::{
     ClientCertificate, OverTls, PendingOutcome, ReplayAnswer, ReplayOutcome, RequestEvidence,
-    SenderCheck, SenderProof,
+    SenderProof,
 };
 use crate::verifier::clock::since_epoch;
 use crate::verifier::{Verified, Verifier};
@@ -37,11 +37,9 @@ pub(super) fn prove_sender(
     }
     let moment = since_epoch(now);
     let sent = sent(request, scheme, credentials.as_str()?, moment);
-    let (sender, check) = match senders.check(&sent, verified.confirmation()) {
-        Ok(SenderCheck::Known(sender)) => (sender, None),
-        Ok(SenderCheck::Pending(sender, pending)) => (sender, Some(ReplayCheck::from(pending))),
-        Err(error) => return Err(AuthenticationError::Sender(scheme, error)),
-    };
+    let checked = senders.check(&sent, verified.confirmation());
+    let (sender, pending) = checked.map_err(|error| AuthenticationError::Sender(scheme, error))?;
+    let check = pending.map(ReplayCheck::from);
     let mut extensions = request.extensions_mut();
     if sender.by_key
         && let Some(nonce) = senders.renewed_nonce(moment)

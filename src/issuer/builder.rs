@@ -5,12 +5,14 @@ use std::time::Duration;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{Fetching, HttpHosts, Issuer, IssuerError, KeySource, Secret, Source, UrlRole};
+use super::{
+    Fetching, HttpHosts, Issuer, IssuerError, KeySource, Secret, Source, TokenRules, UrlRole,
+};
 use crate::claims::scope::ScopeClaim;
 use crate::jose::{Algorithm, public_key};
 
 /// Builds an [`Issuer`] and checks its configuration as a whole.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[must_use = "an issuer is made by `build`"]
 pub struct IssuerBuilder {
     base_url: Option<String>,
@@ -18,39 +20,9 @@ pub struct IssuerBuilder {
     jwks_uri: Option<String>,
     public_key: Option<String>,
     secret: Option<Secret>,
-    audience: Vec<String>,
-    algorithms: Vec<Algorithm>,
-    strict: bool,
-    clock_tolerance: Duration,
-    max_token_age: Option<Duration>,
-    scope_claims: Vec<ScopeClaim>,
-    fetching: Fetching,
     allow_http_hosts: Vec<String>,
-}
-
-impl Default for IssuerBuilder {
-    fn default() -> Self {
-        Self {
-            base_url: None,
-            name: None,
-            jwks_uri: None,
-            public_key: None,
-            secret: None,
-            audience: Vec::new(),
-            algorithms: Vec::new(),
-            strict: false,
-            clock_tolerance: DEFAULT_CLOCK_TOLERANCE,
-            max_token_age: None,
-            scope_claims: ScopeClaim::defaults(),
-            fetching: Fetching {
-                cache_max_age: DEFAULT_CACHE_MAX_AGE,
-                cooldown: DEFAULT_COOLDOWN,
-                timeout: DEFAULT_TIMEOUT,
-                longest_outage: DEFAULT_LONGEST_OUTAGE,
-            },
-            allow_http_hosts: Vec::new(),
-        }
-    }
+    rules: TokenRules,
+    fetching: Fetching,
 }
 
 impl IssuerBuilder {
@@ -88,15 +60,15 @@ impl IssuerBuilder {
     ///
     /// Each call adds another value, where the other methods replace what an earlier call set.
     pub fn audience(mut self, audience: &str) -> Self {
-        self.audience.push(audience.to_owned());
+        self.rules.audience.push(audience.to_owned());
         self
     }
 
     /// The audience to be used where none was named.
     #[cfg(feature = "dev-issuer")]
     pub(crate) fn default_audience(mut self, audience: &str) -> Self {
-        if self.audience.is_empty() {
-            self.audience.push(audience.to_owned());
+        if self.rules.audience.is_empty() {
+            self.rules.audience.push(audience.to_owned());
         }
         self
     }
@@ -104,7 +76,8 @@ impl IssuerBuilder {
     /// The first audience that was named.
     #[cfg(feature = "dev-issuer")]
     pub(crate) fn first_audience(&self) -> &str {
-        self.audience
+        self.rules
+            .audience
             .first()
             .map(String::as_str)
             .unwrap_or_default()
@@ -112,31 +85,31 @@ impl IssuerBuilder {
 
     /// The only algorithms to accept; without them, every asymmetric one that a key allows.
     pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
-        self.algorithms = algorithms.into_iter().collect();
+        self.rules.algorithms = algorithms.into_iter().collect();
         self
     }
 
     /// Demands the access token profile of RFC 9068: `typ` `at+jwt`, and `iat`, `sub`, `client_id`, `jti`.
     pub fn strict(mut self, strict: bool) -> Self {
-        self.strict = strict;
+        self.rules.strict = strict;
         self
     }
 
     /// How far the issuer's clock may be off; by default 5 seconds.
     pub fn clock_tolerance(mut self, tolerance: Duration) -> Self {
-        self.clock_tolerance = tolerance;
+        self.rules.clock_tolerance = tolerance;
         self
     }
 
     /// The maximum age of a token, by its `iat`; by default there is no limit.
     pub fn max_token_age(mut self, age: Duration) -> Self {
-        self.max_token_age = Some(age);
+        self.rules.max_token_age = Some(age);
         self
     }
 
     /// Where granted scopes are read from; by default `scope` and `scp`.
     pub fn scope_claims(mut self, claims: impl IntoIterator<Item = ScopeClaim>) -> Self {
-        self.scope_claims = claims.into_iter().collect();
+        self.rules.scope_claims = claims.into_iter().collect();
         self
     }
 
@@ -184,19 +157,20 @@ impl IssuerBuilder {
         Ok(Issuer {
             spelling,
             source,
-            audience: self.audience,
-            algorithms: self.algorithms,
-            strict: self.strict,
-            clock_tolerance: self.clock_tolerance,
-            max_token_age: self.max_token_age,
-            scope_claims: self.scope_claims,
+            rules: self.rules,
             fetching: self.fetching,
             http_hosts,
         })
     }
 
     fn check_audience(&self) -> Result<(), IssuerError> {
-        if self.audience.is_empty() || self.audience.iter().any(|audience| audience.is_empty()) {
+        if self.rules.audience.is_empty()
+            || self
+                .rules
+                .audience
+                .iter()
+                .any(|audience| audience.is_empty())
+        {
             return Err(IssuerError::NoAudience);
         }
         Ok(())
@@ -204,18 +178,28 @@ impl IssuerBuilder {
 
     fn check_algorithms(&self) -> Result<(), IssuerError> {
         let Some(secret) = &self.secret else {
-            let symmetric = self.algorithms.iter().find(|named| named.is_symmetric());
+            let symmetric = self
+                .rules
+                .algorithms
+                .iter()
+                .find(|named| named.is_symmetric());
             return symmetric.map_or(Ok(()), |&algorithm| {
                 Err(IssuerError::NoSecret { algorithm })
             });
         };
-        if self.algorithms.is_empty() {
+        if self.rules.algorithms.is_empty() {
             return Err(IssuerError::SecretWithoutAlgorithm);
         }
-        if let Some(&algorithm) = self.algorithms.iter().find(|named| !named.is_symmetric()) {
+        if let Some(&algorithm) = self
+            .rules
+            .algorithms
+            .iter()
+            .find(|named| !named.is_symmetric())
+        {
             return Err(IssuerError::SecretForPublicKey { algorithm });
         }
         let needed = self
+            .rules
             .algorithms
             .iter()
             .map(|named| named.shortest_secret())
@@ -293,20 +277,6 @@ fn fetchable(text: &str, role: UrlRole, http_hosts: &HttpHosts) -> Result<Url, I
         _ => Err(IssuerError::NotAUrl { role }),
     }
 }
-
-const DEFAULT_CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
-
-/// Short enough for a withdrawn key to end soon, long enough to be no load to the issuer.
-const DEFAULT_CACHE_MAX_AGE: Duration = Duration::from_secs(600);
-
-/// Two fetches a minute are no load to any issuer.
-const DEFAULT_COOLDOWN: Duration = Duration::from_secs(30);
-
-/// A caller may have to wait for it.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// During an outage, the issuer cannot withdraw a key.
-const DEFAULT_LONGEST_OUTAGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[cfg(test)]
 mod tests {
@@ -436,7 +406,7 @@ mod tests {
     fn audiences_add_up_where_other_settings_are_replaced() {
         let builder = discovered().audience("other").name("a").name("b");
         let issuer = builder.build().unwrap();
-        assert_eq!(issuer.audience, ["api", "other"]);
+        assert_eq!(issuer.rules.audience, ["api", "other"]);
         assert_eq!(issuer.label(), "b");
     }
 

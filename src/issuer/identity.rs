@@ -24,9 +24,10 @@ pub(crate) fn check_distinct(issuers: &[Issuer]) -> Result<(), IssuerError> {
                 return Err(IssuerError::TwoSpellings { first, second });
             }
             if other
+                .rules
                 .audience
                 .iter()
-                .any(|name| issuer.audience.contains(name))
+                .any(|name| issuer.rules.audience.contains(name))
             {
                 return Err(IssuerError::SharedAudience { first, second });
             }

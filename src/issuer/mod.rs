@@ -28,17 +28,12 @@ pub(crate) use identity::{WELL_KNOWN, check_distinct, issuer_of, same_issuers};
 /// let issuer = Issuer::discover("https://tenant.eu.auth0.com/")
 ///     .audience("https://quickstarts/api")
 ///     .build()?;
-/// # Ok::<(), actix_resource_server::issuer::IssuerError>(())
+/// # Ok::<(), actix_resource_server::errors::IssuerError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Issuer {
     pub(crate) source: Source,
-    pub(crate) audience: Vec<String>,
-    pub(crate) algorithms: Vec<Algorithm>,
-    pub(crate) strict: bool,
-    pub(crate) clock_tolerance: Duration,
-    pub(crate) max_token_age: Option<Duration>,
-    pub(crate) scope_claims: Vec<ScopeClaim>,
+    pub(crate) rules: TokenRules,
     pub(crate) fetching: Fetching,
     pub(crate) http_hosts: HttpHosts,
     /// The name, or else the base URL, as it is configured.
@@ -69,6 +64,30 @@ pub(crate) enum KeySource {
     Secret(Secret),
 }
 
+/// What tokens must contain to be accepted.
+#[derive(Clone, Debug)]
+pub(crate) struct TokenRules {
+    pub(crate) audience: Vec<String>,
+    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) strict: bool,
+    pub(crate) clock_tolerance: Duration,
+    pub(crate) max_token_age: Option<Duration>,
+    pub(crate) scope_claims: Vec<ScopeClaim>,
+}
+
+impl Default for TokenRules {
+    fn default() -> Self {
+        Self {
+            audience: Vec::new(),
+            algorithms: Vec::new(),
+            strict: false,
+            clock_tolerance: Duration::from_secs(5),
+            max_token_age: None,
+            scope_claims: ScopeClaim::defaults(),
+        }
+    }
+}
+
 /// How keys are fetched and kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fetching {
@@ -80,6 +99,21 @@ pub(crate) struct Fetching {
     pub(crate) timeout: Duration,
     /// How long the last valid keys stay in use while fetches fail.
     pub(crate) longest_outage: Duration,
+}
+
+impl Default for Fetching {
+    fn default() -> Self {
+        Self {
+            // Short enough for a withdrawn key to end soon, long enough to be no load to the issuer.
+            cache_max_age: Duration::from_secs(600),
+            // Two fetches a minute are no load to any issuer.
+            cooldown: Duration::from_secs(30),
+            // A caller may have to wait for it.
+            timeout: Duration::from_secs(5),
+            // During an outage, the issuer cannot withdraw a key.
+            longest_outage: Duration::from_secs(24 * 60 * 60),
+        }
+    }
 }
 
 /// A shared secret, as the bytes that the HMAC uses; its `Debug` is redacted.

@@ -3,50 +3,74 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A JWS signature algorithm that this crate verifies ([RFC 7518 §3.1], [RFC 8037 §3.1]).
-///
-/// `none` is not among them, and neither is anything that is not listed here.
-///
-/// # Examples
-/// ```
-/// use actix_resource_server::Algorithm;
-///
-/// assert_eq!("RS256".parse(), Ok(Algorithm::Rs256));
-/// assert_eq!(Algorithm::EdDsa.to_string(), "EdDSA");
-/// assert!("none".parse::<Algorithm>().is_err());
-/// ```
-///
-/// [RFC 7518 §3.1]: https://www.rfc-editor.org/rfc/rfc7518#section-3.1
-/// [RFC 8037 §3.1]: https://www.rfc-editor.org/rfc/rfc8037#section-3.1
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Algorithm {
-    /// HMAC with SHA-256.
-    Hs256,
-    /// HMAC with SHA-384.
-    Hs384,
-    /// HMAC with SHA-512.
-    Hs512,
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    Rs256,
-    /// RSASSA-PKCS1-v1_5 with SHA-384.
-    Rs384,
-    /// RSASSA-PKCS1-v1_5 with SHA-512.
-    Rs512,
-    /// ECDSA on P-256 with SHA-256.
-    Es256,
-    /// ECDSA on P-384 with SHA-384.
-    Es384,
-    /// ECDSA on P-521 with SHA-512.
-    Es512,
-    /// RSASSA-PSS with SHA-256.
-    Ps256,
-    /// RSASSA-PSS with SHA-384.
-    Ps384,
-    /// RSASSA-PSS with SHA-512.
-    Ps512,
-    /// Ed25519, under the names `EdDSA` (RFC 8037) and `Ed25519` (RFC 9864).
-    EdDsa,
+macro_rules! algorithms {
+    ($(#[$attribute:meta])* $enum:ident { $($(#[$doc:meta])* $algorithm:ident = $name:literal, $kind:ident;)+ }) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum $enum { $($(#[$doc])* $algorithm),+ }
+
+        impl $enum {
+            /// Every algorithm, in the order of RFC 7518 §3.1.
+            pub const ALL: &'static [Self] = &[$(Self::$algorithm),+];
+
+            /// The name as the `alg` header parameter carries it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$algorithm => $name),+ }
+            }
+
+            pub(crate) const fn key_kind(self) -> KeyKind {
+                match self { $(Self::$algorithm => KeyKind::$kind),+ }
+            }
+        }
+    };
+}
+
+algorithms! {
+    /// A JWS signature algorithm that this crate verifies ([RFC 7518 §3.1], [RFC 8037 §3.1]).
+    ///
+    /// `none` is not among them, and neither is anything that is not listed here.
+    ///
+    /// # Examples
+    /// ```
+    /// use actix_resource_server::Algorithm;
+    ///
+    /// assert_eq!("RS256".parse(), Ok(Algorithm::Rs256));
+    /// assert_eq!(Algorithm::EdDsa.to_string(), "EdDSA");
+    /// assert!("none".parse::<Algorithm>().is_err());
+    /// ```
+    ///
+    /// [RFC 7518 §3.1]: https://www.rfc-editor.org/rfc/rfc7518#section-3.1
+    /// [RFC 8037 §3.1]: https://www.rfc-editor.org/rfc/rfc8037#section-3.1
+    Algorithm {
+        /// HMAC with SHA-256.
+        Hs256 = "HS256", Symmetric;
+        /// HMAC with SHA-384.
+        Hs384 = "HS384", Symmetric;
+        /// HMAC with SHA-512.
+        Hs512 = "HS512", Symmetric;
+        /// RSASSA-PKCS1-v1_5 with SHA-256.
+        Rs256 = "RS256", Rsa;
+        /// RSASSA-PKCS1-v1_5 with SHA-384.
+        Rs384 = "RS384", Rsa;
+        /// RSASSA-PKCS1-v1_5 with SHA-512.
+        Rs512 = "RS512", Rsa;
+        /// ECDSA on P-256 with SHA-256.
+        Es256 = "ES256", P256;
+        /// ECDSA on P-384 with SHA-384.
+        Es384 = "ES384", P384;
+        /// ECDSA on P-521 with SHA-512.
+        Es512 = "ES512", P521;
+        /// RSASSA-PSS with SHA-256.
+        Ps256 = "PS256", Rsa;
+        /// RSASSA-PSS with SHA-384.
+        Ps384 = "PS384", Rsa;
+        /// RSASSA-PSS with SHA-512.
+        Ps512 = "PS512", Rsa;
+        /// Ed25519, under the names `EdDSA` (RFC 8037) and `Ed25519` (RFC 9864).
+        EdDsa = "EdDSA", Ed25519;
+    }
 }
 
 /// The kind of key that an algorithm needs.
@@ -61,43 +85,6 @@ pub(crate) enum KeyKind {
 }
 
 impl Algorithm {
-    /// Every algorithm, in the order of RFC 7518 §3.1.
-    pub const ALL: &'static [Self] = &[
-        Self::Hs256,
-        Self::Hs384,
-        Self::Hs512,
-        Self::Rs256,
-        Self::Rs384,
-        Self::Rs512,
-        Self::Es256,
-        Self::Es384,
-        Self::Es512,
-        Self::Ps256,
-        Self::Ps384,
-        Self::Ps512,
-        Self::EdDsa,
-    ];
-
-    /// The name as the `alg` header parameter carries it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Hs256 => "HS256",
-            Self::Hs384 => "HS384",
-            Self::Hs512 => "HS512",
-            Self::Rs256 => "RS256",
-            Self::Rs384 => "RS384",
-            Self::Rs512 => "RS512",
-            Self::Es256 => "ES256",
-            Self::Es384 => "ES384",
-            Self::Es512 => "ES512",
-            Self::Ps256 => "PS256",
-            Self::Ps384 => "PS384",
-            Self::Ps512 => "PS512",
-            Self::EdDsa => "EdDSA",
-        }
-    }
-
     /// Whether one shared secret both signs and verifies.
     #[must_use]
     pub const fn is_symmetric(self) -> bool {
@@ -112,18 +99,6 @@ impl Algorithm {
             Self::Hs384 => 48,
             Self::Hs512 => 64,
             _ => 0,
-        }
-    }
-
-    pub(crate) const fn key_kind(self) -> KeyKind {
-        match self {
-            Self::Hs256 | Self::Hs384 | Self::Hs512 => KeyKind::Symmetric,
-            Self::Rs256 | Self::Rs384 | Self::Rs512 => KeyKind::Rsa,
-            Self::Ps256 | Self::Ps384 | Self::Ps512 => KeyKind::Rsa,
-            Self::Es256 => KeyKind::P256,
-            Self::Es384 => KeyKind::P384,
-            Self::Es512 => KeyKind::P521,
-            Self::EdDsa => KeyKind::Ed25519,
         }
     }
 }
@@ -147,7 +122,7 @@ impl FromStr for Algorithm {
 }
 
 /// The name stands for no algorithm that this crate verifies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not an algorithm known here: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, HS256, HS384 or HS512"
 )]

@@ -3,7 +3,7 @@
 //! This module decides whether bytes are well-formed and whether a signature is valid; the modules
 //! above it decide which keys to trust.
 
-pub mod algorithm;
+pub(crate) mod algorithm;
 pub(crate) mod compact;
 pub(crate) mod digest;
 pub(crate) mod json;
@@ -11,7 +11,7 @@ pub(crate) mod jwk;
 pub(crate) mod mac;
 pub(crate) mod public_key;
 #[cfg(feature = "test-kit")]
-pub mod sign;
+pub(crate) mod sign;
 pub(crate) mod signature;
 
 pub use algorithm::Algorithm;

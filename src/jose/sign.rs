@@ -25,7 +25,8 @@ use crate::jose::jwk::UnparsedJwk;
 ///
 /// # Examples
 /// ```
-/// use actix_resource_server::test_kit::{Algorithm, SigningKey};
+/// use actix_resource_server::Algorithm;
+/// use actix_resource_server::test_kit::SigningKey;
 ///
 /// let key = SigningKey::generate(Algorithm::Es256).with_kid("first");
 /// assert_eq!(key.kid(), "first");

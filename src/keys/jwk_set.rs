@@ -180,7 +180,7 @@ pub(crate) fn read(issuer: String, body: &[u8]) -> Result<(KeySet, Vec<JwkError>
 }
 
 /// Why a document is not a usable key set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum KeySetError {
     #[error("its key set is malformed")]
     Malformed,

@@ -10,9 +10,9 @@ pub(crate) mod fetch_error;
 pub(crate) mod jwk_set;
 mod members;
 mod negative_cache;
+mod outdated;
 pub(crate) mod refresh_budget;
 mod refresher;
-mod reused;
 #[cfg(test)]
 mod tests;
 mod unready;
@@ -30,8 +30,7 @@ use jwk_set::KeySet;
 use negative_cache::NegativeCache;
 use refresh_budget::{Refresh, RefreshBudget};
 pub(crate) use refresher::{FetchFailure, KeyRefresher};
-pub(crate) use unready::Problem;
-pub use unready::UnreadyReason;
+pub use unready::{Unready, UnreadyReason};
 
 /// The keys of one issuer, shared by all workers.
 #[derive(Debug)]
@@ -133,7 +132,7 @@ impl IssuerKeys {
         };
         keys.report_configuration();
         if let Source::Configured { name, keys: source } = &keys.issuer.source {
-            let set = configured(source, &keys.issuer.algorithms, name.clone())
+            let set = configured(source, &keys.issuer.rules.algorithms, name.clone())
                 .map(|set| Arc::new(set.replacing(None, 1)));
             keys.current.store(set);
         }
@@ -187,7 +186,7 @@ impl IssuerKeys {
             return KeyRequest::Denied;
         }
         if has_set {
-            counters.count_unknown_key();
+            counters.unknown_keys.add(1);
             // A token that would be rejected with any key must not cost a fetch.
             if !wanted.may_pass {
                 return KeyRequest::Denied;
@@ -205,7 +204,7 @@ impl IssuerKeys {
         }
         let ended = self.ended.borrow().number;
         if let Err(denied) = state.reserve_fetch(wanted, ended, now) {
-            counters.count_refresh_denied();
+            counters.refreshes_denied.add(1);
             return match denied {
                 // Without a `kid` there is no key to wait for: the signature is invalid.
                 KeyRequest::Undetermined(_) if !wanted.is_named => KeyRequest::Denied,
@@ -222,7 +221,7 @@ impl IssuerKeys {
             state.fetch_state = FetchState::Requested;
             self.fetch_requested.notify_one();
         }
-        counters.count_awaited_key();
+        counters.awaited_keys.add(1);
         // Under the lock, so that the fetch joined here is the next one to end.
         let ended = self.ended.subscribe();
         let number = ended.borrow().number.saturating_add(1);
@@ -234,19 +233,16 @@ impl IssuerKeys {
     }
 
     /// Why no keys have been fetched yet; `None` once they have.
-    pub(crate) fn problem(&self) -> Option<Problem> {
+    pub(crate) fn unready(&self) -> Option<Unready> {
         let state = self.state();
-        if self.current().is_some() || state.budget.has_succeeded() {
-            return None;
-        }
-        let failed = state.problem.clone().map(Problem::Failed);
-        Some(failed.unwrap_or(Problem::Fetching))
+        let has_keys = self.current().is_some() || state.budget.has_succeeded();
+        (!has_keys).then(|| Unready::new(self.issuer.label(), state.problem.as_ref()))
     }
 
     /// Waits until keys have been fetched once.
     pub(crate) async fn ready(&self) {
         let mut ended = self.ended.subscribe();
-        while self.problem().is_some() && ended.changed().await.is_ok() {}
+        while self.unready().is_some() && ended.changed().await.is_ok() {}
     }
 
     /// The time since the last successful fetch; `None` if there was none, or the keys are configured.

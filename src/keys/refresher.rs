@@ -145,7 +145,7 @@ async fn discover_and_download(
         return download(issuer, client, name, uri.clone(), published, counters).await;
     }
     Ok(FetchedKeys {
-        set: configured(keys, &issuer.issuer.algorithms, name),
+        set: configured(keys, &issuer.issuer.rules.algorithms, name),
         lifetime: None,
         published: None,
     })
@@ -190,7 +190,9 @@ fn read(
     counters: &Counters,
 ) -> Result<KeySet, FetchFailure> {
     let (set, unusable) = jwk_set::read(name, body)?;
-    counters.count_unusable_keys(u64::try_from(unusable.len()).unwrap_or(u64::MAX));
+    counters
+        .unusable_keys
+        .add(u64::try_from(unusable.len()).unwrap_or(u64::MAX));
     for error in &unusable {
         log::debug!(
             "keys: {}: a published key is skipped: {error}",
@@ -236,12 +238,7 @@ impl IssuerKeys {
             }
             Err(failure) => {
                 counters.count_fetched(Fetched::Nothing);
-                log::warn!("keys: {}: {}", self.issuer.label(), Chain(&failure));
-                // From the beginning of the fetch, so that a timeout does not lengthen the pause.
-                state.budget.failed(begun);
-                if !self.is_configured() && state.budget.is_stale_beyond_limit(now) {
-                    self.withdraw();
-                }
+                self.keep_or_withdraw(&failure, &mut state.budget, [begun, now]);
             }
         }
         // Last: a request that is woken finds the new set.
@@ -250,6 +247,21 @@ impl IssuerKeys {
             brought_keys,
         });
         state.budget.until_refresh(now).max(SHORTEST_INTERVAL)
+    }
+
+    /// Keeps the keys after a failed fetch, unless they are too old.
+    fn keep_or_withdraw(
+        &self,
+        failure: &FetchFailure,
+        budget: &mut RefreshBudget,
+        [begun, now]: [Instant; 2],
+    ) {
+        log::warn!("keys: {}: {}", self.issuer.label(), Chain(failure));
+        // From the beginning of the fetch, so that a timeout does not lengthen the pause.
+        budget.failed(begun);
+        if !self.is_configured() && budget.is_stale_beyond_limit(now) {
+            self.withdraw();
+        }
     }
 
     /// Turns an empty set into a success once it has come often enough ([`RefreshBudget::is_emptied`]): the issuer
@@ -422,7 +434,7 @@ mod tests {
             assert_eq!(usable(), usize::from(!withdrawn), "{refresh:?}");
             if withdrawn {
                 empty();
-                assert_eq!((usable(), keys.problem()), (0, None));
+                assert_eq!((usable(), keys.unready()), (0, None));
                 assert!(!keys.has_keys());
                 end(&keys, Ok(set()));
                 empty();
@@ -437,7 +449,7 @@ mod tests {
         for _ in 0..5 {
             end(&keys, Err(FetchFailure::KeySet(KeySetError::Empty)));
         }
-        assert!(keys.problem().is_some());
+        assert!(keys.unready().is_some());
     }
 
     #[test]

@@ -40,26 +40,26 @@ impl fmt::Display for UnreadyReason {
     }
 }
 
-/// Why an issuer has no keys yet.
+/// An issuer whose keys have not been fetched yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Problem {
-    Failed(FetchFailure),
-    Fetching,
+#[non_exhaustive]
+pub struct Unready {
+    /// The configured issuer.
+    pub issuer: String,
+    /// Why its keys are missing; may be shown to clients.
+    pub reason: UnreadyReason,
+    /// What failed and why, for operators: status codes and kinds of errors, no text from the network.
+    pub details: String,
 }
 
-impl Problem {
-    pub(crate) fn reason(&self) -> UnreadyReason {
-        match self {
-            Self::Fetching => UnreadyReason::NotReached,
-            Self::Failed(failure) => reason(failure),
-        }
-    }
-
-    /// The failure and its causes, for the log and for commands.
-    pub(crate) fn details(&self) -> String {
-        match self {
-            Self::Fetching => "its keys are being fetched".to_owned(),
-            Self::Failed(failure) => Chain(failure).to_string(),
+impl Unready {
+    /// Without a `failure`, the first fetch has not ended.
+    pub(super) fn new(issuer: &str, failure: Option<&FetchFailure>) -> Self {
+        let details = failure.map(|failure| Chain(failure).to_string());
+        Self {
+            issuer: issuer.to_owned(),
+            reason: failure.map_or(UnreadyReason::NotReached, reason),
+            details: details.unwrap_or_else(|| "its keys are being fetched".to_owned()),
         }
     }
 }

@@ -64,65 +64,35 @@ pub enum Cause {
 
 impl Cause {
     /// Status, error code of the challenge, and the reason under which it is counted: the one table of rejections.
-    const fn facts(&self) -> (StatusCode, Option<&'static str>, Option<RejectionReason>) {
+    const fn facts(&self) -> (u16, Option<&'static str>, Option<RejectionReason>) {
         use RejectionReason as Reason;
-        use StatusCode as Status;
 
-        match self {
-            Self::Unauthenticated(_) => (Status::UNAUTHORIZED, None, Some(Reason::Unauthenticated)),
-            Self::InvalidRequest(_) => (
-                Status::BAD_REQUEST,
-                Some("invalid_request"),
-                Some(Reason::InvalidRequest),
-            ),
-            Self::InvalidToken(_) => (
-                Status::UNAUTHORIZED,
-                Some("invalid_token"),
-                Some(Reason::InvalidToken),
-            ),
-            Self::InvalidProof(_) => (
-                Status::UNAUTHORIZED,
-                Some("invalid_dpop_proof"),
-                Some(Reason::InvalidProof),
-            ),
-            Self::NonceNeeded => (
-                Status::UNAUTHORIZED,
-                Some("use_dpop_nonce"),
-                Some(Reason::InvalidProof),
-            ),
+        let (status, code, reason) = match self {
+            Self::Unauthenticated(_) => (401, None, Reason::Unauthenticated),
+            Self::InvalidRequest(_) => (400, Some("invalid_request"), Reason::InvalidRequest),
+            Self::InvalidToken(_) => (401, Some("invalid_token"), Reason::InvalidToken),
+            Self::InvalidProof(_) => (401, Some("invalid_dpop_proof"), Reason::InvalidProof),
+            Self::NonceNeeded => (401, Some("use_dpop_nonce"), Reason::InvalidProof),
             Self::InsufficientLogin(_) => (
-                Status::UNAUTHORIZED,
+                401,
                 Some("insufficient_user_authentication"),
-                Some(Reason::InsufficientLogin),
+                Reason::InsufficientLogin,
             ),
-            Self::InsufficientScope { .. } | Self::UnfulfilledRule(_) => (
-                Status::FORBIDDEN,
-                Some("insufficient_scope"),
-                Some(Reason::InsufficientScope),
-            ),
-            Self::KeysUnavailable { .. } => (
-                Status::SERVICE_UNAVAILABLE,
-                None,
-                Some(Reason::KeysUnavailable),
-            ),
-            Self::KeyUndetermined { .. } => (
-                Status::SERVICE_UNAVAILABLE,
-                None,
-                Some(Reason::KeyUndetermined),
-            ),
-            Self::ReplayUnknown => (
-                Status::SERVICE_UNAVAILABLE,
-                None,
-                Some(Reason::ReplayUnknown),
-            ),
-            Self::TooManyProofs => (Status::TOO_MANY_REQUESTS, None, Some(Reason::TooManyProofs)),
+            Self::InsufficientScope { .. } | Self::UnfulfilledRule(_) => {
+                (403, Some("insufficient_scope"), Reason::InsufficientScope)
+            }
+            Self::KeysUnavailable { .. } => (503, None, Reason::KeysUnavailable),
+            Self::KeyUndetermined { .. } => (503, None, Reason::KeyUndetermined),
+            Self::ReplayUnknown => (503, None, Reason::ReplayUnknown),
+            Self::TooManyProofs => (429, None, Reason::TooManyProofs),
             // A fault of the application is not a rejection, and not counted.
-            Self::NoVerifier => (Status::INTERNAL_SERVER_ERROR, None, None),
-        }
+            Self::NoVerifier => return (500, None, None),
+        };
+        (status, code, Some(reason))
     }
 
     pub(super) fn status(&self) -> StatusCode {
-        self.facts().0
+        StatusCode::from_u16(self.facts().0).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// The error code of the challenge (RFC 6750 §3.1, RFC 9449 §7.1 and §9, RFC 9470 §3), if any.

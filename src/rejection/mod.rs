@@ -28,7 +28,7 @@ use problem::Problem;
 /// # Examples
 /// ```
 /// use actix_resource_server::Rejection;
-/// use actix_resource_server::rejection::Cause;
+/// use actix_resource_server::Cause;
 /// use actix_web::ResponseError;
 ///
 /// let rejection = Rejection::from(Cause::InvalidToken("The tenant does not exist."));

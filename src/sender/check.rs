@@ -13,7 +13,7 @@ use actix_web::http::header::HeaderMap;
 
 use super::dpop::ResourceRequest;
 use super::{
-    CertificateError, ClientCertificate, Dpop, PendingOutcome, Proof, ProofError, ReplayAnswer,
+    CertificateError, ClientCertificate, PendingOutcome, Proof, ProofError, ReplayAnswer,
     ReplayOutcome, SenderPolicy, TargetUriError, TimeWindow, VerifiedProof,
 };
 use crate::authorization::{AuthScheme, DPOP};
@@ -50,13 +50,6 @@ impl SenderProof {
     }
 }
 
-/// The result of a check, which may still depend on the replay store.
-#[derive(Debug)]
-pub(crate) enum SenderCheck {
-    Known(SenderProof),
-    Pending(SenderProof, PendingOutcome),
-}
-
 impl SenderPolicy {
     /// Whether a request needs a check; most, with a bearer token and no proof, do not.
     pub(crate) fn applies_to(
@@ -74,7 +67,8 @@ impl SenderPolicy {
                 .is_some_and(|certificates| certificates.is_required)
     }
 
-    /// Checks the evidence of a request against the confirmation of its token.
+    /// Checks the evidence of a request against the confirmation of its token. The answer of the replay store may be
+    /// pending.
     ///
     /// # Errors
     /// [`SenderError`], the cheapest first.
@@ -82,7 +76,7 @@ impl SenderPolicy {
         &self,
         request: &RequestEvidence<'_>,
         confirmation: &Confirmation,
-    ) -> Result<SenderCheck, SenderError> {
+    ) -> Result<(SenderProof, Option<PendingOutcome>), SenderError> {
         let by_certificate = self.check_certificate(request, confirmation)?;
         let proof = self.check_proof(request, confirmation)?;
         let sender = SenderProof {
@@ -95,9 +89,19 @@ impl SenderPolicy {
         if !by_certificate && confirmation.certificate_thumbprint != Member::Absent {
             return Err(SenderError::NoCertificate);
         }
-        match proof {
-            Some((dpop, proven)) => dpop.claim(&proven, sender, request.now),
-            None => Ok(SenderCheck::Known(sender)),
+        let Some(VerifiedProof {
+            id,
+            acceptable_until,
+            ..
+        }) = proof
+        else {
+            return Ok((sender, None));
+        };
+        // The proof is recorded as used (RFC 9449 §11.1).
+        let dpop = self.dpop.as_ref().ok_or(SenderError::Unproven)?;
+        match dpop.replay.claim(&id, acceptable_until, request.now) {
+            ReplayAnswer::Pending(pending) => Ok((sender, Some(pending))),
+            ReplayAnswer::Decided(outcome) => self.check_replay(outcome).map(|()| (sender, None)),
         }
     }
 
@@ -106,8 +110,20 @@ impl SenderPolicy {
     /// # Errors
     /// The proof was used before, or the store cannot answer.
     pub(crate) fn check_replay(&self, outcome: ReplayOutcome) -> Result<(), SenderError> {
-        let dpop = self.dpop.as_ref().ok_or(SenderError::Unproven)?;
-        dpop.check_replay(outcome)
+        let accepts_unchecked = self
+            .dpop
+            .as_ref()
+            .is_some_and(|dpop| dpop.accepts_unchecked);
+        match outcome {
+            ReplayOutcome::First => Ok(()),
+            ReplayOutcome::Replayed => Err(SenderError::Replayed),
+            ReplayOutcome::Full | ReplayOutcome::Unavailable if accepts_unchecked => {
+                log::debug!("a proof is accepted unchecked");
+                Ok(())
+            }
+            ReplayOutcome::OverShare => Err(SenderError::TooManyProofs),
+            ReplayOutcome::Full | ReplayOutcome::Unavailable => Err(SenderError::CannotRemember),
+        }
     }
 
     /// Whether the token is bound to the client's certificate (RFC 8705 §3).
@@ -143,14 +159,11 @@ impl SenderPolicy {
         &self,
         request: &RequestEvidence<'_>,
         confirmation: &Confirmation,
-    ) -> Result<Option<(&Dpop, VerifiedProof)>, SenderError> {
-        let dpop = match (request.scheme, &self.dpop) {
-            (AuthScheme::Dpop, Some(dpop)) => dpop,
-            (AuthScheme::Bearer, dpop) => {
-                return without_proof(request, confirmation, dpop.is_some());
-            }
-            (AuthScheme::Dpop, None) => return Err(SenderError::Unproven),
-        };
+    ) -> Result<Option<VerifiedProof>, SenderError> {
+        if request.scheme == AuthScheme::Bearer {
+            return without_proof(request, confirmation, self.dpop.is_some());
+        }
+        let dpop = self.dpop.as_ref().ok_or(SenderError::Unproven)?;
         let key_thumbprint = match &confirmation.key_thumbprint {
             Member::Absent => return Err(SenderError::NoKeyBound),
             Member::Malformed => return Err(SenderError::MalformedConfirmation),
@@ -179,16 +192,16 @@ impl SenderPolicy {
         if !nonces.is_some_and(|nonces| nonces.accepts(&proof, request.now)) {
             return Err(SenderError::Nonce);
         }
-        Ok(Some((dpop, proven)))
+        Ok(Some(proven))
     }
 }
 
 /// A bearer token is bound to no key and is sent without a proof (RFC 9449 §7.1, §7.2).
-fn without_proof<T>(
+fn without_proof(
     request: &RequestEvidence<'_>,
     confirmation: &Confirmation,
     dpop_is_on: bool,
-) -> Result<Option<T>, SenderError> {
+) -> Result<Option<VerifiedProof>, SenderError> {
     if confirmation.key_thumbprint != Member::Absent {
         return Err(SenderError::Unproven);
     }
@@ -196,36 +209,6 @@ fn without_proof<T>(
         return Err(SenderError::ProofForBearer);
     }
     Ok(None)
-}
-
-impl Dpop {
-    fn check_replay(&self, outcome: ReplayOutcome) -> Result<(), SenderError> {
-        match outcome {
-            ReplayOutcome::First => Ok(()),
-            ReplayOutcome::Replayed => Err(SenderError::Replayed),
-            ReplayOutcome::Full | ReplayOutcome::Unavailable if self.accepts_unchecked => {
-                log::debug!("a proof is accepted unchecked");
-                Ok(())
-            }
-            ReplayOutcome::OverShare => Err(SenderError::TooManyProofs),
-            ReplayOutcome::Full | ReplayOutcome::Unavailable => Err(SenderError::CannotRemember),
-        }
-    }
-
-    /// Records the proof as used (RFC 9449 §11.1).
-    fn claim(
-        &self,
-        proven: &VerifiedProof,
-        sender: SenderProof,
-        now: Duration,
-    ) -> Result<SenderCheck, SenderError> {
-        match self.replay.claim(&proven.id, proven.acceptable_until, now) {
-            ReplayAnswer::Pending(pending) => Ok(SenderCheck::Pending(sender, pending)),
-            ReplayAnswer::Decided(outcome) => self
-                .check_replay(outcome)
-                .map(|()| SenderCheck::Known(sender)),
-        }
-    }
 }
 
 /// Why a sender is rejected.

@@ -12,16 +12,16 @@ mod mtls;
 mod policy;
 mod trusted_proxies;
 
-pub(crate) use self::check::{RequestEvidence, SenderCheck, SenderError, SenderProof};
+pub(crate) use self::check::{RequestEvidence, SenderError, SenderProof};
 #[cfg(feature = "dev-issuer")]
 pub(crate) use self::dpop::NoncePolicy;
 #[cfg(feature = "redis")]
 pub use self::dpop::RedisError;
+#[cfg(feature = "dev-issuer")]
+pub(crate) use self::dpop::TargetUri;
 pub(crate) use self::dpop::{DPOP_NONCE, NO_STORE, Proof, ProofError, TimeWindow, VerifiedProof};
-pub use self::dpop::{
-    NonceError, NonceIssuer, PendingOutcome, ProofId, Replay, ReplayAnswer, ReplayOutcome,
-    TargetUri, TargetUriError, TargetUriSource,
-};
+pub use self::dpop::{NonceError, Replay, TargetUriError, TargetUriSource};
+pub(crate) use self::dpop::{NonceIssuer, PendingOutcome, ReplayAnswer, ReplayOutcome};
 pub use self::mtls::{
     CertificateError, CertificateHeader, CertificateSource, ClientCertificate, OverTls, Thumbprint,
 };

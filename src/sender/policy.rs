@@ -19,11 +19,11 @@ use crate::authorization::Schemes;
 ///
 /// # Examples
 /// ```no_run
-/// use actix_resource_server::sender::{Dpop, NonceIssuer};
+/// use actix_resource_server::sender::Dpop;
 /// use actix_resource_server::{Issuer, Verifier};
 ///
 /// let issuer = Issuer::discover("https://tenant.eu.auth0.com/").audience("https://my/api").build()?;
-/// let dpop = Dpop::default().required().nonces(NonceIssuer::new(None, NonceIssuer::LIFETIME)?);
+/// let dpop = Dpop::default().required().nonces(None, Dpop::NONCE_LIFETIME)?;
 /// let verifier = Verifier::builder().dpop(dpop).start([issuer])?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -62,6 +62,9 @@ impl Dpop {
     /// The default of [`iat_leeway`](Self::iat_leeway).
     pub const IAT_LEEWAY: Duration = Duration::from_secs(30);
 
+    /// A suitable lifetime for [`nonces`](Self::nonces).
+    pub const NONCE_LIFETIME: Duration = NonceIssuer::LIFETIME;
+
     /// Rejects bearer tokens.
     #[must_use]
     pub fn required(mut self) -> Self {
@@ -97,17 +100,22 @@ impl Dpop {
         self
     }
 
-    /// Requires a nonce of this server in every proof ([RFC 9449 §9]).
+    /// Requires a nonce of this server in every proof ([RFC 9449 §9]); each is valid for at most `lifetime`, and for at
+    /// least half of it.
+    ///
+    /// Replicas that share `secret` and `lifetime` accept each other's nonces; without a secret, the key is random.
     ///
     /// A client receives its first one with a 401, and a new one with each response of a route of an
     /// [`Api`](crate::Api) or of [`protected`](crate::protected) handlers; others that take an access type as an
     /// extractor require nonces and renew none, so that a client receives the next one with the next 401.
     ///
+    /// # Errors
+    /// The secret is shorter than 32 bytes, or the system provides no random numbers.
+    ///
     /// [RFC 9449 §9]: https://www.rfc-editor.org/rfc/rfc9449#section-9
-    #[must_use]
-    pub fn nonces(mut self, nonces: NonceIssuer) -> Self {
-        self.nonces = Some(Arc::new(nonces));
-        self
+    pub fn nonces(mut self, secret: Option<&str>, lifetime: Duration) -> Result<Self, NonceError> {
+        self.nonces = Some(Arc::new(NonceIssuer::new(secret, lifetime)?));
+        Ok(self)
     }
 
     /// Uses the nonces and the start time of another user of the same replay store.

@@ -5,7 +5,7 @@ use tokio::time::timeout;
 use super::config::{Dpop, Mtls, NonceRule, ReplayStore, Server, Settings, Startup, StartupMode};
 use super::error::Error;
 use crate::Verifier;
-use crate::sender::{ClientCertificates, Dpop as Proofs, NonceIssuer, Replay, TargetUriSource};
+use crate::sender::{ClientCertificates, Dpop as Proofs, Replay, TargetUriSource};
 use crate::verifier::VerifierBuilder;
 
 /// Configures the sender constraints of `verifier`.
@@ -82,7 +82,7 @@ fn proofs(dpop: &Dpop) -> Result<Proofs, Error> {
     }
     if let Some(NonceRule { secret, lifetime }) = &dpop.nonces {
         let secret = secret.as_ref().map(|secret| secret.as_str());
-        proofs = proofs.nonces(NonceIssuer::new(secret, *lifetime)?);
+        proofs = proofs.nonces(secret, *lifetime)?;
     }
     Ok(proofs)
 }

@@ -1,5 +1,6 @@
 //! The documents of a test issuer: their content, faults and request counts.
 
+use std::collections::HashMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::keys::Lent;
 use super::wire::{Answer, Answers};
 
 /// A document that an issuer publishes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Document {
     /// `/.well-known/oauth-authorization-server` ([RFC 8414 §3]); a 404 until its fault is
@@ -53,15 +54,8 @@ struct State {
     /// Includes withdrawn keys, so that none is reused while its tokens may still exist.
     lent: Vec<Lent>,
     jwks: Value,
-    faults: Faults,
+    faults: HashMap<Document, Fault>,
     counts: Counts,
-}
-
-#[derive(Debug)]
-struct Faults {
-    authorization_server: Option<Fault>,
-    discovery: Option<Fault>,
-    jwks: Option<Fault>,
 }
 
 impl Published {
@@ -72,11 +66,7 @@ impl Published {
             key: SigningKey::clone(&lent),
             jwks: jwk_set(jwk.as_slice()),
             lent: vec![lent],
-            faults: Faults {
-                authorization_server: Some(Fault::status(404)),
-                discovery: None,
-                jwks: None,
-            },
+            faults: [(Document::AuthorizationServer, Fault::status(404))].into(),
             counts: Counts::default(),
         };
         Self {
@@ -110,7 +100,11 @@ impl Published {
     }
 
     pub(super) fn set_fault(&self, document: Document, fault: Option<Fault>) {
-        *self.state().faults.of(document) = fault;
+        let faults = &mut self.state().faults;
+        match fault {
+            Some(fault) => drop(faults.insert(document, fault)),
+            None => drop(faults.remove(&document)),
+        }
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -118,10 +112,10 @@ impl Published {
     }
 
     pub(super) fn wait_for(&self, document: Document, number: usize) -> bool {
-        let too_few = |state: &mut State| state.counts.of(document) < number;
+        let too_few = |state: &mut State| *state.counts.of(document) < number;
         let waited = self
             .arrived
-            .wait_timeout_while(self.state(), PATIENCE, too_few);
+            .wait_timeout_while(self.state(), LONGEST_WAIT, too_few);
         let (_state, wait) = waited.unwrap_or_else(PoisonError::into_inner);
         !wait.timed_out()
     }
@@ -131,19 +125,14 @@ impl Published {
     }
 
     fn count(&self, document: Document) {
-        let mut state = self.state();
-        match document {
-            Document::AuthorizationServer => state.counts.authorization_server += 1,
-            Document::Discovery => state.counts.discovery += 1,
-            Document::Jwks => state.counts.jwks += 1,
-        }
+        *self.state().counts.of(document) += 1;
         self.arrived.notify_all();
     }
 
     /// The current fault, after waiting for closed gates.
     async fn fault(&self, document: Document) -> Option<Fault> {
         loop {
-            let fault = self.state().faults.of(document).clone();
+            let fault = self.state().faults.get(&document).cloned();
             match fault {
                 Some(Fault::Hang(gate)) if gate.is_open() => return None,
                 Some(Fault::Hang(gate)) => gate.opened().await,
@@ -195,17 +184,7 @@ impl Document {
 }
 
 impl Counts {
-    const fn of(self, document: Document) -> usize {
-        match document {
-            Document::AuthorizationServer => self.authorization_server,
-            Document::Discovery => self.discovery,
-            Document::Jwks => self.jwks,
-        }
-    }
-}
-
-impl Faults {
-    const fn of(&mut self, document: Document) -> &mut Option<Fault> {
+    const fn of(&mut self, document: Document) -> &mut usize {
         match document {
             Document::AuthorizationServer => &mut self.authorization_server,
             Document::Discovery => &mut self.discovery,
@@ -235,4 +214,4 @@ fn jwk_set(keys: &[Value]) -> Value {
 }
 
 /// Longer than any passing test waits.
-const PATIENCE: Duration = Duration::from_secs(10);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);

@@ -15,7 +15,8 @@ use crate::jose::sign::{SigningKey, random_id};
 ///
 /// # Examples
 /// ```
-/// use actix_resource_server::test_kit::{Algorithm, shared};
+/// use actix_resource_server::Algorithm;
+/// use actix_resource_server::test_kit::shared;
 ///
 /// let key = shared(Algorithm::Es256);
 /// assert_eq!(key.kid(), shared(Algorithm::Es256).kid());

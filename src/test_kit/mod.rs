@@ -12,21 +12,20 @@
 //! # drop(token);
 //! ```
 
-pub mod clock;
+mod clock;
 pub mod denial;
-pub mod documents;
-pub mod fault;
-pub mod issuer;
-pub mod keys;
-pub mod proof;
-pub mod token;
+mod documents;
+mod fault;
+mod issuer;
+mod keys;
+mod proof;
+mod token;
 mod wire;
 
-pub use crate::jose::Algorithm;
 pub use crate::jose::sign::SigningKey;
 
 pub use self::clock::TestClock;
-pub use self::denial::DenialMatrix;
+pub use self::denial::matrix::DenialMatrix;
 pub use self::documents::{Counts, Document};
 pub use self::fault::{Fault, Gate, Reply};
 pub use self::issuer::TestIssuer;

@@ -17,7 +17,8 @@ use crate::jose::sign::{SigningKey, random_id};
 ///
 /// # Examples
 /// ```
-/// use actix_resource_server::test_kit::{Algorithm, ProofBuilder, SigningKey, TokenBuilder, shared};
+/// use actix_resource_server::Algorithm;
+/// use actix_resource_server::test_kit::{ProofBuilder, SigningKey, TokenBuilder, shared};
 ///
 /// let sender = SigningKey::generate(Algorithm::Es256);
 /// let token = TokenBuilder::new("https://issuer.test/", "https://api.test/", &shared(Algorithm::Es256))

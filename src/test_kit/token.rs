@@ -16,7 +16,8 @@ use crate::jose::sign::{SigningKey, random_id};
 ///
 /// # Examples
 /// ```
-/// use actix_resource_server::test_kit::{Algorithm, SigningKey, TokenBuilder};
+/// use actix_resource_server::Algorithm;
+/// use actix_resource_server::test_kit::{SigningKey, TokenBuilder};
 ///
 /// let key = SigningKey::generate(Algorithm::Es256);
 /// let token = TokenBuilder::new("https://issuer.test/", "https://api.test/", &key)
@@ -225,7 +226,7 @@ fn text(members: Map<String, Value>) -> Vec<u8> {
 }
 
 /// A `NumericDate` in whole seconds, negative before 1970.
-pub(super) fn seconds(time: SystemTime) -> Value {
+pub(in crate::test_kit) fn seconds(time: SystemTime) -> Value {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => after.as_secs().into(),
         Err(before) => {

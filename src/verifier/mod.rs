@@ -1,7 +1,7 @@
 //! Verification of access tokens; synchronous and independent of any web framework.
 
 mod builder;
-pub mod clock;
+pub(crate) mod clock;
 mod error;
 mod missing_key;
 mod token_cache;
@@ -17,8 +17,9 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::issuer::{Issuer, KeySource};
 use crate::jose::Algorithm;
 use crate::jose::jwk::Jwk;
-pub use crate::keys::UnreadyReason;
+use crate::keys::jwk_set::KeySet;
 use crate::keys::{IssuerKeys, KeyRefresher, WantedKey};
+pub use crate::keys::{Unready, UnreadyReason};
 use crate::metrics::Counters;
 use crate::sender::SenderPolicy;
 #[cfg(feature = "service")]
@@ -139,14 +140,7 @@ impl Verifier {
 
     /// For each issuer in the order of the configuration, why it is not ready; `None` if it is.
     pub(crate) fn readiness(&self) -> impl Iterator<Item = Option<Unready>> {
-        self.0.issuers.iter().map(|keys| {
-            let problem = keys.problem()?;
-            Some(Unready {
-                issuer: keys.issuer.label().to_owned(),
-                reason: problem.reason(),
-                details: problem.details(),
-            })
-        })
+        self.0.issuers.iter().map(|keys| keys.unready())
     }
 
     /// Whether both are clones of one verifier.
@@ -214,7 +208,7 @@ impl Verifier {
         let audience = token.audience()?;
         let mut entries = entries.filter(|index| {
             let entry = self.issuer(*index);
-            entry.is_ok_and(|keys| audience.names_one_of(&keys.issuer.audience))
+            entry.is_ok_and(|keys| audience.names_one_of(&keys.issuer.rules.audience))
         });
         match (entries.next(), entries.next()) {
             (Some(only), None) => Ok(only),
@@ -242,51 +236,71 @@ impl Verifier {
         if !accepts(&keys.issuer, token.algorithm()) {
             return Err(VerifyError::AlgorithmNotAllowed);
         }
-        let wanted = |generation| {
-            let key = WantedKey {
+        let missing = |generation| MissingKey {
+            issuer: index,
+            key: WantedKey {
                 fingerprint: token.key_fingerprint(),
                 generation,
                 is_named: token.key_id().is_some(),
                 may_pass: validate::may_pass(&keys.issuer, token, now),
-            };
-            MissingKey { issuer: index, key }
+            },
         };
-        let missing = |generation| VerifyError::UnknownKey(wanted(generation));
         let current = keys.current();
-        let set = current.as_ref().ok_or_else(|| missing(0))?;
+        let set = current
+            .as_ref()
+            .ok_or_else(|| VerifyError::UnknownKey(missing(0)))?;
         // The issuer may have been selected by its configured URL before its exact name was known.
         if token.issuer()? != set.issuer() {
             return Err(VerifyError::UnknownIssuer);
         }
-        let mut fitting = set
-            .named(token.key_id())
-            .iter()
-            .filter(|key| key.allows(token.algorithm()))
-            .take(MOST_KEYS_TRIED)
-            .peekable();
-        let is_any_fitting = fitting.peek().is_some();
-        let signature = if is_any_fitting {
-            token.signature()?
-        } else {
-            Vec::new()
-        };
+        match signing_key(set, token)? {
+            SigningKey::Found(key) => Ok(Arc::clone(key)),
+            SigningKey::Missing => Err(VerifyError::UnknownKey(missing(set.generation()))),
+            SigningKey::Invalid => {
+                // The issuer may have replaced the key under the same ID since the set was fetched.
+                let outdated = missing(set.generation());
+                if outdated.key.may_pass && keys.may_be_outdated(Instant::now()) {
+                    return Err(VerifyError::OutdatedKey(outdated));
+                }
+                Err(VerifyError::Signature)
+            }
+        }
+    }
+}
+
+/// What a key set has for a token.
+enum SigningKey<'s> {
+    /// The key that signed the token.
+    Found(&'s Arc<Jwk>),
+    /// A later set may have the key.
+    Missing,
+    /// The set has the key that the token names, and the signature is invalid.
+    Invalid,
+}
+
+/// Tries the keys of the set that may have signed the token.
+fn signing_key<'s>(set: &'s KeySet, token: &Unverified<'_>) -> Result<SigningKey<'s>, VerifyError> {
+    let mut fitting = set
+        .named(token.key_id())
+        .iter()
+        .filter(|key| key.allows(token.algorithm()))
+        .take(MOST_KEYS_TRIED)
+        .peekable();
+    let is_any_fitting = fitting.peek().is_some();
+    if is_any_fitting {
+        let signature = token.signature()?;
         if let Some(key) = fitting.find(|key| token.is_signed_by(key, &signature)) {
-            return Ok(Arc::clone(key));
+            return Ok(SigningKey::Found(key));
         }
-        if set.may_lack_key(token.key_id()) {
-            // A malformed token must not cost a fetch.
-            token.check_signature_encoding()?;
-            return Err(missing(set.generation()));
-        }
-        if !is_any_fitting {
-            return Err(VerifyError::AlgorithmNotAllowed);
-        }
-        // The issuer may have replaced the key under the same ID since the set was fetched.
-        let outdated = wanted(set.generation());
-        if outdated.key.may_pass && keys.may_be_outdated(Instant::now()) {
-            return Err(VerifyError::OutdatedKey(outdated));
-        }
-        Err(VerifyError::Signature)
+    }
+    if set.may_lack_key(token.key_id()) {
+        // A malformed token must not cost a fetch.
+        token.check_signature_encoding()?;
+        Ok(SigningKey::Missing)
+    } else if is_any_fitting {
+        Ok(SigningKey::Invalid)
+    } else {
+        Err(VerifyError::AlgorithmNotAllowed)
     }
 }
 
@@ -305,23 +319,11 @@ fn without_slash(name: &str) -> &str {
 fn accepts(issuer: &Issuer, algorithm: Algorithm) -> bool {
     let symmetric = matches!(issuer.keys(), Some(KeySource::Secret(_)));
     algorithm.is_symmetric() == symmetric
-        && (issuer.algorithms.is_empty() || issuer.algorithms.contains(&algorithm))
+        && (issuer.rules.algorithms.is_empty() || issuer.rules.algorithms.contains(&algorithm))
 }
 
 /// How many keys of the token's algorithm are tried at most; each try costs a signature verification.
 const MOST_KEYS_TRIED: usize = 16;
-
-/// An issuer whose keys have not been fetched yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Unready {
-    /// The configured issuer.
-    pub issuer: String,
-    /// Why its keys are missing; may be shown to clients.
-    pub reason: UnreadyReason,
-    /// What failed and why, for operators: status codes and kinds of errors, no text from the network.
-    pub details: String,
-}
 
 #[cfg(all(test, feature = "test-kit"))]
 mod tests {

@@ -5,6 +5,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::VerifyError;
+use super::validate::required;
 use crate::claims::{Audience, Claims};
 use crate::jose::Algorithm;
 use crate::jose::compact::{Compact, CompactError};
@@ -92,20 +93,12 @@ impl Unverified<'_> {
 
     /// The claim `iss`.
     pub(crate) fn issuer(&self) -> Result<&str, VerifyError> {
-        match &self.claims.issuer {
-            Member::Valid(issuer) => Ok(issuer),
-            Member::Absent => Err(VerifyError::Missing { claim: "iss" }),
-            Member::Malformed => Err(VerifyError::Malformed { claim: "iss" }),
-        }
+        required(&self.claims.issuer, "iss").map(String::as_str)
     }
 
     /// The claim `aud`.
     pub(crate) fn audience(&self) -> Result<&Audience, VerifyError> {
-        match &self.claims.audience {
-            Member::Valid(audience) => Ok(audience),
-            Member::Absent => Err(VerifyError::Missing { claim: "aud" }),
-            Member::Malformed => Err(VerifyError::Malformed { claim: "aud" }),
-        }
+        required(&self.claims.audience, "aud")
     }
 
     /// Checks the signature's encoding, without decoding it, if there is no key to verify it with.

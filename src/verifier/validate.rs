@@ -43,12 +43,12 @@ pub(crate) fn validate_claims(
         scopes.any_claim || claims.scope != Member::Absent || claims.scp != Member::Absent;
     check_kind(claims, any_scope_claim)?;
     check_numbers(claims, &scopes.set)?;
-    if issuer.strict {
+    if issuer.rules.strict {
         check_profile(token)?;
     }
     Ok(ValidClaims {
         scopes: scopes.set,
-        tolerance: issuer.clock_tolerance,
+        tolerance: issuer.rules.clock_tolerance,
         from,
         until,
     })
@@ -56,7 +56,7 @@ pub(crate) fn validate_claims(
 
 /// Whether a token could be accepted if its signature were valid, by its audience, times and type.
 pub(crate) fn may_pass(issuer: &Issuer, token: &Unverified<'_>, now: Duration) -> bool {
-    let is_of_type = !issuer.strict || token.token_type() == TokenType::AccessToken;
+    let is_of_type = !issuer.rules.strict || token.token_type() == TokenType::AccessToken;
     is_of_type
         && check_audience(issuer, token.claims()).is_ok()
         && check_times(issuer, token.claims(), now).is_ok()
@@ -65,7 +65,7 @@ pub(crate) fn may_pass(issuer: &Issuer, token: &Unverified<'_>, now: Duration) -
 /// RFC 7519 §4.1.3: a token that does not name this API must be rejected.
 fn check_audience(issuer: &Issuer, claims: &Claims) -> Result<(), VerifyError> {
     let audience = required(&claims.audience, "aud")?;
-    if audience.names_one_of(&issuer.audience) {
+    if audience.names_one_of(&issuer.rules.audience) {
         Ok(())
     } else {
         Err(VerifyError::WrongAudience)
@@ -79,7 +79,7 @@ fn check_times(
     claims: &Claims,
     now: Duration,
 ) -> Result<(Duration, Duration), VerifyError> {
-    let tolerance = issuer.clock_tolerance;
+    let tolerance = issuer.rules.clock_tolerance;
     let expires_at = required(&claims.expires_at, "exp")?.since_epoch();
     let mut until = expires_at.saturating_add(tolerance);
     if let Some(ago) = now.checked_sub(until) {
@@ -91,7 +91,7 @@ fn check_times(
         return Err(VerifyError::NotYetValid);
     }
     let issued_at = optional(&claims.issued_at, "iat")?;
-    if let Some(max_age) = issuer.max_token_age {
+    if let Some(max_age) = issuer.rules.max_token_age {
         let issued_at = issued_at
             .ok_or(VerifyError::Missing { claim: "iat" })?
             .since_epoch();
@@ -152,7 +152,10 @@ fn check_profile(token: &SignatureVerified) -> Result<(), VerifyError> {
     Ok(())
 }
 
-fn required<'a, T>(member: &'a Member<T>, claim: &'static str) -> Result<&'a T, VerifyError> {
+pub(super) fn required<'a, T>(
+    member: &'a Member<T>,
+    claim: &'static str,
+) -> Result<&'a T, VerifyError> {
     optional(member, claim)?.ok_or(VerifyError::Missing { claim })
 }
 
@@ -179,7 +182,7 @@ impl GrantedScopes {
     fn read(issuer: &Issuer, token: &SignatureVerified) -> Self {
         let mut granted = Self::default();
         let mut others = Vec::new();
-        for claim in &issuer.scope_claims {
+        for claim in &issuer.rules.scope_claims {
             match claim.as_str() {
                 "scope" => granted.add(&token.claims.scope),
                 "scp" => granted.add(&token.claims.scp),
@@ -330,7 +333,7 @@ mod tests {
     #[test]
     fn a_maximum_age_requires_an_iat_that_is_neither_too_old_nor_in_the_future() {
         let mut issuer = issuer();
-        issuer.max_token_age = Some(Duration::from_secs(60));
+        issuer.rules.max_token_age = Some(Duration::from_secs(60));
         for (changes, expected) in [
             (json!({"iat": NOW}), Ok(())),
             (json!({"iat": NOW - 65}), Ok(())),
@@ -375,7 +378,7 @@ mod tests {
     #[test]
     fn any_scope_claim_marks_an_access_token_even_one_that_grants_nothing() {
         let mut issuer = issuer();
-        issuer.scope_claims = vec!["/realm_access/roles".parse().expect("a claim")];
+        issuer.rules.scope_claims = vec!["/realm_access/roles".parse().expect("a claim")];
         assert_eq!(outcome(&issuer, &json!({"nonce": "x"})), Ok(()));
         let bare = json!({"nonce": "x", "scope": "absent"});
         assert_eq!(outcome(&issuer, &bare), Err(VerifyError::IdToken));
@@ -384,7 +387,7 @@ mod tests {
     #[test]
     fn the_strict_profile_requires_type_and_claims() {
         let mut issuer = issuer();
-        issuer.strict = true;
+        issuer.rules.strict = true;
         for claim in ["iat", "sub", "client_id", "jti"] {
             assert_eq!(
                 outcome(&issuer, &json!({ claim: "absent" })),
@@ -433,7 +436,7 @@ mod tests {
     fn scopes_only_come_from_the_configured_claims() {
         let granted = |claims: &[&str], changes: &Value| {
             let mut issuer = issuer();
-            issuer.scope_claims = claims
+            issuer.rules.scope_claims = claims
                 .iter()
                 .map(|claim| claim.parse().expect("a claim"))
                 .collect();

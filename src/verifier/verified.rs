@@ -273,6 +273,6 @@ impl fmt::Debug for Verified {
 }
 
 /// The token's claims cannot be deserialised as the application's type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the token's claims do not fit the type that they are read as")]
 pub struct ClaimsMismatch;

@@ -3,10 +3,10 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use actix_resource_server::issuer::IssuerBuilder;
-use actix_resource_server::rejection::Cause;
-use actix_resource_server::test_kit::{Algorithm, Document, Fault, Gate, TestIssuer};
-use actix_resource_server::{AuthenticatedUser, Issuer, Rejection, Verifier, scope};
+use actix_resource_server::test_kit::{Document, Fault, Gate, TestIssuer};
+use actix_resource_server::{
+    Algorithm, AuthenticatedUser, Cause, Issuer, IssuerBuilder, Rejection, Verifier, scope,
+};
 use actix_web::body::MessageBody;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::AUTHORIZATION;

@@ -1,10 +1,10 @@
 //! `Bound` and other access types with sender-constrained tokens: a token without its proof is rejected.
 
-use actix_resource_server::rejection::Cause;
-use actix_resource_server::sender::{Dpop, NonceIssuer};
-use actix_resource_server::test_kit::{Algorithm, ProofBuilder, TestIssuer, shared};
+use actix_resource_server::sender::Dpop;
+use actix_resource_server::test_kit::{ProofBuilder, TestIssuer, shared};
 use actix_resource_server::{
-    Api, AuthenticatedUser, Bound, Identified, MaybeUser, ProtectedRoute, Scoped, Verifier, get,
+    Algorithm, Api, AuthenticatedUser, Bound, Cause, Identified, MaybeUser, ProtectedRoute, Scoped,
+    Verifier, get,
 };
 use actix_web::http::header::HOST;
 use actix_web::test::{TestRequest, call_service, init_service};
@@ -43,8 +43,8 @@ async fn start(issuer: &TestIssuer, dpop: Dpop) -> Verifier {
 }
 
 fn with_nonces() -> Dpop {
-    let nonces = NonceIssuer::new(None, NonceIssuer::LIFETIME).expect("random numbers");
-    Dpop::default().nonces(nonces)
+    let dpop = Dpop::default().nonces(None, Dpop::NONCE_LIFETIME);
+    dpop.expect("random numbers")
 }
 
 async fn user(caller: AuthenticatedUser) -> String {

@@ -2,13 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use actix_resource_server::extract::AccessFuture;
-use actix_resource_server::extract::Authentication;
-use actix_resource_server::rejection::Cause;
 use actix_resource_server::{
-    Access, AnyOf, Api, AuthenticatedUser, Caller, Claim, Identified, KnownUser, MaybeUser,
-    NoClaims, ProtectedRoute, Public, Rejection, Requirement, Scoped, StepUp, get, protected,
-    step_up,
+    Access, AccessFuture, AnyOf, Api, AuthenticatedUser, Authentication, Caller, Cause, Claim,
+    Identified, KnownUser, MaybeUser, NoClaims, ProtectedRoute, Public, Rejection, Requirement,
+    Scoped, StepUp, get, protected, step_up,
 };
 use actix_web::dev::Payload;
 use actix_web::http::{Method, Uri};

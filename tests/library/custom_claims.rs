@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
-use actix_resource_server::verifier::ClaimsMismatch;
+use actix_resource_server::errors::ClaimsMismatch;
 use actix_resource_server::{Api, AuthenticatedUser, MaybeUser, Scoped, get};
 use actix_web::App;
 use actix_web::test::{TestRequest, init_service};

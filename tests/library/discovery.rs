@@ -1,9 +1,7 @@
 //! Discovery: the issuer's document determines its name and the URL of its keys.
 
-use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{Document, Fault};
-use actix_resource_server::verifier::UnreadyReason;
-use actix_resource_server::{Issuer, Rejection};
+use actix_resource_server::{Cause, Issuer, Rejection, UnreadyReason};
 use serde_json::json;
 
 use crate::app;

@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
+use actix_resource_server::errors::VerifyError;
 use actix_resource_server::test_kit::{TokenBuilder, shared};
-use actix_resource_server::verifier::VerifyError;
 use actix_resource_server::{Algorithm, Issuer, Verifier};
 use proptest::prelude::*;
 use proptest::sample::Index;

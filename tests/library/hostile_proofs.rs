@@ -4,10 +4,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{ProofBuilder, SigningKey, TokenBuilder, shared};
-use actix_resource_server::verifier::clock::Clock;
-use actix_resource_server::{Algorithm, AuthenticatedUser, Issuer, NoClaims, Verifier};
+use actix_resource_server::{
+    Algorithm, AuthenticatedUser, Cause, Clock, Issuer, NoClaims, Verifier,
+};
 use actix_web::FromRequest;
 use actix_web::http::header::{HOST, HeaderName, HeaderValue};
 use actix_web::test::TestRequest;

@@ -1,10 +1,9 @@
 //! Several issuers: the token's `iss` selects one; each has its own keys, audience and rules.
 
-use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{
-    Algorithm, Counts, Document, Fault, SigningKey, TestIssuer, TokenBuilder,
+    Counts, Document, Fault, SigningKey, TestIssuer, TokenBuilder,
 };
-use actix_resource_server::{Issuer, Verifier};
+use actix_resource_server::{Algorithm, Cause, Issuer, Verifier};
 use serde_json::json;
 
 use crate::app;

@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use actix_resource_server::metrics::RejectionReason;
-use actix_resource_server::rejection::Cause;
-use actix_resource_server::test_kit::{Algorithm, Document, SigningKey, TestIssuer};
-use actix_resource_server::{Api, AuthenticatedUser, NoClaims, Verifier, get};
+use actix_resource_server::test_kit::{Document, SigningKey, TestIssuer};
+use actix_resource_server::{Algorithm, Api, AuthenticatedUser, Cause, NoClaims, Verifier, get};
 use actix_web::test::init_service;
 use actix_web::{App, FromRequest};
 use serde_json::{Value, json};

@@ -4,9 +4,8 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{Document, Fault, TestIssuer};
-use actix_resource_server::{Api, AuthenticatedUser, NoClaims, Rejection, Verifier, get};
+use actix_resource_server::{Api, AuthenticatedUser, Cause, NoClaims, Rejection, Verifier, get};
 use actix_web::test::init_service;
 use actix_web::{App, FromRequest};
 use serde_json::json;

@@ -1,8 +1,7 @@
 //! Tokens as well-known providers issue them, with the settings of `docs/providers.md`.
 
-use actix_resource_server::issuer::IssuerBuilder;
 use actix_resource_server::test_kit::{TokenBuilder, shared};
-use actix_resource_server::{Algorithm, Issuer, Verifier};
+use actix_resource_server::{Algorithm, Issuer, IssuerBuilder, Verifier};
 use serde_json::{Value, json};
 
 /// The scopes granted by a token of the issuer `iss` with these claims.

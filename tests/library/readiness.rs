@@ -3,9 +3,8 @@
 use std::pin::pin;
 use std::task::Poll;
 
-use actix_resource_server::rejection::Cause;
 use actix_resource_server::{
-    AuthenticatedUser, MaybeUser, Public, Rejection, Scoped, Verifier, protected,
+    AuthenticatedUser, Cause, MaybeUser, Public, Rejection, Scoped, Verifier, protected,
 };
 use actix_web::dev::Payload;
 use actix_web::test::TestRequest;

@@ -4,10 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use actix_resource_server::metrics::RejectionReason;
 use actix_resource_server::test_kit::{TestClock, TestIssuer, TokenBuilder};
-use actix_resource_server::verifier::clock::Clock;
 use actix_resource_server::{
-    Api, AuthenticatedUser, AuthnLevel, Claim, KnownUser, MaybeUser, Scoped, StepUp, Verifier, get,
-    step_up,
+    Api, AuthenticatedUser, AuthnLevel, Claim, Clock, KnownUser, MaybeUser, Scoped, StepUp,
+    Verifier, get, step_up,
 };
 use actix_web::App;
 use actix_web::test::{TestRequest, init_service};

@@ -1,6 +1,6 @@
 //! Strict mode requires the profile of RFC 9068; otherwise the plain JWTs of most issuers are accepted.
 
-use actix_resource_server::rejection::Cause;
+use actix_resource_server::Cause;
 use actix_resource_server::test_kit::{TestIssuer, TokenBuilder};
 use serde_json::json;
 

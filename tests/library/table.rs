@@ -1,8 +1,8 @@
 //! `Api` serves the routes that it lists.
 
-use actix_resource_server::routing::RouteInfo;
 use actix_resource_server::{
-    AnyOf, Api, AuthenticatedUser, MaybeUser, Public, Scoped, delete, get, patch, post, put,
+    AnyOf, Api, AuthenticatedUser, MaybeUser, Public, RouteInfo, Scoped, delete, get, patch, post,
+    put,
 };
 use actix_web::http::Method;
 use actix_web::test::{TestRequest, init_service};

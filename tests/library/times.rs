@@ -2,11 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use actix_resource_server::issuer::IssuerBuilder;
-use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{TestClock, TestIssuer, TokenBuilder};
-use actix_resource_server::verifier::clock::Clock;
-use actix_resource_server::{Api, AuthenticatedUser, Verifier, get};
+use actix_resource_server::{Api, AuthenticatedUser, Cause, Clock, IssuerBuilder, Verifier, get};
 use actix_web::App;
 use actix_web::test::init_service;
 use serde_json::json;

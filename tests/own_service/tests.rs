@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use actix_resource_server::test_kit::{Algorithm, TestIssuer};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::TestIssuer;
 use serde_json::Value;
 
 use crate::app::{Launch, TestApp};

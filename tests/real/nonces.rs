@@ -1,6 +1,7 @@
 //! DPoP nonces of one replica sent to another.
 
-use actix_resource_server::test_kit::{Algorithm, TestIssuer};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::TestIssuer;
 
 use crate::proxy::Kind;
 use crate::sender::{Sender, error};

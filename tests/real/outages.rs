@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use actix_resource_server::test_kit::{Algorithm, TestIssuer};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::TestIssuer;
 
 use crate::app::TestApp;
 use crate::documented::Documented;

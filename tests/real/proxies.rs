@@ -1,6 +1,7 @@
 //! Certificates and target URLs in headers are only accepted from a trusted proxy.
 
-use actix_resource_server::test_kit::{Algorithm, TestIssuer};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::TestIssuer;
 
 use crate::certificates::{Authority, Signed};
 use crate::curl::Curl;

@@ -1,6 +1,7 @@
 //! A client with a token and the key that it is bound to, which requests `https://api.example/api/private`.
 
-use actix_resource_server::test_kit::{Algorithm, ProofBuilder, SigningKey, TestIssuer};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::{ProofBuilder, SigningKey, TestIssuer};
 use serde_json::{Value, json};
 
 use crate::certificates::Signed;

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use actix_resource_server::test_kit::{Algorithm, TestIssuer};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::TestIssuer;
 
 use crate::app::{Launch, TestApp};
 use crate::curl::Curl;

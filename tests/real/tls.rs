@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use actix_resource_server::test_kit::{Algorithm, TestIssuer};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::TestIssuer;
 
 use crate::app::{Launch, TestApp};
 use crate::certificates::{Authority, Files};

@@ -1,6 +1,7 @@
 //! Every signature algorithm, with the issuer's key and with another (RFC 7518 §3.1, RFC 8037).
 
-use actix_resource_server::test_kit::{Algorithm, SigningKey, TestIssuer};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::{SigningKey, TestIssuer};
 use data_encoding::BASE64URL_NOPAD;
 
 use crate::app::{Launch, TestApp};

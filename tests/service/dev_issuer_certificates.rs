@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use actix_resource_server::test_kit::{Algorithm, ProofBuilder, SigningKey};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::{ProofBuilder, SigningKey};
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};

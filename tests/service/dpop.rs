@@ -1,6 +1,7 @@
 //! A token bound to a key, sent with a proof of that key, opens what it grants (RFC 9449 §7).
 
-use actix_resource_server::test_kit::{Algorithm, ProofBuilder, TestIssuer, shared};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::{ProofBuilder, TestIssuer, shared};
 
 use crate::app::TestApp;
 use crate::expected::{

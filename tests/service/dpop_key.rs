@@ -1,6 +1,7 @@
 //! The proof's header: type, algorithm, key and signature (RFC 9449 §4.3, checks 4 to 7).
 
-use actix_resource_server::test_kit::{Algorithm, ProofBuilder, SigningKey, shared};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::{ProofBuilder, SigningKey, shared};
 use serde_json::{Value, json};
 
 use crate::expected::{

@@ -1,6 +1,7 @@
 //! Nonces of the server, which proofs must repeat where they are asked for (RFC 9449 §8, §9).
 
-use actix_resource_server::test_kit::{Algorithm, ProofBuilder, TestIssuer};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::{ProofBuilder, TestIssuer};
 use serde_json::json;
 
 use crate::app::{Launch, TestApp};

@@ -3,8 +3,9 @@
 use std::sync::Barrier;
 use std::thread;
 
+use actix_resource_server::Algorithm;
 use actix_resource_server::test_kit::{
-    Algorithm, Document, Fault, Gate, ProofBuilder, SigningKey, TestIssuer,
+    Document, Fault, Gate, ProofBuilder, SigningKey, TestIssuer,
 };
 
 use crate::app::Launch;

@@ -1,6 +1,7 @@
 //! A proof that was used before a restart opens nothing after it (RFC 9449 §11.1).
 
-use actix_resource_server::test_kit::{Algorithm, ProofBuilder, TestIssuer, shared};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::{ProofBuilder, TestIssuer, shared};
 
 use crate::app::{Launch, TestApp};
 use crate::expected::{Expected, Offer, PRIVATE, REPLAYED, assert_offer};

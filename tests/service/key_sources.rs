@@ -1,6 +1,7 @@
 //! Where keys and the issuer's name come from: discovery, and what may be said beside it.
 
-use actix_resource_server::test_kit::{Algorithm, Document, Fault, SigningKey, TestIssuer};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::{Document, Fault, SigningKey, TestIssuer};
 use serde_json::json;
 
 use crate::app::{Launch, TestApp};

@@ -3,7 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
-use actix_resource_server::test_kit::{Algorithm, Document, Fault, Gate, Reply, TestIssuer};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::{Document, Fault, Gate, Reply, TestIssuer};
 use serde_json::{Value, json};
 
 use crate::app::Launch;

@@ -2,7 +2,8 @@
 
 use std::thread;
 
-use actix_resource_server::test_kit::{Algorithm, Document, Fault, Gate, TestIssuer};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::{Document, Fault, Gate, TestIssuer};
 use serde_json::json;
 
 use crate::app::{Launch, TestApp};

@@ -1,6 +1,7 @@
 //! What an issuer may publish beside a good key, and which keys are good (RFC 7517 §4, §5).
 
-use actix_resource_server::test_kit::{Algorithm, Document, Fault, SigningKey, TestIssuer};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::{Document, Fault, SigningKey, TestIssuer};
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use actix_resource_server::test_kit::{Algorithm, ProofBuilder, TestIssuer, TokenBuilder, shared};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::{ProofBuilder, TestIssuer, TokenBuilder, shared};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, HandshakeKind};

@@ -1,6 +1,7 @@
 //! Client certificates in the headers of proxies: only those of trusted proxies are read (RFC 9440 §4).
 
-use actix_resource_server::test_kit::{Algorithm, TestIssuer, TokenBuilder};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::{TestIssuer, TokenBuilder};
 
 use crate::app::{Launch, TestApp};
 use crate::certificates::Signed;

@@ -1,6 +1,7 @@
 //! Nothing that a caller sends, and no secret, comes out again: in no answer, metric or log line.
 
-use actix_resource_server::test_kit::{Algorithm, SigningKey, TestIssuer, TokenBuilder};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::{SigningKey, TestIssuer, TokenBuilder};
 use serde_json::json;
 
 use crate::app::{Launch, TestApp};

@@ -1,8 +1,7 @@
 //! Somebody with a key, tokens that are bound to it, and proofs by it.
 
-use actix_resource_server::test_kit::{
-    Algorithm, ProofBuilder, SigningKey, TestIssuer, TokenBuilder, shared,
-};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::{ProofBuilder, SigningKey, TestIssuer, TokenBuilder, shared};
 
 use crate::app::{Launch, TestApp};
 use crate::expected::{Expected, Offer, assert_offer};

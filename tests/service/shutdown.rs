@@ -3,7 +3,8 @@
 use std::io::{Read, Write};
 use std::thread;
 
-use actix_resource_server::test_kit::{Algorithm, Document, Fault, Gate, TestIssuer};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::{Document, Fault, Gate, TestIssuer};
 
 use crate::app::{Launch, TestApp};
 use crate::expected::{Expected, PRIVATE, assert_answer};

@@ -3,7 +3,8 @@
 use std::io::{Read, Write};
 use std::time::Instant;
 
-use actix_resource_server::test_kit::{Algorithm, TestIssuer};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::TestIssuer;
 use rcgen::KeyPair;
 use rustls::ProtocolVersion;
 use rustls::version::{TLS12, TLS13};

@@ -1,6 +1,7 @@
 //! The token's header: which algorithms, types and extensions are taken (RFC 7515 §4, RFC 8725 §3).
 
-use actix_resource_server::test_kit::{Algorithm, SigningKey, TestIssuer};
+use actix_resource_server::Algorithm;
+use actix_resource_server::test_kit::{SigningKey, TestIssuer};
 use serde_json::{Value, json};
 
 use crate::app::{Launch, TestApp};

@@ -10,11 +10,14 @@ mod replay;
 mod target_uri;
 
 pub(crate) use self::error::ProofError;
+pub use self::nonce::NonceError;
+pub(crate) use self::nonce::NonceIssuer;
 pub(crate) use self::nonce::{DPOP_NONCE, NO_STORE};
-pub use self::nonce::{NonceError, NonceIssuer};
 pub(crate) use self::nonce_policy::NoncePolicy;
 pub(crate) use self::proof::{Proof, ResourceRequest, TimeWindow, VerifiedProof};
 #[cfg(feature = "redis")]
 pub use self::replay::RedisError;
-pub use self::replay::{PendingOutcome, ProofId, Replay, ReplayAnswer, ReplayOutcome};
-pub use self::target_uri::{TargetUri, TargetUriError, TargetUriSource};
+pub use self::replay::Replay;
+pub(crate) use self::replay::{PendingOutcome, ProofId, ReplayAnswer, ReplayOutcome};
+pub(crate) use self::target_uri::TargetUri;
+pub use self::target_uri::{TargetUriError, TargetUriSource};

@@ -13,21 +13,8 @@ use data_encoding::BASE64URL_NOPAD;
 use crate::jose::mac::{MacKey, TAG_BYTES};
 
 /// Issues nonces and verifies them.
-///
-/// # Examples
-/// ```
-/// use std::time::Duration;
-/// use actix_resource_server::sender::NonceIssuer;
-///
-/// let nonces = NonceIssuer::new(None, NonceIssuer::LIFETIME)?;
-/// let now = Duration::from_secs(1_700_000_000);
-/// let nonce = nonces.issue(now);
-/// assert!(nonces.accepts(nonce.to_str().ok(), now));
-/// assert!(!nonces.accepts(None, now));
-/// # Ok::<_, actix_resource_server::sender::NonceError>(())
-/// ```
 #[derive(Debug)]
-pub struct NonceIssuer {
+pub(crate) struct NonceIssuer {
     key: MacKey,
     /// In microseconds; at least [`SHORTEST_SLOT`].
     slot: u64,
@@ -35,10 +22,11 @@ pub struct NonceIssuer {
 
 impl NonceIssuer {
     /// The default of the longest time for which a nonce is valid.
-    pub const LIFETIME: Duration = Duration::from_secs(5 * 60);
+    pub(crate) const LIFETIME: Duration = Duration::from_secs(5 * 60);
 
     /// The minimum length of a secret, in bytes.
-    pub const SHORTEST_SECRET: usize = TAG_BYTES;
+    #[cfg(feature = "service")]
+    pub(crate) const SHORTEST_SECRET: usize = TAG_BYTES;
 
     /// Creates an issuer of nonces that are valid for at least half of `lifetime` and at most all of it.
     ///
@@ -49,7 +37,7 @@ impl NonceIssuer {
     ///
     /// # Errors
     /// The secret is shorter than 32 bytes, or the system provides no random numbers.
-    pub fn new(secret: Option<&str>, lifetime: Duration) -> Result<Self, NonceError> {
+    pub(crate) fn new(secret: Option<&str>, lifetime: Duration) -> Result<Self, NonceError> {
         let key = match secret.map(str::as_bytes) {
             Some(secret) if secret.len() < TAG_BYTES => {
                 return Err(NonceError::SecretTooShort {
@@ -66,13 +54,8 @@ impl NonceIssuer {
         })
     }
 
-    /// The nonce for the time `now` since 1970, as a value of the `DPoP-Nonce` header.
-    #[must_use]
-    pub fn issue(&self, now: Duration) -> HeaderValue {
-        self.issue_from(Duration::ZERO, now)
-    }
-
-    /// Like [`issue`](Self::issue), for a server that started at `start`, where its first slot begins.
+    /// The nonce for the time `now` since 1970, as a value of the `DPoP-Nonce` header; the first slot of a server begins
+    /// with its `start`.
     pub(super) fn issue_from(&self, start: Duration, now: Duration) -> HeaderValue {
         let slot = self.slot_at(microseconds(now)).saturating_mul(self.slot);
         let time = slot.max(microseconds(start)).to_be_bytes();
@@ -83,8 +66,7 @@ impl NonceIssuer {
     }
 
     /// Whether a proof's nonce was issued with this key and is valid at `now` since 1970.
-    #[must_use]
-    pub fn accepts(&self, nonce: Option<&str>, now: Duration) -> bool {
+    pub(crate) fn accepts(&self, nonce: Option<&str>, now: Duration) -> bool {
         let Some(time) = nonce.and_then(|nonce| self.authentic_time(nonce)) else {
             return false;
         };
@@ -169,7 +151,11 @@ mod tests {
     }
 
     fn issued(nonces: &NonceIssuer, seconds: u64) -> String {
-        nonces.issue(at(seconds)).to_str().unwrap().to_owned()
+        nonces
+            .issue_from(Duration::ZERO, at(seconds))
+            .to_str()
+            .unwrap()
+            .to_owned()
     }
 
     #[test]
@@ -240,7 +226,7 @@ mod tests {
         for lifetime in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
             let nonces = NonceIssuer::new(None, lifetime).unwrap();
             for now in [Duration::ZERO, Duration::MAX] {
-                let nonce = nonces.issue(now);
+                let nonce = nonces.issue_from(Duration::ZERO, now);
                 assert!(nonces.accepts(nonce.to_str().ok(), now));
             }
         }

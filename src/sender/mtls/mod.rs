@@ -132,7 +132,7 @@ impl CertificateSource {
     /// # Errors
     /// Only for headers of a trusted proxy: [`CertificateError::Several`] for more than one,
     /// otherwise what is wrong with the one that there is.
-    pub fn find(
+    pub(crate) fn find(
         &self,
         headers: &HeaderMap,
         peer: Option<IpAddr>,

@@ -104,7 +104,7 @@ impl Reached {
             issuer.base_url().is_none() && !matches!(issuer.keys(), Some(KeySource::JwksUri(_)));
         Self {
             issuer: issuer.label().to_owned(),
-            audience: issuer.audience.clone(),
+            audience: issuer.rules.audience.clone(),
             keys: match reason {
                 Some(_) => Keys::NotReached,
                 None if configured => Keys::Configured,

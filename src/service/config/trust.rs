@@ -240,7 +240,13 @@ mod tests {
         .unwrap();
         let trusted: Vec<_> = issuers
             .iter()
-            .map(|issuer| (issuer.label(), &*issuer.audience[0], issuer.strict))
+            .map(|issuer| {
+                (
+                    issuer.label(),
+                    &*issuer.rules.audience[0],
+                    issuer.rules.strict,
+                )
+            })
             .collect();
         assert_eq!(
             trusted,
@@ -254,8 +260,8 @@ mod tests {
     #[test]
     fn several_issuers_inherit_from_variables_too() {
         let issuers = issuers(TWO, &[("AUDIENCE", "x,y"), ("APP__AUTH__STRICT", "true")]).unwrap();
-        assert_eq!(issuers[0].audience, ["x", "y"]);
-        assert!(issuers[0].strict && !issuers[1].strict);
+        assert_eq!(issuers[0].rules.audience, ["x", "y"]);
+        assert!(issuers[0].rules.strict && !issuers[1].rules.strict);
     }
 
     #[test]
@@ -351,7 +357,7 @@ mod tests {
                 .audience("api")
                 .build()
                 .unwrap();
-            assert_eq!(built.audience, ["api"]);
+            assert_eq!(built.rules.audience, ["api"]);
         }
 
         #[test]
@@ -365,7 +371,7 @@ mod tests {
             assert_eq!(port, 0);
             let built = issuer.base_url("http://localhost:3011/").build().unwrap();
             assert_eq!(
-                (built.audience, built.strict),
+                (built.rules.audience, built.rules.strict),
                 (vec!["mine".to_owned()], true)
             );
         }

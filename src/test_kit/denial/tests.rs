@@ -1,13 +1,17 @@
 //! Tests of the denial matrix.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
 
-use actix_web::test::{call_service, init_service};
+use actix_web::test::{TestRequest, call_service, init_service};
 use actix_web::{App, web};
 use serde::Deserialize;
 
+use super::matrix::DenialMatrix;
 use super::*;
-use crate::test_kit::{Algorithm, TestClock, TestIssuer};
+use crate::Api;
+use crate::jose::Algorithm;
+use crate::test_kit::{TestClock, TestIssuer};
 use crate::verifier::clock::Clock;
 use crate::{
     AnyOf, AuthenticatedUser, Bound, Claim, Issuer, MaybeUser, Public, Scoped, StepUp, Verifier,

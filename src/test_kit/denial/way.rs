@@ -3,70 +3,54 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::DenialMatrix;
 use super::answer::Expected;
 use super::demand::{logged_in, scoped, too_little_scope, too_weak_login, unbound};
+use super::matrix::DenialMatrix;
 use crate::extract::{Authentication, Requirement};
 use crate::jose::sign::SigningKey;
 use crate::jose::{Algorithm, CompactError};
+use crate::metrics::labels;
 use crate::rejection::Rejection;
 use crate::sender::SenderError;
-use crate::test_kit::shared;
+use crate::test_kit::token::seconds;
+use crate::test_kit::{TokenBuilder, shared};
 use crate::verifier::VerifyError;
 
-/// A kind of invalid credentials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Way {
-    /// No `Authorization` header; not tried where a route may be called without one.
-    NoToken,
-    /// A string that is not a JWT.
-    Garbage,
-    /// `exp` an hour ago.
-    Expired,
-    /// `nbf` in an hour.
-    NotYetValid,
-    /// `iss` of an untrusted issuer.
-    ForeignIssuer,
-    /// `aud` of another API.
-    ForeignAudience,
-    /// Signed by another key under the `kid` of the issuer's key.
-    ForeignKey,
-    /// Unsigned: `alg` is `none`.
-    Unsigned,
-    /// Signed with HS256 and the issuer's public key as the secret.
-    PublicKeyAsSecret,
-    /// An ID token instead of an access token.
-    IdToken,
-    /// A valid token that is bound to the key of another sender.
-    Stolen,
-    /// A valid token that is not sender-constrained; tried if the route requires one that is.
-    Unbound,
-    /// A valid token without scopes; tried if the route requires scopes.
-    MissingScope,
-    /// A valid token without claims about the login; tried if the route requires them.
-    TooWeakLogin,
+labels! {
+    /// A kind of invalid credentials.
+    Way, "Every kind, in the order in which they are tried.", "The kind in a few words." {
+        /// No `Authorization` header; not tried where a route may be called without one.
+        NoToken = "no token",
+        /// A string that is not a JWT.
+        Garbage = "garbage",
+        /// `exp` an hour ago.
+        Expired = "expired",
+        /// `nbf` in an hour.
+        NotYetValid = "not yet valid",
+        /// `iss` of an untrusted issuer.
+        ForeignIssuer = "foreign issuer",
+        /// `aud` of another API.
+        ForeignAudience = "foreign audience",
+        /// Signed by another key under the `kid` of the issuer's key.
+        ForeignKey = "foreign key",
+        /// Unsigned: `alg` is `none`.
+        Unsigned = "alg none",
+        /// Signed with HS256 and the issuer's public key as the secret.
+        PublicKeyAsSecret = "HS256 with the public key",
+        /// An ID token instead of an access token.
+        IdToken = "ID token",
+        /// A valid token that is bound to the key of another sender.
+        Stolen = "stolen",
+        /// A valid token that is not sender-constrained; tried if the route requires one that is.
+        Unbound = "not sender-constrained",
+        /// A valid token without scopes; tried if the route requires scopes.
+        MissingScope = "missing scope",
+        /// A valid token without claims about the login; tried if the route requires them.
+        TooWeakLogin = "too weak a login",
+    }
 }
 
 impl Way {
-    /// Every kind, in the order in which they are tried.
-    pub const ALL: &'static [Self] = &[
-        Self::NoToken,
-        Self::Garbage,
-        Self::Expired,
-        Self::NotYetValid,
-        Self::ForeignIssuer,
-        Self::ForeignAudience,
-        Self::ForeignKey,
-        Self::Unsigned,
-        Self::PublicKeyAsSecret,
-        Self::IdToken,
-        Self::Stolen,
-        Self::Unbound,
-        Self::MissingScope,
-        Self::TooWeakLogin,
-    ];
-
     /// The expected rejection by a route with `requirement`; `None` if the route accepts such a request.
     pub(super) fn expected(self, requirement: &Requirement) -> Option<Expected> {
         let needed = match requirement.caller {
@@ -112,67 +96,51 @@ impl Way {
         matrix: &DenialMatrix,
         requirement: &Requirement,
     ) -> Option<Option<String>> {
-        let (valid, key) = (matrix.valid(), &matrix.key);
         let token = match self {
             Self::NoToken => return Some(None),
             Self::Garbage => "not-a-token".to_owned(),
-            Self::Expired => valid
-                .expires_at(matrix.issued_at.checked_sub(HOUR)?)
-                .build(),
-            Self::NotYetValid => {
-                let later = matrix.issued_at.checked_add(HOUR)?;
-                let since_1970 = later.duration_since(std::time::UNIX_EPOCH).ok()?;
-                valid.claim("nbf", since_1970.as_secs()).build()
-            }
-            Self::ForeignIssuer => valid.claim("iss", "https://foreign.test/").build(),
-            Self::ForeignAudience => valid.claim("aud", "https://foreign.test/").build(),
-            Self::ForeignKey => {
-                let foreign = shared(key.algorithm()).with_kid(key.kid());
-                valid.signed_by(&foreign).build()
-            }
-            Self::Unsigned => valid.header("alg", "none").raw_signature([]).build(),
+            _ => self.token(matrix, requirement)?.build(),
+        };
+        Some(Some(format!("Bearer {token}")))
+    }
+
+    /// The valid token, made invalid in one place.
+    fn token(self, matrix: &DenialMatrix, requirement: &Requirement) -> Option<TokenBuilder> {
+        let (valid, key) = (matrix.valid(), &matrix.key);
+        Some(match self {
+            Self::NoToken | Self::Garbage => valid,
+            Self::Expired => valid.expires_at(matrix.issued_at.checked_sub(HOUR)?),
+            Self::NotYetValid => valid.claim("nbf", seconds(matrix.issued_at.checked_add(HOUR)?)),
+            Self::ForeignIssuer => valid.claim("iss", "https://foreign.test/"),
+            Self::ForeignAudience => valid.claim("aud", "https://foreign.test/"),
+            Self::ForeignKey => valid.signed_by(&shared(key.algorithm()).with_kid(key.kid())),
+            Self::Unsigned => valid.header("alg", "none").raw_signature([]),
             Self::PublicKeyAsSecret => {
                 let public = key.public_jwk()?.to_string();
                 let forged = SigningKey::from_secret(&public, Algorithm::Hs256);
-                valid.signed_by(&forged.with_kid(key.kid())).build()
+                valid.signed_by(&forged.with_kid(key.kid()))
             }
             Self::IdToken => {
                 let marked = valid.claim("nonce", "n").claim("at_hash", "h");
-                marked.header("typ", "JWT").without("scope").build()
+                marked.header("typ", "JWT").without("scope")
             }
-            Self::Stolen => valid.bound_to_key(&shared(Algorithm::Es256)).build(),
-            Self::Unbound => logged_in(valid, requirement, matrix.issued_at).build(),
+            Self::Stolen => valid.bound_to_key(&shared(Algorithm::Es256)),
+            Self::Unbound => logged_in(valid, requirement, matrix.issued_at),
             Self::MissingScope => {
                 let strong = logged_in(valid, requirement, matrix.issued_at);
-                strong.without("scope").without("scp").build()
+                strong.without("scope").without("scp")
             }
             Self::TooWeakLogin => {
                 let weak = scoped(valid, requirement).without("acr");
-                weak.without("amr").without("auth_time").build()
+                weak.without("amr").without("auth_time")
             }
-        };
-        Some(Some(format!("Bearer {token}")))
+        })
     }
 }
 
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::NoToken => "no token",
-            Self::Garbage => "garbage",
-            Self::Expired => "expired",
-            Self::NotYetValid => "not yet valid",
-            Self::ForeignIssuer => "foreign issuer",
-            Self::ForeignAudience => "foreign audience",
-            Self::ForeignKey => "foreign key",
-            Self::Unsigned => "alg none",
-            Self::PublicKeyAsSecret => "HS256 with the public key",
-            Self::IdToken => "ID token",
-            Self::Stolen => "stolen",
-            Self::Unbound => "not sender-constrained",
-            Self::MissingScope => "missing scope",
-            Self::TooWeakLogin => "too weak a login",
-        })
+        f.pad(self.label())
     }
 }
 

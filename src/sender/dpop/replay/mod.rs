@@ -8,6 +8,8 @@
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -25,21 +27,9 @@ pub use self::redis::RedisError;
 use super::TargetUri;
 use crate::jose::digest::sha256;
 
-/// A replay store; clones share their contents.
+/// A replay store, which makes each DPoP proof valid once; clones share their contents.
 ///
-/// # Examples
-/// ```
-/// use std::time::Duration;
-/// use actix_resource_server::sender::{ReplayAnswer, ProofId, Replay, TargetUri, ReplayOutcome};
-///
-/// let replay = Replay::in_memory(Replay::BYTES);
-/// let id = ProofId::new("thumbprint", &TargetUri::parse("https://api.example/")?, "jti");
-/// let now = Duration::from_secs(1_700_000_000);
-/// let until = now + Duration::from_secs(300);
-/// assert!(matches!(replay.claim(&id, until, now), ReplayAnswer::Decided(ReplayOutcome::First)));
-/// assert!(matches!(replay.claim(&id, until, now), ReplayAnswer::Decided(ReplayOutcome::Replayed)));
-/// # Ok::<_, actix_resource_server::sender::TargetUriError>(())
-/// ```
+/// See [`Dpop::replay`](crate::sender::Dpop::replay).
 #[derive(Clone, Debug)]
 pub struct Replay(Store);
 
@@ -56,11 +46,11 @@ impl Replay {
 
     /// A store in this process of at most `bytes`, allocated as needed.
     ///
-    /// A proof that would still be accepted is never evicted for another: a full store answers
-    /// [`ReplayOutcome::Full`]. The minimum is the size of a few hundred proofs.
+    /// A proof that would still be accepted is never evicted for another: while the store is full, requests with a proof
+    /// get 503. The minimum is the size of a few hundred proofs.
     ///
     /// The store is shared fairly by key: the fuller it is, the less one key may add, and one alone gets
-    /// 38 % of it at most. A key at its share gets [`ReplayOutcome::OverShare`], and others are not affected.
+    /// 38 % of it at most. Requests with a key at its share get 429, and others are not affected.
     #[must_use]
     pub fn in_memory(bytes: usize) -> Self {
         Self(Store::Memory(Arc::new(Memory::new(bytes))))
@@ -101,8 +91,7 @@ impl Replay {
     /// Records a proof that is acceptable until `acceptable_until`; of several claims for one proof, one is the first.
     ///
     /// The times are since 1970.
-    #[must_use]
-    pub fn claim(
+    pub(crate) fn claim(
         &self,
         proof: &ProofId,
         acceptable_until: Duration,
@@ -120,7 +109,7 @@ impl Replay {
 
 /// Identifies one proof by hashes of its key, its URL and its `jti`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ProofId {
+pub(crate) struct ProofId {
     hash: [u8; 32],
     /// The hash of the key's thumbprint.
     key: [u8; 32],
@@ -128,8 +117,7 @@ pub struct ProofId {
 
 impl ProofId {
     /// The proof by the key of this thumbprint, for this URL, with this `jti`.
-    #[must_use]
-    pub fn new(key_thumbprint: &str, target: &TargetUri, jti: &str) -> Self {
+    pub(crate) fn new(key_thumbprint: &str, target: &TargetUri, jti: &str) -> Self {
         let mut parts = Vec::new();
         for part in [key_thumbprint, target.as_str(), jti] {
             let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
@@ -145,8 +133,7 @@ impl ProofId {
 
 /// The answer of the replay store, immediate or pending.
 #[derive(Debug)]
-#[non_exhaustive]
-pub enum ReplayAnswer {
+pub(crate) enum ReplayAnswer {
     /// The answer is known.
     Decided(ReplayOutcome),
     /// The answer has to be awaited.
@@ -155,8 +142,7 @@ pub enum ReplayAnswer {
 
 /// Whether a proof was used before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ReplayOutcome {
+pub(crate) enum ReplayOutcome {
     /// The proof is used for the first time.
     First,
     /// The store is full, so that the proof cannot be recorded.
@@ -171,7 +157,7 @@ pub enum ReplayOutcome {
 
 /// The pending answer of a remote store; it resolves within seconds, even if the store fails.
 #[derive(Debug)]
-pub struct PendingOutcome(oneshot::Receiver<ReplayOutcome>);
+pub(crate) struct PendingOutcome(oneshot::Receiver<ReplayOutcome>);
 
 impl Future for PendingOutcome {
     type Output = ReplayOutcome;
@@ -179,27 +165,5 @@ impl Future for PendingOutcome {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<ReplayOutcome> {
         let answer = Pin::new(&mut self.0).poll(context);
         answer.map(|outcome| outcome.unwrap_or(ReplayOutcome::Unavailable))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_proof_is_identified_by_key_url_and_jti_together() {
-        let one = TargetUri::parse("https://api.example/a").unwrap();
-        let other = TargetUri::parse("https://api.example/ab").unwrap();
-        let ids = [
-            ProofId::new("key", &one, "id"),
-            ProofId::new("key", &one, "bid"),
-            ProofId::new("key", &other, "id"),
-            ProofId::new("other", &one, "id"),
-            ProofId::new("key", &one, "id "),
-        ];
-        for (place, id) in ids.iter().enumerate() {
-            assert!(!ids[..place].contains(id), "{place}");
-        }
-        assert_eq!(ids[0], ProofId::new("key", &one, "id"));
     }
 }

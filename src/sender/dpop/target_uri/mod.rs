@@ -14,33 +14,21 @@ use std::net::Ipv6Addr;
 pub use self::source::TargetUriSource;
 
 /// An `http` or `https` URL without query and fragment, normalised.
-///
-/// # Examples
-/// ```
-/// use actix_resource_server::sender::{TargetUri, TargetUriError};
-///
-/// let uri = TargetUri::parse("HTTPS://API.example:443/%6dessages?page=2")?;
-/// assert_eq!(uri, TargetUri::parse("https://api.example/messages")?);
-/// assert_ne!(uri, TargetUri::parse("https://api.example/messages/")?);
-/// assert_eq!(TargetUri::parse("https://user@api.example/"), Err(TargetUriError::Authority));
-/// # Ok::<_, TargetUriError>(())
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TargetUri(String);
+pub(crate) struct TargetUri(String);
 
 impl TargetUri {
     /// Parses an absolute URL, such as the claim `htu`.
     ///
     /// # Errors
     /// [`TargetUriError`] if no client could have called the URL.
-    pub fn parse(url: &str) -> Result<Self, TargetUriError> {
+    pub(crate) fn parse(url: &str) -> Result<Self, TargetUriError> {
         let (base, path) = BaseUri::split(url)?;
         Ok(base.with_path(&without_dot_segments(&normal_path(path)?)))
     }
 
     /// The normalised text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

@@ -43,7 +43,7 @@ impl Context<'_> {
         };
         let audience = self.token.audience();
         let is_meant = |issuer: &&Issuer| {
-            let mut accepted = issuer.audience.iter();
+            let mut accepted = issuer.rules.audience.iter();
             accepted.any(|accepted| audience.contains(&accepted.as_str()))
         };
         let mut entries = self.issuers.iter().filter(is_named);
@@ -53,9 +53,12 @@ impl Context<'_> {
     /// The accepted audiences, of the token's issuer or of all.
     pub(super) fn accepted_audience(&self) -> Vec<&str> {
         match self.issuer() {
-            Some(issuer) => issuer.audience.iter().map(String::as_str).collect(),
+            Some(issuer) => issuer.rules.audience.iter().map(String::as_str).collect(),
             None => {
-                let audiences = self.issuers.iter().flat_map(|issuer| &issuer.audience);
+                let audiences = self
+                    .issuers
+                    .iter()
+                    .flat_map(|issuer| &issuer.rules.audience);
                 audiences.map(String::as_str).collect()
             }
         }
@@ -63,7 +66,7 @@ impl Context<'_> {
 
     pub(super) fn has_max_age(&self) -> bool {
         self.issuer()
-            .is_some_and(|issuer| issuer.max_token_age.is_some())
+            .is_some_and(|issuer| issuer.rules.max_token_age.is_some())
     }
 
     /// Whether only strict mode rejects the token's `typ`.

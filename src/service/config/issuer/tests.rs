@@ -215,12 +215,16 @@ fn every_key_is_read() {
     assert!(
         matches!(issuer.keys(), Some(KeySource::JwksUri(url)) if url.as_str() == "https://a.example/keys")
     );
-    assert_eq!(issuer.audience, ["api", "other"]);
-    assert_eq!(issuer.algorithms, [Algorithm::Rs256, Algorithm::EdDsa]);
-    assert!(issuer.strict);
-    assert_eq!(issuer.clock_tolerance, Duration::from_secs(60));
-    assert_eq!(issuer.max_token_age, Some(Duration::from_secs(60)));
+    assert_eq!(issuer.rules.audience, ["api", "other"]);
+    assert_eq!(
+        issuer.rules.algorithms,
+        [Algorithm::Rs256, Algorithm::EdDsa]
+    );
+    assert!(issuer.rules.strict);
+    assert_eq!(issuer.rules.clock_tolerance, Duration::from_secs(60));
+    assert_eq!(issuer.rules.max_token_age, Some(Duration::from_secs(60)));
     let scope_claims: Vec<_> = issuer
+        .rules
         .scope_claims
         .iter()
         .map(|claim| claim.as_str())

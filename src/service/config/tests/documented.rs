@@ -132,5 +132,5 @@ fn the_examples_of_the_shipped_file_are_accepted() {
         .collect();
     let issuers = super::issuers(&text, &[]).unwrap();
     assert_eq!(issuers.len(), 2);
-    assert_eq!(issuers[0].audience, ["https://quickstarts/api"]);
+    assert_eq!(issuers[0].rules.audience, ["https://quickstarts/api"]);
 }

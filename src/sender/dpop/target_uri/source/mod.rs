@@ -17,14 +17,14 @@ use crate::sender::trusted_proxies::is_trusted;
 /// of the connection.
 ///
 /// # Examples
-/// ```
-/// use actix_resource_server::sender::{TargetUriSource, TargetUri};
-/// use actix_web::http::header::HeaderMap;
+/// ```no_run
+/// use actix_resource_server::sender::TargetUriSource;
+/// use actix_resource_server::{Issuer, Verifier};
 ///
-/// let origin = TargetUriSource::public_url("https://api.example/v1")?;
-/// let called = origin.of_request(&HeaderMap::new(), &"/messages?page=2".parse()?, None, false)?;
-/// assert_eq!(called.as_str(), "https://api.example/v1/messages");
-/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// let issuer = Issuer::discover("https://tenant.eu.auth0.com/").audience("https://my/api").build()?;
+/// let source = TargetUriSource::public_url("https://api.example/v1")?;
+/// let verifier = Verifier::builder().target_uri(source).start([issuer])?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct TargetUriSource(Source);
@@ -63,7 +63,7 @@ impl TargetUriSource {
     ///
     /// # Errors
     /// [`TargetUriError`] for a malformed host or path, and for a malformed header of a trusted proxy.
-    pub fn of_request(
+    pub(crate) fn of_request(
         &self,
         headers: &HeaderMap,
         uri: &Uri,

@@ -88,7 +88,7 @@ fn insufficient_scope(token: &Verified, ways: &[Vec<&str>], context: &Context<'_
     let needed = ways.first().map(Vec::as_slice).unwrap_or_default();
     let read = context
         .issuer()
-        .map(|issuer| issuer.scope_claims.as_slice());
+        .map(|issuer| issuer.rules.scope_claims.as_slice());
     let read = read.unwrap_or_default();
     let places = needed.iter().map(|scope| places(context, scope));
     let common = places.reduce(|common, other| {

@@ -80,7 +80,7 @@ pub(super) fn other_type(context: &Context<'_>) -> Explanation {
 
 pub(super) fn expired(ago: Duration, context: &Context<'_>) -> Explanation {
     let at = context.token.time("exp").unwrap_or_default();
-    let tolerance = context.issuer().map(|issuer| issuer.clock_tolerance);
+    let tolerance = context.issuer().map(|issuer| issuer.rules.clock_tolerance);
     let why = format!(
         "The token has expired: its exp is {}, and the tolerance of {} ended {} ago.",
         moment(at, context.now),
@@ -125,7 +125,9 @@ pub(super) fn ahead(claim: &str, code: &'static str, context: &Context<'_>) -> E
 
 pub(super) fn too_old(context: &Context<'_>) -> Explanation {
     let at = context.token.time("iat").unwrap_or_default();
-    let allowed = context.issuer().and_then(|issuer| issuer.max_token_age);
+    let allowed = context
+        .issuer()
+        .and_then(|issuer| issuer.rules.max_token_age);
     Explanation::new(
         "too_old",
         format!(

@@ -301,7 +301,7 @@ fn other_algorithm(context: &Context<'_>) -> Explanation {
 fn kept_from(context: &Context<'_>, symmetric: bool) -> (String, &'static str) {
     let issuer = context.issuer();
     let secret = issuer.is_some_and(|issuer| matches!(issuer.keys(), Some(KeySource::Secret(_))));
-    let allowed = issuer.map(|issuer| issuer.algorithms.as_slice());
+    let allowed = issuer.map(|issuer| issuer.rules.algorithms.as_slice());
     let allowed = allowed.unwrap_or_default();
     match (symmetric, secret) {
         (true, false) => (

@@ -4,10 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use actix_resource_server::rejection::Cause;
 use actix_resource_server::test_kit::{TestClock, TestIssuer};
-use actix_resource_server::verifier::clock::Clock;
-use actix_resource_server::{AuthenticatedUser, Verified, Verifier};
+use actix_resource_server::{AuthenticatedUser, Cause, Clock, Verified, Verifier};
 use actix_web::FromRequest;
 use serde::{Deserialize, Deserializer};
 
