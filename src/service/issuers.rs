@@ -168,6 +168,7 @@ impl EmbeddedIssuer {
 pub(super) struct IssuerServers {
     pub(super) plain: Serving,
     pub(super) encrypted: Option<Serving>,
+    pub(super) test_view: String,
     /// How the Test view explains rejections; set once the API is served.
     #[cfg(feature = "dev-issuer")]
     pub(super) explainer: Arc<OnceLock<Explainer>>,

@@ -121,6 +121,7 @@ impl DevIssuer {
         Ok(IssuerServers {
             plain: self.listener.serve(&http, &options, None)?,
             encrypted: encrypted.transpose()?,
+            test_view: provider.url.clone(),
             explainer,
         })
     }

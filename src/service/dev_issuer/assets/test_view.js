@@ -87,10 +87,10 @@ async function getToken(users, endpoint) {
   }
 }
 
-/** Scrolls to an element that cannot be seen, as on a phone. */
+/** Scrolls to an element unless it is in the upper half of the window. */
 function reveal(target) {
-  const { top, bottom } = target.getBoundingClientRect();
-  if (top >= 0 && bottom <= innerHeight) return;
+  const { top } = target.getBoundingClientRect();
+  if (top >= 0 && top < innerHeight / 2) return;
   const behavior = matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
   target.scrollIntoView({ behavior, block: "start" });
 }
@@ -308,6 +308,7 @@ function reason(status, challenge, sent, requirement) {
   if (status === 401) return parameter("error_description") ?? "The token was rejected.";
   if (status === 403) return `The token is good, but does not grant ${parameter("scope") ?? "what this route requires"}. Select it above, get a new token and call again.`;
   if (status === 503) return "The API could not fetch the issuer's keys; try again in a moment.";
+  if (status >= 400) return "The handler's response.";
   return requirement === "everyone" ? "A public route: no token is checked." : "The token was accepted.";
 }
 
