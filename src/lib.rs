@@ -37,6 +37,11 @@
 //! }
 //! ```
 //!
+#![cfg_attr(
+    feature = "service",
+    doc = "[`Service`] is a program around such a table: settings, commands, probes, metrics and a development issuer."
+)]
+//!
 //! # Access types
 //!
 //! | first argument of the handler | accepts | otherwise |

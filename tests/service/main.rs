@@ -1,4 +1,4 @@
-//! What the service promises over HTTP: the running binary, real tokens, whole answers.
+//! Tests of the service over HTTP: the running binary, real tokens, whole responses.
 
 mod app;
 mod certificates;
@@ -56,6 +56,7 @@ mod settings_together;
 mod start;
 
 mod dev_issuer;
+mod dev_issuer_accounts;
 mod dev_issuer_certificates;
 mod dev_issuer_step_up;
 mod dev_issuer_tokens;
