@@ -310,7 +310,9 @@ impl Application {
 /// Redirects `GET /` to the Test view of the development issuer, if it runs; 404 for other paths.
 fn unknown_path(request: &HttpRequest, test_view: Option<&str>) -> HttpResponse {
     match test_view.filter(|_| request.path() == "/" && request.method() == Method::GET) {
-        Some(url) => HttpResponse::Found().insert_header((LOCATION, url)).finish(),
+        Some(url) => HttpResponse::Found()
+            .insert_header((LOCATION, url))
+            .finish(),
         None => problem::not_found(),
     }
 }

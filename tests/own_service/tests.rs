@@ -134,7 +134,13 @@ fn the_development_issuer_serves_its_table() {
     let address = SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap()));
     let ask = |request: Request| request.send(address).json();
     let document = ask(Request::get("/.well-known/openid-configuration"));
-    let scopes = ["openid", "profile", "email", "offline_access", "write:todos"];
+    let scopes = [
+        "openid",
+        "profile",
+        "email",
+        "offline_access",
+        "write:todos",
+    ];
     assert_eq!(document["scopes_supported"], serde_json::json!(scopes));
     for client in ["demo", "demo-read", "demo-read-write"] {
         let form = format!(
@@ -148,7 +154,10 @@ fn the_development_issuer_serves_its_table() {
         assert_eq!(app.send(&post.bearer(token)).body, "weed");
     }
     let data = ask(Request::get("/test_view.json"));
-    assert_eq!(data["users"][0]["scopes"], serde_json::json!(["write:todos"]));
+    assert_eq!(
+        data["users"][0]["scopes"],
+        serde_json::json!(["write:todos"])
+    );
     assert_eq!(data["api"]["routes"][1]["method"], "POST");
     assert_eq!(data["api"]["routes"][1]["path"], "/todos/{list}");
     let token = launch()

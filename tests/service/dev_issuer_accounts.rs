@@ -80,11 +80,20 @@ fn tokens_of_configured_users_have_their_claims() {
 fn a_configured_client_needs_its_secret_and_its_redirect_uri() {
     let app = configured();
     let worker = "grant_type=client_credentials&client_id=worker&client_secret=";
-    assert_eq!(ask(&app, &format!("{worker}right")).json()["scope"], "audit");
+    assert_eq!(
+        ask(&app, &format!("{worker}right")).json()["scope"],
+        "audit"
+    );
     let answer = ask(&app, &format!("{worker}wrong"));
-    assert_eq!((answer.status, &answer.json()["error"]), (401, &json!("invalid_client")));
+    assert_eq!(
+        (answer.status, &answer.json()["error"]),
+        (401, &json!("invalid_client"))
+    );
     let answer = ask(&app, &format!("{worker}right&scope=read:messages"));
-    assert_eq!((answer.status, &answer.json()["error"]), (403, &json!("access_denied")));
+    assert_eq!(
+        (answer.status, &answer.json()["error"]),
+        (403, &json!("access_denied"))
+    );
     let challenge = "A".repeat(43);
     let authorize = |client: &str, path: &str| {
         let target = format!(
@@ -105,7 +114,10 @@ fn a_configured_client_needs_its_secret_and_its_redirect_uri() {
 #[test]
 fn a_wrong_account_ends_the_start_with_one_line() {
     let ended = Launch::new()
-        .file("Settings.toml", "[[dev_issuer.users]]\nname = \"a\"\nclaims = { aud = \"hush\" }")
+        .file(
+            "Settings.toml",
+            "[[dev_issuer.users]]\nname = \"a\"\nclaims = { aud = \"hush\" }",
+        )
         .run();
     assert_eq!(ended.code, Some(2), "{ended:?}");
     let expected = "dev_issuer.users[0].claims (file Settings.toml): \
@@ -127,7 +139,10 @@ fn check_lists_users_and_clients_without_secrets() {
         setting.unwrap_or_else(|| panic!("{key}: {ended:?}"))["value"].clone()
     };
     assert_eq!(shown("dev_issuer.users[0].name"), "Ada <Lovelace>");
-    assert_eq!(shown("dev_issuer.users[0].claims"), r#"{"orgId":7,"roles":["editor"]}"#);
+    assert_eq!(
+        shown("dev_issuer.users[0].claims"),
+        r#"{"orgId":7,"roles":["editor"]}"#
+    );
     assert_eq!(shown("dev_issuer.users[1].scopes"), "read:messages, audit");
     assert_eq!(shown("dev_issuer.clients[0].secret"), "(not shown)");
     assert!(!ended.output.contains("right"), "{ended:?}");
@@ -137,7 +152,10 @@ fn check_lists_users_and_clients_without_secrets() {
 const FAULTS: [(&str, &str); 7] = [
     ("dev_fault=expired", "expired"),
     ("dev_fault=wrong_audience", "audience"),
-    ("dev_fault=wrong_audience&audience=https://other.test/", "audience"),
+    (
+        "dev_fault=wrong_audience&audience=https://other.test/",
+        "audience",
+    ),
     ("dev_fault=wrong_issuer", "issuer"),
     ("issuer=https://other.test/", "issuer"),
     ("dev_fault=id_token", "id_token"),
@@ -154,14 +172,20 @@ fn a_token_with_a_fault_is_rejected_and_explained() {
         assert_eq!(answer.status, 401, "{fault}: {answer:?}");
         let report = explained(&app, &token, "GET /api/private-scoped").json();
         assert_eq!(report["accepted"], false, "{fault}");
-        assert_eq!(report["answer"]["www_authenticate"], answer.header("www-authenticate").unwrap());
+        assert_eq!(
+            report["answer"]["www_authenticate"],
+            answer.header("www-authenticate").unwrap()
+        );
         let code = report["code"].as_str().unwrap();
         assert!(code.contains(cause), "{fault}: {report}");
         assert!(report["remedy"].is_string(), "{fault}: {report}");
     }
     assert_answer(&app.scoped(&token(&app, DEMO)), SCOPED, "no fault");
     let unknown = ask(&app, &format!("{DEMO}&dev_fault=other"));
-    assert_eq!((unknown.status, &unknown.json()["error"]), (400, &json!("invalid_request")));
+    assert_eq!(
+        (unknown.status, &unknown.json()["error"]),
+        (400, &json!("invalid_request"))
+    );
 }
 
 #[test]
@@ -173,14 +197,23 @@ fn faults_are_what_they_are_named() {
     let expired = part(&with("dev_fault=expired&lifetime=60"), 1);
     let [iat, exp] = ["iat", "exp"].map(|name| expired[name].as_u64().unwrap());
     assert_eq!(exp - iat, 60);
-    assert!(exp + 3600 <= claims["iat"].as_u64().unwrap() + 60, "{expired}");
+    assert!(
+        exp + 3600 <= claims["iat"].as_u64().unwrap() + 60,
+        "{expired}"
+    );
     let audience = |fault: &str| part(&with(fault), 1)["aud"].clone();
     assert_eq!(audience("dev_fault=wrong_audience&audience=mine"), "mine");
-    assert_eq!(audience("dev_fault=wrong_audience"), "https://wrong-audience.example/");
+    assert_eq!(
+        audience("dev_fault=wrong_audience"),
+        "https://wrong-audience.example/"
+    );
     assert_eq!(audience("dev_fault=id_token"), "demo-read");
     let issuer = |fault: &str| part(&with(fault), 1)["iss"].clone();
     assert_eq!(issuer("issuer=https://other.test/"), "https://other.test/");
-    assert_eq!(issuer("dev_fault=wrong_issuer"), "https://wrong-issuer.example/");
+    assert_eq!(
+        issuer("dev_fault=wrong_issuer"),
+        "https://wrong-issuer.example/"
+    );
     let foreign = with("dev_fault=foreign_key");
     assert_eq!(part(&foreign, 0), header);
     assert_eq!(part(&with("dev_fault=id_token"), 0)["typ"], "JWT");
