@@ -14,7 +14,7 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), ".."))
 AUDIENCE = "https://quickstarts/api"
 CORES = sorted(os.sched_getaffinity(0))
 
-# Whoever ends a script ends its servers with it.
+# The servers end when the script ends.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
@@ -23,7 +23,7 @@ def target():
 
 
 def build(*what, folder=None, profile="release", **variables):
-    """Builds parts of the package, and tells the folder that they are in."""
+    """Builds parts of the package, and returns the directory that contains them."""
     folder = folder or target()
     command = ["cargo", "build", "--quiet", "--profile", profile, *what]
     environment = {**os.environ, **variables, "CARGO_TARGET_DIR": folder}
@@ -89,7 +89,7 @@ def read(path):
 
 
 class Issuer(Server):
-    """The service's own development issuer, and the API beside it, which nobody asks."""
+    """The service's own development issuer, and the API beside it, which receives no requests."""
 
     def __init__(self, service):
         self.issuer_port = free_port()
@@ -97,7 +97,7 @@ class Issuer(Server):
         super().__init__([service], folder=self.folder.name, APP__DEV_ISSUER__PORT=str(self.issuer_port))
 
     def trusted(self):
-        """What a server is told so that it trusts this issuer."""
+        """The settings with which a server trusts this issuer."""
         return {"ISSUER_BASE_URL": f"http://localhost:{self.issuer_port}/", "AUDIENCE": AUDIENCE}
 
     def tokens(self, count):
@@ -151,7 +151,7 @@ class Load:
 
 
 def table(name, head, rows):
-    """Prints a table of Markdown under the name by which `benches/tables` knows its place."""
+    """Prints a Markdown table under the name by which `benches/tables` finds its place."""
     print(f"<!-- {name} -->")
     print("| " + " | ".join(head) + " |")
     print("|---|" + "---:|" * (len(head) - 1))

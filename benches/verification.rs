@@ -1,4 +1,4 @@
-//! What a verification costs: fresh by each algorithm, remembered, and refused.
+//! What a verification costs: fresh by each algorithm, cached, and rejected.
 //!
 //! `cargo bench --bench verification`
 
@@ -65,11 +65,11 @@ fn remembered(criterion: &mut Criterion) {
     }
 }
 
-fn refused(criterion: &mut Criterion) {
+fn rejected(criterion: &mut Criterion) {
     let key = shared(Algorithm::Rs256);
     let verifier = verifier(&key, 32 * 1024 * 1024);
     let good = token(&key).build();
-    let mut group = criterion.benchmark_group("refused");
+    let mut group = criterion.benchmark_group("rejected");
     for (name, token) in [
         ("no JWT", "invalidToken".to_owned()),
         (
@@ -87,11 +87,11 @@ fn refused(criterion: &mut Criterion) {
             bencher.iter(|| {
                 verifier
                     .verify(black_box(&token), SystemTime::now())
-                    .expect_err("a refusal")
+                    .expect_err("a rejection")
             });
         });
     }
 }
 
-criterion_group!(benches, fresh, remembered, refused);
+criterion_group!(benches, fresh, remembered, rejected);
 criterion_main!(benches);

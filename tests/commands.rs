@@ -198,7 +198,7 @@ fn a_token_is_explained_from_an_argument_or_from_standard_input() {
         assert_eq!(report["code"].as_str(), cause);
         assert_eq!(
             error(&explained),
-            ["", "the token is refused\n"][usize::from(code == 1)]
+            ["", "the token is rejected\n"][usize::from(code == 1)]
         );
     }
 }

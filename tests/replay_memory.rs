@@ -27,7 +27,7 @@ enum ReplayOutcome {
 static COUNTED: StatsAlloc<System> = StatsAlloc::system();
 
 #[test]
-fn a_full_memory_takes_no_more_bytes_than_it_is_given() {
+fn a_full_memory_takes_no_more_bytes_than_configured() {
     let now = Duration::from_secs(1_700_000_000);
     let region = Region::new(&COUNTED);
     let replay = Memory::new(BYTES);

@@ -53,7 +53,7 @@ impl Kind {
     }
 }
 
-/// The issuer, and the key that every worker has had time to learn.
+/// The issuer, and a key that every worker has fetched by now.
 struct World {
     issuer: TestIssuer,
     settled: Mutex<SigningKey>,

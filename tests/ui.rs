@@ -1,11 +1,11 @@
-//! What must not compile, with the message that the reader will see.
+//! What must not compile, with the compiler's messages.
 
 use std::io::Write;
 
-/// A route that does not say who may call it is refused by the compiler, in our words; so is
-/// whatever would make a proof of access without a token.
+/// The compiler rejects a route that does not declare who may call it, with a message of ours, and
+/// everything that would construct an access type without a token.
 #[test]
-fn a_mistake_is_named_by_the_compiler() {
+fn misuse_does_not_compile() {
     if !is_compiler_of_the_texts() {
         skip();
         return;
@@ -26,10 +26,10 @@ fn skip() {
 
 /// Compilers word what they add around our messages differently.
 fn is_compiler_of_the_texts() -> bool {
-    let asked = std::process::Command::new("rustc")
+    let output = std::process::Command::new("rustc")
         .arg("--version")
         .output();
-    let version = asked.expect("the compiler tells its version").stdout;
+    let version = output.expect("the compiler prints its version").stdout;
     String::from_utf8_lossy(&version).starts_with(COMPILER)
 }
 

@@ -94,7 +94,7 @@ struct Connection {
 }
 
 impl Connection {
-    /// Sends the request, if there is one, and says how many were.
+    /// Sends the request, if there is one, and returns how many were sent.
     fn send(&mut self, request: Option<&Vec<u8>>) -> io::Result<usize> {
         let Some(mut rest) = request.map(Vec::as_slice) else {
             return Ok(0);
@@ -109,7 +109,7 @@ impl Connection {
         Ok(1)
     }
 
-    /// Takes in what has come, and says whether it was an answer to its end.
+    /// Reads what has arrived, and returns whether it completes a response.
     fn receive(&mut self, status: &[u8]) -> Result<bool, Box<dyn Error>> {
         let mut part = [0; 16 * 1024];
         match self.stream.read(&mut part) {

@@ -1,4 +1,4 @@
-//! How often a decision asks for memory, in the usual case and in the largest of each kind, as Markdown.
+//! How often a decision allocates memory, in the usual case and in the largest of each kind, as Markdown.
 //!
 //! `cargo bench --bench allocations` counts; it is a program of its own, since counting costs time.
 

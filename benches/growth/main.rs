@@ -83,7 +83,7 @@ fn median(mut costs: Vec<f64>) -> f64 {
 
 const ROUNDS: usize = 7;
 
-/// Tokens of a round that nobody has seen: few, since to sign one takes as long as to verify twenty.
+/// Tokens of a round that have not been verified before: few, since to sign one takes as long as to verify twenty.
 const FRESH: usize = 200;
 
 /// How many of each kind are sent in a round; seven rounds see each of a million remembered tokens.

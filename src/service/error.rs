@@ -1,4 +1,4 @@
-//! Why the program ends without having done its work, and its exit code.
+//! Why the program fails, and its exit code.
 
 use std::error::Error as StdError;
 use std::io;
@@ -9,7 +9,7 @@ use crate::keys::fetch_error::Chain;
 #[cfg(feature = "dev-issuer")]
 use crate::keys::fetch_error::FetchError;
 
-/// Why the program ends without having done its work.
+/// Why the program fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error(
@@ -63,12 +63,12 @@ pub(crate) enum Error {
     Settings(#[from] SettingsError),
     #[error("the state of the program cannot be made: {0}")]
     State(String),
-    #[error("the system gave no thread or event queue: {0}")]
+    #[error("no thread or event queue could be created: {0}")]
     System(io::Error),
     #[cfg(feature = "dev-issuer")]
     #[error(transparent)]
     Token(#[from] TokenError),
-    #[error("the token is refused")]
+    #[error("the token is rejected")]
     TokenRefused,
     #[error("the service does not answer")]
     Unhealthy,
@@ -104,7 +104,7 @@ fn one_line(error: &(dyn StdError + 'static)) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-// By hand: `#[from]` would make a source of what the text tells already.
+// By hand: `#[from]` would also return the error as the source, which the message contains already.
 impl From<crate::sender::TargetUriError> for Error {
     fn from(error: crate::sender::TargetUriError) -> Self {
         Self::PublicUrl(error)
@@ -132,7 +132,7 @@ pub(crate) enum TokenError {
         "tokens come from the development issuer, which is off: the settings name another issuer or disable it"
     )]
     NoDevIssuer,
-    #[error("the development issuer refuses: {0}")]
+    #[error("the development issuer rejects the request: {0}")]
     Refused(String),
     #[error(
         "the development issuer does not answer on port {port} ({}); start the service first, with `cargo run`",
@@ -156,7 +156,7 @@ mod tests {
         let error = Error::from(io::Error::other("no more threads"));
         assert_eq!(
             error.to_string(),
-            "the system gave no thread or event queue: no more threads"
+            "no thread or event queue could be created: no more threads"
         );
         assert!(error.source().is_none());
         let target = crate::sender::TargetUriError::Authority;

@@ -150,8 +150,8 @@ async fn without_dpop_bound_tokens_are_rejected() {
         (issuer.token().build(), UNBOUND),
     ] {
         let request = app::request(&verifier, &token);
-        let refused = Bound::<AuthenticatedUser>::extract(&request).await.err();
-        let cause = refused.map(|rejection| rejection.into_cause());
+        let rejected = Bound::<AuthenticatedUser>::extract(&request).await.err();
+        let cause = rejected.map(|rejection| rejection.into_cause());
         assert_eq!(cause, Some(Cause::InvalidToken(expected)));
     }
 }

@@ -270,7 +270,7 @@ async fn an_application_may_define_access_types() {
         Answer::text("anonymous")
     );
     let guest = with("a@other.test");
-    let refused = Answer::invalid_token("Members of the house only.");
-    assert_eq!(get_with!(app, "/api/inside", &guest), refused);
-    assert_eq!(get_with!(app, "/api/outside", &guest), refused);
+    let rejected = Answer::invalid_token("Members of the house only.");
+    assert_eq!(get_with!(app, "/api/inside", &guest), rejected);
+    assert_eq!(get_with!(app, "/api/outside", &guest), rejected);
 }

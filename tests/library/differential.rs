@@ -38,8 +38,8 @@ impl Pair {
             let parameters = serde_json::from_value(jwk).expect("biscuit reads the key");
             (key, issuer, biscuit_key(&parameters))
         };
-        let named =
-            serde_json::from_value(algorithm.name().into()).expect("biscuit knows the algorithm");
+        let named = serde_json::from_value(algorithm.name().into())
+            .expect("biscuit supports the algorithm");
         let issuer = issuer.audience("api").build().expect("an issuer");
         Self {
             key,

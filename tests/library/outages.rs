@@ -222,9 +222,9 @@ async fn old_keys_are_refreshed_without_requests() {
     let old = issuer.token().build();
     assert!(app::admit(&verifier, &old).await.is_ok());
     issuer.rotate();
-    let asked = issuer.requests().jwks;
+    let requests = issuer.requests().jwks;
     // The first response may precede the rotation; the second does not.
-    assert!(issuer.wait_for(Document::Jwks, asked + 3));
+    assert!(issuer.wait_for(Document::Jwks, requests + 3));
     let rejected = verifier.verify(&old, std::time::SystemTime::now());
     assert!(
         rejected.is_err(),
@@ -239,8 +239,8 @@ async fn keys_are_withdrawn_while_the_set_stays_empty() {
     let token = issuer.token().build();
     assert!(app::admit(&verifier, &token).await.is_ok());
     let answered = |more: usize| {
-        let asked = issuer.requests().jwks;
-        assert!(issuer.wait_for(Document::Jwks, asked + more));
+        let requests = issuer.requests().jwks;
+        assert!(issuer.wait_for(Document::Jwks, requests + more));
     };
     issuer.set_fault(Document::Jwks, Some(Fault::json(&json!({"keys": []}))));
     // The first may precede the change, and the last has not been processed yet.

@@ -142,13 +142,13 @@ async fn a_waiting_extraction_may_be_dropped() {
     let request = app::request(&verifier, &issuer.token().build());
     let mut dropped =
         Box::pin(AuthenticatedUser::<actix_resource_server::NoClaims>::extract(&request));
-    let mut patient =
+    let mut waiting =
         Box::pin(AuthenticatedUser::<actix_resource_server::NoClaims>::extract(&request));
     assert!(poll_once(dropped.as_mut()).is_pending());
-    assert!(poll_once(patient.as_mut()).is_pending());
+    assert!(poll_once(waiting.as_mut()).is_pending());
     drop(dropped);
     gate.open();
-    assert!(patient.await.is_ok());
+    assert!(waiting.await.is_ok());
     let request = TestRequest::get()
         .app_data(verifier)
         .insert_header(bearer("x.y.z"));

@@ -39,7 +39,7 @@ fn ten() -> u16 {
     10
 }
 
-/// What would be a connection.
+/// Stands for a database connection.
 struct Database {
     name: String,
     queries: AtomicUsize,
@@ -49,7 +49,7 @@ struct Database {
 enum Command {
     /// Creates the tables.
     Migrate {
-        /// Fail instead.
+        /// Fails instead.
         #[arg(long)]
         fail: bool,
     },

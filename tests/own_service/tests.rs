@@ -1,4 +1,4 @@
-//! What its users see.
+//! Tests of the program as its users run it.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::app::{Launch, TestApp};
 use crate::process::Ended;
 use crate::wire::Request;
 
-/// Every test, since there is no harness that would find them.
+/// Every test: there is no harness that finds them.
 pub(crate) const ALL: [(&str, fn()); 13] = [
     (
         "the_development_issuer_serves_its_table",

@@ -10,7 +10,7 @@ use std::time::Instant;
 use crate::certificates::Authority;
 use crate::documented::Documented;
 use crate::process::{Directory, Process};
-use crate::transcript::PATIENCE;
+use crate::transcript::LIMIT;
 
 /// The proxies that are documented.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +85,7 @@ impl Proxy {
     fn wait(&self) {
         let begun = Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
-            assert!(begun.elapsed() < PATIENCE, "{}", self.process.log.text());
+            assert!(begun.elapsed() < LIMIT, "{}", self.process.log.text());
             thread::yield_now();
         }
     }

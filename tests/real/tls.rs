@@ -9,7 +9,7 @@ use crate::app::{Launch, TestApp};
 use crate::certificates::{Authority, Files};
 use crate::curl::Curl;
 use crate::sender::{PATH, bound_to, error};
-use crate::transcript::PATIENCE;
+use crate::transcript::LIMIT;
 
 const HOST: &str = "localhost";
 
@@ -47,7 +47,7 @@ impl Stage {
     fn wait_until_ready(&self) {
         let begun = Instant::now();
         while self.curl("/readyz").answer().status != 200 {
-            assert!(begun.elapsed() < PATIENCE, "{}", self.app.log().text());
+            assert!(begun.elapsed() < LIMIT, "{}", self.app.log().text());
         }
     }
 }

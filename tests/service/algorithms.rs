@@ -15,7 +15,7 @@ fn asymmetric() -> impl Iterator<Item = Algorithm> {
 }
 
 #[test]
-fn every_published_kind_of_key_is_verified_with() {
+fn keys_of_every_type_verify_signatures() {
     for algorithm in asymmetric() {
         let issuer = TestIssuer::start_with(algorithm);
         let app = TestApp::trusting(&issuer);
@@ -31,7 +31,7 @@ fn every_published_kind_of_key_is_verified_with() {
 }
 
 #[test]
-fn a_signature_has_the_form_that_its_algorithm_wants() {
+fn a_signature_has_the_format_of_its_algorithm() {
     let issuer = TestIssuer::start_with(Algorithm::Es256);
     let app = TestApp::trusting(&issuer);
     let token = issuer.token().build();
@@ -65,7 +65,7 @@ fn eddsa_has_two_names() {
 }
 
 #[test]
-fn a_secret_of_digits_is_a_text_all_the_same() {
+fn a_secret_of_digits_is_a_text() {
     let secret = "0123456789".repeat(4);
     let issuer = TestIssuer::start_with(Algorithm::Es256);
     let launch = Launch::trusting(&issuer)
@@ -78,7 +78,7 @@ fn a_secret_of_digits_is_a_text_all_the_same() {
 }
 
 #[test]
-fn only_the_configured_algorithms_are_taken() {
+fn only_the_configured_algorithms_are_accepted() {
     let issuer = TestIssuer::start();
     for (named, expected) in [
         ("RS256", PRIVATE),
@@ -93,7 +93,7 @@ fn only_the_configured_algorithms_are_taken() {
 }
 
 #[test]
-fn a_shared_secret_verifies_its_own_hash_alone() {
+fn a_shared_secret_verifies_only_its_own_hash() {
     let hmacs = [
         (Algorithm::Hs256, 32),
         (Algorithm::Hs384, 48),

@@ -1,4 +1,4 @@
-//! Runs the service as its users do: the real binary, with a directory and variables of its own.
+//! Runs the real binary, with its own directory and environment.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -8,10 +8,10 @@ use std::time::Instant;
 use actix_resource_server::test_kit::TestIssuer;
 
 use crate::process::{Directory, Ended, Process};
-use crate::transcript::{PATIENCE, Transcript};
+use crate::transcript::{LIMIT, Transcript};
 use crate::wire::{Answer, Request};
 
-/// How the service is to be started; it sees no variable and no file but these.
+/// How the service is started: it gets only these variables and files.
 pub(crate) struct Launch {
     command: Command,
     directory: Directory,
@@ -29,7 +29,7 @@ impl Launch {
         Self { command, directory }
     }
 
-    /// As a tenant's owner has it: two variables say whom to trust and for what.
+    /// As a user configures a tenant: two variables for the issuer and the audience.
     pub(crate) fn trusting(issuer: &TestIssuer) -> Self {
         Self::new()
             .variable("ISSUER_BASE_URL", issuer.url())
@@ -107,17 +107,17 @@ impl TestApp {
         self.send(&Request::get(target))
     }
 
-    /// Asks for what any valid token opens.
+    /// Requests the route that requires any valid token.
     pub(crate) fn private(&self, token: &str) -> Answer {
         self.send(&Request::get("/api/private").bearer(token))
     }
 
-    /// Asks for what needs `read:messages`.
+    /// Requests the route that requires `read:messages`.
     pub(crate) fn scoped(&self, token: &str) -> Answer {
         self.send(&Request::get("/api/private-scoped").bearer(token))
     }
 
-    /// Waits until the log holds `part`.
+    /// Waits until the log contains `part`.
     pub(crate) fn wait_for_log(&self, part: &str) {
         let found = self
             .process
@@ -135,21 +135,21 @@ impl TestApp {
                 return answer;
             }
             let log = || self.process.log.text();
-            assert!(begun.elapsed() < PATIENCE, "{answer:?}\n{}", log());
+            assert!(begun.elapsed() < LIMIT, "{answer:?}\n{}", log());
             thread::yield_now();
         }
     }
 
-    /// Waits until so many have been counted.
+    /// Waits until the metric has this value.
     pub(crate) fn wait_for_metric(&self, name: &str, count: u64) {
         let begun = Instant::now();
         while self.metric(name) < count {
-            assert!(begun.elapsed() < PATIENCE, "{}", self.metric(name));
+            assert!(begun.elapsed() < LIMIT, "{}", self.metric(name));
             thread::yield_now();
         }
     }
 
-    /// A line of `/metrics`, as its value.
+    /// The value of a line of `/metrics`.
     pub(crate) fn metric(&self, name: &str) -> u64 {
         let metrics = self.get("/metrics").body;
         let mut lines = metrics.lines().filter_map(|line| line.rsplit_once(' '));

@@ -1,4 +1,4 @@
-//! Certificates, made anew for each test, and the files that they are in.
+//! Certificates, generated for each test, and their files.
 
 use actix_resource_server::sender::ClientCertificate;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -50,14 +50,14 @@ pub(crate) struct Signed {
 }
 
 impl Signed {
-    /// What tokens name it by (RFC 8705 §3.1).
+    /// Its thumbprint in tokens (RFC 8705 §3.1).
     pub(crate) fn thumbprint(&self) -> String {
         let certificate = ClientCertificate::from_der(&self.der).unwrap();
         certificate.thumbprint().to_string()
     }
 }
 
-/// What `[server.tls]` names, in a directory that goes with the test.
+/// The files of `[server.tls]`, in a directory that is removed after the test.
 pub(crate) struct Files(Directory);
 
 impl Files {
@@ -81,7 +81,7 @@ impl Files {
         path.to_str().unwrap().to_owned()
     }
 
-    /// As the setting of the file, by its variable.
+    /// Sets the variables that name the files.
     pub(crate) fn launch(&self, launch: Launch) -> Launch {
         launch.variables(&[
             (

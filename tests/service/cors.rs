@@ -1,4 +1,4 @@
-//! Which pages in browsers may call the API, and what they may see of its answers.
+//! Which pages in browsers may call the API, and what they can read of its responses.
 
 use actix_resource_server::test_kit::{Document, Fault, TestIssuer};
 
@@ -22,7 +22,7 @@ fn cors_headers(answer: &Answer) -> Vec<&str> {
         .collect()
 }
 
-/// Every kind of answer, while the issuer is down.
+/// Requests for every kind of response while the issuer is unavailable.
 fn requests(token: &str) -> [(u16, Request); 12] {
     [
         (200, Request::get("/api/public")),
@@ -41,7 +41,7 @@ fn requests(token: &str) -> [(u16, Request); 12] {
 }
 
 #[test]
-fn an_allowed_origin_sees_every_answer_errors_included() {
+fn an_allowed_origin_can_read_every_response_errors_included() {
     let issuer = TestIssuer::start();
     issuer.set_fault(Document::Jwks, Some(Fault::status(500)));
     let app = for_two_origins(&issuer).serve();
@@ -82,14 +82,14 @@ fn a_rejected_scope_is_reported() {
 }
 
 #[test]
-fn a_preflight_is_answered_before_any_token_is_asked_for() {
+fn a_preflight_needs_no_token() {
     let issuer = TestIssuer::start();
     let app = TestApp::ready(for_two_origins(&issuer));
     for path in ["/api/public", "/api/private", "/api/private-scoped"] {
         for method in ["GET", "HEAD"] {
             let request = Request::preflight(path, ORIGIN, method);
-            let asked = "authorization, DPoP, content-type";
-            let answer = app.send(&request.header("Access-Control-Request-Headers", asked));
+            let requested = "authorization, DPoP, content-type";
+            let answer = app.send(&request.header("Access-Control-Request-Headers", requested));
             assert_eq!(
                 (answer.status, answer.body.as_str()),
                 (200, ""),
@@ -114,7 +114,7 @@ fn a_preflight_is_answered_before_any_token_is_asked_for() {
 }
 
 #[test]
-fn a_preflight_for_what_is_not_allowed_allows_nothing() {
+fn a_preflight_from_another_origin_allows_nothing() {
     let issuer = TestIssuer::start();
     let app = TestApp::ready(for_two_origins(&issuer));
     let path = "/api/private";
@@ -149,7 +149,7 @@ fn without_a_configured_origin_there_is_no_cors() {
 }
 
 #[test]
-fn a_star_allows_every_origin_but_no_credentials() {
+fn a_wildcard_allows_every_origin_but_no_credentials() {
     let issuer = TestIssuer::start();
     let launch = Launch::trusting(&issuer).variable("APP__CORS__ALLOWED_ORIGINS", "*");
     let app = TestApp::ready(launch.variable("APP__CORS__MAX_AGE", "1h"));

@@ -1,4 +1,4 @@
-//! The `Authorization` header: what carries a token, and what does not (RFC 6750 §2.1).
+//! The `Authorization` header: which values contain a token (RFC 6750 §2.1).
 
 use actix_resource_server::test_kit::TestIssuer;
 
@@ -12,7 +12,7 @@ use crate::wire::Request;
 const PROTECTED: [&str; 2] = ["/api/private", "/api/private-scoped"];
 
 #[test]
-fn a_header_without_a_bearer_token_is_as_good_as_none() {
+fn a_header_without_a_bearer_token_counts_as_none() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let token = issuer.token().scope("read:messages").build();
@@ -88,7 +88,7 @@ fn a_word_that_is_not_a_jwt_is_an_invalid_token() {
 }
 
 #[test]
-fn the_scheme_is_read_in_any_case_with_any_number_of_blanks() {
+fn the_scheme_is_case_insensitive_and_followed_by_any_number_of_spaces() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let token = issuer.token().build();
@@ -112,7 +112,7 @@ fn the_scheme_is_read_in_any_case_with_any_number_of_blanks() {
 }
 
 #[test]
-fn two_credentials_are_one_too_many() {
+fn two_credentials_are_rejected() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let token = issuer.token().scope("read:messages").build();
@@ -138,7 +138,7 @@ fn two_credentials_are_one_too_many() {
 }
 
 #[test]
-fn a_query_that_only_looks_like_a_token_does_no_harm() {
+fn a_query_that_only_looks_like_a_token_is_ignored() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let token = issuer.token().build();
@@ -155,7 +155,7 @@ fn a_query_that_only_looks_like_a_token_does_no_harm() {
 }
 
 #[test]
-fn a_token_anywhere_but_in_the_header_is_none() {
+fn a_token_outside_the_header_is_not_used() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let token = issuer.token().scope("read:messages").build();

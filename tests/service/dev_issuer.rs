@@ -1,4 +1,4 @@
-//! The development issuer: on loopback, with a key of its own, found as any issuer is.
+//! The development issuer: on loopback, with its own key, discovered like any issuer.
 
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 
@@ -16,7 +16,7 @@ pub(crate) fn address(app: &TestApp) -> SocketAddr {
 }
 
 #[test]
-fn without_configuration_the_service_brings_its_own_issuer() {
+fn without_configuration_the_development_issuer_is_started() {
     let app = Launch::new().serve();
     let log = app.log().text();
     assert!(log.contains("FOR DEVELOPMENT ONLY"), "{log}");
@@ -26,7 +26,7 @@ fn without_configuration_the_service_brings_its_own_issuer() {
 }
 
 #[test]
-fn the_shipped_settings_bring_it_too() {
+fn the_shipped_settings_start_it_too() {
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/Settings.toml");
     let app = Launch::new().arguments(&["--config", shipped]).serve();
     assert!(app.dev_issuer().starts_with("http://localhost:"));
@@ -34,7 +34,7 @@ fn the_shipped_settings_bring_it_too() {
 }
 
 #[test]
-fn its_discovery_document_says_where_everything_is() {
+fn its_discovery_document_lists_every_endpoint() {
     let app = Launch::new().serve();
     let url = app.dev_issuer();
     assert!(url.starts_with("http://localhost:") && url.ends_with('/'));
@@ -61,7 +61,7 @@ fn its_discovery_document_says_where_everything_is() {
 }
 
 #[test]
-fn it_publishes_one_public_key_that_is_made_anew_at_every_start() {
+fn it_publishes_one_public_key_that_is_generated_at_every_start() {
     let key = || {
         let app = Launch::new().serve();
         let answer = Request::get("/.well-known/jwks.json").send(address(&app));
@@ -98,7 +98,7 @@ fn both_loopback_addresses_answer() {
 }
 
 #[test]
-fn pages_on_loopback_may_ask_it_and_no_others() {
+fn only_pages_on_loopback_may_call_it() {
     let app = Launch::new().serve();
     let answer = Request::preflight("/oauth/token", "http://localhost:5173", "POST")
         .header(

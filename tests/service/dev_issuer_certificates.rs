@@ -18,7 +18,7 @@ use crate::wire::{Answer, Request};
 const FORM: &str = "application/x-www-form-urlencoded";
 const CREDENTIALS: &str = "grant_type=client_credentials&client_id=demo-read&client_secret=any";
 
-/// A service that asks for certificates, and somebody who has one.
+/// A service that requests client certificates, and a client with one.
 struct Stage {
     authority: Authority,
     signed: Signed,
@@ -39,7 +39,7 @@ impl Stage {
         }
     }
 
-    /// Somebody without a certificate.
+    /// A client without a certificate.
     fn without_certificate(&self) -> Client {
         Client::trusting(&self.authority)
     }
@@ -53,7 +53,7 @@ impl Stage {
         request.send(address(&self.app)).json()
     }
 
-    /// The URL of a path, as the metadata has it for clients with certificates.
+    /// The URL of an endpoint for clients with certificates, from the metadata.
     fn alias(&self, endpoint: &str) -> (String, SocketAddr) {
         let metadata = self.metadata();
         let url = metadata["mtls_endpoint_aliases"][endpoint]
@@ -94,7 +94,7 @@ fn confirmation(token: &str) -> Option<Value> {
 }
 
 #[test]
-fn a_token_is_bound_to_the_certificate_that_is_shown_and_of_use_with_it_alone() {
+fn a_token_is_bound_to_the_clients_certificate_and_rejected_without_it() {
     let stage = Stage::new();
     assert_eq!(
         stage.metadata()["tls_client_certificate_bound_access_tokens"],
@@ -137,7 +137,7 @@ fn a_token_may_be_bound_to_a_key_too() {
 }
 
 #[test]
-fn userinfo_takes_a_bound_token_with_its_certificate_alone() {
+fn userinfo_accepts_a_bound_token_only_with_its_certificate() {
     let stage = Stage::new();
     let (_, endpoint) = stage.alias("userinfo_endpoint");
     let claims = "sub=auth0|manager&claims={\"scope\":\"openid\"}";
@@ -153,7 +153,7 @@ fn userinfo_takes_a_bound_token_with_its_certificate_alone() {
 }
 
 #[test]
-fn without_certificates_there_is_no_such_way_in() {
+fn without_mtls_there_is_no_listener_for_certificates() {
     let app = Launch::new().serve();
     let request = Request::get("/.well-known/openid-configuration");
     let metadata = request.send(address(&app)).json();
@@ -161,7 +161,7 @@ fn without_certificates_there_is_no_such_way_in() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_named() {
+fn a_port_in_use_is_reported() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let authority = Authority::new();

@@ -1,4 +1,4 @@
-//! A browser is asked for a second factor, and the token that comes of it tells of that (RFC 9470 §5, §6).
+//! A browser is asked for a second factor, which the token records (RFC 9470 §5, §6).
 
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ fn attribute(page: &Answer, name: &str) -> String {
     rest.split('"').next().unwrap().to_owned()
 }
 
-/// The access token for the code that a browser was led back with.
+/// The access token for the code in a redirect.
 fn traded(app: &TestApp, led_back: &Answer) -> String {
     let (_, code) = led_back
         .header("location")
@@ -75,7 +75,7 @@ fn claims(token: &str) -> Value {
 }
 
 #[test]
-fn a_stronger_login_is_requested_and_stands_in_the_token() {
+fn a_stronger_login_is_requested_and_recorded_in_the_token() {
     let app = TestApp::ready(Launch::new());
     let mut browser = Browser {
         app: &app,
@@ -105,7 +105,7 @@ fn a_stronger_login_is_requested_and_stands_in_the_token() {
         assert_answer(
             &app.private(&token),
             PRIVATE,
-            "either opens what asks for no level",
+            "both are accepted where no level is required",
         );
     }
 }

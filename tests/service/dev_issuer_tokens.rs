@@ -1,4 +1,4 @@
-//! Tokens of the development issuer, asked for as OAuth has it, used as any other.
+//! Tokens of the development issuer, requested as OAuth specifies and used like any other.
 
 use data_encoding::BASE64;
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ fn each_client_is_accepted_where_its_scopes_suffice() {
 }
 
 #[test]
-fn forms_json_and_basic_all_bring_a_token() {
+fn a_token_is_issued_for_forms_json_and_basic_credentials() {
     let app = Launch::new().serve();
     let post = || Request::new("POST", "/oauth/token");
     let basic = format!("Basic {}", BASE64.encode(b"demo-read:any"));
@@ -82,7 +82,7 @@ fn forms_json_and_basic_all_bring_a_token() {
 }
 
 #[test]
-fn fewer_scopes_another_subject_and_a_lifetime_may_be_asked_for() {
+fn scopes_subject_and_lifetime_can_be_requested() {
     let app = Launch::new().variable("APP__AUTH__STRICT", "true").serve();
     let answer = ask(
         &app,
@@ -97,7 +97,7 @@ fn fewer_scopes_another_subject_and_a_lifetime_may_be_asked_for() {
 }
 
 #[test]
-fn a_configured_audience_is_the_one_that_tokens_are_for() {
+fn tokens_are_issued_for_the_configured_audience() {
     let app = Launch::new()
         .variable("AUDIENCE", "https://mine.test/,other")
         .serve();

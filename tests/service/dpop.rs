@@ -1,4 +1,4 @@
-//! A token bound to a key, sent with a proof of that key, opens what it grants (RFC 9449 §7).
+//! A token bound to a key is accepted with a proof of that key (RFC 9449 §7).
 
 use actix_resource_server::Algorithm;
 use actix_resource_server::test_kit::{ProofBuilder, TestIssuer, shared};
@@ -11,7 +11,7 @@ use crate::sender::Sender;
 use crate::wire::Request;
 
 #[test]
-fn proofs_of_every_asymmetric_algorithm_are_taken() {
+fn proofs_of_every_asymmetric_algorithm_are_accepted() {
     let sender = Sender::new();
     let algorithms = Algorithm::ALL
         .iter()
@@ -30,7 +30,7 @@ fn proofs_of_every_asymmetric_algorithm_are_taken() {
 }
 
 #[test]
-fn issuers_of_every_kind_of_key_bind_tokens() {
+fn tokens_signed_by_every_algorithm_can_be_bound() {
     for algorithm in [Algorithm::Rs256, Algorithm::Ps256, Algorithm::EdDsa] {
         let issuer = TestIssuer::start_with(algorithm);
         let app = TestApp::trusting(&issuer);
@@ -82,7 +82,7 @@ fn other_methods_and_paths_need_no_credentials() {
         let request = Request::new(method, path).dpop(&sender.token, &proof);
         assert_answer(&sender.app.send(&request), expected, path);
     }
-    // What was not asked for is not used up.
+    // A proof that was not checked is not stored as used.
     let proof = sender.proof();
     let elsewhere = Request::get("/api/nothing").dpop(&sender.token, &proof.clone().build());
     assert_answer(&sender.app.send(&elsewhere), Expected::NotFound, "404");
@@ -90,7 +90,7 @@ fn other_methods_and_paths_need_no_credentials() {
 }
 
 #[test]
-fn what_is_open_stays_open_whatever_is_sent() {
+fn an_open_route_ignores_all_credentials() {
     let sender = Sender::new();
     let public = || Request::get("/api/public");
     let proof = sender.proof().build();
@@ -108,7 +108,7 @@ fn what_is_open_stays_open_whatever_is_sent() {
 }
 
 #[test]
-fn bearer_tokens_are_taken_beside_it() {
+fn bearer_tokens_are_accepted_too() {
     let sender = Sender::new();
     let token = sender.issuer.token().build();
     for _ in 0..3 {
@@ -118,7 +118,7 @@ fn bearer_tokens_are_taken_beside_it() {
 }
 
 #[test]
-fn a_token_that_comes_again_and_again_is_judged_as_the_first_time() {
+fn a_repeated_token_is_verified_like_the_first_time() {
     let sender = Sender::new();
     let proof = sender.proof();
     for time in 0..5 {
@@ -134,7 +134,7 @@ fn a_token_that_comes_again_and_again_is_judged_as_the_first_time() {
 }
 
 #[test]
-fn the_scheme_is_read_in_any_case_with_any_number_of_blanks() {
+fn the_scheme_is_case_insensitive_and_followed_by_any_number_of_spaces() {
     let sender = Sender::new();
     for scheme in ["dpop ", "DPOP ", "dPoP ", "DPoP    ", "  DPoP "] {
         let request = Request::get("/api/private")

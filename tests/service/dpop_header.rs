@@ -1,4 +1,4 @@
-//! The two headers of a request: which belong together, and which are no request at all (RFC 9449 §4.3, §7.1, §7.2).
+//! The two headers of a request: which combinations are valid (RFC 9449 §4.3, §7.1, §7.2).
 
 use actix_resource_server::test_kit::SigningKey;
 
@@ -109,7 +109,7 @@ fn scheme_and_proof_belong_together() {
 }
 
 #[test]
-fn a_bad_token_is_judged_before_its_proof() {
+fn an_invalid_token_is_rejected_before_its_proof() {
     let sender = Sender::new();
     let other_key = SigningKey::generate(sender.issuer.key().algorithm());
     let other_key = other_key.with_kid(sender.issuer.key().kid());
@@ -131,7 +131,7 @@ fn a_bad_token_is_judged_before_its_proof() {
 }
 
 #[test]
-fn two_credentials_are_one_too_many() {
+fn two_credentials_are_rejected() {
     let sender = Sender::new();
     let (token, proof) = (sender.token.clone(), sender.proof().build());
     let dpop = || private().dpop(&token, &proof);
@@ -168,7 +168,7 @@ fn two_credentials_are_one_too_many() {
 
 // RFC 9449 §4.3, check 1.
 #[test]
-fn there_is_one_proof_and_no_more() {
+fn a_request_has_exactly_one_proof() {
     let sender = Sender::new();
     let proof = || sender.proof().build();
     let one = proof();
@@ -225,7 +225,7 @@ fn there_is_one_proof_and_no_more() {
 }
 
 #[test]
-fn a_token_is_no_proof_and_a_proof_no_token() {
+fn a_token_is_not_a_proof_and_a_proof_is_not_a_token() {
     let sender = Sender::new();
     let proof = sender.proof().build();
     let self_issued = sender

@@ -18,7 +18,7 @@ fn check(sender: &Sender, name: &str, cases: &[(Value, Expected)]) {
     }
 }
 
-/// The public half of the sender's key, with more said of it.
+/// The sender's public key, with another member.
 fn jwk(key: &SigningKey, name: &str, value: Value) -> Value {
     let mut jwk = key.public_jwk().unwrap();
     jwk[name] = value;
@@ -26,7 +26,7 @@ fn jwk(key: &SigningKey, name: &str, value: Value) -> Value {
 }
 
 #[test]
-fn its_type_is_that_of_a_proof() {
+fn the_type_is_that_of_a_proof() {
     let sender = Sender::new();
     let others = [
         "JWT",
@@ -46,13 +46,13 @@ fn its_type_is_that_of_a_proof() {
     let wrong = [json!(null), json!(1), json!(["dpop+jwt"]), json!({})];
     check(&sender, "typ", &wrong.map(|typ| (typ, PROOF_TYPE)));
     sender.assert_proof(sender.proof().without_header("typ"), PROOF_TYPE, "no typ");
-    // Media types are compared without regard to case, `application/` may go (RFC 7515 §4.1.9).
+    // Media types are case-insensitive, and `application/` may be omitted (RFC 7515 §4.1.9).
     let right = ["dpop+jwt", "DPoP+JWT", "DPOP+JWT", "application/dpop+jwt"];
     check(&sender, "typ", &right.map(|typ| (json!(typ), PRIVATE)));
 }
 
 #[test]
-fn its_algorithm_is_asymmetric_and_known() {
+fn the_algorithm_is_asymmetric_and_supported() {
     let sender = Sender::new();
     let unknown = [
         "none", "None", "nOnE", "HS256", "HS384", "HS512", "es256", "ES256 ", "ES256K", "RS1",
@@ -78,7 +78,7 @@ fn its_algorithm_is_asymmetric_and_known() {
 }
 
 #[test]
-fn a_public_key_is_no_secret() {
+fn a_public_key_is_never_used_as_a_secret() {
     let sender = Sender::new();
     let public = sender.key.public_jwk().unwrap();
     for secret in [public.to_string(), public["x"].as_str().unwrap().to_owned()] {
@@ -91,7 +91,7 @@ fn a_public_key_is_no_secret() {
 }
 
 #[test]
-fn its_algorithm_is_one_that_the_key_is_for() {
+fn the_algorithm_fits_the_key() {
     let sender = Sender::new();
     let others = ["ES384", "ES512", "RS256", "PS256", "EdDSA"];
     check(&sender, "alg", &others.map(|alg| (json!(alg), PROOF_KEY)));
@@ -140,10 +140,10 @@ fn the_header_is_one_json_object_without_duplicates() {
         sender.assert_proof(proof, PROOF_FORM, &header);
     }
     let proof = sender.proof().raw_header(format!("\n{{ {good} }} "));
-    sender.assert_proof(proof, PRIVATE, "blanks in it");
+    sender.assert_proof(proof, PRIVATE, "white space in it");
 }
 
-// Check 7: the key is no secret and has no private half.
+// Check 7: the key is not a secret and has no private members.
 #[test]
 fn the_key_is_public() {
     let sender = Sender::new();
@@ -169,7 +169,7 @@ fn the_key_is_public() {
 #[test]
 fn the_key_can_be_used_for_signatures() {
     let sender = Sender::new();
-    let said = |name: &str, value: Value| jwk(&sender.key, name, value);
+    let with = |name: &str, value: Value| jwk(&sender.key, name, value);
     let small = json!({"kty": "RSA", "e": "AQAB", "n": format!("{}A", "n".repeat(170))});
     let unfit = [
         json!(null),
@@ -181,31 +181,31 @@ fn the_key_can_be_used_for_signatures() {
         json!({"kty": "oct"}),
         json!({"kty": "AKP", "pub": "AA"}),
         small,
-        said("kty", json!("RSA")),
-        said("kty", json!("OKP")),
-        said("kty", json!("ec")),
-        said("crv", json!("P-384")),
-        said("crv", json!("secp256k1")),
-        said("x", json!("AA")),
-        said("x", json!(null)),
-        said("y", json!("")),
-        said("use", json!("enc")),
-        said("key_ops", json!(["sign"])),
-        said("key_ops", json!([])),
-        said("alg", json!("ES384")),
-        said("alg", json!("RS256")),
-        said("kid", json!(1)),
+        with("kty", json!("RSA")),
+        with("kty", json!("OKP")),
+        with("kty", json!("ec")),
+        with("crv", json!("P-384")),
+        with("crv", json!("secp256k1")),
+        with("x", json!("AA")),
+        with("x", json!(null)),
+        with("y", json!("")),
+        with("use", json!("enc")),
+        with("key_ops", json!(["sign"])),
+        with("key_ops", json!([])),
+        with("alg", json!("ES384")),
+        with("alg", json!("RS256")),
+        with("kid", json!(1)),
     ];
     for jwk in unfit {
         let case = jwk.to_string();
         sender.assert_proof(sender.proof().raw_jwk(jwk), PROOF_KEY, &case);
     }
     let fit = [
-        said("use", json!("sig")),
-        said("key_ops", json!(["verify"])),
-        said("alg", json!("ES256")),
-        said("kid", json!("any")),
-        said("ext", json!(true)),
+        with("use", json!("sig")),
+        with("key_ops", json!(["verify"])),
+        with("alg", json!("ES256")),
+        with("kid", json!("any")),
+        with("ext", json!(true)),
     ];
     for jwk in fit {
         let case = jwk.to_string();
@@ -214,7 +214,7 @@ fn the_key_can_be_used_for_signatures() {
 }
 
 #[test]
-fn a_key_that_is_named_by_anything_else_is_none() {
+fn only_the_jwk_member_provides_the_key() {
     let sender = Sender::new();
     let url = json!("https://keys.example/");
     for (name, value) in [
@@ -232,12 +232,12 @@ fn a_key_that_is_named_by_anything_else_is_none() {
 
 // Check 6, and the binding of §6.1.
 #[test]
-fn the_signature_is_by_the_key_that_the_token_names() {
+fn the_signature_is_by_the_key_in_the_tokens_confirmation() {
     let sender = Sender::new();
     let other = SigningKey::generate(Algorithm::Es256);
     let url = sender.url("/api/private");
     let by_other = ProofBuilder::new(&other, "GET", &url).token(&sender.token);
-    sender.assert_proof(by_other.clone(), OTHER_KEY, "another key altogether");
+    sender.assert_proof(by_other.clone(), OTHER_KEY, "another key");
     let claimed = by_other.raw_jwk(sender.key.public_jwk().unwrap());
     sender.assert_proof(claimed, PROOF_SIGNATURE, "by another key");
     let shown = sender.proof().raw_jwk(other.public_jwk().unwrap());
@@ -256,7 +256,7 @@ fn the_signature_is_by_the_key_that_the_token_names() {
 }
 
 #[test]
-fn nothing_of_a_signed_proof_can_be_exchanged() {
+fn no_part_of_a_signed_proof_can_be_replaced() {
     let sender = Sender::new();
     let (one, two) = (sender.proof().build(), sender.proof().build());
     let parts = |proof: &str| proof.split('.').map(str::to_owned).collect::<Vec<_>>();

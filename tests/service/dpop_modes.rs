@@ -1,4 +1,4 @@
-//! DPoP beside Bearer, alone, or not at all.
+//! DPoP together with Bearer, required, or disabled.
 
 use crate::expected::{
     BOUND, Expected, MALFORMED_HOST, NO_CREDENTIALS, NO_JWT, NO_KEY_BOUND, Offer, PRIVATE,
@@ -19,7 +19,7 @@ fn private() -> Request {
 }
 
 #[test]
-fn where_it_is_required_no_other_scheme_is_known() {
+fn when_it_is_required_bearer_is_rejected() {
     let sender = Sender::with(&[("APP__AUTH__DPOP__REQUIRED", "true")]);
     let plain = sender.issuer.token().build();
     let (bound, proof) = (&sender.token, || sender.proof().build());
@@ -63,7 +63,7 @@ fn where_it_is_required_no_other_scheme_is_known() {
 }
 
 #[test]
-fn where_it_is_off_it_is_an_unknown_scheme_and_bound_tokens_open_nothing() {
+fn when_it_is_off_the_scheme_is_unknown_and_bound_tokens_are_rejected() {
     let sender = Sender::with(&[("APP__AUTH__DPOP__ENABLED", "false")]);
     let plain = sender.issuer.token().build();
     let (bound, proof) = (&sender.token, sender.proof().build());

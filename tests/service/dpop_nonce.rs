@@ -1,4 +1,4 @@
-//! Nonces of the server, which proofs must repeat where they are asked for (RFC 9449 §8, §9).
+//! Nonces of the server, which proofs must contain when they are required (RFC 9449 §8, §9).
 
 use actix_resource_server::Algorithm;
 use actix_resource_server::test_kit::{ProofBuilder, TestIssuer};
@@ -16,9 +16,9 @@ use Expected::UseNonce;
 
 const ON: (&str, &str) = ("APP__AUTH__DPOP__NONCE", "true");
 
-/// Asserts that the answer hands a nonce out, and takes it.
+/// The nonce in a response, which must have one.
 #[track_caller]
-fn handed_out(answer: &Answer) -> String {
+fn nonce_in(answer: &Answer) -> String {
     let nonce = answer
         .header("dpop-nonce")
         .unwrap_or_else(|| panic!("no nonce: {answer:?}"));
@@ -29,7 +29,7 @@ fn handed_out(answer: &Answer) -> String {
 fn nonce_of(sender: &Sender) -> String {
     let answer = sender.send(sender.proof());
     assert_offer(&answer, UseNonce, Offer::ByDpop, "no nonce");
-    handed_out(&answer)
+    nonce_in(&answer)
 }
 
 #[test]
@@ -45,31 +45,31 @@ fn a_proof_without_a_nonce_is_rejected_with_a_nonce() {
     ] {
         let answer = sender.send(sender.proof().nonce(wrong));
         assert_offer(&answer, UseNonce, Offer::ByDpop, wrong);
-        handed_out(&answer);
+        nonce_in(&answer);
     }
     let answer = sender.send(sender.proof().nonce(&nonce));
     assert_offer(&answer, PRIVATE, Offer::ByDpop, "with the nonce");
-    // It serves until it is renewed.
-    let renewed = handed_out(&answer);
+    // It is valid until it is renewed.
+    let renewed = nonce_in(&answer);
     for _ in 0..3 {
         let answer = sender.send(sender.proof().nonce(&renewed));
         assert_offer(&answer, PRIVATE, Offer::ByDpop, "with the new one");
-        handed_out(&answer);
+        nonce_in(&answer);
     }
 }
 
 #[test]
-fn a_proof_that_lacks_one_is_not_used_up() {
+fn a_proof_without_a_nonce_is_not_stored_as_used() {
     let sender = Sender::with(&[ON]);
     let proof = || sender.proof().claim("jti", "one");
-    let nonce = handed_out(&sender.send(proof()));
+    let nonce = nonce_in(&sender.send(proof()));
     let proof = || proof().nonce(&nonce);
     assert_offer(&sender.send(proof()), PRIVATE, Offer::ByDpop, "first");
     assert_offer(&sender.send(proof()), REPLAYED, Offer::ByDpop, "second");
 }
 
 #[test]
-fn only_good_proofs_of_good_tokens_come_so_far() {
+fn only_valid_proofs_of_valid_tokens_are_asked_for_a_nonce() {
     let sender = Sender::with(&[ON]);
     let nonce = nonce_of(&sender);
     let cases = [
@@ -110,7 +110,7 @@ fn only_good_proofs_of_good_tokens_come_so_far() {
 }
 
 #[test]
-fn without_the_setting_there_are_none() {
+fn without_the_setting_no_nonces_are_sent() {
     let sender = Sender::new();
     for proof in [sender.proof(), sender.proof().nonce("any")] {
         let answer = sender.send(proof);
@@ -120,7 +120,7 @@ fn without_the_setting_there_are_none() {
 }
 
 #[test]
-fn replicas_that_share_a_secret_accept_each_others() {
+fn replicas_that_share_a_secret_accept_each_others_nonces() {
     let issuer = TestIssuer::start_with(Algorithm::Es256);
     let replica = |secret: Option<&str>| {
         let launch = Launch::trusting(&issuer)
@@ -140,25 +140,25 @@ fn replicas_that_share_a_secret_accept_each_others() {
     let sender = Sender::of(issuer, one);
     let htu = "https://api.example/api/private";
     let proof = || ProofBuilder::new(&sender.key, "GET", htu).token(&sender.token);
-    let nonce = handed_out(&sender.send(proof()));
+    let nonce = nonce_in(&sender.send(proof()));
     for (other, expected) in others {
         let answer = other.send(&sender.request(proof().nonce(&nonce)));
         assert_offer(&answer, expected, Offer::ByDpop, "another replica");
-        handed_out(&answer);
+        nonce_in(&answer);
     }
 }
 
 #[test]
-fn required_mode_asks_for_them_too() {
+fn required_mode_requires_nonces_too() {
     let sender = Sender::with(&[ON, ("APP__AUTH__DPOP__REQUIRED", "true")]);
     let answer = sender.send(sender.proof());
     assert_offer(&answer, UseNonce, Offer::DpopAlone, "no nonce");
-    let answer = sender.send(sender.proof().nonce(&handed_out(&answer)));
+    let answer = sender.send(sender.proof().nonce(&nonce_in(&answer)));
     assert_offer(&answer, PRIVATE, Offer::DpopAlone, "with it");
 }
 
 #[test]
-fn a_nonce_is_renewed_with_every_answer_to_a_good_proof() {
+fn every_response_to_a_valid_proof_renews_an_old_nonce() {
     let sender = Sender::with(&[ON]);
     let nonce = nonce_of(&sender);
     let lacking = sender.bound().build();
@@ -174,12 +174,12 @@ fn a_nonce_is_renewed_with_every_answer_to_a_good_proof() {
     ] {
         let answer = sender.app.send(&request);
         assert_eq!(answer.status, status, "{answer:?}");
-        handed_out(&answer);
+        nonce_in(&answer);
     }
 }
 
 #[test]
-fn a_page_in_a_browser_sees_them() {
+fn a_page_in_a_browser_can_read_nonces() {
     let origin = "https://app.example";
     let sender = Sender::with(&[ON, ("APP__CORS__ALLOWED_ORIGINS", origin)]);
     let preflight = Request::preflight("/api/private", origin, "GET");
@@ -194,14 +194,14 @@ fn a_page_in_a_browser_sees_them() {
     let asked = sender
         .app
         .send(&sender.request(sender.proof()).header("Origin", origin));
-    let nonce = handed_out(&asked);
+    let nonce = nonce_in(&asked);
     let proof = sender.proof().nonce(&nonce);
     let granted = sender
         .app
         .send(&sender.request(proof).header("Origin", origin));
     assert_eq!((asked.status, granted.status), (401, 200));
     for answer in [asked, granted] {
-        handed_out(&answer);
+        nonce_in(&answer);
         let exposed = answer.words("access-control-expose-headers");
         assert!(exposed.contains(&"dpop-nonce".to_owned()), "{answer:?}");
         assert!(

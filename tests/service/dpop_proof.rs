@@ -1,4 +1,4 @@
-//! What a proof says: every claim of RFC 9449 §4.2, broken one at a time (§4.3).
+//! The claims of a proof: every one of RFC 9449 §4.2, broken one at a time (§4.3).
 
 use actix_resource_server::test_kit::ProofBuilder;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::sender::{Sender, seconds_from_now};
 
 #[track_caller]
 fn check(sender: &Sender, claim: &str, cases: &[(Value, Expected)]) {
-    // Whatever was made before the service started needs one.
+    // Proofs from before the service started need a nonce.
     let nonce = sender.nonce();
     for (value, expected) in cases {
         let proof = sender.proof().nonce(&nonce).claim(claim, value.clone());
@@ -21,7 +21,7 @@ fn check(sender: &Sender, claim: &str, cases: &[(Value, Expected)]) {
 
 // Check 3.
 #[test]
-fn each_claim_is_there_and_of_its_type() {
+fn each_claim_is_present_and_of_its_type() {
     let sender = Sender::new();
     for claim in ["jti", "htm", "htu", "iat", "ath"] {
         let proof = sender.proof().without_claim(claim);
@@ -72,7 +72,7 @@ fn the_payload_is_one_json_object_without_duplicates() {
 
 // Check 8: the method is compared exactly (RFC 9110 §9.1).
 #[test]
-fn it_is_for_this_method() {
+fn the_method_is_that_of_the_request() {
     let sender = Sender::new();
     let methods = [
         "get", "Get", "POST", "HEAD", "OPTIONS", "", " GET", "GET ", "GET,POST", "*",
@@ -86,7 +86,7 @@ fn it_is_for_this_method() {
 
 // Check 11.
 #[test]
-fn it_was_made_a_short_while_ago() {
+fn the_proof_is_recent() {
     let sender = Sender::new();
     for (seconds, expected) in [
         (0.0, PRIVATE),
@@ -111,7 +111,7 @@ fn it_was_made_a_short_while_ago() {
 }
 
 #[test]
-fn its_time_is_a_number_of_seconds_since_1970() {
+fn iat_is_a_number_of_seconds_since_1970() {
     let sender = Sender::new();
     let cases = [
         (json!(0), PROOF_OLD),
@@ -132,18 +132,18 @@ fn its_time_is_a_number_of_seconds_since_1970() {
 }
 
 #[test]
-fn a_proof_is_as_old_as_its_whole_seconds_say() {
+fn the_age_is_counted_in_whole_seconds() {
     let sender = Sender::with(&[
         ("APP__AUTH__DPOP__IAT_OFFSET", "0s"),
         ("APP__AUTH__DPOP__IAT_LEEWAY", "0s"),
     ]);
-    // Unless the second is over meanwhile, which it is not five times in a row.
+    // Unless a new second begins meanwhile, which does not happen five times in a row.
     let statuses: Vec<_> = (0..5).map(|_| sender.send(sender.proof()).status).collect();
     assert!(statuses.contains(&200), "{statuses:?}");
 }
 
 #[test]
-fn how_old_and_how_far_ahead_it_may_be_is_configured() {
+fn the_maximum_age_and_the_tolerance_are_configurable() {
     let sender = Sender::with(&[
         ("APP__AUTH__DPOP__IAT_OFFSET", "1h"),
         ("APP__AUTH__DPOP__IAT_LEEWAY", "10m"),
@@ -159,7 +159,7 @@ fn how_old_and_how_far_ahead_it_may_be_is_configured() {
 }
 
 #[test]
-fn a_lifetime_of_its_own_holds_too() {
+fn exp_and_nbf_of_a_proof_are_checked() {
     let sender = Sender::new();
     let at = |seconds| json!(seconds_from_now(seconds));
     check(
@@ -180,7 +180,7 @@ fn a_lifetime_of_its_own_holds_too() {
 
 // Check 12.
 #[test]
-fn it_is_for_this_token() {
+fn ath_is_the_hash_of_the_token() {
     let sender = Sender::new();
     let hash = |token: &str| {
         let proof = sender.proof_for(token).build();
@@ -209,7 +209,7 @@ fn claim(proof: &str, name: &str) -> String {
 }
 
 #[test]
-fn its_name_is_any_text_of_a_sensible_length() {
+fn jti_is_any_text_of_limited_length() {
     let sender = Sender::new();
     let cases = [
         (json!("a"), PRIVATE),
@@ -224,15 +224,15 @@ fn its_name_is_any_text_of_a_sensible_length() {
 }
 
 #[test]
-fn what_it_says_beyond_that_does_no_harm() {
+fn other_claims_are_ignored() {
     let sender = Sender::new();
     let with = |name: &str, value: Value| sender.proof().claim(name, value);
     let proofs: [ProofBuilder; 6] = [
-        with("iss", json!("anybody")),
+        with("iss", json!("any issuer")),
         with("aud", json!(["elsewhere"])),
         with("sub", json!(1)),
         with("cnf", json!({"jkt": "other"})),
-        with("nonce", json!("not asked for")),
+        with("nonce", json!("not required")),
         with("x", json!({"y": [null]})),
     ];
     for proof in proofs {

@@ -5,7 +5,7 @@ use crate::sender::Sender;
 
 const HTU: &str = "https://api.example/api/private";
 
-/// Headers, and what becomes of a proof for [`HTU`] and of one for the address that was called.
+/// Headers, and the responses to a proof for [`HTU`] and to one for the address that was called.
 type Case<'a> = (&'a [(&'a str, &'a str)], Expected, Expected);
 
 fn check(sender: &Sender, cases: &[Case<'_>]) {
@@ -51,7 +51,7 @@ fn forwarding_headers_of_untrusted_clients_are_ignored() {
 }
 
 #[test]
-fn a_trusted_proxy_says_what_was_called() {
+fn the_url_is_taken_from_a_trusted_proxy() {
     let sender = Sender::with(&[("APP__SERVER__TRUSTED_PROXIES", "127.0.0.1")]);
     let cases: [Case<'_>; 12] = [
         (&[], PROOF_URL, PRIVATE),
@@ -91,7 +91,7 @@ fn a_trusted_proxy_says_what_was_called() {
 }
 
 #[test]
-fn a_trusted_proxy_says_what_it_took_from_the_path() {
+fn the_prefix_is_taken_from_a_trusted_proxy() {
     let sender = Sender::with(&[("APP__SERVER__TRUSTED_PROXIES", "127.0.0.1")]);
     for (htu, expected) in [
         ("https://api.example:8443/v1/api/private", PRIVATE),
@@ -106,7 +106,7 @@ fn a_trusted_proxy_says_what_it_took_from_the_path() {
 }
 
 #[test]
-fn of_what_a_trusted_proxy_hands_on_only_its_own_word_counts() {
+fn only_the_element_of_the_trusted_proxy_is_used() {
     let sender = Sender::with(&[("APP__SERVER__TRUSTED_PROXIES", "127.0.0.0/8")]);
     let forged = ("X-Forwarded-Host", "api.example, other.example");
     let own = ("X-Forwarded-Host", "other.example, api.example");
@@ -141,7 +141,7 @@ fn of_what_a_trusted_proxy_hands_on_only_its_own_word_counts() {
 }
 
 #[test]
-fn what_a_trusted_proxy_cannot_have_meant_makes_the_request_malformed() {
+fn unusable_headers_of_a_trusted_proxy_make_the_request_malformed() {
     let sender = Sender::with(&[("APP__SERVER__TRUSTED_PROXIES", "127.0.0.1")]);
     let headers: [&[(&str, &str)]; 13] = [
         &[("X-Forwarded-Port", "https")],
@@ -167,7 +167,7 @@ fn what_a_trusted_proxy_cannot_have_meant_makes_the_request_malformed() {
 }
 
 #[test]
-fn bearer_tokens_are_none_of_its_business() {
+fn bearer_tokens_do_not_depend_on_the_url() {
     let sender = Sender::with(&[("APP__SERVER__TRUSTED_PROXIES", "127.0.0.1")]);
     let token = sender.issuer.token().build();
     for (name, value) in [

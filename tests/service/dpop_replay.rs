@@ -1,4 +1,4 @@
-//! Each proof is taken once (RFC 9449 §11.1).
+//! Each proof is accepted once (RFC 9449 §11.1).
 
 use std::sync::Barrier;
 use std::thread;
@@ -25,12 +25,12 @@ fn a_replayed_proof_is_rejected() {
 }
 
 #[test]
-fn what_names_a_proof_is_its_jti_with_its_key_and_url() {
+fn a_proof_is_identified_by_jti_key_and_url() {
     let sender = Sender::new();
     let proof = || sender.proof().claim("jti", "one");
     sender.assert_proof(proof(), PRIVATE, "the first time");
-    // A new signature, time or method, or another way to write the URL, is no new proof.
-    sender.assert_proof(proof(), REPLAYED, "signed anew");
+    // A new signature, time or method, or another spelling of the URL, does not make a new proof.
+    sender.assert_proof(proof(), REPLAYED, "signed again");
     let later = proof().claim("iat", crate::sender::seconds_from_now(10));
     sender.assert_proof(later, REPLAYED, "another time");
     let written = format!("{}?page=2", sender.url("/%61pi/private"));
@@ -75,13 +75,13 @@ fn what_names_a_proof_is_its_jti_with_its_key_and_url() {
 }
 
 #[test]
-fn a_proof_for_one_path_opens_no_other() {
+fn a_proof_for_one_path_is_rejected_for_another() {
     let sender = Sender::new();
     let proof = sender.proof().build();
     let scoped = Request::get("/api/private-scoped").dpop(&sender.token, &proof);
     let answer = sender.app.send(&scoped);
     assert_offer(&answer, PROOF_URL, Offer::ByDpop, "another path");
-    // It was not used by that.
+    // The rejection did not store it as used.
     let request = Request::get("/api/private").dpop(&sender.token, &proof);
     assert_offer(
         &sender.app.send(&request),
@@ -113,7 +113,7 @@ fn a_rejected_proof_can_be_sent_again_and_one_without_scope_cannot() {
 }
 
 #[test]
-fn over_one_connection_it_is_taken_once_too() {
+fn over_one_connection_a_proof_is_accepted_once() {
     let sender = Sender::new();
     let proof = sender.proof();
     let same = vec![sender.request(proof); 5];
@@ -121,7 +121,7 @@ fn over_one_connection_it_is_taken_once_too() {
         pipeline(sender.app.address, &same),
         [200, 401, 401, 401, 401]
     );
-    // A stolen token gains nothing by standing behind the sender's own request.
+    // A replayed proof behind the sender's own request on the same connection is rejected.
     let stolen = Request::get("/api/private").bearer(&sender.token);
     let alone =
         Request::get("/api/private").header("Authorization", format!("DPoP {}", sender.token));
@@ -139,8 +139,8 @@ fn over_one_connection_it_is_taken_once_too() {
 
 const CONNECTIONS: usize = 16;
 
-/// Sends a request as often over each of many connections at once, and counts those who were let in.
-fn let_in(sender: &Sender, request: &Request, times: usize) -> usize {
+/// Sends a request `times` times over each of many connections at once, and counts the accepted ones.
+fn accepted(sender: &Sender, request: &Request, times: usize) -> usize {
     let start = Barrier::new(CONNECTIONS);
     let send = || {
         let requests = vec![request.clone(); times];
@@ -165,7 +165,7 @@ fn of_many_requests_with_one_proof_one_is_accepted() {
     let sender = Sender::with(&[("APP__SERVER__WORKERS", "2")]);
     for _ in 0..5 {
         let request = sender.request(sender.proof());
-        assert_eq!(let_in(&sender, &request, 13), 1);
+        assert_eq!(accepted(&sender, &request, 13), 1);
     }
     let refused = sender
         .app
@@ -175,7 +175,7 @@ fn of_many_requests_with_one_proof_one_is_accepted() {
 }
 
 #[test]
-fn nor_are_more_who_wait_for_the_key_of_their_token() {
+fn of_requests_that_wait_for_keys_with_one_proof_one_is_accepted() {
     let issuer = TestIssuer::start_with(Algorithm::Es256);
     let gate = Gate::new();
     issuer.set_fault(Document::Jwks, Some(Fault::Hang(gate.clone())));
@@ -184,7 +184,7 @@ fn nor_are_more_who_wait_for_the_key_of_their_token() {
         .serve();
     let sender = Sender::of(issuer, app);
     let request = sender.request(sender.proof());
-    let let_in = thread::scope(|scope| {
+    let accepted = thread::scope(|scope| {
         let threads: Vec<_> = (0..8)
             .map(|_| scope.spawn(|| sender.app.send(&request).status))
             .collect();
@@ -194,11 +194,11 @@ fn nor_are_more_who_wait_for_the_key_of_their_token() {
         let statuses = threads.into_iter().map(|thread| thread.join().unwrap());
         statuses.filter(|status| *status == 200).count()
     });
-    assert_eq!(let_in, 1);
+    assert_eq!(accepted, 1);
 }
 
 #[test]
-fn one_sender_that_takes_its_share_of_the_memory_keeps_no_other_out() {
+fn a_sender_that_uses_its_share_of_the_memory_does_not_affect_others() {
     let sender = Sender::with(&[("APP__AUTH__DPOP__REPLAY_MEMORY_BYTES", "65536")]);
     let refused = (0..6000).find_map(|_| {
         let answer = sender.send(sender.proof());
@@ -213,7 +213,7 @@ fn one_sender_that_takes_its_share_of_the_memory_keeps_no_other_out() {
     for _ in 0..3000 {
         sender.send(sender.proof());
     }
-    // Neither other keys nor bearer tokens are held up by it.
+    // Neither other keys nor bearer tokens are affected.
     let key = SigningKey::generate(Algorithm::EdDsa);
     let token = sender.issuer.token().bound_to_key(&key).build();
     for _ in 0..100 {
@@ -232,13 +232,13 @@ fn one_sender_that_takes_its_share_of_the_memory_keeps_no_other_out() {
 const NO_REDIS: (&str, &str) = ("APP__AUTH__DPOP__REPLAY_STORE", "redis://127.0.0.1:1");
 
 #[test]
-fn while_redis_cannot_be_asked_no_proof_is_taken() {
+fn while_redis_is_unavailable_no_proof_is_accepted() {
     let sender = Sender::with(&[NO_REDIS]);
     for _ in 0..3 {
         let answer = sender.send(sender.proof());
         assert_offer(&answer, Expected::ReplayUnknown, Offer::ByDpop, "no Redis");
     }
-    // What is refused anyway is refused as ever.
+    // Invalid proofs are rejected as before.
     let wrong = sender.proof().claim("htm", "PUT");
     sender.assert_proof(wrong, crate::expected::PROOF_METHOD, "a wrong proof");
     assert_eq!(sender.app.private(&sender.token).status, 401);
@@ -253,7 +253,7 @@ fn while_redis_cannot_be_asked_no_proof_is_taken() {
 }
 
 #[test]
-fn unless_it_is_said_that_they_are() {
+fn while_redis_is_unavailable_proofs_are_accepted_if_so_configured() {
     let accept = ("APP__AUTH__DPOP__REPLAY_FAILURE", "accept");
     let sender = Sender::with(&[NO_REDIS, accept]);
     sender.assert_proof(sender.proof(), PRIVATE, "no Redis");

@@ -1,4 +1,4 @@
-//! A proof that was used before a restart opens nothing after it (RFC 9449 §11.1).
+//! A proof that was used before a restart is rejected after it (RFC 9449 §11.1).
 
 use actix_resource_server::Algorithm;
 use actix_resource_server::test_kit::{ProofBuilder, TestIssuer, shared};
@@ -10,7 +10,7 @@ use crate::wire::Request;
 
 const HTU: &str = "https://api.example/api/private";
 
-/// Services one after another, under one URL; proofs with a secret for nonces that outlives them.
+/// Services one after another, under one URL and with one secret for nonces.
 struct Restarted {
     issuer: TestIssuer,
     token: String,
@@ -50,7 +50,7 @@ fn nonce_of(app: &TestApp, request: &Request) -> String {
     answer.header("dpop-nonce").unwrap().to_owned()
 }
 
-/// A proof of a client whose clock is slow, so that no start is in the same second.
+/// A proof of a client whose clock is slow, so that the start is in a later second.
 fn made_before_the_start(service: &Restarted) -> ProofBuilder {
     service.proof().claim("iat", seconds_from_now(-2))
 }
@@ -72,7 +72,7 @@ fn a_proof_that_was_used_before_a_restart_needs_a_nonce_after_it() {
     for _ in 0..2 {
         nonce_of(&after, &used);
     }
-    // A client whose clock is slow comes again with the nonce; that proof is taken once, too.
+    // A client whose clock is slow sends a proof with the nonce, which is accepted once.
     let nonce = nonce_of(&after, &used);
     let old = service.proof().claim("iat", now - 60).nonce(&nonce).build();
     let old = service.request(&old);
@@ -80,13 +80,13 @@ fn a_proof_that_was_used_before_a_restart_needs_a_nonce_after_it() {
     assert_offer(&answer, PRIVATE, Offer::ByDpop, "with the nonce");
     assert_eq!(answer.header("dpop-nonce"), None);
     assert_offer(&after.send(&old), REPLAYED, Offer::ByDpop, "again");
-    // What is made from now on needs none.
+    // Proofs made from now on need none.
     let fresh = service.request(&service.proof().build());
     assert_offer(&after.send(&fresh), PRIVATE, Offer::ByDpop, "a new proof");
 }
 
 #[test]
-fn neither_does_a_nonce_from_before_it_help() {
+fn a_nonce_from_before_the_restart_does_not_help() {
     let service = Restarted::new(&[
         ("APP__AUTH__DPOP__NONCE", "true"),
         (
@@ -102,13 +102,13 @@ fn neither_does_a_nonce_from_before_it_help() {
     drop(before);
     let after = service.start();
     nonce_of(&after, &used);
-    // For a new proof the nonce is as good as ever.
+    // In a new proof the nonce is valid.
     let fresh = service.request(&service.proof().nonce(&nonce).build());
     assert_offer(&after.send(&fresh), PRIVATE, Offer::ByDpop, "a new proof");
 }
 
 #[test]
-fn a_store_that_is_shared_needs_no_nonces() {
+fn a_shared_store_needs_no_nonces() {
     let redis = ("APP__AUTH__DPOP__REPLAY_STORE", "redis://127.0.0.1:1");
     let sender = Sender::with(&[redis, ("APP__AUTH__DPOP__REPLAY_FAILURE", "accept")]);
     let old = sender.proof().claim("iat", seconds_from_now(-60));

@@ -1,11 +1,11 @@
-//! Nothing of a proof comes out again: in no answer, metric or log line.
+//! No part of a proof is in a response, metric or log line.
 
 use actix_resource_server::test_kit::ProofBuilder;
 
 use crate::sender::Sender;
 use crate::wire::{Answer, Request};
 
-/// Stands in every place of a proof that its maker can fill.
+/// Is put into every part of a proof that its sender determines.
 const MARK: &str = "Sesame01";
 
 fn proofs(sender: &Sender) -> Vec<ProofBuilder> {
@@ -65,7 +65,7 @@ fn requests(sender: &Sender, proofs: &[String]) -> Vec<Request> {
 }
 
 #[test]
-fn nothing_of_a_proof_comes_out_again_even_in_the_finest_log() {
+fn no_part_of_a_proof_is_returned_or_logged_even_at_trace() {
     for nonce in ["false", "true"] {
         let secret = "the secret of these nonces, Sesame01";
         let mut variables = vec![
@@ -93,7 +93,7 @@ fn nothing_of_a_proof_comes_out_again_even_in_the_finest_log() {
 
 fn assert_silent(sender: &Sender, answers: &[Answer], proofs: &[String]) {
     let thumbprint = sender.key.thumbprint().unwrap();
-    // The log is in order: once this line is there, all before it is.
+    // The log is in order: once this line is present, all earlier ones are.
     sender.app.send(&Request::new("DELETE", "/livez"));
     sender.app.wait_for_log("DELETE /livez 405");
     let texts = [sender.app.get("/metrics").text, sender.app.log().text()];

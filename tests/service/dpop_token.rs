@@ -1,4 +1,4 @@
-//! What a token says of its sender: `cnf` in every shape (RFC 7800 §3.1, RFC 9449 §6.1).
+//! The confirmation of a token: `cnf` in every form (RFC 7800 §3.1, RFC 9449 §6.1).
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::expected::{
 };
 use crate::sender::Sender;
 
-/// As a bound token with a good proof, and as a bearer token.
+/// Sends it as a bound token with a valid proof, and as a bearer token.
 fn check(sender: &Sender, confirmation: &Value, by_dpop: Expected, by_bearer: Expected) {
     let case = confirmation.to_string();
     let token = || sender.issuer.token().claim("cnf", confirmation.clone());
@@ -39,7 +39,7 @@ fn a_token_is_bound_to_the_key_that_it_names_and_to_no_other() {
 }
 
 #[test]
-fn a_token_without_a_key_is_nothing_to_prove_anything_with() {
+fn an_unbound_token_with_the_dpop_scheme_is_rejected() {
     let sender = Sender::new();
     let jkt = sender.key.thumbprint().unwrap();
     sender.assert_token(sender.issuer.token(), NO_KEY_BOUND, "no cnf");
@@ -59,7 +59,7 @@ fn a_token_without_a_key_is_nothing_to_prove_anything_with() {
 }
 
 #[test]
-fn unknown_methods_beside_the_key_do_no_harm() {
+fn unknown_confirmation_methods_beside_the_key_are_ignored() {
     let sender = Sender::new();
     let jkt = sender.key.thumbprint().unwrap();
     for confirmation in [
@@ -71,7 +71,7 @@ fn unknown_methods_beside_the_key_do_no_harm() {
 }
 
 #[test]
-fn a_token_that_is_bound_to_a_certificate_too_needs_that_as_well() {
+fn a_token_that_is_bound_to_a_certificate_too_needs_both() {
     let sender = Sender::new();
     let jkt = sender.key.thumbprint().unwrap();
     for certificate in [json!("of a certificate"), json!(""), json!(1), json!(null)] {

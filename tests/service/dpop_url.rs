@@ -26,7 +26,7 @@ fn check(sender: &Sender, host: &str, target: &str, htu: &str, expected: Expecte
 }
 
 #[test]
-fn urls_are_one_when_rfc_3986_says_so() {
+fn urls_are_compared_after_normalisation_by_rfc_3986() {
     let sender = Sender::new();
     let host = "api.example:8080";
     for htu in [
@@ -48,7 +48,7 @@ fn urls_are_one_when_rfc_3986_says_so() {
 }
 
 #[test]
-fn any_other_url_is_another() {
+fn other_urls_are_rejected() {
     let sender = Sender::new();
     let host = "api.example:8080";
     for htu in [
@@ -75,7 +75,7 @@ fn any_other_url_is_another() {
 }
 
 #[test]
-fn what_is_no_url_to_call_is_none() {
+fn a_target_that_is_not_an_http_url_is_rejected() {
     let sender = Sender::new();
     let host = "api.example:8080";
     for htu in [
@@ -113,7 +113,7 @@ fn what_is_no_url_to_call_is_none() {
 }
 
 #[test]
-fn the_port_of_the_scheme_may_go_without_saying() {
+fn the_default_port_may_be_omitted() {
     let sender = Sender::new();
     for host in [
         "api.example",
@@ -140,7 +140,7 @@ fn the_port_of_the_scheme_may_go_without_saying() {
 }
 
 #[test]
-fn the_query_of_the_request_does_not_count() {
+fn the_query_of_the_request_is_ignored() {
     let sender = Sender::new();
     let htu = "http://api.example/api/private";
     for target in [
@@ -155,19 +155,19 @@ fn the_query_of_the_request_does_not_count() {
 }
 
 #[test]
-fn the_request_may_name_its_whole_url() {
+fn the_request_target_may_be_an_absolute_url() {
     let sender = Sender::new();
     let htu = "http://api.example/api/private";
     let other = "http://other.example/api/private";
     check(&sender, "api.example", htu, htu, PRIVATE);
     check(&sender, "api.example", htu, other, PROOF_URL);
-    // RFC 9112 §3.2.2 wants the two hosts to be one.
+    // RFC 9112 §3.2.2 requires the two hosts to be equal.
     check(&sender, "other.example", htu, htu, UNKNOWN_TARGET);
     check(&sender, "other.example", htu, other, UNKNOWN_TARGET);
 }
 
 #[test]
-fn a_host_that_is_malformed_makes_the_request_so() {
+fn a_malformed_host_makes_the_request_malformed() {
     let sender = Sender::new();
     let htu = "http://api.example/api/private";
     for host in [
@@ -187,7 +187,7 @@ fn a_host_that_is_malformed_makes_the_request_so() {
             Offer::ByBearer,
         );
     }
-    // A name that no proof can be for.
+    // A name that no `htu` can contain.
     check(
         &sender,
         "api%2eexample",
@@ -198,7 +198,7 @@ fn a_host_that_is_malformed_makes_the_request_so() {
 }
 
 #[test]
-fn a_request_without_a_host_was_sent_to_no_url() {
+fn a_request_without_a_host_has_no_url() {
     let sender = Sender::new();
     let head = format!(
         "GET /api/private HTTP/1.0\r\nAuthorization: DPoP {}\r\nDPoP: {}\r\n\r\n",
@@ -210,7 +210,7 @@ fn a_request_without_a_host_was_sent_to_no_url() {
 }
 
 #[test]
-fn a_public_url_stands_before_whatever_path_is_called() {
+fn the_public_url_precedes_the_path_of_the_request() {
     let public_url = ("APP__SERVER__PUBLIC_URL", "https://API.example/v1/");
     let sender = Sender::with(&[public_url]);
     let trusted = [

@@ -1,4 +1,4 @@
-//! A client that speaks TLS, with a certificate of its own or without.
+//! A TLS client, with or without a certificate.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,7 +14,7 @@ use rustls::{
 use crate::certificates::{Authority, Signed};
 use crate::wire::{Answer, Request, connect};
 
-/// Whom a client believes, and what it offers.
+/// Which authorities a client trusts, and what it offers.
 pub(crate) struct Client {
     roots: RootCertStore,
     certificate: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
@@ -34,7 +34,7 @@ impl Client {
         }
     }
 
-    /// Shows this certificate where it is asked for one.
+    /// Sends this certificate when one is requested.
     pub(crate) fn certificate(mut self, signed: &Signed) -> Self {
         let key = PrivateKeyDer::try_from(signed.key.serialize_der()).unwrap();
         self.certificate = Some((signed.der.clone(), key));
@@ -67,13 +67,13 @@ impl Client {
         Arc::new(config)
     }
 
-    /// Shakes hands with the service.
+    /// Performs the handshake with the service.
     pub(crate) fn connect(&self, address: SocketAddr) -> io::Result<Connection> {
         Connection::open(self.config(), address)
     }
 }
 
-/// A connection whose handshake is done.
+/// A connection after its handshake.
 pub(crate) struct Connection(StreamOwned<ClientConnection, TcpStream>);
 
 impl Connection {
@@ -90,7 +90,7 @@ impl Connection {
         &self.0.conn
     }
 
-    /// The certificate that the service has shown.
+    /// The certificate of the service.
     pub(crate) fn shown(&self) -> &CertificateDer<'static> {
         &self.session().peer_certificates().unwrap()[0]
     }
@@ -99,7 +99,7 @@ impl Connection {
         self.0.write_all(bytes).unwrap();
     }
 
-    /// Asks without being heard out: the connection stays.
+    /// Sends a request and reads one response; the connection stays open.
     pub(crate) fn ask(&mut self, target: &str) -> String {
         self.write(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
         let mut head = Vec::new();
@@ -117,7 +117,7 @@ impl Connection {
         Answer::parse(&self.rest().unwrap())
     }
 
-    /// All that comes until the service says that it will say no more.
+    /// Everything until the service closes the TLS session.
     pub(crate) fn rest(&mut self) -> io::Result<Vec<u8>> {
         let mut rest = Vec::new();
         self.0.read_to_end(&mut rest)?;

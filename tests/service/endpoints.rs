@@ -1,4 +1,4 @@
-//! The three endpoints: who is let in, by which methods, under which paths.
+//! The three endpoints: which callers, methods and paths are accepted.
 
 use actix_resource_server::test_kit::TestIssuer;
 
@@ -9,7 +9,7 @@ use crate::expected::{
 use crate::wire::Request;
 
 #[test]
-fn each_endpoint_lets_in_whom_it_is_for() {
+fn each_endpoint_accepts_the_callers_that_it_is_for() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let plain = issuer.token().build();
@@ -31,7 +31,7 @@ fn each_endpoint_lets_in_whom_it_is_for() {
 }
 
 #[test]
-fn the_public_endpoint_looks_at_no_credentials() {
+fn the_public_endpoint_ignores_credentials() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let public = || Request::get("/api/public");
@@ -48,7 +48,7 @@ fn the_public_endpoint_looks_at_no_credentials() {
 }
 
 #[test]
-fn head_is_answered_as_get_without_the_body() {
+fn head_is_answered_like_get_without_a_body() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let token = issuer.token().build();
@@ -152,7 +152,7 @@ fn another_path_is_a_404_for_every_caller() {
 }
 
 #[test]
-fn other_ways_to_write_a_path_open_nothing() {
+fn other_spellings_of_a_path_are_not_found() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let token = issuer.token().build();

@@ -1,10 +1,10 @@
-//! Every answer that the API gives, word for word (RFC 6750 §3, RFC 9457 §3).
+//! Every response of the API in full (RFC 6750 §3, RFC 9457 §3).
 
 use serde_json::{Value, json};
 
 use crate::wire::Answer;
 
-/// An answer without what the connection adds.
+/// A response without the headers that the connection adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
     Message(&'static str),
@@ -12,18 +12,18 @@ pub(crate) enum Expected {
     InvalidRequest(&'static str),
     InvalidToken(&'static str),
     InvalidProof(&'static str),
-    /// With a nonce to use in `DPoP-Nonce`.
+    /// With a nonce in `DPoP-Nonce`.
     UseNonce,
     InsufficientScope,
     /// The replay store is unavailable.
     ReplayUnknown,
-    /// The sender has too many proofs that are still good.
+    /// The sender has too many proofs that are still valid.
     TooManyProofs,
     KeysUnavailable,
     /// The token names an unknown key, and no fetch may be spent on it now.
     KeyUndetermined,
     NotFound,
-    /// `Allow` is always the same: everything here is read.
+    /// `Allow` is always the same: every route is for reading.
     MethodNotAllowed,
 }
 
@@ -125,16 +125,16 @@ pub(crate) const PROOF_OLD: Expected = InvalidProof("The proof is too old.");
 pub(crate) const PROOF_AHEAD: Expected = InvalidProof("The proof was made in the future.");
 pub(crate) const REPLAYED: Expected = InvalidProof("The proof was used before.");
 
-/// Which schemes the service takes, and by which one the caller came.
+/// The accepted schemes, and the one that the caller used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Offer {
-    /// Bearer and nothing else.
+    /// Only Bearer.
     BearerAlone,
-    /// Both; the caller came by Bearer, or by nothing.
+    /// Both; the caller used Bearer or none.
     ByBearer,
-    /// Both; the caller came by DPoP.
+    /// Both; the caller used DPoP.
     ByDpop,
-    /// DPoP and nothing else.
+    /// Only DPoP.
     DpopAlone,
 }
 
@@ -255,13 +255,13 @@ const REALM: &str = r#"realm="api""#;
 
 const ALGS: &str = r#"algs="RS256 RS384 RS512 ES256 ES384 ES512 PS256 PS384 PS512 EdDSA""#;
 
-/// Compares everything that the API says: status, challenge, `Allow`, `Retry-After`, type and body.
+/// Compares the whole response: status, challenge, `Allow`, `Retry-After`, type and body.
 #[track_caller]
 pub(crate) fn assert_answer(answer: &Answer, expected: Expected, case: &str) {
     assert_offer(answer, expected, Offer::ByBearer, case);
 }
 
-/// The same where the caller did not come by Bearer, or not both schemes are taken.
+/// The same for a caller that did not use Bearer, or a service that does not accept both schemes.
 #[track_caller]
 pub(crate) fn assert_offer(answer: &Answer, expected: Expected, offer: Offer, case: &str) {
     assert_head(answer, expected, offer, case);

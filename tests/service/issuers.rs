@@ -23,7 +23,7 @@ fn settings(first: &TestIssuer, second: &TestIssuer) -> String {
 }
 
 #[test]
-fn each_issuer_is_trusted_for_its_own() {
+fn each_issuer_has_its_own_rules() {
     let (first, second) = (TestIssuer::start(), TestIssuer::start());
     let launch = Launch::new().file("Settings.toml", settings(&first, &second));
     let app = TestApp::ready(launch);
@@ -61,7 +61,7 @@ fn each_issuer_is_trusted_for_its_own() {
 }
 
 #[test]
-fn an_issuer_that_is_down_does_not_stop_the_other() {
+fn an_unavailable_issuer_does_not_affect_the_other() {
     let (first, second) = (TestIssuer::start(), TestIssuer::start());
     second.set_fault(Document::Discovery, Some(Fault::Close));
     let launch = Launch::new().file("Settings.toml", settings(&first, &second));
@@ -82,7 +82,7 @@ fn an_issuer_that_is_down_does_not_stop_the_other() {
 
     second.set_fault(Document::Discovery, None);
     app.wait_for(200, &Request::get("/readyz"));
-    assert_answer(&app.private(&token), PRIVATE, "the second, recovered");
+    assert_answer(&app.private(&token), PRIVATE, "the second, available again");
 }
 
 #[test]

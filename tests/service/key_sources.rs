@@ -1,4 +1,4 @@
-//! Where keys and the issuer's name come from: discovery, and what may be said beside it.
+//! Where keys and the issuer's name come from: discovery, and settings beside it.
 
 use actix_resource_server::Algorithm;
 use actix_resource_server::test_kit::{Document, Fault, SigningKey, TestIssuer};
@@ -8,7 +8,7 @@ use crate::app::{Launch, TestApp};
 use crate::expected::{PRIVATE, SIGNATURE, UNKNOWN_ISSUER, UNKNOWN_KEY, assert_answer};
 
 #[test]
-fn the_base_url_goes_with_and_without_its_slash() {
+fn the_base_url_may_end_in_a_slash() {
     let issuer = TestIssuer::start();
     let bare = issuer.url().trim_end_matches('/');
     let whole = format!("{bare}/.well-known/openid-configuration");
@@ -21,7 +21,7 @@ fn the_base_url_goes_with_and_without_its_slash() {
 }
 
 #[test]
-fn the_document_of_rfc_8414_will_do_where_the_other_is_not() {
+fn the_rfc_8414_document_is_used_if_there_is_no_other() {
     let issuer = TestIssuer::start();
     issuer.set_fault(Document::AuthorizationServer, None);
     issuer.set_fault(Document::Discovery, Some(Fault::status(404)));
@@ -56,7 +56,7 @@ fn a_key_set_and_an_issuer_need_no_discovery() {
 }
 
 #[test]
-fn an_issuer_beside_the_base_url_is_what_iss_must_be() {
+fn a_configured_issuer_is_the_expected_iss() {
     let issuer = TestIssuer::start();
     let app = TestApp::ready(Launch::trusting(&issuer).variable("ISSUER", "urn:issuer"));
     let token = issuer.token().claim("iss", "urn:issuer").build();
@@ -66,7 +66,7 @@ fn an_issuer_beside_the_base_url_is_what_iss_must_be() {
 }
 
 #[test]
-fn a_key_set_beside_the_base_url_replaces_the_discovered_one() {
+fn a_configured_jwks_uri_replaces_the_discovered_one() {
     let (issuer, other) = (TestIssuer::start(), TestIssuer::start());
     let app = TestApp::ready(Launch::trusting(&issuer).variable("JWKS_URI", &other.jwks_uri()));
     let token = issuer.token().signed_by(&other.key()).build();
@@ -77,7 +77,7 @@ fn a_key_set_beside_the_base_url_replaces_the_discovered_one() {
 }
 
 #[test]
-fn a_secret_beside_the_base_url_takes_only_the_issuer_from_discovery() {
+fn with_a_secret_discovery_only_provides_the_issuer() {
     let issuer = TestIssuer::start();
     let secret = "0123456789".repeat(4);
     let launch = Launch::trusting(&issuer)
@@ -92,7 +92,7 @@ fn a_secret_beside_the_base_url_takes_only_the_issuer_from_discovery() {
 }
 
 #[test]
-fn a_configured_public_key_is_all_that_is_needed() {
+fn a_configured_public_key_needs_no_fetch() {
     let issuer = TestIssuer::start();
     let jwk = issuer.key().public_jwk().unwrap();
     let mut unnamed = jwk.clone();
@@ -100,19 +100,19 @@ fn a_configured_public_key_is_all_that_is_needed() {
     let set = json!({"keys": [jwk.clone()]});
     for (text, any_kid) in [(&jwk, false), (&unnamed, true), (&set, false)] {
         let inline = text.to_string();
-        for said in [inline.as_str(), "issuer.jwk"] {
+        for value in [inline.as_str(), "issuer.jwk"] {
             let app = Launch::new()
                 .file("issuer.jwk", &inline)
                 .variable("ISSUER", issuer.url())
                 .variable("AUDIENCE", issuer.audience())
-                .variable("APP__AUTH__PUBLIC_KEY", said);
+                .variable("APP__AUTH__PUBLIC_KEY", value);
             let app = TestApp::ready(app);
-            assert_answer(&app.private(&issuer.token().build()), PRIVATE, said);
+            assert_answer(&app.private(&issuer.token().build()), PRIVATE, value);
             let token = issuer.token().header("kid", "x").build();
             let expected = if any_kid { PRIVATE } else { UNKNOWN_KEY };
-            assert_answer(&app.private(&token), expected, said);
+            assert_answer(&app.private(&token), expected, value);
             let forged = issuer.token().raw_signature([0; 256]).build();
-            assert_answer(&app.private(&forged), SIGNATURE, said);
+            assert_answer(&app.private(&forged), SIGNATURE, value);
         }
     }
     assert_eq!(issuer.requests().jwks, 0);
@@ -133,7 +133,7 @@ fn a_configured_key_that_cannot_be_used_is_skipped_and_logged() {
 }
 
 #[test]
-fn hosts_that_allow_http_are_warned_of() {
+fn hosts_that_allow_http_cause_a_warning() {
     let issuer = TestIssuer::start();
     let launch = Launch::trusting(&issuer).variable("APP__AUTH__ALLOW_HTTP_HOSTS", "keycloak");
     let app = TestApp::ready(launch);

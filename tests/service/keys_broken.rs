@@ -44,8 +44,8 @@ fn bytes(bytes: &[u8]) -> Fault {
     Fault::Raw(bytes.to_vec())
 }
 
-/// What goes wrong on the way.
-fn misbehaviour() -> Vec<(&'static str, Fault)> {
+/// Failures of the transport.
+fn broken_responses() -> Vec<(&'static str, Fault)> {
     let later = Reply::new(429).header("Retry-After", "3600");
     vec![
         ("closes", Fault::Close),
@@ -53,8 +53,8 @@ fn misbehaviour() -> Vec<(&'static str, Fault)> {
         ("drips", Fault::Drip(Duration::from_millis(100))),
         ("never ends", Fault::Endless),
         ("is too large", text(&" ".repeat(1024 * 1024 + 1))),
-        ("says half a head", bytes(b"HTTP/1.1 200\r\nConte")),
-        ("speaks no HTTP", bytes(b"\x15\x03\x01\0\x02\x02\x46")),
+        ("sends half a head", bytes(b"HTTP/1.1 200\r\nConte")),
+        ("does not send HTTP", bytes(b"\x15\x03\x01\0\x02\x02\x46")),
         ("breaks off", bytes(BROKEN_OFF)),
         ("204", Fault::status(204)),
         ("401", Fault::status(401)),
@@ -67,8 +67,8 @@ fn misbehaviour() -> Vec<(&'static str, Fault)> {
     ]
 }
 
-/// What is no document of the kind.
-fn nonsense() -> Vec<(&'static str, Fault)> {
+/// Documents that are not key sets.
+fn broken_documents() -> Vec<(&'static str, Fault)> {
     let no_utf8 = *b"{\"keys\":\"\xff\"}";
     vec![
         ("nothing", text("")),
@@ -86,19 +86,19 @@ fn nonsense() -> Vec<(&'static str, Fault)> {
 const BROKEN_OFF: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{";
 
 #[test]
-fn a_broken_key_set_is_a_503_until_it_is_mended() {
-    check(Document::Jwks, misbehaviour());
-    check(Document::Jwks, nonsense());
+fn a_broken_key_set_is_a_503_until_it_is_repaired() {
+    check(Document::Jwks, broken_responses());
+    check(Document::Jwks, broken_documents());
 }
 
 #[test]
-fn a_broken_discovery_document_is_a_503_until_it_is_mended() {
-    check(Document::Discovery, misbehaviour());
-    check(Document::Discovery, nonsense());
+fn a_broken_discovery_document_is_a_503_until_it_is_repaired() {
+    check(Document::Discovery, broken_responses());
+    check(Document::Discovery, broken_documents());
 }
 
 #[test]
-fn a_key_set_without_a_usable_key_is_none() {
+fn a_key_set_without_a_usable_key_is_a_503() {
     let sets = [
         ("no keys", json!({"keys": []})),
         ("null", json!({"keys": null})),
@@ -121,8 +121,8 @@ fn a_key_set_without_a_usable_key_is_none() {
     check(Document::Jwks, faults.collect());
 }
 
-/// Serves each document in the place of the issuer's own; none of them leads to its keys.
-fn assert_leads_nowhere(issuer: &TestIssuer, documents: &[Value]) {
+/// Serves each document instead of the issuer's own, and asserts that no keys are fetched.
+fn assert_unusable(issuer: &TestIssuer, documents: &[Value]) {
     for document in documents {
         issuer.set_fault(Document::Discovery, Some(Fault::json(document)));
         let app = Launch::trusting(issuer).serve();
@@ -133,7 +133,7 @@ fn assert_leads_nowhere(issuer: &TestIssuer, documents: &[Value]) {
 }
 
 #[test]
-fn a_discovery_document_of_another_issuer_is_none() {
+fn a_discovery_document_of_another_issuer_is_rejected() {
     let issuer = TestIssuer::start_with(Algorithm::Es256);
     let keys = issuer.jwks_uri();
     let url = issuer.url();
@@ -152,11 +152,11 @@ fn a_discovery_document_of_another_issuer_is_none() {
         .map(|name| json!({"issuer": name, "jwks_uri": keys}))
         .to_vec();
     documents.push(json!({ "jwks_uri": keys }));
-    assert_leads_nowhere(&issuer, &documents);
+    assert_unusable(&issuer, &documents);
 }
 
 #[test]
-fn a_discovery_document_must_say_where_keys_may_be_had() {
+fn a_discovery_document_must_contain_a_permitted_jwks_uri() {
     let issuer = TestIssuer::start_with(Algorithm::Es256);
     let places = [
         json!(null),
@@ -170,5 +170,5 @@ fn a_discovery_document_must_say_where_keys_may_be_had() {
     let document = |place| json!({"issuer": issuer.url(), "jwks_uri": place});
     let mut documents = places.map(document).to_vec();
     documents.push(json!({"issuer": issuer.url()}));
-    assert_leads_nowhere(&issuer, &documents);
+    assert_unusable(&issuer, &documents);
 }

@@ -1,4 +1,4 @@
-//! When keys are fetched, how often, and what is answered meanwhile.
+//! When keys are fetched, how often, and the responses meanwhile.
 
 use std::thread;
 
@@ -12,7 +12,7 @@ use crate::expected::{
 };
 use crate::wire::Request;
 
-/// One whose keys are made in no time, for those who rotate them.
+/// An issuer whose keys are generated quickly, for tests that rotate them.
 fn quick_issuer() -> TestIssuer {
     TestIssuer::start_with(Algorithm::Es256)
 }
@@ -22,7 +22,7 @@ const UNDETERMINED: &str = "access_refused_total{reason=\"key_undetermined\"}";
 const FETCHED: &str = "keys_fetched_total{outcome=\"ok\"}";
 
 #[test]
-fn without_keys_a_token_is_a_503_and_all_else_is_answered() {
+fn without_keys_a_token_is_a_503_and_other_requests_are_answered() {
     let issuer = TestIssuer::start();
     issuer.set_fault(Document::Jwks, Some(Fault::status(500)));
     let app = Launch::trusting(&issuer).serve();
@@ -54,7 +54,7 @@ fn without_keys_a_token_is_a_503_and_all_else_is_answered() {
 }
 
 #[test]
-fn fifty_callers_who_wait_cost_one_fetch() {
+fn fifty_waiting_requests_cost_one_fetch() {
     let issuer = TestIssuer::start();
     let gate = Gate::new();
     issuer.set_fault(Document::Jwks, Some(Fault::Hang(gate.clone())));
@@ -89,7 +89,7 @@ fn known_keys_cost_no_fetch() {
 }
 
 #[test]
-fn a_rotated_key_is_known_at_once_and_the_old_one_no_more() {
+fn a_rotated_key_is_accepted_at_once_and_the_old_one_rejected() {
     let issuer = quick_issuer();
     let app = TestApp::trusting(&issuer);
     let first = issuer.token().build();
@@ -106,7 +106,7 @@ fn a_rotated_key_is_known_at_once_and_the_old_one_no_more() {
 }
 
 #[test]
-fn a_flood_of_made_up_keys_costs_three_fetches() {
+fn a_flood_of_invented_key_ids_costs_three_fetches() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     for number in 0..40 {
@@ -115,7 +115,7 @@ fn a_flood_of_made_up_keys_costs_three_fetches() {
             0..3 => UNKNOWN_KEY,
             _ => Expected::KeyUndetermined,
         };
-        assert_answer(&app.private(&token.build()), expected, "made up");
+        assert_answer(&app.private(&token.build()), expected, "invented");
     }
     assert_eq!(issuer.requests().jwks, 4, "one at the start and three more");
     assert_eq!(app.metric(UNDETERMINED), 37);
@@ -126,7 +126,7 @@ fn a_flood_of_made_up_keys_costs_three_fetches() {
 }
 
 #[test]
-fn the_cool_down_fills_the_bucket_again() {
+fn the_budget_is_refilled_after_the_cooldown() {
     let issuer = quick_issuer();
     let launch = Launch::trusting(&issuer).variable("APP__AUTH__COOLDOWN_DURATION", "1ms");
     let app = TestApp::ready(launch);
@@ -171,7 +171,7 @@ fn old_keys_are_refreshed_in_the_background_and_survive_an_outage() {
     for (document, fault) in faults {
         issuer.set_fault(document, Some(fault));
         let asked = issuer.requests().discovery;
-        // Who asks again has seen the fault.
+        // A second request means that the first one got the fault.
         assert!(issuer.wait_for(Document::Discovery, asked + 2));
         assert_answer(&app.private(&token), PRIVATE, "through the outage");
         assert_eq!(app.get("/readyz").status, 200);
@@ -182,7 +182,7 @@ fn old_keys_are_refreshed_in_the_background_and_survive_an_outage() {
 }
 
 #[test]
-fn a_withdrawn_key_is_forgotten_in_the_background() {
+fn a_withdrawn_key_is_removed_in_the_background() {
     let issuer = quick_issuer();
     let launch = Launch::trusting(&issuer).variable("APP__AUTH__CACHE_MAX_AGE", "250ms");
     let app = TestApp::ready(launch);
@@ -195,7 +195,7 @@ fn a_withdrawn_key_is_forgotten_in_the_background() {
 }
 
 #[test]
-fn a_key_set_that_moves_is_followed() {
+fn a_changed_jwks_uri_is_followed() {
     let issuer = quick_issuer();
     let app = TestApp::trusting(&issuer);
     let moved = format!("{}moved/jwks.json", issuer.url());

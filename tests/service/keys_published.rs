@@ -1,4 +1,4 @@
-//! What an issuer may publish beside a good key, and which keys are good (RFC 7517 §4, §5).
+//! What an issuer may publish beside a usable key, and which keys are usable (RFC 7517 §4, §5).
 
 use actix_resource_server::Algorithm;
 use actix_resource_server::test_kit::{Document, Fault, SigningKey, TestIssuer};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::app::TestApp;
 use crate::expected::{Expected, OTHER_ALGORITHM, PRIVATE, UNKNOWN_KEY, assert_answer};
 
-/// The issuer's key with `members` in the place of its own; `null` takes one away.
+/// The issuer's key with these `members`; `null` removes one.
 fn changed(issuer: &TestIssuer, members: &Value) -> Value {
     let mut jwk = issuer.key().public_jwk().unwrap();
     let own = jwk.as_object_mut().unwrap();
@@ -21,7 +21,7 @@ fn changed(issuer: &TestIssuer, members: &Value) -> Value {
     jwk
 }
 
-/// Publishes `jwk` beside a key of another name, so that the set has keys whatever `jwk` is worth.
+/// Publishes `jwk` beside a key with another ID, so that the set has a usable key in any case.
 fn publish_beside_another(issuer: &TestIssuer, jwk: &Value) -> TestApp {
     let other = SigningKey::generate(Algorithm::Es256).with_kid("other");
     issuer.publish(json!({"keys": [jwk, other.public_jwk()]}));
@@ -29,7 +29,7 @@ fn publish_beside_another(issuer: &TestIssuer, jwk: &Value) -> TestApp {
 }
 
 #[test]
-fn a_key_that_may_verify_does() {
+fn a_key_for_verification_is_used() {
     let issuer = TestIssuer::start();
     let changes = [
         json!({}),
@@ -48,7 +48,7 @@ fn a_key_that_may_verify_does() {
 }
 
 #[test]
-fn a_key_that_may_not_verify_is_passed_over() {
+fn a_key_for_other_uses_is_skipped() {
     let issuer = TestIssuer::start();
     let changes = [
         json!({"use": "enc"}),
@@ -108,7 +108,7 @@ fn rsa_keys_have_2048_to_8192_bits() {
 }
 
 #[test]
-fn leading_zeros_make_no_other_key() {
+fn leading_zeros_do_not_change_a_key() {
     let issuer = TestIssuer::start();
     let jwk = issuer.key().public_jwk().unwrap();
     let padded = |name: &str| {
@@ -122,7 +122,7 @@ fn leading_zeros_make_no_other_key() {
 }
 
 #[test]
-fn a_key_serves_the_algorithm_that_it_is_for() {
+fn a_key_is_only_used_with_its_algorithm() {
     let issuer = TestIssuer::start();
     let cases: [(Value, Algorithm, Expected); 5] = [
         (json!({"alg": null}), Algorithm::Rs512, PRIVATE),

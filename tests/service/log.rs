@@ -1,4 +1,4 @@
-//! What is written to the log: one line a request, the routes at the start, text or JSON.
+//! The log: one line a request, the routes at the start, text or JSON.
 
 use actix_resource_server::test_kit::TestIssuer;
 use serde_json::Value;
@@ -24,7 +24,7 @@ fn the_start_logs_the_address_and_the_routes() {
 }
 
 #[test]
-fn json_lines_carry_typed_fields() {
+fn json_lines_have_typed_fields() {
     let issuer = TestIssuer::start();
     let launch = Launch::trusting(&issuer).variable("APP__LOG__FORMAT", "json");
     let app = TestApp::ready(launch);

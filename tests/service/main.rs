@@ -1,4 +1,4 @@
-//! What the service promises over HTTP: the running binary, real tokens, whole answers.
+//! Tests of the service over HTTP: the running binary, real tokens, whole responses.
 
 mod app;
 mod certificates;

@@ -1,4 +1,4 @@
-//! Tokens bound to a client's certificate, which the service's own TLS has seen (RFC 8705 §3).
+//! Tokens bound to a client's certificate, which the service's TLS receives (RFC 8705 §3).
 
 use std::sync::Arc;
 
@@ -24,13 +24,13 @@ const ENABLED: (&str, &str) = ("APP__AUTH__MTLS__ENABLED", "true");
 const REQUIRED: (&str, &str) = ("APP__AUTH__MTLS__REQUIRED", "true");
 const WITHOUT_DPOP: (&str, &str) = ("APP__AUTH__DPOP__ENABLED", "false");
 
-/// A service that speaks TLS, and a client with a certificate of its own making.
+/// A service with TLS, and a client with a self-signed certificate.
 struct Stage {
     issuer: TestIssuer,
     authority: Authority,
     app: TestApp,
     own: Signed,
-    /// Where the files are is where they must stay.
+    /// Kept so that the files are not removed.
     _files: Files,
 }
 
@@ -77,7 +77,7 @@ impl Stage {
 }
 
 #[test]
-fn a_bound_token_is_taken_with_its_certificate_and_with_no_other() {
+fn a_bound_token_is_accepted_only_with_its_certificate() {
     let stage = Stage::new(&[ENABLED]);
     let (own, bare) = (stage.with(&stage.own), stage.bare());
     let other = stage.with(&self_signed());
@@ -133,7 +133,7 @@ fn a_token_that_is_bound_to_a_key_too_needs_both() {
 }
 
 #[test]
-fn it_grants_what_it_grants() {
+fn the_scope_decides_as_for_bearer_tokens() {
     let stage = Stage::new(&[ENABLED]);
     let scoped = |token: TokenBuilder| {
         let request = Request::get("/api/private-scoped").bearer(&token.build());
@@ -145,7 +145,7 @@ fn it_grants_what_it_grants() {
 }
 
 #[test]
-fn it_is_so_with_either_version_of_tls_and_when_a_session_is_resumed() {
+fn either_version_of_tls_and_a_resumed_session_work() {
     let stage = Stage::new(&[ENABLED]);
     let request = Request::get("/api/private").bearer(&stage.bound().build());
     for version in [&TLS12, &TLS13] {
@@ -166,7 +166,7 @@ fn it_is_so_with_either_version_of_tls_and_when_a_session_is_resumed() {
     }
 }
 
-/// Over a connection that may go on with the session of one before.
+/// Sends it over a new connection, which may resume an earlier session.
 fn over(stage: &Stage, config: &Arc<ClientConfig>, request: &Request) -> (Answer, HandshakeKind) {
     let connection = Connection::open(config.clone(), stage.app.address).unwrap();
     let kind = connection.session().handshake_kind().unwrap();
@@ -174,7 +174,7 @@ fn over(stage: &Stage, config: &Arc<ClientConfig>, request: &Request) -> (Answer
 }
 
 #[test]
-fn where_it_is_off_bound_tokens_open_nothing() {
+fn when_it_is_off_bound_tokens_are_rejected() {
     let stage = Stage::new(&[]);
     for client in [stage.with(&stage.own), stage.bare()] {
         stage.check(&client, stage.bound(), BOUND, ByBearer);
@@ -183,7 +183,7 @@ fn where_it_is_off_bound_tokens_open_nothing() {
 }
 
 #[test]
-fn where_it_is_required_other_tokens_open_nothing() {
+fn when_it_is_required_other_tokens_are_rejected() {
     let stage = Stage::new(&[ENABLED, REQUIRED]);
     let (own, bare) = (stage.with(&stage.own), stage.bare());
     stage.check(&own, stage.bound(), PRIVATE, ByBearer);
@@ -205,7 +205,7 @@ fn where_it_is_required_other_tokens_open_nothing() {
 }
 
 #[test]
-fn the_thumbprint_is_compared_to_the_letter() {
+fn the_thumbprint_is_compared_exactly() {
     let stage = Stage::new(&[ENABLED]);
     let thumbprint = stage.own.thumbprint();
     let malformed = MALFORMED_CONFIRMATION;
@@ -233,7 +233,7 @@ fn the_thumbprint_is_compared_to_the_letter() {
 }
 
 #[test]
-fn a_token_that_is_bound_twice_is_proven_twice() {
+fn a_token_that_is_bound_twice_needs_both_proofs() {
     let stage = Stage::new(&[ENABLED]);
     let key = shared(Algorithm::Es256);
     let twice = stage.bound().bound_to_key(&key).build();
@@ -285,7 +285,7 @@ fn proofs_over_tls_are_for_https() {
 }
 
 #[test]
-fn without_dpop_a_certificate_alone_is_enough_for_a_token_that_names_nothing_else() {
+fn without_dpop_a_certificate_suffices_for_a_token_bound_only_to_it() {
     let stage = Stage::new(&[ENABLED, WITHOUT_DPOP]);
     let own = stage.with(&stage.own);
     stage.check(&own, stage.bound(), PRIVATE, Offer::BearerAlone);
@@ -294,7 +294,7 @@ fn without_dpop_a_certificate_alone_is_enough_for_a_token_that_names_nothing_els
 }
 
 #[test]
-fn where_an_authority_is_named_others_do_not_get_so_far() {
+fn certificates_of_another_authority_fail_the_handshake() {
     let authority = Authority::new();
     let files = Files::of(&authority.sign("127.0.0.1"));
     files.write("authority.pem", &authority.pem);
@@ -307,13 +307,13 @@ fn where_an_authority_is_named_others_do_not_get_so_far() {
         .bound_to_certificate(&known.thumbprint());
     stage.check(&stage.with(&known), token, PRIVATE, ByBearer);
     stage.check(&stage.bare(), stage.bound(), NO_CERTIFICATE, ByBearer);
-    // With TLS 1.3 a client hears of it after its own handshake.
+    // With TLS 1.3 the client receives the alert after its own handshake.
     let unknown = stage.with(&stage.own).version(&TLS12);
     assert!(unknown.connect(stage.app.address).is_err());
 }
 
 #[test]
-fn headers_say_nothing_where_the_connection_does() {
+fn headers_are_ignored_when_the_source_is_the_connection() {
     let stage = Stage::new(&[ENABLED, ("APP__SERVER__TRUSTED_PROXIES", "127.0.0.1")]);
     let token = stage.bound().build();
     for (name, value) in forged(&stage.own) {
@@ -325,7 +325,7 @@ fn headers_say_nothing_where_the_connection_does() {
     }
 }
 
-/// The headers by which proxies tell of a certificate, as any client can write them.
+/// The headers in which proxies forward a certificate, as any client can send them.
 pub(crate) fn forged(certificate: &Signed) -> [(&'static str, String); 4] {
     let escaped = escaped(&certificate.pem);
     let base64 = data_encoding::BASE64.encode(&certificate.der);

@@ -12,7 +12,7 @@ use crate::expected::{
 use crate::mtls::{forged, self_signed};
 use crate::wire::Request;
 
-/// A service behind a proxy, and a client whose certificate that proxy has seen.
+/// A service behind a proxy, and a client whose certificate the proxy has verified.
 struct Stage {
     issuer: TestIssuer,
     app: TestApp,
@@ -57,19 +57,29 @@ impl Stage {
 }
 
 #[test]
-fn a_trusted_proxy_tells_it_in_the_header_that_is_configured_and_in_no_other() {
-    for (source, told) in SOURCES {
+fn the_certificate_is_read_from_the_configured_header_only() {
+    for (source, configured) in SOURCES {
         for required in [false, true] {
             let stage = Stage::new(source, "127.0.0.1", required);
             let other = self_signed();
             for (header, other) in forged(&stage.own).into_iter().zip(forged(&other)) {
-                let is_told = header.0 == told;
-                let expected = |told| if is_told { told } else { NO_CERTIFICATE };
+                let is_configured = header.0 == configured;
+                let expected = |accepted| {
+                    if is_configured {
+                        accepted
+                    } else {
+                        NO_CERTIFICATE
+                    }
+                };
                 stage.check(&[header], stage.bound(), expected(PRIVATE));
                 stage.check(&[other], stage.bound(), expected(OTHER_CERTIFICATE));
             }
             stage.check(&[], stage.bound(), NO_CERTIFICATE);
-            stage.check(&[(told, String::new())], stage.bound(), NO_CERTIFICATE);
+            stage.check(
+                &[(configured, String::new())],
+                stage.bound(),
+                NO_CERTIFICATE,
+            );
             let plain = if required {
                 NO_CERTIFICATE_BOUND
             } else {
@@ -82,7 +92,7 @@ fn a_trusted_proxy_tells_it_in_the_header_that_is_configured_and_in_no_other() {
 }
 
 #[test]
-fn no_other_source_is_used() {
+fn the_connection_and_untrusted_proxies_are_ignored() {
     for (source, _) in SOURCES {
         let stage = Stage::new(source, "10.0.0.0/8,192.0.2.1,::1", false);
         let forwarded = ("X-Forwarded-For", "10.0.0.1".to_owned());
@@ -100,7 +110,7 @@ fn no_other_source_is_used() {
 }
 
 #[test]
-fn what_a_trusted_proxy_cannot_have_written_makes_the_request_malformed() {
+fn unusable_certificate_headers_make_the_request_malformed() {
     for (source, name) in SOURCES {
         let stage = Stage::new(source, "127.0.0.0/8", false);
         let good = forged(&stage.own);
@@ -114,7 +124,7 @@ fn what_a_trusted_proxy_cannot_have_written_makes_the_request_malformed() {
             vec![(name, "a".repeat(17 * 1024))],
         ] {
             stage.check(&headers, stage.bound(), MALFORMED_CERTIFICATE);
-            // Who needs no certificate is not asked for one.
+            // Where no certificate is needed, the header is not read.
             stage.check(&headers, stage.issuer.token(), PRIVATE);
         }
     }

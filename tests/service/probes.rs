@@ -1,4 +1,4 @@
-//! What orchestrators and scrapers ask: `/livez`, `/readyz` and `/metrics`.
+//! Probes and metrics: `/livez`, `/readyz` and `/metrics`.
 
 use actix_resource_server::test_kit::{Document, Fault, TestIssuer};
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::app::{Launch, TestApp};
 use crate::wire::Request;
 
 #[test]
-fn the_service_is_alive_and_unready_until_keys_have_been_had_once() {
+fn the_service_is_alive_and_unready_until_keys_have_been_fetched_once() {
     let issuer = TestIssuer::start();
     issuer.set_fault(Document::Jwks, Some(Fault::status(500)));
     let app = Launch::trusting(&issuer).serve();
@@ -87,7 +87,7 @@ fn metrics_are_open_metrics() {
 }
 
 #[test]
-fn metrics_count_what_is_answered() {
+fn metrics_count_responses() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let token = issuer.token().build();
@@ -115,7 +115,7 @@ fn metrics_count_what_is_answered() {
 }
 
 #[test]
-fn probes_ask_for_no_token_and_answer_head() {
+fn probes_need_no_token_and_answer_head() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     for path in ["/livez", "/readyz", "/metrics"] {

@@ -1,4 +1,4 @@
-//! A child process: what it writes, how it is stopped, and the directory that it works in.
+//! A child process: its output, its signals and its working directory.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::thread;
 
 use crate::transcript::Transcript;
 
-/// What a process that has ended leaves behind.
+/// The result of a process that has ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -27,7 +27,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command`, which works in `directory`.
+    /// Starts `command` in `directory`.
     pub(crate) fn spawn(mut command: Command, directory: Directory) -> Self {
         command.stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -73,7 +73,7 @@ impl Drop for Process {
     }
 }
 
-/// An empty directory that goes when it is dropped.
+/// An empty directory, removed when it is dropped.
 pub(crate) struct Directory(PathBuf);
 
 impl Directory {
@@ -93,7 +93,7 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // What is left lies in the build's own directory.
+        // Files that are left are in the build directory.
         let _ = fs::remove_dir_all(&self.0);
     }
 }

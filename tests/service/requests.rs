@@ -41,7 +41,7 @@ fn a_malformed_host_is_a_400_whatever_else_is_sent() {
 }
 
 #[test]
-fn any_host_that_is_one_is_served() {
+fn any_valid_host_is_served() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let hosts = [
@@ -85,7 +85,7 @@ fn a_connection_does_not_reuse_the_token_of_an_earlier_request() {
 }
 
 #[test]
-fn what_is_no_http_gets_a_bare_400_and_the_service_goes_on() {
+fn a_request_that_is_not_http_gets_an_empty_400_and_the_service_continues() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let requests: [&[u8]; 12] = [
@@ -116,7 +116,7 @@ fn an_oversized_head_is_rejected_and_the_service_continues() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let endless = Request::get("/api/private").bearer(&"a".repeat(1024 * 1024));
-    // What was not read may be answered by a reset, which takes the answer with it.
+    // Unread bytes may cause a reset, which discards the response.
     let answer = attempt(app.address, &endless.bytes(app.address));
     assert!(answer.is_none_or(|answer| answer.status == 431));
     assert_answer(&app.get("/api/public"), PUBLIC, "afterwards");

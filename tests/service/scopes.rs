@@ -1,4 +1,4 @@
-//! What a token grants (RFC 6749 §3.3, RFC 9068 §2.2.3).
+//! The scopes of a token (RFC 6749 §3.3, RFC 9068 §2.2.3).
 
 use actix_resource_server::test_kit::TestIssuer;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ fn check(app: &TestApp, issuer: &TestIssuer, claim: &str, cases: &[(Value, Expec
 }
 
 #[test]
-fn a_string_is_split_at_spaces_and_compared_to_the_letter() {
+fn a_string_is_split_at_spaces_and_compared_exactly() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let cases = [
@@ -123,7 +123,7 @@ fn claims_that_are_not_configured_grant_nothing() {
 }
 
 #[test]
-fn claims_that_are_configured_grant_in_the_place_of_the_others() {
+fn configured_claims_replace_the_default_ones() {
     let issuer = TestIssuer::start();
     let launch = Launch::trusting(&issuer)
         .variable("APP__AUTH__SCOPE_CLAIMS", "permissions,/realm_access/roles");
@@ -146,7 +146,7 @@ fn claims_that_are_configured_grant_in_the_place_of_the_others() {
 }
 
 #[test]
-fn several_claims_grant_together() {
+fn scopes_of_several_claims_are_combined() {
     let issuer = TestIssuer::start();
     let launch = Launch::trusting(&issuer).variable("APP__AUTH__SCOPE_CLAIMS", "scope,permissions");
     let app = TestApp::ready(launch);

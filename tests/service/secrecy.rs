@@ -1,4 +1,4 @@
-//! Nothing that a caller sends, and no secret, comes out again: in no answer, metric or log line.
+//! Nothing that a caller sends, and no secret, is in a response, metric or log line.
 
 use actix_resource_server::Algorithm;
 use actix_resource_server::test_kit::{SigningKey, TestIssuer, TokenBuilder};
@@ -7,10 +7,10 @@ use serde_json::json;
 use crate::app::{Launch, TestApp};
 use crate::wire::{Answer, Request, exchange};
 
-/// Stands in every place that a caller can fill; in the form that a token gives it, too.
+/// Is put into every part of a request that a caller determines, also encoded as in a token.
 const MARK: &str = "Sesame01";
 
-/// As `MARK`, where only lower case survives.
+/// `MARK` in lower case.
 fn holds_mark(text: &str) -> bool {
     text.to_ascii_lowercase()
         .contains(&MARK.to_ascii_lowercase())
@@ -62,7 +62,7 @@ fn malformed() -> [String; 7] {
     ]
 }
 
-/// Tokens that hold the mark, encoded, in their header, payload and signature.
+/// Tokens with the mark, encoded, in their header, payload and signature.
 fn tokens(issuer: &TestIssuer) -> Vec<String> {
     let good = || issuer.token().claim("sub", MARK).claim("jti", MARK);
     let other_key = SigningKey::generate(Algorithm::Es256).with_kid(MARK);
@@ -87,9 +87,9 @@ fn tokens(issuer: &TestIssuer) -> Vec<String> {
     tokens.into_iter().map(TokenBuilder::build).collect()
 }
 
-/// Whatever a reader of the log could use: the tokens themselves and each of their parts.
+/// Searches for everything that could be used: the tokens and each of their parts.
 fn assert_silent(app: &TestApp, issuer: &TestIssuer, answers: &[Answer], sent: &[String]) {
-    // The log is in order: once this line is there, all before it is.
+    // The log is in order: once this line is present, all earlier ones are.
     app.send(&Request::new("DELETE", "/livez"));
     app.wait_for_log("DELETE /livez 405");
     let metrics = app.get("/metrics").text;
@@ -108,18 +108,18 @@ fn assert_silent(app: &TestApp, issuer: &TestIssuer, answers: &[Answer], sent: &
 }
 
 #[test]
-fn nothing_of_a_request_comes_out_again_even_in_the_finest_log() {
+fn no_part_of_a_request_is_returned_or_logged_even_at_trace() {
     for filter in ["trace", "TRACE", "debug", "info,actix_http=trace"] {
-        assert_nothing_comes_out(filter);
+        assert_nothing_is_revealed(filter);
     }
 }
 
 #[test]
-fn a_filter_for_one_module_of_a_library_brings_out_no_more() {
-    assert_nothing_comes_out("trace,actix_http::h1=trace,actix_web::middleware=trace");
+fn a_filter_for_one_module_of_a_library_reveals_nothing() {
+    assert_nothing_is_revealed("trace,actix_http::h1=trace,actix_web::middleware=trace");
 }
 
-fn assert_nothing_comes_out(filter: &str) {
+fn assert_nothing_is_revealed(filter: &str) {
     let issuer = TestIssuer::start();
     let launch = Launch::trusting(&issuer).variables(&[
         ("RUST_LOG", filter),
@@ -138,7 +138,7 @@ fn assert_nothing_comes_out(filter: &str) {
 }
 
 #[test]
-fn a_secret_is_in_no_log_line() {
+fn a_secret_is_never_logged() {
     let issuer = TestIssuer::start();
     let secret = "Sesame0123456789".repeat(2);
     let app = Launch::trusting(&issuer).variables(&[
@@ -158,7 +158,7 @@ fn a_secret_is_in_no_log_line() {
 }
 
 #[test]
-fn tokens_of_the_development_issuer_are_in_no_log_line_either() {
+fn tokens_of_the_development_issuer_are_never_logged() {
     let app = Launch::new().variable("RUST_LOG", "trace").serve();
     let address = crate::dev_issuer::address(&app);
     let form = format!("grant_type=client_credentials&client_id=demo&client_secret={MARK}");

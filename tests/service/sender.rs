@@ -1,4 +1,4 @@
-//! Somebody with a key, tokens that are bound to it, and proofs by it.
+//! A client with a key, tokens bound to it, and proofs signed by it.
 
 use actix_resource_server::Algorithm;
 use actix_resource_server::test_kit::{ProofBuilder, SigningKey, TestIssuer, TokenBuilder, shared};
@@ -21,7 +21,7 @@ impl Sender {
         Self::with(&[])
     }
 
-    /// To a service that is told more.
+    /// With further settings of the service.
     pub(crate) fn with(variables: &[(&str, &str)]) -> Self {
         let issuer = TestIssuer::start_with(Algorithm::Es256);
         let app = TestApp::ready(Launch::trusting(&issuer).variables(variables));
@@ -40,17 +40,17 @@ impl Sender {
         }
     }
 
-    /// A token bound to the sender's key, of which more can be said.
+    /// A builder for tokens bound to the sender's key.
     pub(crate) fn bound(&self) -> TokenBuilder {
         self.issuer.token().bound_to_key(&self.key)
     }
 
-    /// What a client calls the path by that reaches the service directly.
+    /// The URL of the path for a client without a proxy.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.app.address)
     }
 
-    /// A good proof for `GET` of what any valid token opens, with the sender's token.
+    /// A valid proof for `GET /api/private`, with the sender's token.
     pub(crate) fn proof(&self) -> ProofBuilder {
         self.proof_for(&self.token)
     }
@@ -64,7 +64,7 @@ impl Sender {
         ProofBuilder::new(&self.key, method, &self.url(path))
     }
 
-    /// Asks for what any valid token opens, with the sender's token.
+    /// Requests `/api/private` with the sender's token.
     pub(crate) fn send(&self, proof: ProofBuilder) -> Answer {
         self.app.send(&self.request(proof))
     }
@@ -86,7 +86,7 @@ impl Sender {
         assert_offer(&self.send(proof), expected, Offer::ByDpop, case);
     }
 
-    /// The same with a token of one's own and a good proof for it.
+    /// The same with another token and a valid proof for it.
     #[track_caller]
     pub(crate) fn assert_token(&self, token: TokenBuilder, expected: Expected, case: &str) {
         let token = token.build();
@@ -98,7 +98,7 @@ impl Sender {
     }
 }
 
-/// Seconds since 1970, later by so many.
+/// Seconds since 1970, plus this many.
 pub(crate) fn seconds_from_now(seconds: i64) -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     i64::try_from(now.unwrap().as_secs()).unwrap() + seconds

@@ -1,15 +1,15 @@
-//! A wrong setting stops the start with one line: the key, who said it, what would be right.
+//! A wrong setting stops the start with one line: the key, its source and the remedy.
 
 use crate::app::Launch;
 use crate::process::Ended;
 
-/// Trusts somebody who is never asked, since the start fails before.
+/// Trusts an issuer that gets no request, since the start fails before.
 const TRUST: [(&str, &str); 2] = [
     ("ISSUER_BASE_URL", "https://tenant.test/"),
     ("AUDIENCE", "https://api.test/"),
 ];
 
-/// One line on standard error that begins so, and more of it that helps; nothing else.
+/// Asserts one line on standard error with this beginning and a remedy, and nothing else.
 pub(crate) fn assert_rejected(ended: &Ended, beginning: &str) {
     assert_eq!(
         (ended.code, ended.output.as_str()),

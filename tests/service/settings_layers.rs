@@ -1,4 +1,4 @@
-//! The file, the plain variables over it, `APP__SECTION__KEY` over both; nothing unknown in any.
+//! Layers: `APP__SECTION__KEY` over plain variables over the file, each without unknown keys.
 
 use actix_resource_server::test_kit::TestIssuer;
 
@@ -6,7 +6,7 @@ use crate::app::{Launch, TestApp};
 use crate::expected::{OTHER_AUDIENCE, PRIVATE, assert_answer};
 use crate::process::Ended;
 
-/// The audience that `app` accepts, of those that the layers name.
+/// Asserts which of the layers' audiences is accepted.
 fn assert_audience(app: &TestApp, issuer: &TestIssuer, accepted: &str) {
     for audience in ["file", "plain", "prefixed"] {
         let token = issuer.token().claim("aud", audience).build();
@@ -20,7 +20,7 @@ fn assert_audience(app: &TestApp, issuer: &TestIssuer, accepted: &str) {
 }
 
 #[test]
-fn each_layer_stands_above_the_one_before() {
+fn each_layer_overrides_the_one_before() {
     let issuer = TestIssuer::start();
     let file = format!(
         "[auth]\nissuer_base_url = '{}'\naudience = 'file'\n",
@@ -42,7 +42,7 @@ fn each_layer_stands_above_the_one_before() {
 }
 
 #[test]
-fn another_file_may_be_named() {
+fn another_file_can_be_selected() {
     let issuer = TestIssuer::start();
     let wrong = "[auth]\naudience = 1\n";
     let right = format!(
@@ -141,7 +141,7 @@ fn an_unknown_variable_is_rejected() {
 }
 
 #[test]
-fn variables_of_others_are_left_alone() {
+fn variables_of_other_programs_are_ignored() {
     let issuer = TestIssuer::start();
     let launch = Launch::trusting(&issuer).variables(&[
         ("APP_NAME", "x"),
@@ -202,7 +202,7 @@ fn an_unknown_or_wrong_key_in_the_file_is_rejected() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_named_with_the_place() {
+fn a_file_that_cannot_be_read_is_reported_with_the_position() {
     let cases: [(&[u8], &str); 5] = [
         (
             b"[auth\nsecret = 'hush'",

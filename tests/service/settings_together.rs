@@ -1,4 +1,4 @@
-//! Settings that are right alone and wrong together, as the peer refuses them and beyond.
+//! Settings that are valid by themselves and contradict each other.
 
 use crate::app::Launch;
 use crate::settings::assert_rejected;
@@ -147,8 +147,8 @@ fn required_proofs_need_a_known_url_beyond_loopback() {
         assert_rejected(&ended, beginning);
         assert!(ended.log.contains("server.public_url"), "{ended:?}");
     }
-    let told = ("APP__SERVER__PUBLIC_URL", "https://api.test");
-    trusting(&[REQUIRED, told]).serve();
+    let public_url = ("APP__SERVER__PUBLIC_URL", "https://api.test");
+    trusting(&[REQUIRED, public_url]).serve();
     let app = trusting(&[]).serve();
     app.wait_for_log("WARN ");
     app.wait_for_log("DPoP proofs are compared with whatever Host a client names");

@@ -1,4 +1,4 @@
-//! A signal to stop: what was accepted is answered, then the process ends well.
+//! Shutdown: accepted requests are answered, then the process exits with 0.
 
 use std::io::{Read, Write};
 use std::thread;
@@ -11,7 +11,7 @@ use crate::expected::{Expected, PRIVATE, assert_answer};
 use crate::wire::{Request, connect};
 
 #[test]
-fn a_request_in_flight_is_answered_and_the_exit_code_is_0() {
+fn a_request_in_progress_is_answered_and_the_exit_code_is_0() {
     for (signal, name) in [("TERM", "SIGTERM"), ("INT", "SIGINT")] {
         let issuer = TestIssuer::start_with(Algorithm::Es256);
         let app = TestApp::trusting(&issuer);
@@ -34,7 +34,7 @@ fn a_request_in_flight_is_answered_and_the_exit_code_is_0() {
 }
 
 #[test]
-fn a_request_whose_keys_do_not_come_is_answered_too() {
+fn a_request_whose_keys_cannot_be_fetched_is_answered_too() {
     let issuer = TestIssuer::start_with(Algorithm::Es256);
     issuer.set_fault(Document::Discovery, Some(Fault::Hang(Gate::new())));
     let launch = Launch::trusting(&issuer).variable("APP__AUTH__TIMEOUT_DURATION", "1s");
@@ -60,14 +60,14 @@ fn a_request_that_was_sent_before_the_signal_is_answered() {
         caller.write_all(request).unwrap();
         caller.read_exact(&mut answered).unwrap();
     }
-    // The rest of the first answer, then the whole of the second.
+    // The rest of the first response, then the whole second one.
     for caller in &mut callers {
         caller.write_all(request).unwrap();
     }
     app.signal("TERM");
     for mut caller in callers {
         let mut rest = Vec::new();
-        // A reset after the answer is no loss.
+        // A reset after the response loses nothing.
         let _ = caller.read_to_end(&mut rest);
         let rest = String::from_utf8(rest).unwrap();
         assert!(rest.contains("HTTP/1.1 200 OK"), "{rest}");
@@ -76,7 +76,7 @@ fn a_request_that_was_sent_before_the_signal_is_answered() {
 }
 
 #[test]
-fn a_signal_during_the_start_is_obeyed() {
+fn a_signal_during_the_start_ends_the_service() {
     for _ in 0..20 {
         let app = Launch::new().serve();
         app.signal("TERM");
@@ -86,7 +86,7 @@ fn a_signal_during_the_start_is_obeyed() {
 }
 
 #[test]
-fn a_caller_who_says_nothing_more_does_not_hold_the_stop() {
+fn an_idle_connection_does_not_delay_the_exit() {
     let issuer = TestIssuer::start_with(Algorithm::Es256);
     let app = TestApp::trusting(&issuer);
     let mut idle = connect(app.address).unwrap();
@@ -100,7 +100,7 @@ fn a_caller_who_says_nothing_more_does_not_hold_the_stop() {
 }
 
 #[test]
-fn a_stop_waits_no_longer_than_the_timeout() {
+fn shutdown_waits_no_longer_than_the_timeout() {
     let issuer = TestIssuer::start_with(Algorithm::Es256);
     let app = TestApp::ready(Launch::trusting(&issuer).variables(&[
         ("APP__SERVER__SHUTDOWN_TIMEOUT", "1s"),
@@ -117,7 +117,7 @@ fn a_stop_waits_no_longer_than_the_timeout() {
 }
 
 #[test]
-fn a_service_with_its_development_issuer_stops_well() {
+fn a_service_with_its_development_issuer_shuts_down_in_order() {
     let app = Launch::new().serve();
     app.wait_for(200, &Request::get("/readyz"));
     app.signal("TERM");

@@ -5,7 +5,7 @@ use std::net::{Ipv6Addr, TcpListener};
 use crate::app::Launch;
 use crate::expected::{PUBLIC, assert_answer};
 
-/// Trusts somebody who is never asked, since the start fails before.
+/// Trusts an issuer that gets no request, since the start fails before.
 const TRUST: [(&str, &str); 2] = [
     ("ISSUER_BASE_URL", "https://tenant.test/"),
     ("AUDIENCE", "https://api.test/"),
@@ -40,7 +40,7 @@ fn the_default_ports_are_3010_and_3011() {
 }
 
 #[test]
-fn an_address_of_ipv6_goes_with_and_without_brackets() {
+fn an_ipv6_address_may_have_brackets() {
     if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
         return;
     }
@@ -52,7 +52,7 @@ fn an_address_of_ipv6_goes_with_and_without_brackets() {
 }
 
 #[test]
-fn a_taken_port_is_named() {
+fn a_port_in_use_is_reported() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let ended = Launch::new()
@@ -87,7 +87,7 @@ fn a_taken_port_is_named() {
 
 #[test]
 fn wrong_arguments_are_rejected_with_help() {
-    for arguments in [&["--nonsense"][..], &["nonsense"], &["--config"]] {
+    for arguments in [&["--broken_documents"][..], &["nonsense"], &["--config"]] {
         let ended = Launch::new().arguments(arguments).run();
         assert_eq!(
             (ended.code, ended.output.as_str()),

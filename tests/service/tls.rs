@@ -1,4 +1,4 @@
-//! The service's own TLS: its certificate, read anew while it runs; slow and strange clients.
+//! The service's TLS: its certificate and reloading it; slow and unsuitable clients.
 
 use std::io::{Read, Write};
 use std::time::Instant;
@@ -14,12 +14,12 @@ use crate::certificates::{Authority, Files};
 use crate::encrypted::{Client, Connection};
 use crate::expected::{NO_CREDENTIALS, PRIVATE, assert_answer};
 use crate::settings::assert_rejected;
-use crate::transcript::PATIENCE;
+use crate::transcript::LIMIT;
 use crate::wire::{Request, attempt, connect};
 
 const PUBLIC: &str = "/api/public";
 
-/// A service with a certificate for where it listens, and who has signed that.
+/// A service with a certificate for its address, and the authority that signed it.
 struct Stage {
     authority: Authority,
     files: Files,
@@ -48,7 +48,7 @@ impl Stage {
 }
 
 #[test]
-fn it_speaks_tls_1_2_and_1_3_and_http_1_1() {
+fn tls_1_2_and_1_3_are_supported_with_http_1_1() {
     let issuer = TestIssuer::start_with(Algorithm::Es256);
     let stage = Stage::new(Launch::trusting(&issuer));
     let address = stage.app.address;
@@ -82,7 +82,7 @@ fn a_client_of_another_protocol_is_rejected() {
 }
 
 #[test]
-fn a_client_that_does_not_know_the_authority_is_not_fooled() {
+fn a_client_without_the_authority_rejects_the_certificate() {
     let stage = Stage::new(Launch::new());
     let client = Client::trusting(&Authority::new());
     assert!(client.connect(stage.app.address).is_err());
@@ -90,7 +90,7 @@ fn a_client_that_does_not_know_the_authority_is_not_fooled() {
 }
 
 #[test]
-fn a_hangup_has_new_certificates_serve_new_connections() {
+fn after_sighup_new_connections_get_the_new_certificate() {
     let stage = Stage::new(Launch::new());
     let mut old = stage.connect();
     let first = old.shown().clone();
@@ -110,7 +110,7 @@ fn a_hangup_has_new_certificates_serve_new_connections() {
 }
 
 #[test]
-fn files_that_cannot_be_used_leave_what_was_read_before() {
+fn unusable_files_leave_the_previous_certificate_in_use() {
     let stage = Stage::new(Launch::new());
     let before = stage.connect().shown().clone();
     let unfit = [
@@ -131,7 +131,7 @@ fn files_that_cannot_be_used_leave_what_was_read_before() {
 }
 
 #[test]
-fn files_that_cannot_be_used_stop_the_start() {
+fn unusable_files_stop_the_start() {
     let authority = Authority::new();
     let signed = authority.sign("127.0.0.1");
     let (certificate, key) = (&signed.pem, signed.key.serialize_pem());
@@ -174,7 +174,7 @@ fn files_that_cannot_be_used_stop_the_start() {
 }
 
 #[test]
-fn a_handshake_that_stalls_is_ended_in_time() {
+fn a_stalled_handshake_is_closed_in_time() {
     let stage = Stage::new(Launch::new().variable("APP__SERVER__CLIENT_TIMEOUT", "1s"));
     let begun = Instant::now();
     let beginning_of_a_hello = b"\x16\x03\x01\x02\x00\x01";
@@ -185,19 +185,19 @@ fn a_handshake_that_stalls_is_ended_in_time() {
         client.read_to_end(&mut rest).unwrap();
         assert_eq!(rest, b"");
     }
-    assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < LIMIT / 2, "{:?}", begun.elapsed());
     assert!(stage.connect().ask(PUBLIC).contains("200 OK"));
 }
 
 #[test]
-fn a_request_that_stalls_is_ended_in_time_too() {
+fn a_stalled_request_is_closed_in_time() {
     let stage = Stage::new(Launch::new().variable("APP__SERVER__CLIENT_TIMEOUT", "1s"));
     let mut client = stage.connect();
     let begun = Instant::now();
     client.write(b"GET /api/public HTTP/1.1\r\n");
     let rest = client.rest().unwrap();
     assert!(rest.starts_with(b"HTTP/1.1 408 Request Timeout"));
-    assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < LIMIT / 2, "{:?}", begun.elapsed());
 }
 
 #[test]
@@ -214,14 +214,14 @@ fn a_stalled_handshake_blocks_no_other_client() {
 }
 
 #[test]
-fn plain_http_does_no_harm() {
+fn plain_http_on_the_tls_port_is_closed() {
     let stage = Stage::new(Launch::new());
     let mut client = connect(stage.app.address).unwrap();
     client
         .write_all(&Request::get(PUBLIC).bytes(stage.app.address))
         .unwrap();
     let mut answer = Vec::new();
-    // A reset is as good as an end.
+    // A reset ends the connection, too.
     let _ = client.read_to_end(&mut answer);
     assert!(!answer.starts_with(b"HTTP/"), "{answer:?}");
     assert!(stage.connect().ask(PUBLIC).contains("200 OK"));
@@ -229,7 +229,7 @@ fn plain_http_does_no_harm() {
 }
 
 #[test]
-fn nor_does_tls_where_there_is_none() {
+fn tls_on_the_plain_port_is_rejected() {
     let app = Launch::new().serve();
     let hello = b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00";
     let answer = attempt(app.address, hello);
@@ -250,7 +250,7 @@ fn neither_idle_connections_nor_handshakes_delay_the_exit() {
 }
 
 #[test]
-fn a_request_in_flight_is_answered_before_the_exit() {
+fn a_request_in_progress_is_answered_before_the_exit() {
     let stage = Stage::new(Launch::new());
     let mut client = stage.connect();
     client.write(b"GET /api/public HTTP/1.1\r\n");
@@ -264,12 +264,12 @@ fn a_request_in_flight_is_answered_before_the_exit() {
 }
 
 #[test]
-fn its_health_is_asked_over_tls() {
+fn health_works_over_tls() {
     let stage = Stage::new(Launch::new());
     let port = stage.app.address.port().to_string();
     let health = |launch: Launch| launch.variable("PORT", &port).arguments(&["health"]).run();
     assert_eq!(health(stage.files.launch(Launch::new())).code, Some(0));
-    // In plain text it is not the service that was asked for.
+    // Over plain HTTP the service does not answer.
     assert_eq!(health(Launch::new()).code, Some(1));
 }
 
@@ -282,7 +282,7 @@ fn the_test_view_calls_the_api_by_https() {
 }
 
 #[test]
-fn no_key_is_ever_shown() {
+fn private_keys_are_never_shown() {
     let authority = Authority::new();
     let signed = authority.sign("127.0.0.1");
     let files = Files::of(&signed);
@@ -310,7 +310,7 @@ fn no_key_is_ever_shown() {
 }
 
 #[test]
-fn the_start_tells_where_client_certificates_are_taken_from() {
+fn the_start_logs_the_source_of_client_certificates() {
     let proxy = ("APP__SERVER__TRUSTED_PROXIES", "127.0.0.1");
     let cases = [
         ("tls", "the TLS connection"),

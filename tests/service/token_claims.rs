@@ -1,4 +1,4 @@
-//! Whose token it is, and for whom (RFC 7519 §4.1.1 to §4.1.3, RFC 9068 §4).
+//! Issuer, audience, subject and client of a token (RFC 7519 §4.1.1 to §4.1.3, RFC 9068 §4).
 
 use actix_resource_server::test_kit::{TestIssuer, TokenBuilder};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::expected::{
 };
 
 #[test]
-fn the_issuer_is_compared_to_the_letter() {
+fn the_issuer_is_compared_exactly() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let url = issuer.url();
@@ -36,7 +36,7 @@ fn the_issuer_is_compared_to_the_letter() {
 }
 
 #[test]
-fn the_issuer_is_a_string_that_is_there() {
+fn the_issuer_is_a_string() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let url = issuer.url();
@@ -50,7 +50,7 @@ fn the_issuer_is_a_string_that_is_there() {
 }
 
 #[test]
-fn the_audience_names_this_api_to_the_letter() {
+fn the_audience_is_compared_exactly() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let api = issuer.audience();
@@ -89,7 +89,7 @@ fn the_audience_names_this_api_to_the_letter() {
 }
 
 #[test]
-fn any_audience_of_a_list_will_do() {
+fn any_audience_of_a_list_suffices() {
     let issuer = TestIssuer::start();
     let launch = Launch::trusting(&issuer).variable("AUDIENCE", "https://one.test/, two,");
     let app = TestApp::ready(launch);
@@ -129,7 +129,7 @@ fn subject_client_and_token_identifier_are_strings_if_present() {
 }
 
 #[test]
-fn strict_wants_every_claim_of_rfc_9068() {
+fn strict_mode_requires_every_claim_of_rfc_9068() {
     let issuer = TestIssuer::start();
     let app = TestApp::ready(Launch::trusting(&issuer).variable("APP__AUTH__STRICT", "true"));
     assert_answer(&app.private(&issuer.token().build()), PRIVATE, "all");
@@ -144,7 +144,7 @@ fn strict_wants_every_claim_of_rfc_9068() {
 }
 
 #[test]
-fn claims_of_no_interest_may_hold_anything() {
+fn other_claims_may_have_any_value() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let token = issuer

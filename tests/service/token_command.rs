@@ -1,4 +1,4 @@
-//! `token`: asks the development issuer of a running service, and prints a token alone.
+//! `token`: requests a token from the development issuer of a running service, and prints only that.
 
 use actix_resource_server::test_kit::TestIssuer;
 
@@ -16,7 +16,7 @@ fn ask(app: &TestApp, arguments: &[&str]) -> Ended {
         .run()
 }
 
-/// The token that was printed, with nothing around it but the end of the line.
+/// The printed token, which must be the whole output.
 fn printed(ended: &Ended) -> &str {
     assert_eq!((ended.code, ended.log.as_str()), (Some(0), ""), "{ended:?}");
     let token = ended.output.strip_suffix('\n').unwrap();
@@ -124,7 +124,7 @@ fn an_error_of_the_issuer_is_printed_in_one_line() {
 }
 
 #[test]
-fn without_a_running_service_it_says_how_to_start_one() {
+fn without_a_running_service_the_error_explains_how_to_start_it() {
     let launch = Launch::new().variable("APP__DEV_ISSUER__PORT", "1");
     let ended = launch.arguments(&["token"]).run();
     assert_rejected(&ended, 1, "does not answer on port 1 ");

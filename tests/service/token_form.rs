@@ -28,7 +28,7 @@ fn a_token_has_exactly_three_segments() {
     ];
     for case in cases {
         let answer = app.private(&case);
-        // Nothing but dots is three empty segments, of which the first is no header.
+        // Only dots are three empty segments, the first of which is not a header.
         let expected = match case.as_str() {
             ".." => Expected::InvalidToken("The token's header is malformed."),
             _ => NO_JWT,
@@ -60,7 +60,7 @@ fn base64url_is_read_strictly() {
 }
 
 #[test]
-fn a_signature_holds_for_its_own_token_alone() {
+fn a_signature_is_only_valid_for_its_token() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let token = issuer.token().build();
@@ -80,12 +80,12 @@ fn a_signature_holds_for_its_own_token_alone() {
     for case in cases {
         assert_answer(&app.private(&case), SIGNATURE, &case);
     }
-    assert_answer(&app.private(&token), PRIVATE, "as it was");
-    assert_eq!(issuer.requests().jwks, 1, "no signature is worth a fetch");
+    assert_answer(&app.private(&token), PRIVATE, "unchanged");
+    assert_eq!(issuer.requests().jwks, 1, "no signature causes a fetch");
 }
 
 #[test]
-fn a_key_that_is_not_the_issuers_signs_nothing() {
+fn a_signature_by_another_key_is_rejected() {
     let issuer = TestIssuer::start();
     let other = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
@@ -129,11 +129,11 @@ fn the_payload_is_one_json_object_without_duplicates() {
         assert_answer(&app.private(&token), MALFORMED_PAYLOAD, &case);
     }
     let token = issuer.token().raw_payload(format!(" {{{good}}}\n")).build();
-    assert_answer(&app.private(&token), PRIVATE, "blanks around it");
+    assert_answer(&app.private(&token), PRIVATE, "white space around it");
 }
 
 #[test]
-fn a_token_of_16_kib_is_the_longest() {
+fn a_token_has_at_most_16_kib() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let padded = |length: usize| issuer.token().claim("jti", "x".repeat(length));
@@ -151,7 +151,7 @@ fn segments(token: &str) -> [&str; 3] {
     token.split('.').collect::<Vec<_>>().try_into().unwrap()
 }
 
-/// Two characters may carry four bits that belong to no byte; one of them is set.
+/// The last of two characters has four bits that belong to no byte; one of them is set.
 fn with_bits_left_over(segment: &str) -> String {
     let whole = segment.len() / 4 * 4;
     format!("{}AB", &segment[..whole])

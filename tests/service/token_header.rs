@@ -1,4 +1,4 @@
-//! The token's header: which algorithms, types and extensions are taken (RFC 7515 §4, RFC 8725 §3).
+//! The token's header: which algorithms, types and extensions are accepted (RFC 7515 §4, RFC 8725 §3).
 
 use actix_resource_server::Algorithm;
 use actix_resource_server::test_kit::{SigningKey, TestIssuer};
@@ -39,7 +39,7 @@ fn the_header_is_one_json_object_without_duplicates() {
         assert_answer(&app.private(&token), MALFORMED_HEADER, &case);
     }
     let token = issuer.token().raw_header(format!("\n{{ {good} }}")).build();
-    assert_answer(&app.private(&token), PRIVATE, "blanks in it");
+    assert_answer(&app.private(&token), PRIVATE, "white space in it");
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn an_unknown_algorithm_is_rejected_before_any_key_is_requested() {
 }
 
 #[test]
-fn a_public_key_is_no_secret() {
+fn a_public_key_is_never_used_as_a_secret() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let jwk = issuer.key().public_jwk().unwrap();
@@ -94,7 +94,7 @@ fn a_public_key_is_no_secret() {
 }
 
 #[test]
-fn the_algorithm_is_the_keys_and_not_the_tokens() {
+fn the_algorithm_is_determined_by_the_key() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let others = [
@@ -139,7 +139,7 @@ fn required_extensions_are_rejected() {
 }
 
 #[test]
-fn the_types_of_access_tokens_are_taken_in_any_case() {
+fn the_types_of_access_tokens_are_case_insensitive() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let types = [
@@ -191,7 +191,7 @@ fn any_other_type_is_rejected() {
 }
 
 #[test]
-fn strict_wants_the_type_of_rfc_9068() {
+fn strict_mode_requires_the_type_of_rfc_9068() {
     let issuer = TestIssuer::start();
     let app = TestApp::ready(Launch::trusting(&issuer).variable("APP__AUTH__STRICT", "true"));
     for name in ["at+jwt", "AT+JWT", "application/at+jwt"] {

@@ -1,4 +1,4 @@
-//! Which key a token may be signed with: its issuer's own, never one that the token brings along.
+//! Which keys verify a token: its issuer's, never one that the token contains.
 
 use actix_resource_server::test_kit::{Document, Fault, TestIssuer, TokenBuilder};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ fn offers(attacker: &TestIssuer) -> [(&'static str, Value); 5] {
 }
 
 #[test]
-fn a_key_that_the_token_brings_along_is_never_used() {
+fn a_key_in_the_token_is_never_used() {
     let (issuer, attacker) = (TestIssuer::start(), TestIssuer::start());
     let app = TestApp::trusting(&issuer);
     let known_kid = issuer.key().kid().to_owned();
@@ -50,7 +50,7 @@ fn a_token_without_a_kid_is_tried_with_every_key() {
 }
 
 #[test]
-fn several_keys_of_one_name_are_each_tried() {
+fn several_keys_with_one_id_are_each_tried() {
     let (issuer, other) = (TestIssuer::start(), TestIssuer::start());
     let (one, two) = (issuer.key().with_kid("same"), other.key().with_kid("same"));
     issuer.publish(json!({"keys": [one.public_jwk(), two.public_jwk()]}));
@@ -62,11 +62,11 @@ fn several_keys_of_one_name_are_each_tried() {
 }
 
 #[test]
-fn a_name_is_compared_to_the_letter() {
+fn a_key_id_is_compared_exactly() {
     let issuer = TestIssuer::start();
     let key = issuer.key().with_kid("Key-1");
     issuer.publish(json!({"keys": [key.public_jwk()]}));
-    // Each of the names is asked for.
+    // Each of the IDs is requested.
     let launch = Launch::trusting(&issuer).variable("APP__AUTH__COOLDOWN_DURATION", "1ms");
     let app = TestApp::ready(launch);
     for kid in ["key-1", "Key-1 ", "Key-10", "", "../Key-1"] {
@@ -78,7 +78,7 @@ fn a_name_is_compared_to_the_letter() {
 }
 
 #[test]
-fn a_document_of_another_issuer_gives_no_keys() {
+fn a_document_of_another_issuer_provides_no_keys() {
     let (issuer, other) = (TestIssuer::start(), TestIssuer::start());
     let app = TestApp::trusting(&issuer);
     let redirect = Fault::redirect(&other.jwks_uri());

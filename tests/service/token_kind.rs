@@ -1,4 +1,4 @@
-//! What the same issuer signs with the same keys, but for others than an API.
+//! Tokens that the same issuer signs with the same keys, but not for an API.
 
 use actix_resource_server::test_kit::TestIssuer;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::expected::{
 const LOGOUT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
 #[test]
-fn id_tokens_and_logout_tokens_are_no_access_tokens() {
+fn id_tokens_and_logout_tokens_are_rejected() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let cases: [(&[(&str, Value)], Expected); 8] = [
@@ -49,7 +49,7 @@ fn id_tokens_and_logout_tokens_are_no_access_tokens() {
 }
 
 #[test]
-fn a_token_that_is_bound_to_its_sender_is_no_bearer_token() {
+fn a_bound_token_is_rejected_as_a_bearer_token() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let confirmations = [
@@ -70,7 +70,7 @@ fn a_token_that_is_bound_to_its_sender_is_no_bearer_token() {
 }
 
 #[test]
-fn a_confirmation_that_is_no_object_spoils_the_token() {
+fn a_confirmation_that_is_not_an_object_is_rejected() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     for confirmation in [json!(null), json!("a"), json!(1), json!(["jkt"])] {

@@ -1,4 +1,4 @@
-//! From when to when a token holds (RFC 7519 §4.1.4 to §4.1.6).
+//! When a token is valid (RFC 7519 §4.1.4 to §4.1.6).
 
 use std::time::SystemTime;
 
@@ -11,7 +11,7 @@ use crate::expected::{
     NOT_YET_VALID, PRIVATE, TOO_OLD, assert_answer,
 };
 
-/// So many seconds from now; far enough from every bound that a slow machine does not matter.
+/// This many seconds from now; far enough from every bound for a slow machine.
 fn from_now(seconds: i64) -> Value {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let now = i64::try_from(now.unwrap().as_secs()).unwrap();
@@ -27,7 +27,7 @@ fn check(app: &TestApp, issuer: &TestIssuer, cases: &[(&str, Value, Expected)]) 
 }
 
 #[test]
-fn a_token_holds_until_it_expires() {
+fn a_token_is_valid_until_it_expires() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let in_a_minute = from_now(60).as_f64().unwrap();
@@ -46,7 +46,7 @@ fn a_token_holds_until_it_expires() {
 }
 
 #[test]
-fn a_token_holds_from_when_it_says() {
+fn a_token_is_valid_from_nbf() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     let cases = [
@@ -92,7 +92,7 @@ fn a_time_is_a_finite_number_up_to_the_year_9999() {
 }
 
 #[test]
-fn a_number_that_json_does_not_have_spoils_the_payload() {
+fn a_number_that_is_not_json_makes_the_payload_invalid() {
     let issuer = TestIssuer::start();
     let app = TestApp::trusting(&issuer);
     for number in [
@@ -112,7 +112,7 @@ fn a_number_that_json_does_not_have_spoils_the_payload() {
 }
 
 #[test]
-fn clocks_may_be_off_by_the_tolerance() {
+fn times_may_differ_by_the_tolerance() {
     let issuer = TestIssuer::start();
     let cases = [
         ("exp", from_now(-240), PRIVATE),
@@ -133,7 +133,7 @@ fn clocks_may_be_off_by_the_tolerance() {
 }
 
 #[test]
-fn a_maximal_age_wants_a_time_of_issue_within_it() {
+fn a_maximum_age_requires_a_recent_iat() {
     let issuer = TestIssuer::start();
     let launch = Launch::trusting(&issuer).variable("APP__AUTH__MAX_TOKEN_AGE", "1h");
     let app = TestApp::ready(launch);

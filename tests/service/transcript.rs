@@ -1,11 +1,11 @@
-//! What a child process writes, line by line, for tests to wait for.
+//! The output of a child process, line by line, for tests to wait for.
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
-/// One output stream of a process, read as it comes.
+/// One output stream of a process, read as it arrives.
 #[derive(Clone)]
 pub(crate) struct Transcript(Arc<Shared>);
 
@@ -47,13 +47,13 @@ impl Transcript {
         self.written().text.clone()
     }
 
-    /// Waits until `find` finds something in the text, the end of the stream included.
+    /// Waits until `find` returns something for the text, also once the stream has ended.
     pub(crate) fn find<T>(&self, find: impl Fn(&str) -> Option<T>) -> Option<T> {
         let unfinished = |written: &mut Written| !written.ended && find(&written.text).is_none();
         let waited = self
             .0
             .more
-            .wait_timeout_while(self.written(), PATIENCE, unfinished);
+            .wait_timeout_while(self.written(), LIMIT, unfinished);
         let (written, _) = waited.unwrap();
         find(&written.text)
     }
@@ -64,7 +64,7 @@ impl Transcript {
         let waited = self
             .0
             .more
-            .wait_timeout_while(self.written(), PATIENCE, unfinished);
+            .wait_timeout_while(self.written(), LIMIT, unfinished);
         waited.unwrap().0.ended
     }
 
@@ -79,4 +79,4 @@ impl Transcript {
 }
 
 /// Longer than anything that a passing test waits for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);

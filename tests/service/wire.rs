@@ -1,11 +1,11 @@
-//! Speaks HTTP/1.1 byte for byte, so that malformed requests can be sent and whole answers seen.
+//! HTTP/1.1 byte for byte, so that malformed requests can be sent and whole responses compared.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use serde_json::Value;
 
-use crate::transcript::PATIENCE;
+use crate::transcript::LIMIT;
 
 /// A request as it is written to the wire.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// A request without a body; `target` stands as it is in the request line.
+    /// A request without a body; `target` is written into the request line unchanged.
     pub(crate) fn new(method: &str, target: &str) -> Self {
         Self {
             line: format!("{method} {target} HTTP/1.1\r\n"),
@@ -31,7 +31,7 @@ impl Request {
         Self::new("GET", target)
     }
 
-    /// A request to be read by a browser's rules: what may `origin` ask of `target`?
+    /// A CORS preflight request of `origin` for `target`.
     pub(crate) fn preflight(target: &str, origin: &str, method: &str) -> Self {
         Self::new("OPTIONS", target)
             .header("Origin", origin)
@@ -52,7 +52,7 @@ impl Request {
         self.header("Authorization", format!("Bearer {token}"))
     }
 
-    /// Adds a token that is bound to a key, and a proof of that key.
+    /// Adds a bound token and a proof.
     pub(crate) fn dpop(self, token: &str, proof: &str) -> Self {
         self.header("Authorization", format!("DPoP {token}"))
             .header("DPoP", proof)
@@ -67,7 +67,7 @@ impl Request {
         request
     }
 
-    /// Sends it to `address`, with a good `Host` unless it has one.
+    /// Sends it to `address`, with a valid `Host` unless it has one.
     pub(crate) fn send(&self, address: SocketAddr) -> Answer {
         exchange(address, &self.bytes(address))
     }
@@ -84,14 +84,14 @@ impl Request {
     }
 }
 
-/// An answer, whole.
+/// A whole response.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The names in lower case, the lines in their order.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
-    /// Every byte that came, for a search of what must not be there.
+    /// Every byte received, to search for what must not be there.
     pub(crate) text: String,
 }
 
@@ -121,7 +121,7 @@ impl Answer {
         named.map(|(_, value)| value.as_str()).collect()
     }
 
-    /// The one value of the header, if it is there.
+    /// The only value of the header, if it is present.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let values = self.all(name);
         assert!(values.len() < 2, "{name} comes twice: {values:?}");
@@ -163,15 +163,15 @@ pub(crate) fn pipeline(address: SocketAddr, requests: &[Request]) -> Vec<u16> {
         .collect()
 }
 
-/// Writes `bytes` and reads the answer that comes.
+/// Writes `bytes` and reads the response.
 pub(crate) fn exchange(address: SocketAddr, bytes: &[u8]) -> Answer {
     attempt(address, bytes).expect("no answer")
 }
 
-/// The same where the other side may as well hang up.
+/// The same, where the server may also close the connection.
 pub(crate) fn attempt(address: SocketAddr, bytes: &[u8]) -> Option<Answer> {
     let mut stream = connect(address).unwrap();
-    // A server that has read enough may close before all is written; what it said still counts.
+    // A server that has read enough may close before everything is written; its response still counts.
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
@@ -180,7 +180,7 @@ pub(crate) fn attempt(address: SocketAddr, bytes: &[u8]) -> Option<Answer> {
 
 pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.set_write_timeout(Some(LIMIT))?;
     Ok(stream)
 }

@@ -39,7 +39,7 @@ fn is_alive(host: &str, port: u16, has_tls: bool) -> io::Result<bool> {
     Ok(answer?.starts_with(ALIVE))
 }
 
-/// Reads the status line, which tells whether the service is alive.
+/// Reads the status line, which shows whether the service is alive.
 fn ask(mut connection: impl Read + Write) -> io::Result<[u8; ALIVE.len()]> {
     connection.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut answer = [0; ALIVE.len()];
@@ -47,7 +47,7 @@ fn ask(mut connection: impl Read + Write) -> io::Result<[u8; ALIVE.len()]> {
     Ok(answer)
 }
 
-/// Whatever certificate is shown will do: it names clients' ways to the service, not this one, and
+/// The server's certificate is not verified: it is for the names that clients use, not for this address, and
 /// no secret is sent.
 fn encrypted(
     connection: TcpStream,
@@ -65,7 +65,7 @@ fn encrypted(
     Ok(StreamOwned::new(session, connection))
 }
 
-/// Where the service answers on this machine: an address that stands for all of them is asked on loopback.
+/// The address of the service on this machine: loopback for an unspecified address such as `0.0.0.0`.
 fn address(host: &str, port: u16) -> io::Result<SocketAddr> {
     let host = match host {
         "0.0.0.0" => "127.0.0.1",
@@ -78,7 +78,7 @@ fn address(host: &str, port: u16) -> io::Result<SocketAddr> {
         .ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
 }
 
-/// Less than any runtime waits for a health check.
+/// Shorter than the timeout of a container runtime's health check.
 const LIMIT: Duration = Duration::from_secs(2);
 
 const ALIVE: &[u8] = b"HTTP/1.1 200 ";

@@ -1,4 +1,4 @@
-//! Writes what a command has to say: lines in columns, or one JSON document, to standard output.
+//! Writes the output of commands, lines in columns or one JSON document, to standard output.
 
 use std::io::{self, Write};
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::service::error::Error;
 
-/// Lines whose cells stand in columns, two blanks apart; the last cell is as long as it likes.
+/// Lines whose cells stand in columns, two blanks apart; the last cell of a line is not padded.
 pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
@@ -21,7 +21,7 @@ pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     rows.iter().map(line).collect()
 }
 
-/// One line, whatever stands in the text.
+/// One line, with control characters escaped.
 pub(super) fn line(text: &str) -> String {
     text.escape_debug()
         .to_string()
@@ -29,10 +29,10 @@ pub(super) fn line(text: &str) -> String {
         .replace("\\'", "'")
 }
 
-/// Writes text, line breaks and all.
+/// Writes text of several lines.
 ///
 /// # Errors
-/// [`Error::Output`]; a reader that has seen enough is none.
+/// [`Error::Output`]; a reader that closes the pipe early is not an error.
 pub(super) fn print(text: &str) -> Result<(), Error> {
     let mut output = io::stdout().lock();
     let written = output

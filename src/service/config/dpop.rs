@@ -15,7 +15,7 @@ use crate::sender::NonceIssuer;
 /// `[auth.dpop]`, where it is enabled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Dpop {
-    /// Where it is set that bearer tokens are rejected, if they are.
+    /// Where the setting that rejects bearer tokens is set, if it is.
     pub(crate) required: Option<KeyOrigin>,
     pub(crate) iat_offset: Duration,
     pub(crate) iat_leeway: Duration,
@@ -45,7 +45,7 @@ impl fmt::Debug for ReplayStore {
     }
 }
 
-/// Proofs must contain a nonce, made from a secret that replicas share, or from one of this process alone.
+/// Proofs must contain a nonce, made from a secret that replicas share, or from one that only this process knows.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct NonceRule {
     pub(crate) secret: Option<Zeroizing<String>>,

@@ -23,7 +23,7 @@ pub(crate) struct Effective {
 /// The settings of the merged layers, in the order of Settings.toml.
 ///
 /// # Errors
-/// A key is unknown, or its value alone cannot be used.
+/// A key is unknown, or its value cannot be used.
 pub(super) fn list(root: &Table, own: Option<OwnSection>) -> Result<Vec<Effective>, SettingsError> {
     let Model {
         server,

@@ -68,7 +68,7 @@ pub(crate) enum SettingsError {
     /// A variable's name begins with `APP__`, but names no key.
     #[error("variable {}: {NO_KEY}", variable.escape_debug())]
     NoKey { variable: String },
-    /// The value cannot be used, alone or beside another.
+    /// The value cannot be used, by itself or together with another.
     #[error("{origin}: {remedy}")]
     Rejected {
         origin: KeyOrigin,

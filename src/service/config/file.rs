@@ -21,10 +21,10 @@ impl NamedFile {
     pub(crate) fn bytes(&self) -> Result<Zeroizing<Vec<u8>>, SettingsError> {
         read(&self.path)
             .map(Zeroizing::new)
-            .map_err(|problem| self.refuse(problem))
+            .map_err(|problem| self.reject(problem))
     }
 
-    pub(crate) fn refuse(&self, remedy: impl Into<Cow<'static, str>>) -> SettingsError {
+    pub(crate) fn reject(&self, remedy: impl Into<Cow<'static, str>>) -> SettingsError {
         self.origin.reject(remedy)
     }
 }

@@ -1,4 +1,4 @@
-//! Lays the file, the plain variables and the `APP__` variables over each other.
+//! Merges the file, the plain variables and the `APP__` variables.
 //!
 //! Every value keeps the layer that sets it as its origin, so that a message can name it;
 //! config's own `Environment` would call them all "the environment".
@@ -59,8 +59,8 @@ impl Source for Layer {
         Box::new(self.clone())
     }
 
-    /// Puts the layer under one key: config reads a layer's topmost keys as path expressions, where
-    /// `a[9]` would make a list of ten; deeper ones it takes as they are.
+    /// Puts the layer under one key: config reads a layer's topmost keys as path expressions:
+    /// `a[9]` would make a list of ten. Keys below them are literal.
     fn collect(&self) -> Result<Table, ConfigError> {
         let values = ValueKind::Table(self.0.clone());
         Ok(Map::from([(ROOT.to_owned(), Value::new(None, values))]))
@@ -73,7 +73,7 @@ impl fmt::Debug for Layer {
     }
 }
 
-/// Where the file breaks off: the first line of the parser's message; the others show its text.
+/// Where parsing the file failed: the first line of the parser's message; the others show its text.
 fn position(error: &dyn fmt::Display) -> String {
     let message = error.to_string();
     let first = message.lines().next().unwrap_or_default();

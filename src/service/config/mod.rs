@@ -141,7 +141,7 @@ impl Layers {
 
 #[cfg(test)]
 impl Settings {
-    /// The settings of `file` and `variables` alone.
+    /// The settings of `file` and `variables`, without the process's environment.
     pub(crate) fn load(
         file: Option<&Path>,
         variables: impl IntoIterator<Item = (OsString, OsString)>,

@@ -58,7 +58,7 @@ section! {
     pub(super) Server {
         host: One<Host> = One(LOOPBACK.to_owned()),
         port: Port = Number(3010),
-        /// Each is a thread; more than the limit is a slip.
+        /// Each is a thread; a larger number is a mistake.
         workers: Option<Number<u16, 1, 1024>> = None,
         max_connections: Number<u16, 1, 65535> = Number(25_000),
         max_connections_per_address: Number<u16, 0, 65535> = Number(0),
@@ -205,7 +205,7 @@ section! {
 }
 
 section! {
-    /// `[log]`: the form of log lines.
+    /// `[log]`: the format of log lines.
     #[derive(Clone, Copy, Debug)]
     pub(crate) Log {
         format: LogFormat = LogFormat::Text,
@@ -242,13 +242,13 @@ pub(super) enum CertificateOrigin {
     Xfcc,
 }
 
-/// The form of a log line.
+/// The format of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
     /// Plain text.
     Text,
-    /// One object a line, for machines.
+    /// One JSON object a line.
     Json,
 }
 

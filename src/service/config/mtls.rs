@@ -101,7 +101,7 @@ fn check_client_ca(server: &Server, mtls: Option<&Mtls>) -> Result<(), SettingsE
     let is_requested = mtls.is_some_and(|mtls| mtls.source == CertificateSource::Connection);
     let client_ca = server.tls.as_ref().and_then(|tls| tls.client_ca.as_ref());
     match client_ca {
-        Some(file) if !is_requested => Err(file.refuse(CLIENT_CA_UNUSED)),
+        Some(file) if !is_requested => Err(file.reject(CLIENT_CA_UNUSED)),
         _ => Ok(()),
     }
 }

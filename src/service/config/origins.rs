@@ -12,7 +12,7 @@ use super::layers::Table;
 pub(super) struct Origins<'a> {
     path: String,
     values: Option<&'a Table>,
-    /// The section whose values hold for keys that are not set in this one.
+    /// The section whose values apply to keys that are not set in this one.
     inherited: Option<Box<Self>>,
 }
 

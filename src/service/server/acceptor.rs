@@ -17,7 +17,7 @@ use super::worker::Workers;
 /// As actix's own server: long enough for files to be closed where too many are open.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(500);
 
-/// A listening socket, and what its clients are handed to.
+/// A listening socket, and where its clients are dispatched.
 #[derive(Debug)]
 pub(super) struct Acceptor {
     socket: TcpListener,
@@ -26,7 +26,7 @@ pub(super) struct Acceptor {
     waiting: Option<(Client, AddressSlot)>,
 }
 
-/// Hands clients to the workers, within the limits of admission.
+/// Dispatches clients to the workers, within the limits of admission.
 #[derive(Clone, Debug)]
 pub(super) struct Dispatcher {
     pub(super) admission: Arc<Admission>,

@@ -1,6 +1,6 @@
 //! How many connections may be open, in all and for one address, and which is closed for a new one.
 //!
-//! A server that is full must not be silent: a client that holds all connections without sending a request
+//! A full server must still accept clients: a client that holds all connections without sending a request
 //! would keep every other client out. So a new client takes the place of the connection that is
 //! needed least: one without a complete request first, then the one that has been idle longest, then
 //! one whose client has stopped taking its response or sending its body. While the service works on
@@ -26,11 +26,11 @@ const CLOSING: Duration = Duration::from_secs(1);
 /// How long a client waits before the connections are looked at again, where each has a request in progress.
 const ALL_BUSY: Duration = Duration::from_millis(50);
 
-/// How long what was found of the connections is used: meanwhile new ones without a request may have come.
+/// How long the result of a pass is used: meanwhile new connections without a request may have been accepted.
 const VALID: Duration = Duration::from_millis(100);
 
-/// Of how many connections the ones to close are found in one pass: of a hundredth of them, so that
-/// a flood of clients costs each of them little.
+/// The share of the connections that one pass selects to be closed: a hundredth of them, so that
+/// the cost of a pass is spread over many new clients.
 const PASS: usize = 100;
 
 /// The limits, and the connections that are open.
@@ -43,7 +43,7 @@ pub(super) struct Admission {
     open: Mutex<OpenConnections>,
 }
 
-/// A place among the open connections, free again once it is dropped.
+/// The permit of an open connection, returned when it is dropped.
 #[derive(Debug)]
 pub(super) struct Slot {
     _permit: OwnedSemaphorePermit,
@@ -103,7 +103,7 @@ impl Admission {
         }
     }
 
-    /// What is known of a connection that is opened now.
+    /// The state of a connection that is opened now.
     pub(super) fn activity(&self) -> Arc<Activity> {
         Arc::new(Activity::new(self.started))
     }
@@ -111,7 +111,7 @@ impl Admission {
     /// Takes note of a connection, so that it can be closed for another one.
     pub(super) fn track(&self, connection: Open) {
         let mut open = lock(&self.open);
-        // Those that have ended are forgotten once they are as many as may be open.
+        // Entries of closed connections are removed once the list has twice the permitted length.
         if open.connections.len() >= self.limit.saturating_mul(2) {
             open.connections
                 .retain(|connection| connection.activity.strong_count() > 0);
@@ -159,7 +159,7 @@ impl OpenConnections {
     }
 
     fn find_candidates(&mut self, now: Instant) {
-        // Those of the last pass would keep connections that have ended.
+        // The candidates of the last pass would keep closed connections alive.
         self.candidates.clear();
         self.connections
             .retain(|connection| connection.activity.strong_count() > 0);

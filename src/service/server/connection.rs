@@ -27,9 +27,9 @@ const BODY_CREDIT: usize = 16 * 1024;
 /// another client: a slow network moves a few bytes in that time.
 const STALLED: Duration = Duration::from_secs(5);
 
-/// What the acceptor knows of a connection, so that it can close one in favour of a new client.
+/// The acceptor's view of a connection, so that it can close one in favour of a new client.
 ///
-/// Written on the worker's thread alone. The orderings are relaxed: what the acceptor reads may be out of date, so it
+/// Written on the worker's thread only. The orderings are relaxed: what the acceptor reads may be out of date, so it
 /// only proposes, and the worker checks again on its own thread before it closes a connection.
 #[derive(Debug)]
 pub(super) struct Activity {
@@ -242,7 +242,7 @@ impl Connection {
         self.omits_interim.take()
     }
 
-    /// Takes back the interim response, which has not left the write buffer, and tells whether there was one.
+    /// Takes back the interim response, which is still in the write buffer, and returns whether there was one.
     fn omit_interim(&self) -> bool {
         let is_buffered = matches!(*self.interim.borrow(), Interim::Buffered);
         self.omits_interim.set(is_buffered);
@@ -273,7 +273,7 @@ pub(super) struct InProgress {
 }
 
 impl InProgress {
-    /// Notes that `request` begins, and has the connection know when its body is waited for.
+    /// Notes that `request` begins, and wraps its body so that the connection is notified when the handler waits for it.
     pub(super) fn begin(connection: &Rc<Connection>, request: &mut Request) -> Self {
         connection.is_busy.set(true);
         connection.activity.set_stage(BUSY);
@@ -344,7 +344,7 @@ impl Drop for InProgress {
     }
 }
 
-/// A request's body, which tells its connection when the handler waits for more of it.
+/// A request's body, which notifies its connection when the handler waits for more of it.
 struct RequestBody {
     payload: Payload,
     is_complete: bool,

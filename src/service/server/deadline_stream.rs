@@ -1,17 +1,17 @@
 //! A connection's stream, with a deadline for its client and no more bytes than can be served.
 //!
 //! **Deadlines.** actix's own limits are for the first head of a connection and for the pause between
-//! requests; a later head and any body may take for ever. Here, a client that is too late seems to
-//! have closed its side: actix gives up what is half a request, but still answers what is whole. While
-//! a request is in progress and its body complete, the client has nothing to do and the clock stands
-//! still. A request costs two looks at the clock. The one timer of a connection is not set for each
-//! of them: it fires before or at every deadline, looks what there is to wait for, and sleeps on.
+//! requests; a later head and any body may take forever. Here, a client that is too late appears to
+//! have closed its side: actix drops an incomplete request, but still answers complete ones. While
+//! a request is in progress and its body complete, the client has nothing to do and no deadline
+//! runs. A request reads the clock twice. The one timer of a connection is not set for each
+//! of them: it fires before or at every deadline, and is then set to the next one.
 //!
 //! **Back-pressure.** actix reads up to 128 KiB and decodes all requests in them before it serves
 //! the first, each to a hundred times its size. So the stream hands over [`READ_SIZE`] bytes
 //! at most each time its task runs, and none while a request is in progress, except those that its
 //! handler [waits for](Connection::wants_bytes). It never looks at what it hands over: where a request ends is
-//! for actix alone to tell, or the two could disagree.
+//! for actix to decide, or the two could disagree.
 
 use std::cell::RefCell;
 use std::io;
@@ -59,7 +59,7 @@ pub(super) struct DeadlineStream<Io> {
 /// What the client does, and since when.
 #[derive(Clone, Copy, Debug)]
 enum Client {
-    /// It has not asked yet, or was answered, be it before all of its request was here.
+    /// It has not sent a request yet, or was answered, possibly before its request was complete.
     Idle(Instant),
     /// It has begun to send, and nothing has been written since.
     Sending(Instant),
@@ -455,7 +455,7 @@ mod tests {
         assert!(timeout(MOMENT, pair.read()).await.is_err());
         pair.timeouts.end();
         pair.assert_ends_at(Duration::from_secs(1)).await;
-        assert_eq!(pair.read().await, "", "nor does it come back");
+        assert_eq!(pair.read().await, "", "and it is not written later");
     }
 
     #[tokio::test(start_paused = true)]

@@ -94,7 +94,7 @@ where
     }))
 }
 
-/// What is served, the HTTP that it speaks, and its client's address.
+/// The stream, its HTTP version, and the client's address.
 type Client<Io> = (DeadlineStream<Io>, Protocol, Option<SocketAddr>);
 
 fn plain<H>(service: H, timeouts: Rc<ConnectionTimeouts>) -> ServeConnection
@@ -118,7 +118,7 @@ where
         let (service, timeouts) = (Rc::clone(&service), Rc::clone(&timeouts));
         let tls = tls.clone();
         Box::pin(async move {
-            // Nor is anything logged of a handshake that fails.
+            // A handshake that fails is not logged either.
             let Ok(stream) = tls.accept(accepted.stream, &timeouts).await else {
                 return;
             };
@@ -133,7 +133,7 @@ where
     })
 }
 
-/// Keeps what a handshake has proven of a connection and its client.
+/// Keeps what a handshake has proven about a connection and its client.
 fn remember(client: &DeadlineStream<TlsStream<TcpStream>>, connection: &mut Extensions) {
     connection.insert(OverTls);
     if let Some(certificate) = tls::certificate(client.io()) {

@@ -1,8 +1,8 @@
 //! Sockets → connections → workers, and every connection answered before the service ends.
 //!
-//! A worker of actix's own server drops what it was handed but had not begun when it is told to
-//! stop, and the requests that idle connections are just sending. Here the sockets are closed
-//! first, their backlogs taken to the end; only then are clients asked to close their connections.
+//! When a worker of actix's own server is stopped, it drops connections that it has not begun to serve,
+//! and requests that are just arriving on idle connections. Here the sockets are closed
+//! first and their backlogs served; only then are connections closed.
 
 mod acceptor;
 mod admission;
@@ -36,7 +36,7 @@ use self::worker::Workers;
 pub(crate) use self::http::{Http, http};
 pub(crate) use self::tls::{AcceptAnyCertificate, Tls};
 
-/// As many as Linux lets wait by default (`net.core.somaxconn`).
+/// Linux's default limit (`net.core.somaxconn`).
 const BACKLOG: u32 = 4096;
 
 /// A free port of one address is taken on the other once in a few thousand times.
@@ -105,7 +105,7 @@ impl Listener {
     /// that is free on all of them.
     ///
     /// # Errors
-    /// The port is taken on one of them: half a service would leave `localhost` to another program.
+    /// The port is in use on one of them: `localhost` could then mean another program.
     #[cfg(feature = "dev-issuer")]
     pub(crate) fn bind_loopback(port: u16) -> io::Result<Self> {
         let mut attempts_left = if port == 0 { ATTEMPTS } else { 1 };
@@ -127,7 +127,7 @@ impl Listener {
     /// Starts the workers, and serves clients until [`Serving::end`]; over `tls`, or in plain text.
     ///
     /// # Errors
-    /// The system gives no thread or event queue, or the app cannot be made.
+    /// No thread or event queue can be created, or the app cannot be made.
     pub(crate) fn serve(
         self,
         http: &Http,
@@ -180,14 +180,14 @@ impl Serving {
     }
 }
 
-/// How far the service has come towards its end.
+/// The stage of the shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Connections are accepted.
     Open,
-    /// The sockets are closed; clients that have a connection do not notice.
+    /// The sockets are closed; open connections are still served.
     Closed,
-    /// Clients are asked to close their connections.
+    /// Connections are closed after their current request.
     Leaving,
 }
 

@@ -1,4 +1,4 @@
-//! Real sockets before an app whose handlers take their time.
+//! Real sockets, and an app with slow handlers.
 
 use std::future::poll_fn;
 use std::num::NonZeroUsize;
@@ -46,7 +46,7 @@ async fn ask(address: SocketAddr, request: &str) -> TcpStream {
     client
 }
 
-/// The first line of all that comes until the connection is closed, be it in order or not.
+/// The first line of everything until the connection is closed, in order or by a reset.
 async fn answer(mut client: TcpStream) -> String {
     let mut answer = String::new();
     if let Err(error) = client.read_to_string(&mut answer).await {
@@ -64,7 +64,7 @@ async fn a_handler_may_take_longer_than_its_client() {
     let go = Arc::new(Semaphore::new(0));
     let (serving, address) = serve(&go);
     let client = ask(address, SLOW).await;
-    // Asked later, so when it is given up, the first client's time has passed, too.
+    // It began later, so once it has timed out, the first client has timed out, too.
     let late = answer(ask(address, HALF_HEAD).await).await;
     assert_eq!(late, "HTTP/1.1 408 Request Timeout");
     go.add_permits(1);
@@ -101,7 +101,7 @@ async fn accepted_and_waiting_connections_are_answered_before_the_end() {
 }
 
 #[actix_web::test]
-async fn what_is_not_answered_in_time_is_counted_and_cut() {
+async fn requests_not_answered_in_time_are_counted_and_their_connections_closed() {
     let (serving, address) = serve(&Arc::new(Semaphore::new(0)));
     let first = ask(address, SLOW).await;
     let second = ask(address, SLOW).await;
@@ -126,7 +126,7 @@ fn serve_with(app: &Http, options: &Options) -> (Serving, SocketAddr) {
     (listener.serve(app, options, None).unwrap(), address)
 }
 
-/// An app that sends bodies back as they come, counts the requests to `/slow`, and answers each of
+/// An app that echoes bodies, counts the requests to `/slow`, and answers each of
 /// them and `/later`, once it has read the body, for a permit of `go`.
 fn echo(go: &Arc<Semaphore>, called: &Arc<AtomicUsize>) -> Http {
     let (go, called) = (Arc::clone(go), Arc::clone(called));
@@ -190,7 +190,7 @@ impl Stage {
 const QUICK: &str = "GET /quick HTTP/1.1\r\nHost: a\r\n\r\n";
 const LAST: &str = "GET /quick HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
-/// All that comes until the connection is closed.
+/// Everything until the connection is closed.
 async fn all(mut client: TcpStream) -> String {
     let mut text = String::new();
     timeout(HANG, client.read_to_string(&mut text))
@@ -209,7 +209,7 @@ async fn pipelined_requests_are_all_answered_in_order() {
 }
 
 #[actix_web::test]
-async fn while_a_request_is_in_progress_the_next_ones_wait_in_the_socket() {
+async fn while_a_request_is_in_progress_the_next_ones_stay_in_the_socket() {
     let stage = Stage::new(&Options::for_tests());
     let slow = "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n";
     let client = ask(stage.address, &format!("{}{LAST}", slow.repeat(200))).await;
@@ -257,7 +257,7 @@ async fn a_body_goes_both_ways_at_once_however_large_it_is() {
 }
 
 #[actix_web::test]
-async fn a_body_that_is_read_late_is_there_with_all_that_follows_it() {
+async fn a_body_that_is_read_late_is_complete_with_everything_after_it() {
     let stage = Stage::new(&Options {
         client_timeout: Duration::from_secs(1),
         ..Options::for_tests()
@@ -274,7 +274,7 @@ async fn a_body_that_is_read_late_is_there_with_all_that_follows_it() {
         let request = format!("POST /later HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n{body}{LAST}");
         clients.push(ask(stage.address, &request).await);
     }
-    // Longer than the clients have: while a handler is busy, its client's clock stands still.
+    // Longer than the clients' timeout, which does not run while a handler is busy.
     let late = answer(ask(stage.address, HALF_HEAD).await).await;
     assert_eq!(late, "HTTP/1.1 408 Request Timeout");
     stage.go.add_permits(clients.len());
@@ -287,7 +287,7 @@ async fn a_body_that_is_read_late_is_there_with_all_that_follows_it() {
 }
 
 #[actix_web::test]
-async fn an_interim_response_is_sent_where_the_body_is_waited_for_alone() {
+async fn an_interim_response_is_only_sent_when_the_body_is_awaited() {
     let stage = Stage::new(&Options::for_tests());
     stage.go.add_permits(1);
     let head = |path: &str| {
@@ -340,7 +340,7 @@ async fn an_interim_response_is_sent_where_the_body_is_waited_for_alone() {
 }
 
 #[actix_web::test]
-async fn a_full_server_closes_what_has_not_asked_before_what_is_idle_and_never_a_request() {
+async fn a_full_server_closes_silent_connections_before_idle_ones_and_never_requests() {
     let stage = Stage::new(&Options {
         max_connections: 3,
         ..Options::for_tests()
@@ -385,14 +385,14 @@ async fn a_client_waits_while_every_connection_has_a_request_in_progress() {
     let silence = timeout(Duration::from_millis(200), waiting.read(&mut [0; 1])).await;
     assert!(silence.is_err());
     stage.go.add_permits(1);
-    // It stays open, idle, and so gives way.
+    // It stays open and idle, and so it is the one that is closed.
     assert!(all(waiting).await.ends_with("quick"));
     assert_eq!(answer(busy).await, "HTTP/1.1 200 OK");
     assert_eq!(stage.serving.end(HANG).await, 0);
 }
 
 #[actix_web::test]
-async fn one_address_has_no_more_connections_than_it_may_unless_it_is_a_proxy() {
+async fn connections_of_one_address_are_limited_unless_it_is_a_trusted_proxy() {
     for (exempt, third) in [
         (Vec::new(), false),
         (vec!["127.0.0.0/8".parse().unwrap()], true),
@@ -412,7 +412,7 @@ async fn one_address_has_no_more_connections_than_it_may_unless_it_is_a_proxy() 
             answer(ask(stage.address, LAST).await).await,
             if third { "HTTP/1.1 200 OK" } else { "" }
         );
-        // A place that is given back is free again.
+        // A permit that is returned can be used again.
         let mut gone = clients.pop().unwrap();
         gone.write_all(LAST.as_bytes()).await.unwrap();
         all(gone).await;
@@ -424,7 +424,7 @@ async fn one_address_has_no_more_connections_than_it_may_unless_it_is_a_proxy() 
 }
 
 #[actix_web::test]
-async fn connections_that_end_by_themselves_keep_no_new_client_waiting() {
+async fn connections_that_end_by_themselves_do_not_delay_new_clients() {
     let stage = Stage::new(&Options {
         max_connections: 300,
         ..Options::for_tests()
@@ -438,7 +438,7 @@ async fn connections_that_end_by_themselves_keep_no_new_client_waiting() {
     for _ in 0..300 {
         clients.push_back(idle().await);
     }
-    // The first of those that are found to be needed least is closed, the next two end by themselves.
+    // The first candidate is closed; the next two end by themselves.
     assert!(all(ask(stage.address, LAST).await).await.ends_with("quick"));
     drop(clients.drain(..3));
     for _ in 0..3 {
@@ -456,7 +456,7 @@ async fn connections_that_end_by_themselves_keep_no_new_client_waiting() {
 }
 
 #[actix_web::test]
-async fn rejections_of_pipelined_requests_come_without_interim_responses() {
+async fn rejections_of_pipelined_requests_have_no_interim_responses() {
     let stage = Stage::new(&Options::for_tests());
     let request = "GET /none HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n";
     let client = ask(stage.address, &format!("{}{LAST}", request.repeat(3))).await;
@@ -483,7 +483,7 @@ async fn a_rejection_instead_of_an_interim_response_ends_the_connection() {
 }
 
 #[actix_web::test]
-async fn a_client_beyond_the_limit_of_its_address_takes_no_place() {
+async fn a_client_beyond_the_limit_of_its_address_takes_no_permit() {
     let stage = Stage::new(&Options {
         max_connections: 2,
         max_connections_per_address: NonZeroU16::new(2),
@@ -505,5 +505,5 @@ async fn a_client_beyond_the_limit_of_its_address_takes_no_place() {
     assert_eq!(stage.serving.end(HANG).await, 0);
 }
 
-/// A test that waits this long will wait for ever.
+/// Longer than any passing test waits.
 const HANG: Duration = Duration::from_secs(20);

@@ -50,13 +50,13 @@ impl ConnectionTimeouts {
         self.is_over.get()
     }
 
-    /// From now on clients are asked to leave.
+    /// From now on connections are closed after their current request.
     pub(super) fn end(&self) {
         self.is_over.set(true);
         self.over.notify_waiters();
     }
 
-    /// Resolves once clients are asked to leave.
+    /// Resolves once connections are to be closed.
     pub(super) async fn over(&self) {
         let over = self.over.notified();
         if !self.is_over() {

@@ -52,7 +52,7 @@ struct Client {
 
 impl Inbox {
     pub(super) fn close(&self, activity: Arc<Activity>, closed: oneshot::Sender<bool>) {
-        // A worker that has ended has closed its connections; the receiver learns it from the dropped sender.
+        // A worker that has ended has closed its connections; the receiver sees the dropped sender.
         drop(self.0.send(Message::Close(activity, closed)));
     }
 }
@@ -61,7 +61,7 @@ impl Workers {
     /// Starts the threads, and waits until each of them can serve.
     ///
     /// # Errors
-    /// The system gives no thread or event queue, or the app cannot be made.
+    /// No thread or event queue can be created, or the app cannot be made.
     pub(super) fn start(
         http: &Http,
         options: &Options,
@@ -125,7 +125,7 @@ impl Workers {
     }
 }
 
-/// What a worker's thread is given.
+/// The arguments of a worker's thread.
 struct Work {
     http: Http,
     tls: Option<Tls>,
@@ -184,7 +184,7 @@ fn serve_client(client: Client, serve: &ServeConnection, timeouts: Rc<Connection
     activity.serve_by(task.abort_handle());
 }
 
-/// Serves a connection, and has it notice when its client is to be asked to close it.
+/// Serves a connection, and ends it after its current request once shutdown has come that far.
 async fn serve_connection(mut served: Boxed<()>, timeouts: &ConnectionTimeouts) {
     tokio::select! {
         biased;
@@ -193,7 +193,7 @@ async fn serve_connection(mut served: Boxed<()>, timeouts: &ConnectionTimeouts) 
     }
 }
 
-/// Shortens the timeouts of a worker once clients are to be asked to close their connections.
+/// Shortens the timeouts of a worker once connections are to be closed.
 async fn watch_shutdown(mut phase: watch::Receiver<Phase>, timeouts: Rc<ConnectionTimeouts>) {
     // A sender that is gone means shutdown, too.
     drop(phase.wait_for(|phase| *phase == Phase::Leaving).await);

@@ -79,7 +79,7 @@ impl Context<'_> {
     }
 }
 
-/// The parts of a token that can be decoded, unverified; the signature is not kept.
+/// The parts of a token that can be decoded, unverified, without the signature.
 #[derive(Debug, Default)]
 pub(super) struct Token {
     /// The number of parts between dots.

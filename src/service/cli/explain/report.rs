@@ -108,7 +108,7 @@ impl Report {
         }
     }
 
-    /// The verdict, its cause and its remedy first; then what is known of the token, and the checks on request.
+    /// The verdict, its cause and its remedy first; then what is known about the token, and the checks on request.
     pub(super) fn text(&self, verbose: bool) -> String {
         let mut text = self.verdict();
         if let Some(Explanation { why, remedy, .. }) = &self.explanation {
@@ -234,7 +234,7 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// One thing that the server checks.
+/// One check of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Check {
     Credentials,
@@ -291,23 +291,25 @@ impl Check {
         match self {
             Self::Credentials => "one bearer token, in characters that a header may carry",
             Self::Form => "three parts of base64url between dots, the first a JSON object",
-            Self::KnownAlgorithm => "alg is a signature algorithm that is known, never none",
+            Self::KnownAlgorithm => "alg is a supported signature algorithm, never none",
             Self::Extensions => "the header demands no extensions (crit, b64)",
             Self::Type => "typ is JWT, at+jwt or absent",
             Self::KeyName => "kid is a string, or absent",
             Self::Payload => "the second part is a JSON object without duplicate members",
-            Self::Issuer => "iss names an issuer that is trusted, exactly",
+            Self::Issuer => "iss is exactly the name of a trusted issuer",
             Self::Algorithm => "alg is one that this issuer's keys are used with",
             Self::Key => "the issuer publishes the key that the token names",
             Self::Signature => "the signature is that key's",
             Self::Audience => "aud names this API",
             Self::Expiry => "exp has not passed",
-            Self::NotBefore => "nbf has come, if present",
+            Self::NotBefore => "nbf is not in the future, if present",
             Self::Age => "iat is a time, and not too long ago where max_token_age is set",
             Self::Texts => "sub, client_id and jti are strings, if present",
             Self::Kind => "the token is an access token: no ID token, no logout token",
             Self::Numbers => "the token has at most 1,000 audiences and 1,000 scopes",
-            Self::Profile => "in strict mode: typ is at+jwt; iat, sub, client_id and jti are there",
+            Self::Profile => {
+                "in strict mode: typ is at+jwt; iat, sub, client_id and jti are present"
+            }
             Self::Sender => "the sender proves possession, if the token is bound (cnf)",
             Self::Access => "the token has the scopes, claims and login that the route requires",
         }

@@ -1,4 +1,4 @@
-//! What is explained is what the server answers.
+//! The verdict of `explain` is the server's decision.
 
 use std::time::{Duration, SystemTime};
 
@@ -117,7 +117,7 @@ async fn vault(_: StepUp<ByHardware>) -> &'static str {
     ""
 }
 
-/// Routes that ask for more than the service's own do.
+/// Routes with stricter requirements than the service's own.
 fn bank() -> Api {
     let bank = Api::new("/bank").route("/transfer", get(transfer));
     bank.route("/vault", get(vault))
@@ -150,7 +150,7 @@ fn encrypted() -> String {
 }
 
 #[actix_web::test]
-async fn what_is_no_jwt_is_named_and_agreed_with_the_server() {
+async fn texts_that_are_not_jwts_get_a_cause_and_the_servers_verdict() {
     let bench = Bench::new();
     let good = bench.token().build();
     let cut = good.split_at(good.len() / 2).0.to_owned();
@@ -181,7 +181,7 @@ async fn what_is_no_jwt_is_named_and_agreed_with_the_server() {
 }
 
 #[actix_web::test]
-async fn tokens_of_other_issuers_and_algorithms_are_named_and_agreed_with_the_server() {
+async fn tokens_of_other_issuers_and_algorithms_get_a_cause_and_the_servers_verdict() {
     let bench = Bench::new();
     let published = bench.issuer.key().public_jwk().unwrap().to_string();
     let forged = SigningKey::from_secret(&published, Algorithm::Hs256);
@@ -209,7 +209,7 @@ async fn tokens_of_other_issuers_and_algorithms_are_named_and_agreed_with_the_se
 }
 
 #[actix_web::test]
-async fn tokens_of_other_keys_are_named_and_agreed_with_the_server() {
+async fn tokens_of_other_keys_get_a_cause_and_the_servers_verdict() {
     let bench = Bench::new();
     let kid = bench.issuer.key().kid().to_owned();
     let other_key = SigningKey::generate(Algorithm::Es256);
@@ -224,7 +224,7 @@ async fn tokens_of_other_keys_are_named_and_agreed_with_the_server() {
 }
 
 #[actix_web::test]
-async fn tokens_of_other_audiences_and_kinds_are_named_and_agreed_with_the_server() {
+async fn tokens_of_other_audiences_and_kinds_get_a_cause_and_the_servers_verdict() {
     let bench = Bench::new();
     let token = || bench.token();
     let cases = [
@@ -248,7 +248,7 @@ async fn tokens_of_other_audiences_and_kinds_are_named_and_agreed_with_the_serve
 }
 
 #[actix_web::test]
-async fn what_the_claims_lack_is_named_and_agreed_with_the_server() {
+async fn missing_and_malformed_claims_get_a_cause_and_the_servers_verdict() {
     let bench = Bench::new();
     let token = || bench.token();
     let soon = seconds(in_seconds(60));
@@ -267,7 +267,7 @@ async fn what_the_claims_lack_is_named_and_agreed_with_the_server() {
 }
 
 #[actix_web::test]
-async fn what_a_route_asks_is_named_and_agreed_with_the_server() {
+async fn the_requirement_of_a_route_is_named_with_the_servers_verdict() {
     let bench = Bench::new();
     let token = || bench.token();
     let roles = json!({"roles": ["a", "read:messages"]});
@@ -317,7 +317,7 @@ async fn the_claim_that_has_the_scope_is_named() {
 }
 
 #[actix_web::test]
-async fn what_a_route_asks_of_a_login_is_named_and_agreed_with_the_server() {
+async fn the_required_login_of_a_route_is_named_with_the_servers_verdict() {
     let bench = Bench::new();
     let token = || bench.token().scope("transfer");
     let strong = || token().acr("silver").amr(["mfa"]).auth_time(ago(250));
@@ -376,7 +376,7 @@ async fn advice_about_logins_names_requirement_and_claims() {
 }
 
 #[actix_web::test]
-async fn an_open_route_looks_at_no_token() {
+async fn an_open_route_reads_no_token() {
     let bench = Bench::new();
     let report = bench.agreed("opaque", "GET /api/public").await;
     assert!(
@@ -387,7 +387,7 @@ async fn an_open_route_looks_at_no_token() {
 }
 
 #[actix_web::test]
-async fn the_checks_before_the_failed_one_are_passed_and_those_behind_it_not_reached() {
+async fn checks_before_the_failed_one_pass_and_later_ones_are_not_reached() {
     let bench = Bench::new();
     let strict = Bench::with(|issuer| issuer.strict(true));
     let aged = Bench::with(|issuer| issuer.max_token_age(Duration::from_secs(60)));
@@ -430,7 +430,7 @@ fn outcomes(report: &Value) -> Vec<String> {
 }
 
 #[actix_web::test]
-async fn an_issuer_that_cannot_be_reached_is_no_fault_of_the_token() {
+async fn an_unreachable_issuer_does_not_make_the_token_invalid() {
     let bench = Bench::new();
     bench
         .issuer
@@ -463,7 +463,7 @@ async fn an_undetermined_key_is_not_an_invalid_token() {
 }
 
 #[actix_web::test]
-async fn words_about_issuers_and_audiences_name_what_differs() {
+async fn advice_about_issuers_and_audiences_names_the_difference() {
     let bench = Bench::new();
     let trusted = format!(
         "its iss is \"x\", and the trusted issuers are \"{}\"",
@@ -495,7 +495,7 @@ async fn words_about_issuers_and_audiences_name_what_differs() {
 }
 
 #[actix_web::test]
-async fn an_issuer_that_is_configured_with_another_slash_is_named() {
+async fn an_issuer_configured_with_another_trailing_slash_is_named() {
     for (configured, iss, words) in [
         (
             "https://a.example",
@@ -518,7 +518,7 @@ async fn an_issuer_that_is_configured_with_another_slash_is_named() {
 }
 
 #[actix_web::test]
-async fn words_about_times_and_keys_name_what_is_off() {
+async fn advice_about_times_and_keys_names_the_difference() {
     let bench = Bench::new();
     let token = || bench.token();
     let cases = [
@@ -549,7 +549,7 @@ async fn words_about_times_and_keys_name_what_is_off() {
 }
 
 #[actix_web::test]
-async fn a_good_token_is_shown_with_the_routes_that_it_opens() {
+async fn a_valid_token_is_shown_with_the_routes_that_accept_it() {
     let bench = Bench::new();
     let routes = routes::all(&quickstart::tables());
     let input = Input::read(&format!("Bearer {}\n", bench.token().build()), None);
@@ -568,7 +568,7 @@ async fn a_good_token_is_shown_with_the_routes_that_it_opens() {
 }
 
 #[test]
-fn what_was_copied_with_a_token_is_removed_and_noted() {
+fn text_copied_around_a_token_is_removed_and_noted() {
     let cases = [
         ("a.b.c", "a.b.c", 0),
         ("a.b.c\n", "a.b.c", 0),

@@ -28,7 +28,7 @@ const BASE: (&str, &str) = ("ISSUER_BASE_URL", "https://a.example/");
 const AUDIENCE: (&str, &str) = ("AUDIENCE", "api");
 
 #[test]
-fn what_is_missing_is_named_with_an_example() {
+fn a_missing_setting_is_named_with_an_example() {
     let hmac = ("TOKEN_SIGNING_ALG", "HS256");
     let (secret, jwks_uri) = (("SECRET", "LONG"), ("JWKS_URI", "https://a.example/keys"));
     let cases: [(Variables<'_>, &str, &str); 6] = [
@@ -141,7 +141,7 @@ fn a_public_key_that_cannot_be_used_is_rejected() {
 }
 
 #[test]
-fn a_secret_is_as_long_as_its_hash() {
+fn a_secret_must_be_as_long_as_its_hash() {
     for (secret, algorithm, needed) in [("FIVE", "HS256", 32), ("LONG", "HS512", 64)] {
         let variables = [("SECRET", secret), ("TOKEN_SIGNING_ALG", algorithm)];
         let expected = format!(
@@ -156,7 +156,7 @@ fn a_secret_is_as_long_as_its_hash() {
 }
 
 #[test]
-fn an_entry_and_its_defaults_are_named_apart() {
+fn an_entry_and_its_inherited_values_are_named_separately() {
     let entry = "[[auth.issuers]]\nissuer_base_url = 'https://a.example/'\n";
     let needs = "HS256 needs a secret: set auth.issuers[0].secret";
     let cases = [

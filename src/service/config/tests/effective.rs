@@ -41,7 +41,7 @@ fn the_highest_layer_that_sets_a_key_is_listed() {
 }
 
 #[test]
-fn lists_and_flags_are_texts_and_what_is_empty_is_none() {
+fn lists_and_flags_are_texts_and_empty_values_are_none() {
     let text = "
         [auth]
         audience = ['a', 'b']
@@ -56,7 +56,7 @@ fn lists_and_flags_are_texts_and_what_is_empty_is_none() {
 }
 
 #[test]
-fn what_may_be_a_secret_is_not_shown() {
+fn possible_secrets_are_not_shown() {
     let variables = [
         ("SECRET", "hush"),
         ("JWKS_URI", "https://a.example/keys?key=hush"),

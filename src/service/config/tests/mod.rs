@@ -15,7 +15,7 @@ pub(super) fn parsed(text: &str, variables: &[(&str, &str)]) -> Result<Settings,
     Settings::parse(Some(("Settings.toml", text)), variables).map_err(|error| error.to_string())
 }
 
-/// The same for an issuer that is configured.
+/// The same with a configured issuer.
 pub(super) fn configured(text: &str) -> Result<Settings, String> {
     parsed(text, &CONFIGURED)
 }
@@ -169,7 +169,7 @@ const PLACES: [&str; 20] = [
 ];
 
 #[test]
-fn a_secret_stays_the_text_that_it_is_and_is_never_shown() {
+fn a_secret_is_kept_exactly_and_never_shown() {
     let secret = "0123".repeat(8);
     let hmac = [("SECRET", &*secret), ("TOKEN_SIGNING_ALG", "HS256")];
     let variables = [&CONFIGURED[..], &hmac].concat();
@@ -183,7 +183,7 @@ fn a_secret_stays_the_text_that_it_is_and_is_never_shown() {
 }
 
 #[test]
-fn a_secret_that_ends_in_a_line_break_is_warned_of() {
+fn a_secret_that_ends_in_a_line_break_causes_a_warning() {
     let secret = "s".repeat(32) + "\n";
     let warnings = |name| {
         let hmac = [(name, &*secret), ("TOKEN_SIGNING_ALG", "HS256")];

@@ -20,7 +20,7 @@ pub(super) fn read(settings: &Tls) -> Result<ServerConfig, SettingsError> {
     let unfit = |error: Error| {
         settings
             .certificate
-            .refuse(format!("cannot be used: {error}"))
+            .reject(format!("cannot be used: {error}"))
     };
     let config = builder().map_err(unfit)?;
     let config = if settings.asks_clients {
@@ -55,13 +55,13 @@ fn clients(settings: &Tls) -> Result<Arc<dyn ClientCertVerifier>, SettingsError>
     let mut roots = RootCertStore::empty();
     for certificate in certificates(file)? {
         let added = roots.add(certificate);
-        added.map_err(|_| file.refuse(NO_CERTIFICATES))?;
+        added.map_err(|_| file.reject(NO_CERTIFICATES))?;
     }
     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
         .allow_unauthenticated()
         .build()
         .map(|verifier| -> Arc<dyn ClientCertVerifier> { verifier })
-        .map_err(|_| file.refuse(NO_CERTIFICATES))
+        .map_err(|_| file.reject(NO_CERTIFICATES))
 }
 
 /// The certificate, those above it, and its key.
@@ -72,8 +72,8 @@ fn identity(settings: &Tls) -> Result<CertifiedKey, SettingsError> {
     let identity = CertifiedKey::new(certificates(certificate)?, private_key(key)?);
     match identity.keys_match() {
         Ok(()) => Ok(identity),
-        Err(Error::InconsistentKeys(_)) => Err(key.refuse(OTHER_KEY)),
-        Err(_) => Err(certificate.refuse(NO_CERTIFICATES)),
+        Err(Error::InconsistentKeys(_)) => Err(key.reject(OTHER_KEY)),
+        Err(_) => Err(certificate.reject(NO_CERTIFICATES)),
     }
 }
 
@@ -81,19 +81,19 @@ fn certificates(file: &NamedFile) -> Result<Vec<CertificateDer<'static>>, Settin
     let pem = file.bytes()?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let found = found.ok().filter(|found| !found.is_empty());
-    found.ok_or_else(|| file.refuse(NO_CERTIFICATES))
+    found.ok_or_else(|| file.reject(NO_CERTIFICATES))
 }
 
 fn private_key(file: &NamedFile) -> Result<Arc<dyn SigningKey>, SettingsError> {
     let pem = file.bytes()?;
-    let unusable = |_| file.refuse(NO_KEY);
+    let unusable = |_| file.reject(NO_KEY);
     let mut der = PrivateKeyDer::from_pem_slice(&pem).map_err(unusable)?;
     let key = aws_lc_rs::sign::any_supported_type(&der);
     der.zeroize();
-    key.map_err(|_| file.refuse(NO_KEY))
+    key.map_err(|_| file.reject(NO_KEY))
 }
 
-/// The one protocol that is spoken (RFC 7301 §6).
+/// The one protocol that is offered (RFC 7301 §6).
 const HTTP_1_1: &[u8] = b"http/1.1";
 
 const NO_CERTIFICATES: &str = "must name a PEM file with X.509 certificates";

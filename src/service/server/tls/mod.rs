@@ -1,4 +1,4 @@
-//! A socket's stream → one that is encrypted, by certificates that can be read anew.
+//! A socket's stream → one that is encrypted, by certificates that can be reloaded.
 
 mod any_certificate;
 mod files;
@@ -22,7 +22,7 @@ use crate::service::config::{self, SettingsError};
 
 pub(crate) use self::any_certificate::AcceptAnyCertificate;
 
-/// How connections are encrypted; clones share what is [read anew](Self::reload).
+/// How connections are encrypted; clones share what is [reloaded](Self::reload).
 #[derive(Clone)]
 pub(crate) struct Tls(Arc<ArcSwap<ServerConfig>>);
 
@@ -30,7 +30,7 @@ impl Tls {
     /// Reads the files that the settings name.
     ///
     /// # Errors
-    /// A file cannot be read, or is not what it should be.
+    /// A file cannot be read, or its content cannot be used.
     pub(crate) fn load(settings: &config::Tls) -> Result<Self, SettingsError> {
         let config = files::read(settings)?;
         Ok(Self(Arc::new(ArcSwap::from_pointee(config))))

@@ -1,4 +1,4 @@
-//! Real handshakes with clients that have a certificate, none, or somebody else's.
+//! Real handshakes with clients that have a certificate, none, or one of another client.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -176,7 +176,7 @@ fn client(
         Some((certificate, key)) => {
             let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
             let key = any_supported_type(&key).unwrap();
-            // Unlike rustls' own way, this does not look whether the two fit.
+            // Unlike rustls's own constructor, this does not check that certificate and key fit.
             let identity = CertifiedKey::new(vec![certificate.clone()], key);
             config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))
         }
@@ -190,7 +190,7 @@ fn of(version: &'static SupportedProtocolVersion, identity: &Identity) -> Arc<Cl
 const ENABLED: &str = "[auth.mtls]\nenabled = true";
 
 #[actix_web::test]
-async fn without_mtls_no_client_is_asked_who_it_is() {
+async fn without_mtls_no_certificate_is_requested() {
     let stage = Stage::new("", None);
     for version in BOTH {
         let seen = stage.seen(&of(version, &Identity::self_signed())).await;
@@ -199,7 +199,7 @@ async fn without_mtls_no_client_is_asked_who_it_is() {
 }
 
 #[actix_web::test]
-async fn a_header_source_asks_no_client_either() {
+async fn with_a_header_source_no_certificate_is_requested() {
     let proxy = "[auth.mtls]\nenabled = true\nsource = 'xfcc'";
     let directory = Directory::new(proxy, None);
     let file = directory.0.join("Settings.toml");
@@ -236,22 +236,22 @@ async fn the_certificate_of_another_client_is_rejected() {
 }
 
 #[actix_web::test]
-async fn an_authority_for_clients_keeps_those_of_others_out() {
+async fn certificates_of_another_authority_are_rejected() {
     let (authority, pem) = authority();
     let stage = Stage::new(ENABLED, Some(&pem));
     for version in BOTH {
         let ours = Identity::signed(Some(&authority));
         let seen = stage.seen(&of(version, &ours)).await.unwrap();
         assert_eq!(seen, ours.thumbprint());
-        let refused = stage.seen(&of(version, &Identity::self_signed())).await;
-        assert!(refused.is_err(), "{refused:?}");
+        let rejected = stage.seen(&of(version, &Identity::self_signed())).await;
+        assert!(rejected.is_err(), "{rejected:?}");
         let seen = stage.seen(&client(version, None)).await.unwrap();
         assert_eq!(seen, "none");
     }
 }
 
 #[actix_web::test]
-async fn a_session_that_is_resumed_is_its_first_clients() {
+async fn a_resumed_session_has_the_certificate_of_the_first() {
     let stage = Stage::new(ENABLED, None);
     for version in BOTH {
         let identity = Identity::self_signed();
@@ -264,15 +264,15 @@ async fn a_session_that_is_resumed_is_its_first_clients() {
 }
 
 #[actix_web::test]
-async fn another_authority_holds_for_sessions_that_would_be_resumed_too() {
+async fn a_replaced_authority_applies_to_resumed_sessions_too() {
     let (former, pem) = authority();
     let stage = Stage::new(ENABLED, Some(&pem));
     let config = of(&TLS13, &Identity::signed(Some(&former)));
     stage.seen(&config).await.unwrap();
     stage.directory.write("ca.pem", &authority().1);
     stage.tls.reload(&stage.directory.settings()).unwrap();
-    let refused = stage.seen(&config).await;
-    assert!(refused.is_err(), "{refused:?}");
+    let rejected = stage.seen(&config).await;
+    assert!(rejected.is_err(), "{rejected:?}");
 }
 
 #[actix_web::test]
@@ -283,11 +283,11 @@ async fn an_unreadable_authority_is_reported_by_its_key() {
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
     ] {
         let directory = Directory::new(ENABLED, Some(pem));
-        let refused = Tls::load(&directory.settings()).unwrap_err().to_string();
+        let rejected = Tls::load(&directory.settings()).unwrap_err().to_string();
         assert!(
-            refused.starts_with("server.tls.client_ca (file ")
-                && refused.ends_with("with X.509 certificates"),
-            "{refused}"
+            rejected.starts_with("server.tls.client_ca (file ")
+                && rejected.ends_with("with X.509 certificates"),
+            "{rejected}"
         );
     }
 }

@@ -237,7 +237,7 @@ fn slash(named: &str, issuer: &Issuer) -> Explanation {
     let (written, expected) = match issuer.name() {
         Some(name) => ("configured as", name),
         None => (
-            "written otherwise in its own discovery document than",
+            "spelled differently in its discovery document than",
             issuer.label(),
         ),
     };
