@@ -309,7 +309,8 @@ impl Application {
 
 /// Redirects `GET /` to the Test view of the development issuer, if it runs; 404 for other paths.
 fn unknown_path(request: &HttpRequest, test_view: Option<&str>) -> HttpResponse {
-    match test_view.filter(|_| request.path() == "/" && request.method() == Method::GET) {
+    let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
+    match test_view.filter(|_| is_get && request.path() == "/") {
         Some(url) => HttpResponse::Found()
             .insert_header((LOCATION, url))
             .finish(),
