@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_cors::Cors;
+use actix_web::http::Method;
 use actix_web::http::header::{
-    AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE,
+    AUTHORIZATION, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::ServiceConfig;
-use actix_web::{App, web};
+use actix_web::{App, HttpRequest, HttpResponse, web};
 
 use super::config::{self, Mtls, Settings, Startup};
 use super::error::Error;
@@ -96,13 +97,17 @@ impl Starting {
         let issuer = embedded.map(|issuer| issuer.start(&apis, &listener, &server, tls.as_ref()));
         let issuer = issuer.transpose()?;
         // The development issuer answers before its keys are fetched.
-        let verifier = verifier.start(trusted.issuers)?;
+        let verifier = verifier.start(trusted.issuers.iter().cloned())?;
+        let any_loopback_origin = trusted.development;
+        if let Some(issuer) = &issuer {
+            issuer.explain_with(verifier.clone(), trusted, tables);
+        }
         let draining = Draining::default();
         Ok(Self {
             probes: Probes::new(verifier.clone(), draining.clone()),
             cors: CorsRule {
                 settings: settings.cors,
-                any_loopback_origin: trusted.development,
+                any_loopback_origin,
             },
             mtls: settings.mtls,
             startup: settings.startup,
@@ -136,6 +141,7 @@ impl Starting {
             verifier: self.verifier,
             probes: operations.is_none().then_some(self.probes),
             tables,
+            test_view: self.issuer.as_ref().map(|issuer| issuer.test_view.clone()),
             configure: hooks.configure,
             middleware: hooks.middleware,
         };
@@ -255,6 +261,8 @@ struct Application {
     /// `None` where they have a listener of their own.
     probes: Option<Probes>,
     tables: Tables,
+    /// Where the path / leads while the development issuer runs.
+    test_view: Option<String>,
     configure: Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>,
     middleware: Middleware,
 }
@@ -285,7 +293,10 @@ impl Application {
     /// The tables come first: what the program adds cannot shadow them.
     fn configure(&self, app: &mut ServiceConfig) {
         app.app_data(web::Data::new(self.verifier.clone()));
-        app.default_service(web::to(|| ready(problem::not_found())));
+        let test_view = self.test_view.clone();
+        app.default_service(web::to(move |request: HttpRequest| {
+            ready(unknown_path(&request, test_view.as_deref()))
+        }));
         for api in self.tables.make() {
             app.service(api.verified_by(self.verifier.clone()));
         }
@@ -293,6 +304,16 @@ impl Application {
             probes.configure(app);
         }
         (self.configure)(app);
+    }
+}
+
+/// Redirects `GET /` to the Test view of the development issuer, if it runs; 404 for other paths.
+fn unknown_path(request: &HttpRequest, test_view: Option<&str>) -> HttpResponse {
+    match test_view.filter(|_| request.path() == "/" && request.method() == Method::GET) {
+        Some(url) => HttpResponse::Found()
+            .insert_header((LOCATION, url))
+            .finish(),
+        None => problem::not_found(),
     }
 }
 

@@ -1,15 +1,20 @@
 //! Settings → the issuers whose tokens are accepted, and the embedded development issuer.
 
 use std::io;
+#[cfg(feature = "dev-issuer")]
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+#[cfg(feature = "dev-issuer")]
+use super::cli::Explainer;
 use super::config::{self, Mtls, Trust};
 #[cfg(feature = "dev-issuer")]
 use super::dev_issuer::DevIssuer;
 use super::error::Error;
 use super::server::{Listener, Serving, Tls};
-use crate::Api;
+use super::tables::Tables;
 use crate::issuer::Issuer;
+use crate::{Api, Verifier};
 
 /// The issuers whose tokens are accepted.
 #[derive(Debug)]
@@ -107,15 +112,16 @@ impl EmbeddedIssuer {
         use crate::sender::CertificateSource;
 
         let cannot_bind = |key, port| move |error| Error::BindDevIssuer { key, port, error };
-        let mut issuer = DevIssuer::bind(settings.port, audience.to_owned(), settings.dpop_nonce)
+        let mut issuer = DevIssuer::bind(settings.clone(), audience.to_owned())
             .map_err(cannot_bind("port", settings.port))?;
         log::warn!(
             "FOR DEVELOPMENT ONLY: tokens are issued to anybody at {url} for the audience {audience}",
             url = issuer.url()
         );
+        log::info!("the Test view is at {}", issuer.url());
         if mtls.is_some_and(|mtls| mtls.source == CertificateSource::Connection) {
             issuer = issuer
-                .with_tls(settings.tls_port)
+                .with_tls()
                 .map_err(cannot_bind("tls_port", settings.tls_port))?;
         }
         if let Some(url) = issuer.tls_url() {
@@ -162,9 +168,31 @@ impl EmbeddedIssuer {
 pub(super) struct IssuerServers {
     pub(super) plain: Serving,
     pub(super) encrypted: Option<Serving>,
+    pub(super) test_view: String,
+    /// How the Test view explains rejections; set once the API is served.
+    #[cfg(feature = "dev-issuer")]
+    pub(super) explainer: Arc<OnceLock<Explainer>>,
 }
 
 impl IssuerServers {
+    /// Lets the Test view explain the rejections of `verifier`.
+    #[cfg(feature = "dev-issuer")]
+    pub(super) fn explain_with(
+        &self,
+        verifier: Verifier,
+        trusted: TrustedIssuers,
+        tables: &Tables,
+    ) {
+        self.explainer.get_or_init(|| Explainer {
+            verifier,
+            trusted,
+            tables: tables.clone(),
+        });
+    }
+
+    #[cfg(not(feature = "dev-issuer"))]
+    pub(super) fn explain_with(&self, _: Verifier, _: TrustedIssuers, _: &Tables) {}
+
     /// Ends them at once; requests in progress are not answered.
     pub(super) async fn end(self) {
         self.plain.end(Duration::ZERO).await;

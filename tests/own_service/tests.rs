@@ -1,5 +1,6 @@
 //! Tests of the program as its users run it.
 
+use std::net::SocketAddr;
 use std::process::Command;
 
 use actix_resource_server::Algorithm;
@@ -11,7 +12,11 @@ use crate::process::Ended;
 use crate::wire::Request;
 
 /// Every test: there is no harness that finds them.
-pub(crate) const ALL: [(&str, fn()); 12] = [
+pub(crate) const ALL: [(&str, fn()); 13] = [
+    (
+        "the_development_issuer_serves_its_table",
+        the_development_issuer_serves_its_table,
+    ),
     ("both_tables_are_served", both_tables_are_served),
     ("routes_lists_both_tables", routes_lists_both_tables),
     (
@@ -119,6 +124,49 @@ fn explain_decides_for_its_routes() {
         assert_eq!(ended.code, Some(code), "{ended:?}");
         assert!(ended.output.starts_with(verdict), "{ended:?}");
     }
+}
+
+fn the_development_issuer_serves_its_table() {
+    let app = launch().serve();
+    app.wait_for(200, &Request::get("/readyz"));
+    let url = app.dev_issuer();
+    let port = url.trim_end_matches('/').rsplit(':').next().unwrap();
+    let address = SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap()));
+    let ask = |request: Request| request.send(address).json();
+    let document = ask(Request::get("/.well-known/openid-configuration"));
+    let scopes = [
+        "openid",
+        "profile",
+        "email",
+        "offline_access",
+        "write:todos",
+    ];
+    assert_eq!(document["scopes_supported"], serde_json::json!(scopes));
+    for client in ["demo", "demo-read", "demo-read-write"] {
+        let form = format!(
+            "grant_type=client_credentials&client_id={client}&client_secret=x&scope=write:todos"
+        );
+        let form_type = "application/x-www-form-urlencoded";
+        let answer = ask(Request::new("POST", "/oauth/token").body(form_type, &form));
+        assert_eq!(answer["scope"], "write:todos", "{answer}");
+        let token = answer["access_token"].as_str().unwrap();
+        let post = Request::new("POST", "/todos/garden").body("text/plain", "weed");
+        assert_eq!(app.send(&post.bearer(token)).body, "weed");
+    }
+    let data = ask(Request::get("/test_view.json"));
+    assert_eq!(
+        data["users"][0]["scopes"],
+        serde_json::json!(["write:todos"])
+    );
+    assert_eq!(data["api"]["routes"][1]["method"], "POST");
+    assert_eq!(data["api"]["routes"][1]["path"], "/todos/{list}");
+    let token = launch()
+        .variable("APP__DEV_ISSUER__PORT", port)
+        .arguments(&["token", "--scope", "write:todos"])
+        .run();
+    assert_eq!(token.code, Some(0), "{token:?}");
+    let post = Request::new("POST", "/todos/garden").body("text/plain", "weed");
+    assert_eq!(app.send(&post.bearer(token.output.trim())).status, 200);
 }
 
 fn check_lists_its_settings() {

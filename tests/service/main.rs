@@ -56,6 +56,7 @@ mod settings_together;
 mod start;
 
 mod dev_issuer;
+mod dev_issuer_accounts;
 mod dev_issuer_certificates;
 mod dev_issuer_step_up;
 mod dev_issuer_tokens;

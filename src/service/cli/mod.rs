@@ -17,6 +17,9 @@ use super::config::{Layers, OwnSection};
 use super::error::Error;
 use super::tables::Tables;
 
+#[cfg(feature = "dev-issuer")]
+pub(super) use self::explain::Explainer;
+
 /// A program: its name, its routes, and what it adds to the commands and settings.
 pub(super) struct Program {
     /// That of the executable file where it is not set.

@@ -47,6 +47,14 @@ pub(super) fn list(root: &Table, own: Option<OwnSection>) -> Result<Vec<Effectiv
     all.extend(section(&of("auth.dpop"), &auth.dpop));
     all.extend(section(&of("auth.mtls"), &auth.mtls));
     all.extend(section(&of("dev_issuer"), &dev_issuer));
+    let users = dev_issuer.user_entries.iter();
+    for (user, origins) in users.zip(of("dev_issuer").entries("users")) {
+        all.extend(section(&origins, user));
+    }
+    let clients = dev_issuer.client_entries.iter();
+    for (client, origins) in clients.zip(of("dev_issuer").entries("clients")) {
+        all.extend(section(&origins, client));
+    }
     all.extend(section(&of("log"), &log));
     if let Some(own) = own {
         all.extend(own.list(root)?);

@@ -4,6 +4,8 @@
 //! `APP__SECTION__KEY`. [`model`] describes every key once; an unknown key is rejected.
 
 mod deserialize;
+#[cfg(feature = "dev-issuer")]
+mod dev_issuer;
 mod dpop;
 mod effective;
 mod error;
@@ -26,6 +28,8 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+#[cfg(feature = "dev-issuer")]
+pub(crate) use self::dev_issuer::{DevClient, DevIssuer, DevUser};
 pub(crate) use self::dpop::{Dpop, NonceRule, ReplayStore};
 pub(crate) use self::effective::Effective;
 pub(crate) use self::error::SettingsError;
@@ -37,9 +41,9 @@ pub(crate) use self::mtls::Mtls;
 use self::origins::Origins;
 pub(crate) use self::own::OwnSection;
 pub(crate) use self::server::{Cors, Operations, Server, Tls};
-pub(crate) use self::trust::Trust;
 #[cfg(feature = "dev-issuer")]
-pub(crate) use self::trust::{DEV_AUDIENCE, DevIssuer};
+pub(crate) use self::trust::DEV_AUDIENCE;
+pub(crate) use self::trust::Trust;
 pub use self::values::Secret;
 use crate::sender::CertificateSource;
 

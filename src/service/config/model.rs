@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use super::deserialize::{keys, read};
 use super::error::{KeyOrigin, SettingsError};
-use super::layers::Table;
+use super::layers::{Table, member};
 use super::own::OwnSection;
 use super::values::{
-    Flag, Host, IssuerUrl, KeyPath, List, Network, Number, One, PemPath, Period, Port,
-    PositivePeriod, PublicUrl, ReplayUrl, Secret, Text, WebOrigin,
+    Claims, Flag, Host, IssuerUrl, KeyPath, List, Network, Number, One, PemPath, Period, Port,
+    PositivePeriod, PublicUrl, RedirectUri, ReplayUrl, ScopeToken, Secret, Text, WebOrigin,
 };
 use crate::claims::scope::ScopeClaim;
 use crate::jose::Algorithm;
@@ -171,6 +171,36 @@ section! {
         port: Port = Number(3011),
         tls_port: Port = Number(3012),
         dpop_nonce: Flag = Flag(false),
+        /// Read into `user_entries`.
+        #[serde(skip_serializing)]
+        users: IgnoredAny = IgnoredAny,
+        #[serde(skip)]
+        user_entries: Vec<DevUser> = Vec::new(),
+        /// Read into `client_entries`.
+        #[serde(skip_serializing)]
+        clients: IgnoredAny = IgnoredAny,
+        #[serde(skip)]
+        client_entries: Vec<DevClient> = Vec::new(),
+    }
+}
+
+section! {
+    /// One of `[[dev_issuer.users]]`.
+    pub(super) DevUser {
+        name: Option<One<Text>> = None,
+        subject: Option<One<Text>> = None,
+        scopes: Option<List<ScopeToken>> = None,
+        claims: Claims = Claims::default(),
+    }
+}
+
+section! {
+    /// One of `[[dev_issuer.clients]]`.
+    pub(super) DevClient {
+        id: Option<One<Text>> = None,
+        secret: Option<Secret> = None,
+        scopes: Option<List<ScopeToken>> = None,
+        redirect_uris: List<RedirectUri> = List::EMPTY,
     }
 }
 
@@ -238,11 +268,23 @@ impl Model {
             Some(ValueKind::Table(auth)) => split(auth)?,
             _ => (Table::new(), None),
         };
+        let dev_issuer = root.get(DEV_ISSUER).cloned();
+        let dev_entries = |name| {
+            dev_issuer
+                .as_ref()
+                .and_then(|section| member(section, name))
+        };
         let mut model: Self = read("", &Value::from(root))?;
         model.auth.issuer = read(AUTH, &Value::from(own.clone()))?;
         model.auth.entries = entries
-            .map(|entries| read_entries(entries, &own))
+            .map(|entries| read_entries(ISSUERS, &entries, &own))
             .transpose()?;
+        if let Some(users) = dev_entries("users") {
+            model.dev_issuer.user_entries = read_entries(DEV_USERS, users, &Table::new())?;
+        }
+        if let Some(clients) = dev_entries("clients") {
+            model.dev_issuer.client_entries = read_entries(DEV_CLIENTS, clients, &Table::new())?;
+        }
         Ok(model)
     }
 }
@@ -276,18 +318,28 @@ fn reject_unknown(
     }
 }
 
-/// Each entry, with the values of `[auth]` for the keys that it does not set.
-fn read_entries(entries: Value, own: &Table) -> Result<Vec<Issuer>, SettingsError> {
-    let origin = KeyOrigin::of(ISSUERS.to_owned(), &entries);
-    let ValueKind::Array(entries) = entries.kind else {
-        return Err(origin.reject(format!("must be sections, each under [[{ISSUERS}]]")));
+/// The entries of the list of sections `path`, with the values of `inherited` for the keys that they do not set.
+fn read_entries<'de, T: Deserialize<'de>>(
+    path: &str,
+    entries: &Value,
+    inherited: &Table,
+) -> Result<Vec<T>, SettingsError> {
+    let ValueKind::Array(values) = &entries.kind else {
+        let origin = KeyOrigin::of(path.to_owned(), entries);
+        return Err(origin.reject(format!("must be sections, each under [[{path}]]")));
     };
-    let entries = entries.into_iter().enumerate().map(|(index, mut entry)| {
+    let entries = values.iter().enumerate().map(|(index, entry)| {
+        let mut entry = entry.clone();
         if let ValueKind::Table(set) = &mut entry.kind {
             let set = std::mem::take(set);
-            entry.kind = own.clone().into_iter().chain(set).collect::<Table>().into();
+            entry.kind = inherited
+                .clone()
+                .into_iter()
+                .chain(set)
+                .collect::<Table>()
+                .into();
         }
-        read(&format!("{ISSUERS}[{index}]"), &entry)
+        read(&format!("{path}[{index}]"), &entry)
     });
     entries.collect()
 }
@@ -297,3 +349,9 @@ const LOOPBACK: &str = "127.0.0.1";
 const AUTH: &str = "auth";
 
 const ISSUERS: &str = "auth.issuers";
+
+const DEV_ISSUER: &str = "dev_issuer";
+
+const DEV_USERS: &str = "dev_issuer.users";
+
+const DEV_CLIENTS: &str = "dev_issuer.clients";

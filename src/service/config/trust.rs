@@ -1,5 +1,7 @@
 //! Decides which issuers the service trusts: those that are configured, or the development issuer.
 
+#[cfg(feature = "dev-issuer")]
+use super::dev_issuer::DevIssuer;
 use super::error::SettingsError;
 use super::issuer::{build, configured_by};
 use super::layers::Table;
@@ -24,17 +26,6 @@ pub(crate) enum Trust {
     Issuers(Vec<Issuer>),
 }
 
-/// `[dev_issuer]`, where it is enabled.
-#[cfg(feature = "dev-issuer")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct DevIssuer {
-    pub(crate) port: u16,
-    /// The port for clients with certificates that their tokens are bound to, where these are requested.
-    pub(crate) tls_port: u16,
-    /// Whether DPoP proofs must contain a nonce of the issuer.
-    pub(crate) dpop_nonce: bool,
-}
-
 impl Trust {
     pub(super) fn resolve(
         auth: &model::Auth,
@@ -52,12 +43,13 @@ impl Trust {
         if !dev_issuer.enabled.0 || cfg!(not(feature = "dev-issuer")) {
             return Err(origins.reject("issuer_base_url", ISSUER_NEEDED));
         }
-        let is_explicit = Origins::of(root, "dev_issuer").get("enabled").is_some();
+        let dev_origins = Origins::of(root, "dev_issuer");
+        let is_explicit = dev_origins.get("enabled").is_some();
         // The setting by which other machines reach the API, if one does.
         let host = Origins::of(root, "server").get("host");
         match host.filter(|_| !server.is_on_loopback()) {
             Some(host) if !is_explicit => Err(host.reject(EXPLICIT_NEEDED)),
-            _ => Self::development(&auth.issuer, dev_issuer, &origins),
+            _ => Self::development(&auth.issuer, dev_issuer, &origins, &dev_origins),
         }
     }
 
@@ -66,6 +58,7 @@ impl Trust {
         auth: &model::Issuer,
         dev_issuer: &model::DevIssuer,
         origins: &Origins<'_>,
+        dev_origins: &Origins<'_>,
     ) -> Result<Self, SettingsError> {
         let issuer = super::issuer::builder(auth, origins)?;
         issuer
@@ -75,11 +68,7 @@ impl Trust {
             .build()
             .map_err(|error| super::issuer::explain(&error, origins))?;
         Ok(Self::DevIssuer {
-            own: DevIssuer {
-                port: dev_issuer.port.0,
-                tls_port: dev_issuer.tls_port.0,
-                dpop_nonce: dev_issuer.dpop_nonce.0,
-            },
+            own: DevIssuer::resolve(dev_issuer, dev_origins)?,
             issuer: Box::new(issuer),
         })
     }
@@ -89,6 +78,7 @@ impl Trust {
         _: &model::Issuer,
         _: &model::DevIssuer,
         origins: &Origins<'_>,
+        _: &Origins<'_>,
     ) -> Result<Self, SettingsError> {
         Err(origins.reject("issuer_base_url", ISSUER_NEEDED))
     }

@@ -19,13 +19,15 @@ use actix_web::{
 
 use crate::routing::RouteInfo;
 use crate::sender::DPOP_NONCE;
+use crate::service::config;
 use crate::service::issuers::IssuerServers;
 use crate::service::server::{Listener, Options, Tls, http};
 use crate::verifier::clock::Clock;
 
+use super::accounts::Accounts;
 use super::error::OAuthError;
 use super::pages::{self, TestedApi};
-use super::redirect::{LoopbackUrl, is_loopback_origin};
+use super::parameters::{LoopbackUrl, is_loopback_origin};
 use super::sender::DpopVerifier;
 use super::{Provider, ProviderKey, authorize, metadata, sessions, token};
 
@@ -36,54 +38,58 @@ const MAX_BODY_LENGTH: usize = 64 * 1024;
 const MAX_CONNECTIONS: usize = 1000;
 
 /// The development issuer with its bound sockets; it serves once it [runs](Self::run).
-#[derive(Debug)]
 pub(crate) struct DevIssuer {
     pub(super) listener: Listener,
     tls_listener: Option<Listener>,
+    settings: config::DevIssuer,
     provider: Provider,
 }
 
 impl DevIssuer {
-    /// Binds `port` of `127.0.0.1` and, where IPv6 is available, of `::1`; 0 is any free port. With
-    /// `dpop_nonce`, DPoP proofs must carry a nonce of this issuer.
+    /// Binds the port of `127.0.0.1` and, where IPv6 is available, of `::1`; 0 is any free port.
     ///
     /// Does not wait for the signing key, which is generated in the background.
     ///
     /// # Errors
     /// The port is taken on either address, or the system gives no thread or random numbers.
-    pub(crate) fn bind(port: u16, audience: String, dpop_nonce: bool) -> io::Result<Self> {
-        let listener = Listener::bind_loopback(port)?;
-        let port = real_port(&listener, port);
+    pub(crate) fn bind(settings: config::DevIssuer, audience: String) -> io::Result<Self> {
+        let listener = Listener::bind_loopback(settings.port)?;
+        let port = real_port(&listener, settings.port);
         let clock = Clock::default();
-        let dpop = DpopVerifier::new(dpop_nonce, clock.now()).map_err(io::Error::other)?;
+        let dpop = DpopVerifier::new(settings.dpop_nonce, clock.now()).map_err(io::Error::other)?;
         let key = ProviderKey::generate()?;
         Ok(Self {
             listener,
             tls_listener: None,
+            settings,
             provider: Provider::new(port, audience, key, clock, dpop),
         })
     }
 
-    /// Binds `port` for clients that present a certificate, to which their tokens are bound (RFC 8705).
+    /// Binds the port for clients that present a certificate, to which their tokens are bound (RFC 8705).
     ///
     /// # Errors
     /// The port is taken.
-    pub(crate) fn with_tls(mut self, port: u16) -> io::Result<Self> {
-        let listener = Listener::bind("localhost", port)?;
-        let port = real_port(&listener, port);
+    pub(crate) fn with_tls(mut self) -> io::Result<Self> {
+        let listener = Listener::bind("localhost", self.settings.tls_port)?;
+        let port = real_port(&listener, self.settings.tls_port);
         self.provider.mtls_url = Some(format!("https://localhost:{port}/"));
         self.tls_listener = Some(listener);
         Ok(self)
     }
 
-    /// Lets the Test view call the routes of an API, which browsers reach at `origin`, such as
-    /// `http://127.0.0.1:3010`.
+    /// Grants the scopes of an API's routes, and lets the Test view call them; browsers reach the API at
+    /// `origin`, such as `http://127.0.0.1:3010`.
     #[must_use]
     pub(crate) fn with_api<'a>(
         mut self,
         origin: String,
         rows: impl IntoIterator<Item = RouteInfo<'a>>,
     ) -> Self {
+        let rows: Vec<_> = rows.into_iter().collect();
+        let scopes = rows.iter().flat_map(|row| row.requirement.scopes.concat());
+        let config::DevIssuer { users, clients, .. } = &self.settings;
+        self.provider.accounts = Accounts::new(scopes, users, clients);
         self.provider.api = Some(TestedApi::new(origin, rows));
         self
     }
@@ -104,15 +110,19 @@ impl DevIssuer {
     /// A socket cannot be listened on, or the system gives no thread or event queue.
     pub(crate) fn run(self, options: &Options, tls: Option<&Tls>) -> io::Result<IssuerServers> {
         let provider = web::Data::new(self.provider);
-        let http = http(move || app(provider.clone()));
+        let served = provider.clone();
+        let http = http(move || app(served.clone()));
         let mut options = options.clone();
         options.workers = Some(NonZeroUsize::MIN);
         options.max_connections = options.max_connections.min(MAX_CONNECTIONS);
+        let explainer = provider.explainer.clone();
         let encrypted = self.tls_listener.zip(tls);
         let encrypted = encrypted.map(|(listener, tls)| listener.serve(&http, &options, Some(tls)));
         Ok(IssuerServers {
             plain: self.listener.serve(&http, &options, None)?,
             encrypted: encrypted.transpose()?,
+            test_view: provider.url.clone(),
+            explainer,
         })
     }
 }
@@ -157,6 +167,7 @@ fn routes(config: &mut web::ServiceConfig) {
     config
         .service(resource("/", GET, pages::test_view))
         .service(resource(pages::TEST_VIEW_DATA, GET, pages::test_view_data))
+        .service(resource(pages::EXPLAIN, POST, pages::explain))
         .service(resource(metadata::OPENID, GET, metadata::metadata))
         .service(resource(metadata::OAUTH, GET, metadata::metadata))
         .service(resource(metadata::JWKS, GET, metadata::jwks))

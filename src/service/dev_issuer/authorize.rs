@@ -10,13 +10,12 @@ use crate::jose::digest::sha256;
 use crate::jose::sign::random_id;
 
 use super::Provider;
+use super::accounts::{Factors, User};
 use super::error::{HtmlError, OAuthError};
 use super::pages;
-use super::parameters::Parameters;
-use super::redirect::ClientRedirect;
+use super::parameters::{ClientRedirect, Parameters};
 use super::sender::SenderBinding;
 use super::sessions::{AuthorizationCode, Consent, Session, browser_cookie, with_cookie};
-use super::users::{Factors, User};
 
 pub(super) const PATH: &str = "/authorize";
 /// Where the form of the sign-in page is posted to, with the query of `/authorize`.
@@ -69,21 +68,21 @@ pub(super) async fn sign_in(
         Ok(authorization) => authorization,
         Err(error) => return Ok(context.redirect.with_error(&error)),
     };
-    let session = chosen_session(&form, provider.now())?;
+    let session = chosen_session(&form, &provider)?;
     if !authorization.is_satisfied_by(&session) {
-        return Ok(context.sign_in_page(Some(session.user)));
+        return Ok(context.sign_in_page(Some(&session.user)));
     }
-    let cookie = provider.start_session(session, &request);
+    let cookie = provider.start_session(session.clone(), &request);
     let response = context.redirect_with_code(authorization, session, StatusCode::SEE_OTHER);
     Ok(with_cookie(response, &cookie))
 }
 
-fn chosen_session(form: &Parameters, now: SystemTime) -> Result<Session, OAuthError> {
-    let user = form.get("person").and_then(User::find);
+fn chosen_session(form: &Parameters, provider: &Provider) -> Result<Session, OAuthError> {
+    let user = form.get("person").and_then(|id| provider.accounts.user(id));
     let confirmed = form.get("second_factor");
     Ok(Session {
-        user: user.ok_or(OAuthError::UNKNOWN_USER)?,
-        auth_time: now,
+        user: user.ok_or(OAuthError::UNKNOWN_USER)?.clone(),
+        auth_time: provider.now(),
         factors: confirmed.map_or(Factors::One, |_| Factors::Two),
     })
 }
@@ -99,10 +98,15 @@ struct Context<'r> {
 impl<'r> Context<'r> {
     fn read(request: &'r HttpRequest, provider: &'r Provider) -> Result<Self, OAuthError> {
         let parameters = Parameters::from_query(request.query_string(), &PARAMETERS)?;
+        let redirect = ClientRedirect::read(&parameters, request.query_string())?;
+        let uri = redirect.redirect_uri.as_str();
+        if !provider.accounts.allows_redirect(&redirect.client_id, uri) {
+            return Err(OAuthError::REDIRECT_URI_OF_CLIENT);
+        }
         Ok(Self {
             request,
             provider,
-            redirect: ClientRedirect::read(&parameters, request.query_string())?,
+            redirect,
             parameters,
         })
     }
@@ -120,7 +124,7 @@ impl<'r> Context<'r> {
                 Ok(self.redirect_with_code(authorization, session, StatusCode::FOUND))
             }
             _ if authorization.prompt == Prompt::Never => Err(OAuthError::LOGIN_REQUIRED),
-            session => Ok(self.sign_in_page(session.map(|session| session.user))),
+            session => Ok(self.sign_in_page(session.as_ref().map(|session| &*session.user))),
         }
     }
 
@@ -141,7 +145,13 @@ impl<'r> Context<'r> {
         let form_token = self.provider.form_token(self.request);
         let form_token = form_token.unwrap_or_else(random_id);
         let action = format!("{SIGN_IN}?{}", self.request.query_string());
-        let page = pages::sign_in(&self.redirect, &action, &form_token, user);
+        let page = pages::sign_in(
+            &self.redirect,
+            &action,
+            &form_token,
+            user,
+            &self.provider.accounts,
+        );
         let cookie = browser_cookie(self.provider.form_cookie(), form_token);
         with_cookie(page, &cookie)
     }
@@ -219,9 +229,9 @@ impl AuthorizationRequest {
         AuthorizationCode {
             consent: Consent {
                 client_id: redirect.client_id.clone(),
-                session,
                 acr: self.factors.unwrap_or(session.factors).acr(),
                 scopes: session.user.granted_scopes(&self.scope),
+                session,
             },
             nonce: self.nonce,
             code_challenge: self.code_challenge,
@@ -297,8 +307,8 @@ fn is_sha256(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::accounts::Accounts;
     use super::super::tests::provider;
-    use super::super::users::User;
     use super::*;
 
     const GOOD: &str = "response_type=code&client_id=spa&redirect_uri=http://localhost&code_challenge_method=S256&\
@@ -319,7 +329,7 @@ mod tests {
 
     fn session(seconds: u64) -> Session {
         Session {
-            user: User::find("manager").unwrap(),
+            user: Accounts::of_quickstart().users[0].clone(),
             auth_time: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
             factors: Factors::One,
         }
@@ -414,23 +424,23 @@ mod tests {
             ..session(100)
         });
         let cases = [
-            (String::new(), weak, true, none),
-            (String::new(), strong, true, multi),
-            ("acr_values=urn:other".to_owned(), weak, true, none),
-            ("acr_values=urn:other".to_owned(), strong, true, multi),
-            (format!("acr_values={none}"), weak, true, none),
-            (format!("acr_values={none}"), strong, true, none),
-            (format!("acr_values={multi}"), weak, false, multi),
-            (format!("acr_values={multi}"), strong, true, multi),
-            (format!("acr_values=x+{multi}+{none}"), weak, false, multi),
-            (format!("acr_values=x+{none}+{multi}"), weak, true, none),
+            (String::new(), &weak, true, none),
+            (String::new(), &strong, true, multi),
+            ("acr_values=urn:other".to_owned(), &weak, true, none),
+            ("acr_values=urn:other".to_owned(), &strong, true, multi),
+            (format!("acr_values={none}"), &weak, true, none),
+            (format!("acr_values={none}"), &strong, true, none),
+            (format!("acr_values={multi}"), &weak, false, multi),
+            (format!("acr_values={multi}"), &strong, true, multi),
+            (format!("acr_values=x+{multi}+{none}"), &weak, false, multi),
+            (format!("acr_values=x+{none}+{multi}"), &weak, true, none),
         ];
         for (query, session, is_satisfied, acr) in cases {
             let request = with(&query).unwrap();
-            assert_eq!(request.is_satisfied_by(&session), is_satisfied, "{query}");
-            let consent = request.granted_by(session, &redirect()).consent;
+            assert_eq!(request.is_satisfied_by(session), is_satisfied, "{query}");
+            let consent = request.granted_by(session.clone(), &redirect()).consent;
             assert_eq!(consent.acr, acr, "{query}");
-            assert_eq!(consent.session, session, "{query}");
+            assert_eq!(&consent.session, session, "{query}");
         }
     }
 

@@ -42,8 +42,11 @@ errors! {
     BODY_TOO_LARGE: PAYLOAD_TOO_LARGE, "invalid_request", "the body is larger than 64 KiB";
     CLAIMS: BAD_REQUEST, "invalid_request", "claims must be a JSON object without iss, aud, exp, iat and nbf";
     CODE_CHALLENGE: BAD_REQUEST, "invalid_request", "code_challenge must be the base64url of a SHA-256 and code_challenge_method S256";
+    DEV_FAULT: BAD_REQUEST, "invalid_request", "dev_fault must be expired, foreign_key, id_token, wrong_audience or wrong_issuer";
     DPOP_JKT: BAD_REQUEST, "invalid_request", "dpop_jkt must be the base64url of a SHA-256";
     EXPIRES_IN: BAD_REQUEST, "invalid_request", "expires_in must be a number of seconds from 1 to 604800";
+    EXPLAIN: BAD_REQUEST, "invalid_request", "route, url and token must be those of a request to a route of the API";
+    FOREIGN_PAGE: FORBIDDEN, "invalid_request", "only the Test view sends this request";
     FORM_TOKEN: BAD_REQUEST, "invalid_request", "the form does not belong to this browser; go back and reload the page";
     HOST: MISDIRECTED_REQUEST, "invalid_request", "the host must be localhost or a loopback address";
     MAX_AGE: BAD_REQUEST, "invalid_request", "max_age must be a number of seconds";
@@ -53,6 +56,7 @@ errors! {
     PROMPT: BAD_REQUEST, "invalid_request", "prompt=none cannot be combined with other values";
     QUERY_TOO_LONG: URI_TOO_LONG, "invalid_request", "the query is longer than 8 KiB";
     REDIRECT_URI: BAD_REQUEST, "invalid_request", "redirect_uri must be an http or https URL on loopback, without a fragment";
+    REDIRECT_URI_OF_CLIENT: BAD_REQUEST, "invalid_request", "redirect_uri is not one of those in dev_issuer.clients for this client";
     REPEATED_PARAMETER: BAD_REQUEST, "invalid_request", "a parameter was sent more than once";
     RESPONSE_MODE: BAD_REQUEST, "invalid_request", "response_mode must be query or web_message";
     RETURN_TO: BAD_REQUEST, "invalid_request", "the URL to return to must be an http or https URL on loopback, without a fragment";

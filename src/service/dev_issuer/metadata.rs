@@ -11,9 +11,9 @@ use crate::rejection::{Cause, Rejection};
 use crate::sender::{CertificateSource, ClientCertificates, ProofError, TargetUriSource};
 use crate::{Issuer, Verifier};
 
+use super::accounts::{self, Factors, OPENID_SCOPES};
 use super::error::OAuthError;
-use super::users::{self, Factors, OPENID_SCOPES, User};
-use super::{Provider, authorize, clients, endpoint, sessions, token};
+use super::{Provider, authorize, endpoint, sessions, token};
 
 pub(super) const OPENID: &str = "/.well-known/openid-configuration";
 pub(super) const OAUTH: &str = "/.well-known/oauth-authorization-server";
@@ -26,7 +26,8 @@ crate::scope!(OpenId = "openid");
 
 /// The metadata; it does not wait for the key.
 pub(super) async fn metadata(provider: web::Data<Provider>) -> HttpResponse {
-    let scopes: Vec<_> = OPENID_SCOPES.iter().chain(&clients::SCOPES).collect();
+    let own = provider.accounts.scopes.iter().map(String::as_str);
+    let scopes: Vec<_> = OPENID_SCOPES.into_iter().chain(own).collect();
     let algorithms = Algorithm::ALL.iter().copied();
     let algorithms = algorithms.filter(|algorithm| !algorithm.is_symmetric());
     let mut metadata = json!({
@@ -87,14 +88,15 @@ pub(super) async fn userinfo(
     let jwk = provider.key.public_jwk().await?;
     let verifier = verifier(&provider, provider.url_for(&request), &jwk)?;
     let caller = AccessFuture::<Scoped<OpenId>>::verified_by(&verifier, &request).await?;
-    let user = caller.subject().and_then(User::with_subject);
+    let subject = caller.subject().unwrap_or_default();
+    let user = provider.accounts.user_with_subject(subject);
     let user = user.ok_or_else(no_user)?;
     Ok(HttpResponse::Ok().json(user.claims(caller.scopes().iter())))
 }
 
 /// A token of no user is one of a client, which cannot be granted `openid`.
 fn no_user() -> Rejection {
-    let alternatives = vec![vec![users::OPENID]];
+    let alternatives = vec![vec![accounts::OPENID]];
     Cause::InsufficientScope { alternatives }.into()
 }
 

@@ -6,24 +6,22 @@
 //! It listens on `localhost` and on `127.0.0.1`, and calls itself `localhost` only: to a browser
 //! the two are different sites, so a session of one is never used for a page of the other.
 
+mod accounts;
 mod app;
 mod authorize;
-mod clients;
 mod error;
+mod fault;
 mod metadata;
 mod pages;
 mod parameters;
-mod redirect;
 mod sender;
 mod sessions;
 #[cfg(test)]
 mod tests;
 mod token;
-mod ttl_store;
-mod users;
 
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::SystemTime;
 
@@ -34,8 +32,10 @@ use tokio::sync::watch;
 use crate::jose::Algorithm;
 use crate::jose::sign::SigningKey;
 use crate::sender::OverTls;
+use crate::service::cli::Explainer;
 use crate::verifier::clock::Clock;
 
+use self::accounts::Accounts;
 use self::error::OAuthError;
 use self::pages::TestedApi;
 use self::parameters::Parameters;
@@ -43,10 +43,9 @@ use self::sender::DpopVerifier;
 use self::sessions::Store;
 
 pub(crate) use self::app::DevIssuer;
-pub(crate) use self::redirect::is_loopback_origin;
+pub(crate) use self::parameters::is_loopback_origin;
 
 /// What the handlers share.
-#[derive(Debug)]
 struct Provider {
     /// The value of `iss`, which ends in a slash.
     url: String,
@@ -58,8 +57,11 @@ struct Provider {
     clock: Clock,
     dpop: DpopVerifier,
     store: Mutex<Store>,
+    accounts: Accounts,
     /// The API that the Test view calls.
     api: Option<TestedApi>,
+    /// Set once the API is served.
+    explainer: Arc<OnceLock<Explainer>>,
 }
 
 impl Provider {
@@ -79,7 +81,9 @@ impl Provider {
             clock,
             dpop,
             store: Mutex::new(Store::new()),
+            accounts: Accounts::of_quickstart(),
             api: None,
+            explainer: Arc::default(),
         }
     }
 

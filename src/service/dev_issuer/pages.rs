@@ -1,18 +1,25 @@
 //! The pages and their files: sign-in, notices, web messages, and the Test view.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_SECURITY_POLICY, ContentType, X_FRAME_OPTIONS};
-use actix_web::{HttpResponse, web};
+use actix_web::http::header::{
+    CONTENT_SECURITY_POLICY, ContentType, HOST, ORIGIN, X_FRAME_OPTIONS,
+};
+use actix_web::{Error, HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::routing::RouteInfo;
 
-use super::redirect::ClientRedirect;
-use super::users::{USERS, User};
+use super::accounts::{Accounts, User};
+use super::error::OAuthError;
+use super::parameters::{ClientRedirect, Parameters};
 use super::{Provider, token};
 
 pub(super) const TEST_VIEW_DATA: &str = "/test_view.json";
+pub(super) const EXPLAIN: &str = "/explain";
 
 const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
@@ -39,9 +46,10 @@ pub(super) fn sign_in(
     action: &str,
     form_token: &str,
     user: Option<&User>,
+    accounts: &Accounts,
 ) -> HttpResponse {
     let (title, heading, request, fields) = match user {
-        None => ("Sign in", "Choose a user", CHOOSE, user_buttons()),
+        None => ("Sign in", "Choose a user", CHOOSE, user_buttons(accounts)),
         Some(user) => (
             "Second factor",
             "Confirm the second factor",
@@ -65,18 +73,19 @@ pub(super) fn sign_in(
     html(StatusCode::OK, &policy, body)
 }
 
-fn user_buttons() -> String {
-    let button = |user: &User| {
-        let User { id, name, role, .. } = user;
-        let scopes = user.scopes.join(" ");
+fn user_buttons(accounts: &Accounts) -> String {
+    let button = |user: &Arc<User>| {
+        let [id, name, role] = [&user.id, &user.name, &user.role].map(|text| escape(text));
+        let scopes = escape(&user.scopes.join(" "));
         format!(
             r#"<button name="person" value="{id}"><strong>{name}</strong><span>{role}: <code>{scopes}</code></span></button>"#
         )
     };
-    USERS.iter().map(button).collect()
+    accounts.users.iter().map(button).collect()
 }
 
-fn confirm_button(User { id, name, .. }: &User) -> String {
+fn confirm_button(user: &User) -> String {
+    let [id, name] = [&user.id, &user.name].map(|text| escape(text));
     format!(
         r#"<input type="hidden" name="person" value="{id}">
 <button name="second_factor" value="confirmed"><strong>Confirm as {name}</strong><span>with a second factor</span></button>"#
@@ -160,10 +169,36 @@ pub(super) async fn test_view(provider: web::Data<Provider>) -> HttpResponse {
     html(StatusCode::OK, &policy, body)
 }
 
+/// Explains to the Test view why the API rejects a token, as the command `explain` does.
+pub(super) async fn explain(
+    request: HttpRequest,
+    body: Result<web::Bytes, Error>,
+    provider: web::Data<Provider>,
+) -> Result<HttpResponse, OAuthError> {
+    if !is_from_own_page(&request) {
+        return Err(OAuthError::FOREIGN_PAGE);
+    }
+    let parameters = Parameters::from_body(&request, body)?;
+    let url = parameters.get("url").and_then(|url| Url::parse(url).ok());
+    let [route, token] = ["route", "token"].map(|name| parameters.get(name).unwrap_or_default());
+    let explainer = provider.explainer.get().zip(url);
+    let (explainer, url) = explainer.ok_or(OAuthError::EXPLAIN)?;
+    let report = explainer.explain((route, &url), token, parameters.get("proof"));
+    let report = report.await.map_err(|_| OAuthError::EXPLAIN)?;
+    Ok(HttpResponse::Ok().json(report))
+}
+
+/// Whether the page that sent a request is of the host that the request names.
+fn is_from_own_page(request: &HttpRequest) -> bool {
+    let value = |name| request.headers().get(name)?.to_str().ok();
+    let origin = value(ORIGIN).and_then(|origin| origin.split_once("://"));
+    origin.is_some_and(|(_, authority)| value(HOST) == Some(authority))
+}
+
 /// What the script of the Test view works with.
 pub(super) async fn test_view_data(provider: web::Data<Provider>) -> HttpResponse {
     HttpResponse::Ok().json(json!({
-        "users": USERS,
+        "users": provider.accounts.users.iter().map(Arc::as_ref).collect::<Vec<&User>>(),
         "token_endpoint": provider.endpoint(token::PATH),
         "api": provider.api,
     }))

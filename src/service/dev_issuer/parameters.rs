@@ -1,18 +1,23 @@
 //! Request parameters: of a query, or of a body that is a form, as OAuth has it, or a JSON object,
-//! as Auth0 accepts it.
+//! as Auth0 accepts it; and the client that an authorization request names, with its redirect URI.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use actix_web::http::StatusCode;
-use actix_web::{Error, HttpMessage, HttpRequest, web::Bytes};
+use actix_web::http::header::{HeaderValue, LOCATION};
+use actix_web::web::Bytes;
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
 use serde::de::{Error as _, MapAccess};
-use serde_json::Value;
-use url::form_urlencoded;
+use serde_json::{Value, json};
+use url::Url;
+use url::form_urlencoded::{self, byte_serialize};
 
+use crate::issuer::is_loopback;
 use crate::jose::json::{self, Members};
 
 use super::error::OAuthError;
+use super::pages;
 
 /// Far more than an authorization request needs, in bytes; parts of it are kept with the code.
 const MAX_QUERY_LENGTH: usize = 8 * 1024;
@@ -108,6 +113,132 @@ impl<'de> Members<'de> for Parameters {
     }
 }
 
+/// An `http` or `https` URL on loopback without fragment or user information, to which a browser
+/// may be redirected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LoopbackUrl {
+    /// As it was sent, since redirect URIs are compared as strings (RFC 9700 §4.1.3).
+    text: String,
+    url: Url,
+}
+
+impl LoopbackUrl {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let url = Url::parse(text).ok().filter(is_loopback_web_url)?;
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        let text = text.to_owned();
+        (url.fragment().is_none() && !has_user).then_some(Self { text, url })
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Scheme, host and port, as browsers write them in `Origin`.
+    pub(super) fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
+    /// Redirects to this URL with `query` appended, which is encoded already.
+    pub(super) fn redirect(&self, status: StatusCode, query: &str) -> HttpResponse {
+        HttpResponse::build(status)
+            .insert_header((LOCATION, self.with_query(query).as_str()))
+            .finish()
+    }
+
+    fn with_query(&self, more: &str) -> Url {
+        let parts = [self.url.query().unwrap_or_default(), more];
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        let query = (!parts.is_empty()).then(|| parts.join("&"));
+        let mut url = self.url.clone();
+        url.set_query(query.as_deref());
+        url
+    }
+}
+
+/// Whether an `Origin` is on loopback: `localhost` and names below it, `127.0.0.0/8`, `[::1]`.
+pub(crate) fn is_loopback_origin(origin: &HeaderValue) -> bool {
+    let url = origin.to_str().ok().and_then(|text| Url::parse(text).ok());
+    url.as_ref().is_some_and(is_loopback_web_url)
+}
+
+fn is_loopback_web_url(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && is_loopback(url)
+}
+
+/// The client of an authorization request, and how the response reaches it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ClientRedirect {
+    pub(super) client_id: String,
+    pub(super) redirect_uri: LoopbackUrl,
+    /// The client's `state` as it is encoded in the request, since it is returned byte for byte.
+    state: Option<String>,
+    /// Whether the response is a message to the window that opened or framed this one, as Auth0's
+    /// SDK requests it, rather than in the query (OAuth 2.0 Multiple Response Types §2.1).
+    is_web_message: bool,
+}
+
+impl ClientRedirect {
+    /// Reads the client and its redirect URI; `parameters` are those of `query`.
+    ///
+    /// # Errors
+    /// [`OAuthError::NO_CLIENT_ID`]; [`OAuthError::REDIRECT_URI`]. The browser must not be
+    /// redirected then (RFC 6749 §4.1.2.1).
+    pub(super) fn read(parameters: &Parameters, query: &str) -> Result<Self, OAuthError> {
+        let client_id = parameters.get("client_id");
+        let redirect_uri = parameters.get("redirect_uri").and_then(LoopbackUrl::parse);
+        Ok(Self {
+            client_id: client_id.ok_or(OAuthError::NO_CLIENT_ID)?.to_owned(),
+            redirect_uri: redirect_uri.ok_or(OAuthError::REDIRECT_URI)?,
+            state: encoded_value(query, "state").map(str::to_owned),
+            is_web_message: parameters.get("response_mode") == Some("web_message"),
+        })
+    }
+
+    /// The response with a `code` (RFC 6749 §4.1.2); `status` is 303 after a POST.
+    pub(super) fn with_code(&self, code: &str, status: StatusCode) -> HttpResponse {
+        self.respond(&[("code", code)], status)
+    }
+
+    /// The error response (RFC 6749 §4.1.2.1).
+    pub(super) fn with_error(&self, error: &OAuthError) -> HttpResponse {
+        let description = error.to_string();
+        let parameters = [("error", error.code), ("error_description", &description)];
+        self.respond(&parameters, StatusCode::FOUND)
+    }
+
+    fn respond(&self, parameters: &[(&str, &str)], status: StatusCode) -> HttpResponse {
+        let query = self.query(parameters);
+        if self.is_web_message {
+            let message: BTreeMap<_, _> = form_urlencoded::parse(query.as_bytes()).collect();
+            pages::web_message(&self.redirect_uri.origin(), &json!(message).to_string())
+        } else {
+            self.redirect_uri.redirect(status, &query)
+        }
+    }
+
+    fn query(&self, parameters: &[(&str, &str)]) -> String {
+        let pairs = parameters.iter().map(|(name, value)| {
+            // `%20` is a space to every decoder, `+` only to those of forms.
+            let value: String = byte_serialize(value.as_bytes()).collect();
+            format!("{name}={}", value.replace('+', "%20"))
+        });
+        let state = self.state.iter().map(|state| format!("state={state}"));
+        pairs.chain(state).collect::<Vec<_>>().join("&")
+    }
+}
+
+/// The first value of `name` that is not empty, as it is encoded in the query.
+pub(super) fn encoded_value<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let is_named = |encoded: &str| {
+        let decoded = form_urlencoded::parse(encoded.as_bytes()).next();
+        decoded.is_some_and(|(decoded, _)| decoded == name)
+    };
+    let pair = pairs.find(|(encoded, value)| is_named(encoded) && !value.is_empty());
+    pair.map(|(_, value)| value)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,6 +302,158 @@ mod tests {
         ];
         for (query, expected) in cases {
             assert_eq!(Parameters::from_query(query, &["a", "n"]), expected);
+        }
+    }
+
+    const KNOWN: [&str; 4] = ["client_id", "redirect_uri", "response_mode", "state"];
+    const GOOD: &str = "client_id=spa&redirect_uri=http://localhost:5173/%3Fa%3Db";
+
+    fn read(query: &str) -> Result<ClientRedirect, OAuthError> {
+        ClientRedirect::read(&Parameters::from_query(query, &KNOWN).unwrap(), query)
+    }
+
+    fn location(response: &HttpResponse) -> &str {
+        response.headers().get(LOCATION).unwrap().to_str().unwrap()
+    }
+
+    #[test]
+    fn a_code_is_returned_with_the_state_byte_for_byte() {
+        let cases = [
+            ("", ""),
+            ("&state=", ""),
+            ("&state=abc", "&state=abc"),
+            ("&state=a%2Bb%3D%3D", "&state=a%2Bb%3D%3D"),
+            ("&state=a+b==%20~", "&state=a+b==%20~"),
+            ("&st%61te=%7e%22%27", "&state=%7e%22%27"),
+            ("&state=&state=x", "&state=x"),
+        ];
+        for (state, expected) in cases {
+            let redirect = read(&format!("{GOOD}{state}")).unwrap();
+            let response = redirect.with_code("c-0_de", StatusCode::SEE_OTHER);
+            assert_eq!(response.status(), StatusCode::SEE_OTHER);
+            let expected = format!("http://localhost:5173/?a=b&code=c-0_de{expected}");
+            assert_eq!(location(&response), expected);
+        }
+    }
+
+    #[test]
+    fn an_error_is_returned_with_its_code_and_description() {
+        let redirect = read(&format!("{GOOD}&state=x&response_mode=query")).unwrap();
+        let response = redirect.with_error(&OAuthError::LOGIN_REQUIRED);
+        assert_eq!(response.status(), StatusCode::FOUND);
+        assert_eq!(
+            location(&response),
+            "http://localhost:5173/?a=b&error=login_required&error_description=login%20required&state=x"
+        );
+    }
+
+    #[test]
+    fn a_redirect_uri_that_is_not_on_loopback_is_an_error() {
+        for uri in ["", "https://example.com/", "%2F", "http://localhost/%23"] {
+            let result = read(&format!("client_id=spa&redirect_uri={uri}"));
+            assert_eq!(result, Err(OAuthError::REDIRECT_URI), "{uri}");
+        }
+        let no_client = read(&GOOD.replace("spa", ""));
+        assert_eq!(no_client, Err(OAuthError::NO_CLIENT_ID));
+    }
+
+    #[test]
+    fn a_message_is_for_the_origin_of_the_redirect_uri() {
+        let query = format!("{GOOD}&state=%22%3Cb%3E%3D%2B&response_mode=web_message");
+        let response = read(&query).unwrap().with_code("code", StatusCode::FOUND);
+        assert_eq!(response.status(), StatusCode::OK);
+        let body = actix_web::body::MessageBody::try_into_bytes(response.into_body())
+            .ok()
+            .unwrap();
+        let body = std::str::from_utf8(&body).unwrap();
+        assert!(
+            body.contains(r#"data-target="http://localhost:5173""#),
+            "{body}"
+        );
+        let message =
+            "{&quot;code&quot;:&quot;code&quot;,&quot;state&quot;:&quot;\\&quot;&lt;b&gt;=+&quot;}";
+        assert!(
+            body.contains(&format!("data-response=\"{message}\"")),
+            "{body}"
+        );
+    }
+
+    #[test]
+    fn origins_on_loopback_are_recognised() {
+        let cases = [
+            ("http://localhost:5173", true),
+            ("https://localhost", true),
+            ("http://app.localhost:3000", true),
+            ("http://127.0.0.1:8080", true),
+            ("http://127.9.9.9", true),
+            ("http://[::1]:3000", true),
+            ("http://localhost.example.com", false),
+            ("http://notlocalhost", false),
+            ("https://example.com", false),
+            ("http://10.0.0.1", false),
+            ("http://[2001:db8::1]", false),
+            ("file://localhost", false),
+            ("null", false),
+            ("", false),
+        ];
+        for (origin, expected) in cases {
+            let header = HeaderValue::from_static(origin);
+            assert_eq!(is_loopback_origin(&header), expected, "{origin}");
+        }
+    }
+
+    #[test]
+    fn only_plain_urls_on_loopback_are_accepted() {
+        let good = [
+            "http://localhost:5173",
+            "http://localhost:5173/callback?a=1",
+            "https://127.0.0.1/",
+            "http://[::1]:3000/x",
+            "HTTP://LOCALHOST:1",
+        ];
+        for text in good {
+            let url = LoopbackUrl::parse(text);
+            assert_eq!(url.as_ref().map(LoopbackUrl::as_str), Some(text));
+        }
+        let bad = [
+            "",
+            "/callback",
+            "localhost:5173",
+            "//localhost:5173",
+            "http://localhost:5173/#fragment",
+            "http://localhost:5173/#",
+            "http://localhost@example.com/",
+            "http://user@localhost/",
+            "http://:password@localhost/",
+            "http://localhost.example.com/",
+            r"http://example.com\@localhost/",
+            "http://0.0.0.0/",
+            "http://192.168.0.1/",
+            "javascript:alert(1)",
+            "data:text/html,localhost",
+            "app://localhost/",
+        ];
+        for text in bad {
+            assert_eq!(LoopbackUrl::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_query_is_appended_to_that_of_the_url() {
+        let cases = [
+            ("http://localhost:1", "a=1", "http://localhost:1/?a=1"),
+            ("http://localhost:1/x?", "a=1", "http://localhost:1/x?a=1"),
+            (
+                "http://localhost:1/?b=%20+",
+                "a=+%3D",
+                "http://localhost:1/?b=%20+&a=+%3D",
+            ),
+            ("http://localhost:1/?b", "", "http://localhost:1/?b"),
+            ("http://localhost:1/x", "", "http://localhost:1/x"),
+        ];
+        for (text, more, expected) in cases {
+            let url = LoopbackUrl::parse(text).unwrap();
+            assert_eq!(url.with_query(more).as_str(), expected);
         }
     }
 }

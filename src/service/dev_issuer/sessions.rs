@@ -1,5 +1,7 @@
 //! Browser sessions, authorization codes and refresh tokens, and logout.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use actix_web::cookie::{self, Cookie, SameSite};
@@ -8,15 +10,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::jose::sign::random_id;
 
-use super::Provider;
+use super::accounts::{Factors, User};
 use super::authorize::CodeChallenge;
 use super::error::{HtmlError, OAuthError};
-use super::pages;
-use super::parameters::Parameters;
-use super::redirect::{LoopbackUrl, encoded_value};
+use super::parameters::{LoopbackUrl, Parameters, encoded_value};
 use super::sender::SenderBinding;
-use super::ttl_store::TtlStore;
-use super::users::{Factors, User};
+use super::{Provider, pages};
 
 /// Auth0's logout endpoint.
 pub(super) const AUTH0_LOGOUT: &str = "/v2/logout";
@@ -40,9 +39,9 @@ pub(super) struct Store {
 }
 
 /// A sign-in with a browser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Session {
-    pub(super) user: &'static User,
+    pub(super) user: Arc<User>,
     pub(super) auth_time: SystemTime,
     pub(super) factors: Factors,
 }
@@ -54,7 +53,7 @@ pub(super) struct Consent {
     pub(super) session: Session,
     /// The `acr` of the tokens: a sign-in with two factors satisfies the weaker class, too.
     pub(super) acr: &'static str,
-    pub(super) scopes: Vec<&'static str>,
+    pub(super) scopes: Vec<String>,
 }
 
 /// An authorization code, and what the client must present with it.
@@ -145,7 +144,7 @@ impl Provider {
     /// The session of the browser that sent `request`.
     pub(super) fn session(&self, request: &HttpRequest) -> Option<Session> {
         let id = request.cookie_raw(&self.session_cookie())?;
-        self.store().sessions.get(id.value(), self.now()).copied()
+        self.store().sessions.get(id.value(), self.now()).cloned()
     }
 
     /// Starts a session that replaces the browser's previous one.
@@ -208,20 +207,87 @@ pub(super) fn with_cookie(mut response: HttpResponse, cookie: &Cookie<'_>) -> Ht
     response
 }
 
+/// Values under random IDs; each expires after its lifetime, and the oldest is evicted when the
+/// store is full.
+#[derive(Debug)]
+pub(super) struct TtlStore<T> {
+    /// Oldest first.
+    entries: VecDeque<Entry<T>>,
+    capacity: usize,
+    lifetime: Duration,
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    id: String,
+    inserted: SystemTime,
+    value: T,
+}
+
+impl<T> TtlStore<T> {
+    pub(super) const fn new(capacity: usize, lifetime: Duration) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            capacity,
+            lifetime,
+        }
+    }
+
+    /// Inserts `value` and returns its ID.
+    pub(super) fn insert(&mut self, value: T, now: SystemTime) -> String {
+        let id = random_id();
+        self.insert_with_id(id.clone(), value, now);
+        id
+    }
+
+    /// Inserts `value` under an ID that is free since its value was [removed](Self::remove).
+    pub(super) fn insert_with_id(&mut self, id: String, value: T, now: SystemTime) {
+        let lifetime = self.lifetime;
+        self.entries.retain(|entry| entry.is_alive(lifetime, now));
+        if self.entries.len() >= self.capacity {
+            self.entries.pop_front();
+        }
+        self.entries.push_back(Entry {
+            id,
+            inserted: now,
+            value,
+        });
+    }
+
+    pub(super) fn get(&self, id: &str, now: SystemTime) -> Option<&T> {
+        let entry = self.entries.iter().find(|entry| entry.id == id)?;
+        entry.is_alive(self.lifetime, now).then_some(&entry.value)
+    }
+
+    pub(super) fn remove(&mut self, id: &str, now: SystemTime) -> Option<T> {
+        let position = self.entries.iter().position(|entry| entry.id == id)?;
+        let entry = self.entries.remove(position)?;
+        entry.is_alive(self.lifetime, now).then_some(entry.value)
+    }
+}
+
+impl<T> Entry<T> {
+    /// A clock that was set back makes no entry older.
+    fn is_alive(&self, lifetime: Duration, now: SystemTime) -> bool {
+        now.duration_since(self.inserted).unwrap_or_default() < lifetime
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::accounts::Accounts;
     use super::*;
 
     fn consent(client_id: &str) -> Consent {
         Consent {
             client_id: client_id.to_owned(),
             session: Session {
-                user: User::find("manager").unwrap(),
+                user: Accounts::of_quickstart().users[0].clone(),
                 auth_time: at(0),
                 factors: Factors::One,
             },
             acr: Factors::One.acr(),
-            scopes: vec!["openid"],
+            scopes: vec!["openid".to_owned()],
         }
     }
 
@@ -229,10 +295,6 @@ mod tests {
         key: None,
         certificate: None,
     };
-
-    fn at(seconds: u64) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
-    }
 
     #[test]
     fn a_refresh_token_is_exchanged_once_for_the_next() {
@@ -330,5 +392,50 @@ mod tests {
             store.rotate_refresh_token(&next, "spa", &NOTHING, at(2)),
             None
         );
+    }
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_value_expires_after_its_lifetime() {
+        let mut store = TtlStore::new(2, MINUTE);
+        let id = store.insert("value", at(100));
+        let cases = [
+            (at(0), Some(&"value")),
+            (at(100), Some(&"value")),
+            (at(159), Some(&"value")),
+            (at(160), None),
+        ];
+        for (now, expected) in cases {
+            assert_eq!(store.get(&id, now), expected, "{now:?}");
+        }
+        assert_eq!(store.remove(&id, at(160)), None);
+    }
+
+    #[test]
+    fn a_removed_id_can_be_used_again() {
+        let mut store = TtlStore::new(2, MINUTE);
+        let id = store.insert(1, at(0));
+        assert_eq!(store.remove(&id, at(1)), Some(1));
+        assert_eq!(store.remove(&id, at(1)), None);
+        store.insert_with_id(id.clone(), 2, at(1));
+        assert_eq!(store.get(&id, at(60)), Some(&2));
+        assert_eq!(store.get("another", at(1)), None);
+    }
+
+    #[test]
+    fn expired_values_are_evicted_before_the_oldest() {
+        let mut store = TtlStore::new(2, MINUTE);
+        let first = store.insert(1, at(0));
+        let second = store.insert(2, at(30));
+        let third = store.insert(3, at(59));
+        let left = [&first, &second, &third].map(|id| store.get(id, at(59)).copied());
+        assert_eq!(left, [None, Some(2), Some(3)]);
+        store.insert(4, at(119));
+        assert_eq!(store.entries.len(), 1);
     }
 }

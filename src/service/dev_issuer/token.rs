@@ -11,12 +11,12 @@ use crate::jose::sign::SigningKey;
 use crate::sender::DPOP_NONCE;
 use crate::test_kit::TokenBuilder;
 
-use super::clients::{Client, public_client_id};
+use super::accounts::{Client, OFFLINE_ACCESS, OPENID};
 use super::error::OAuthError;
+use super::fault::Fault;
 use super::parameters::Parameters;
 use super::sender::SenderBinding;
 use super::sessions::{AuthorizationCode, Consent};
-use super::users::{OFFLINE_ACCESS, OPENID};
 use super::{Provider, endpoint};
 
 pub(super) const PATH: &str = "/oauth/token";
@@ -40,8 +40,9 @@ const MAX_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Answers a token request, which is a form or a JSON object.
 ///
-/// Three parameters of `client_credentials` are for development: `expires_in`, the lifetime in
-/// seconds up to a week; `sub`, the token's subject; and `claims`, a JSON object of further claims.
+/// Parameters of `client_credentials` are for development: `expires_in` or `lifetime`, the lifetime in
+/// seconds up to a week; `sub`, the token's subject; `claims`, a JSON object of further claims; `issuer`, its
+/// `iss`; and `dev_fault`, a [`Fault`].
 /// Where proofs need nonces, the response to each proof carries the next one (RFC 9449 §8).
 pub(super) async fn issue(
     request: HttpRequest,
@@ -69,7 +70,7 @@ pub(super) async fn revoke(
     provider: web::Data<Provider>,
 ) -> Result<HttpResponse, OAuthError> {
     let parameters = Parameters::from_body(&request, body)?;
-    let client_id = public_client_id(&request, &parameters)?;
+    let client_id = provider.accounts.client_id(&request, &parameters)?;
     let token = parameters.get("token").ok_or(OAuthError::NO_TOKEN)?;
     let mut store = provider.store();
     store.revoke_refresh_token(token, &client_id, provider.now());
@@ -126,7 +127,7 @@ struct TokenResponse {
 impl TokenRequest<'_> {
     /// RFC 6749 §4.1.3; any attempt uses the code up.
     fn authorization_code(&self) -> Result<TokenResponse, OAuthError> {
-        let client_id = public_client_id(self.request, &self.parameters)?;
+        let client_id = self.client_id()?;
         let now = self.provider.now();
         let code = self.parameters.get("code").unwrap_or_default();
         let code = self.provider.store().codes.remove(code, now);
@@ -137,7 +138,7 @@ impl TokenRequest<'_> {
         }
         let consent = code.consent;
         let mut response = self.user_tokens(&consent, &consent.scopes, code.nonce.as_deref());
-        if consent.scopes.contains(&OFFLINE_ACCESS) {
+        if consent.scopes.iter().any(|scope| scope == OFFLINE_ACCESS) {
             let mut store = self.provider.store();
             let token = store.issue_refresh_token(consent, self.sender.clone(), now);
             response.refresh_token = Some(token);
@@ -147,7 +148,7 @@ impl TokenRequest<'_> {
 
     /// RFC 6749 §6, with rotation.
     fn refresh_token(&self) -> Result<TokenResponse, OAuthError> {
-        let client_id = public_client_id(self.request, &self.parameters)?;
+        let client_id = self.client_id()?;
         let token = self.parameters.get("refresh_token").unwrap_or_default();
         let now = self.provider.now();
         let mut store = self.provider.store();
@@ -156,7 +157,7 @@ impl TokenRequest<'_> {
         let (consent, next) = rotated.ok_or(OAuthError::REFRESH_TOKEN)?;
         let mut scopes = consent.scopes.clone();
         if let Some(scope) = self.parameters.get("scope") {
-            scopes.retain(|granted| scope.split(' ').any(|requested| requested == *granted));
+            scopes.retain(|granted| scope.split(' ').any(|requested| requested == granted));
         }
         let mut response = self.user_tokens(&consent, &scopes, None);
         response.refresh_token = Some(next);
@@ -165,16 +166,41 @@ impl TokenRequest<'_> {
 
     /// RFC 6749 §4.4.
     fn client_credentials(&self) -> Result<TokenResponse, OAuthError> {
-        let client = Client::authenticate(self.request, &self.parameters)?;
-        self.provider.check_audience(&self.parameters)?;
-        let subject = self.parameters.get("sub").map(str::to_owned);
-        let subject = subject.unwrap_or_else(|| format!("{}@clients", client.id));
-        let scopes = requested_scopes(&self.parameters, client.scopes)?;
+        let accounts = &self.provider.accounts;
+        let client = accounts.authenticate(self.request, &self.parameters)?;
+        let fault = Fault::read(&self.parameters)?;
+        if fault != Some(Fault::WrongAudience) {
+            self.provider.check_audience(&self.parameters)?;
+        }
+        let scopes = requested_scopes(&self.parameters, client)?;
         let lifetime = requested_lifetime(&self.parameters)?;
         let claims = requested_claims(&self.parameters)?;
-        let token = self.access_token(client.id, &subject, &scopes);
-        let token = with_claims(token.claim("gty", "client-credentials"), claims);
+        let token = match self.parameters.get("sub") {
+            Some(subject) => self.user_token(&client.id, subject, &scopes),
+            None => self
+                .access_token(&client.id, &format!("{}@clients", client.id), &scopes)
+                .claim("gty", "client-credentials"),
+        };
+        let mut token = with_claims(token, claims);
+        if let Some(issuer) = self.parameters.get("issuer") {
+            token = token.claim("iss", issuer);
+        }
+        if let Some(fault) = fault {
+            let now = self.provider.now();
+            token = fault.apply(
+                token,
+                &self.parameters,
+                (&client.id, &self.key),
+                lifetime,
+                now,
+            );
+        }
         Ok(self.respond(token, lifetime, &scopes))
+    }
+
+    fn client_id(&self) -> Result<String, OAuthError> {
+        let accounts = &self.provider.accounts;
+        accounts.client_id(self.request, &self.parameters)
     }
 
     /// Whether a code was issued for this request (RFC 6749 §4.1.3, RFC 7636 §4.6).
@@ -189,21 +215,30 @@ impl TokenRequest<'_> {
     fn user_tokens(
         &self,
         consent: &Consent,
-        scopes: &[&str],
+        scopes: &[String],
         nonce: Option<&str>,
     ) -> TokenResponse {
-        let subject = consent.session.user.subject;
-        let token = self.access_token(&consent.client_id, subject, scopes);
+        let subject = &consent.session.user.subject;
+        let token = self.user_token(&consent.client_id, subject, scopes);
         let token = with_authentication(token, consent);
-        let has_openid = consent.scopes.contains(&OPENID);
+        let has_openid = consent.scopes.iter().any(|scope| scope == OPENID);
         TokenResponse {
             id_token: has_openid.then(|| self.id_token(consent, nonce)),
             ..self.respond(token, USER_TOKEN_LIFETIME, scopes)
         }
     }
 
+    /// An access token with the claims that are configured for the user of this subject, if any.
+    fn user_token(&self, client_id: &str, subject: &str, scopes: &[String]) -> TokenBuilder {
+        let token = self.access_token(client_id, subject, scopes);
+        match self.provider.accounts.user_with_subject(subject) {
+            Some(user) => with_claims(token, user.claims.clone()),
+            None => token,
+        }
+    }
+
     /// An access token (RFC 9068 §2) with Auth0's claims.
-    fn access_token(&self, client_id: &str, subject: &str, scopes: &[&str]) -> TokenBuilder {
+    fn access_token(&self, client_id: &str, subject: &str, scopes: &[String]) -> TokenBuilder {
         let token = TokenBuilder::new(&self.provider.url, &self.provider.audience, &self.key)
             .issued_at(self.provider.now())
             .claim("sub", subject)
@@ -224,13 +259,16 @@ impl TokenRequest<'_> {
             .without("jti")
             .issued_at(self.provider.now())
             .expires_in(ID_TOKEN_LIFETIME);
-        let mut claims = consent.session.user.claims(consent.scopes.iter().copied());
+        let mut claims = consent
+            .session
+            .user
+            .claims(consent.scopes.iter().map(String::as_str));
         claims.extend(nonce.map(|nonce| ("nonce".to_owned(), nonce.into())));
         with_authentication(with_claims(token, claims), consent).build()
     }
 
     /// Binds an access token to the sender and signs it.
-    fn respond(&self, token: TokenBuilder, lifetime: Duration, scopes: &[&str]) -> TokenResponse {
+    fn respond(&self, token: TokenBuilder, lifetime: Duration, scopes: &[String]) -> TokenResponse {
         let confirmation = self.sender.confirmation().into_iter();
         let token = confirmation.fold(token, |token, methods| token.claim("cnf", methods));
         TokenResponse {
@@ -244,25 +282,28 @@ impl TokenRequest<'_> {
     }
 }
 
-/// Those of the client's scopes that `scope` names, or all of them.
-fn requested_scopes(
-    parameters: &Parameters,
-    granted: &[&'static str],
-) -> Result<Vec<&'static str>, OAuthError> {
+/// Those of the client's scopes that `scope` names, or those that it is granted without being asked.
+fn requested_scopes(parameters: &Parameters, client: &Client) -> Result<Vec<String>, OAuthError> {
     let Some(scope) = parameters.get("scope") else {
-        return Ok(granted.to_vec());
+        return Ok(client.scopes.clone());
     };
     let requested: Vec<_> = scope.split(' ').filter(|s| !s.is_empty()).collect();
-    if requested.iter().any(|scope| !granted.contains(scope)) {
+    let known = client.scopes.iter().chain(&client.optional_scopes);
+    if requested
+        .iter()
+        .any(|requested| !known.clone().any(|scope| scope == requested))
+    {
         return Err(OAuthError::SCOPE_NOT_GRANTED);
     }
-    let granted = granted.iter().filter(|scope| requested.contains(scope));
-    Ok(granted.copied().collect())
+    let granted = known.filter(|scope| requested.contains(&scope.as_str()));
+    Ok(granted.cloned().collect())
 }
 
-/// The lifetime that `expires_in` requests, by default that of Auth0's access tokens.
+/// The lifetime that `expires_in` or `lifetime` requests, by default that of Auth0's access tokens.
 fn requested_lifetime(parameters: &Parameters) -> Result<Duration, OAuthError> {
-    match parameters.get("expires_in").map(str::parse) {
+    let requested = parameters.get("expires_in");
+    let requested = requested.or_else(|| parameters.get("lifetime"));
+    match requested.map(str::parse) {
         None => Ok(DEFAULT_LIFETIME),
         Some(Ok(seconds)) if (1..=MAX_LIFETIME.as_secs()).contains(&seconds) => {
             Ok(Duration::from_secs(seconds))
@@ -302,6 +343,9 @@ fn with_authentication(token: TokenBuilder, consent: &Consent) -> TokenBuilder {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::super::accounts::Accounts;
     use super::*;
 
     #[test]
@@ -324,22 +368,56 @@ mod tests {
 
     #[test]
     fn a_scope_narrows_the_granted_scopes_and_never_widens_them() {
-        let cases: [(&[_], _, Result<Vec<_>, _>); 8] = [
-            (&["a", "b"], "", Ok(vec!["a", "b"])),
-            (&["a", "b"], "scope=", Ok(vec!["a", "b"])),
-            (&["a", "b"], "scope=b", Ok(vec!["b"])),
-            (&["a", "b"], "scope=b+a+b", Ok(vec!["a", "b"])),
-            (&["a", "b"], "scope=+", Ok(vec![])),
-            (&["a"], "scope=a+b", Err(OAuthError::SCOPE_NOT_GRANTED)),
-            (&["a"], "scope=A", Err(OAuthError::SCOPE_NOT_GRANTED)),
-            (&[], "scope=a", Err(OAuthError::SCOPE_NOT_GRANTED)),
+        let cases: [(&str, _, Result<&[&str], _>); 11] = [
+            (
+                "demo-read-write",
+                "",
+                Ok(&["read:messages", "write:messages", "a"]),
+            ),
+            (
+                "demo-read-write",
+                "scope=",
+                Ok(&["read:messages", "write:messages", "a"]),
+            ),
+            (
+                "demo-read-write",
+                "scope=a+write:messages+a",
+                Ok(&["write:messages", "a"]),
+            ),
+            ("demo-read-write", "scope=+", Ok(&[])),
+            (
+                "demo-read-write",
+                "scope=b",
+                Err(OAuthError::SCOPE_NOT_GRANTED),
+            ),
+            (
+                "demo-read-write",
+                "scope=A",
+                Err(OAuthError::SCOPE_NOT_GRANTED),
+            ),
+            ("demo-read", "", Ok(&["read:messages"])),
+            ("demo-read", "scope=a", Ok(&["a"])),
+            ("demo", "", Ok(&[])),
+            ("demo", "scope=a", Ok(&["a"])),
+            (
+                "demo",
+                "scope=a+read:messages",
+                Err(OAuthError::SCOPE_NOT_GRANTED),
+            ),
         ];
-        for (granted, form, expected) in cases {
-            assert_eq!(
-                requested_scopes(&parameters(form), granted),
-                expected,
-                "{form}"
-            );
+        let accounts = Accounts::new(["read:messages", "a", "a"], &[], &[]);
+        for (client, form, expected) in cases {
+            // The quickstart's second scope is offered beside its first.
+            let request = TestRequest::default().to_http_request();
+            let id = parameters(&format!("client_id={client}&client_secret=x"));
+            let client = accounts.authenticate(&request, &id).unwrap();
+            let mut expected =
+                expected.map(|scopes| scopes.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
+            let mut granted = requested_scopes(&parameters(form), client);
+            for scopes in [&mut granted, &mut expected].into_iter().flatten() {
+                scopes.sort_unstable();
+            }
+            assert_eq!(granted, expected, "{form}");
         }
     }
 
@@ -349,6 +427,8 @@ mod tests {
             ("", Ok(86_400)),
             ("expires_in=1", Ok(1)),
             ("expires_in=604800", Ok(604_800)),
+            ("lifetime=60", Ok(60)),
+            ("lifetime=0", Err(OAuthError::EXPIRES_IN)),
             ("expires_in=604801", Err(OAuthError::EXPIRES_IN)),
             ("expires_in=0", Err(OAuthError::EXPIRES_IN)),
             ("expires_in=-1", Err(OAuthError::EXPIRES_IN)),

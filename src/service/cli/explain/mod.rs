@@ -12,8 +12,9 @@ use std::io::{self, Read};
 
 use actix_web::HttpRequest;
 use actix_web::http::Method;
-use actix_web::http::header::{AUTHORIZATION, HeaderValue};
+use actix_web::http::header::{AUTHORIZATION, HOST, HeaderValue};
 use actix_web::test::TestRequest;
+use serde::Serialize;
 use url::Url;
 
 use self::context::{Context, Token};
@@ -94,6 +95,34 @@ fn token(argument: &str) -> Result<String, Error> {
     read.map(|_| text).map_err(Error::Input)
 }
 
+/// Explains rejections of a running service with the service's own verifier.
+#[cfg(feature = "dev-issuer")]
+pub(in crate::service) struct Explainer {
+    pub(in crate::service) verifier: Verifier,
+    pub(in crate::service) trusted: TrustedIssuers,
+    pub(in crate::service) tables: Tables,
+}
+
+#[cfg(feature = "dev-issuer")]
+impl Explainer {
+    /// Explains the decision on a request to `route`, such as `GET /api/items/{id}`, at `url`.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchRoute`].
+    pub(in crate::service) async fn explain(
+        &self,
+        (route, url): (&str, &Url),
+        token: &str,
+        proof: Option<&str>,
+    ) -> Result<impl Serialize + use<>, Error> {
+        let routes = routes::all(&self.tables);
+        let route = Route::find(&routes, route)?;
+        let mut input = Input::read(token, proof);
+        input.url = Some(url.clone());
+        Ok(explain(input, Some(route), &routes, &self.trusted, &self.verifier).await)
+    }
+}
+
 async fn explain(
     input: Input,
     route: Option<&Route>,
@@ -155,6 +184,8 @@ struct Input {
     /// One word if all is well; several are separated by one space.
     token: String,
     proof: Option<String>,
+    /// The URL that is called, where it is known.
+    url: Option<Url>,
     /// What was removed from around the token.
     notes: Vec<&'static str>,
 }
@@ -185,6 +216,7 @@ impl Input {
         Self {
             token: words.join(" "),
             proof: proof.map(|proof| proof.trim().to_owned()),
+            url: None,
             notes,
         }
     }
@@ -221,6 +253,10 @@ impl Input {
         if let Some(route) = route {
             let method = Method::from_bytes(route.method.as_bytes()).unwrap_or_default();
             request = request.method(method).uri(&route.path);
+        }
+        if let Some(url) = &self.url {
+            let host = url.authority();
+            request = request.uri(url.path()).insert_header((HOST, header(host)?));
         }
         if let Some(proof) = &self.proof {
             request = request.insert_header((DPOP, header(proof)?));

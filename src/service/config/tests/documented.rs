@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use super::super::{Effective, effective};
 use super::{SHIPPED, layers};
 
+/// Lists of sections, which are empty by default.
+const ENTRIES: [&str; 3] = ["auth.issuers", "dev_issuer.users", "dev_issuer.clients"];
+
 const DOCS: &str = include_str!("../../../../docs/settings.md");
 
 /// Every key and its default.
@@ -33,7 +36,7 @@ fn shipped() -> BTreeMap<String, (bool, String)> {
         let is_key = key
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        if is_key && section != "auth.issuers" {
+        if is_key && !ENTRIES.contains(&section.as_str()) {
             let value = value.split(" # ").next().unwrap_or_default().to_owned();
             let former = found.insert(format!("{section}.{key}"), (is_set, value));
             assert!(former.is_none(), "{section}.{key} stands twice");

@@ -2,6 +2,7 @@
 //!
 //! Each has a message of its own for a value that does not fit; no message contains the value.
 
+mod claims;
 mod text;
 
 use std::borrow::Cow;
@@ -13,8 +14,10 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
+pub(super) use self::claims::Claims;
 pub(super) use self::text::{
-    Host, IssuerUrl, KeyPath, List, Network, One, PemPath, PublicUrl, ReplayUrl, Text, WebOrigin,
+    Host, IssuerUrl, KeyPath, List, Network, One, PemPath, PublicUrl, RedirectUri, ReplayUrl,
+    ScopeToken, Text, WebOrigin,
 };
 
 /// What a value must be; never contains the value.

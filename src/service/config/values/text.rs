@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::{NOT_SHOWN, Remedy, TEXT_NEEDED, trimmed};
 use crate::claims::scope::ScopeClaim;
+use crate::issuer::is_loopback;
 use crate::jose::Algorithm;
 #[cfg(feature = "redis")]
 use crate::sender::Replay;
@@ -321,6 +322,40 @@ fn is_redis(text: &str) -> bool {
     let url = url::Url::parse(text);
     url.is_ok_and(|url| matches!(url.scheme(), "redis" | "rediss") && url.has_host())
         && Replay::check_redis_url(text).is_ok()
+}
+
+/// A scope (RFC 6749 §3.3).
+pub(in super::super) enum ScopeToken {}
+
+impl Kind for ScopeToken {
+    type Parsed = String;
+
+    const REMEDY: &'static str =
+        "must be scopes such as read:messages, without spaces, quotation marks and backslashes";
+
+    fn parse(text: &str) -> Option<String> {
+        let is_allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+        text.bytes().all(is_allowed).then(|| text.to_owned())
+    }
+}
+
+/// A URL on loopback that the development issuer redirects to.
+pub(in super::super) enum RedirectUri {}
+
+impl Kind for RedirectUri {
+    type Parsed = String;
+
+    const REMEDY: &'static str = "must be http or https URLs on loopback, such as http://localhost:5173/callback, without a fragment";
+
+    fn parse(text: &str) -> Option<String> {
+        let url = url::Url::parse(text).ok()?;
+        let is_usable = matches!(url.scheme(), "http" | "https")
+            && is_loopback(&url)
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        is_usable.then(|| text.to_owned())
+    }
 }
 
 /// Whether the URL has no user information, query or fragment.

@@ -13,6 +13,8 @@ function element(tag, properties = {}, ...children) {
 let token = null;
 /** Whether the token is bound to this page's key, and sent with proofs. */
 let isBound = false;
+/** Shows that the token has expired. */
+let expiry;
 
 start();
 
@@ -70,6 +72,7 @@ async function getToken(users, endpoint) {
     sub: chosen(users).subject,
     scope: scopes.join(" "),
     expires_in: byId("lifetime").value,
+    dev_fault: byId("fault").value,
   };
   try {
     const options = { method: "POST", body: new URLSearchParams(parameters) };
@@ -78,13 +81,23 @@ async function getToken(users, endpoint) {
     const answer = await response.json();
     isBound = answer.token_type === "DPoP";
     showToken(answer.access_token ?? null, answer.error_description ?? "");
+    reveal(byId("token-heading"));
   } catch {
     showToken(null, "The development issuer does not respond. Is the service running?");
   }
 }
 
+/** Scrolls to an element unless it is in the upper half of the window. */
+function reveal(target) {
+  const { top } = target.getBoundingClientRect();
+  if (top >= 0 && top < innerHeight / 2) return;
+  const behavior = matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
+  target.scrollIntoView({ behavior, block: "start" });
+}
+
 function showToken(text, remark) {
   token = text;
+  showSendings();
   byId("token-shown").hidden = token === null;
   byId("token-state").textContent = remark;
   showCurlLines();
@@ -96,7 +109,27 @@ function showToken(text, remark) {
   const { alg, kid, typ } = decode(parts[0]);
   byId("claims").replaceChildren(...Object.entries(claims).map(claimRow));
   const use = isBound ? "bound to this page's key and useless without it" : "a bearer token";
-  byId("token-state").textContent = `Signed with ${alg} by key ${kid.slice(0, 8)}… as ${typ}; ${use}. Its claims:`;
+  byId("token-state").textContent = `A token was issued: signed with ${alg}, key ID ${kid.slice(0, 8)}…, type ${typ}; ${use}.`;
+  showExpiry(claims.exp * 1000);
+}
+
+/** Shows until when the token is valid, and at that time that it has expired. */
+function showExpiry(end) {
+  clearTimeout(expiry);
+  const left = end - Date.now();
+  const time = new Date(end).toLocaleString();
+  byId("token-expiry").className = left > 0 ? "status good" : "status bad";
+  byId("token-expiry").textContent = left > 0 ? `Valid until ${time}` : `Expired at ${time}`;
+  // Longer delays than 24.8 days would end at once.
+  if (left > 0) expiry = setTimeout(showExpiry, Math.min(left, 2 ** 31 - 1), end);
+}
+
+/** Only a bound token can be sent without its proof. */
+function showSendings() {
+  const option = byId("stolen");
+  const isOffered = token !== null && isBound;
+  option.hidden = option.disabled = !isOffered;
+  if (!isOffered && byId("sending").value === "stolen") byId("sending").value = "token";
 }
 
 function decode(part) {
@@ -131,43 +164,87 @@ function showRoutes(api) {
 }
 
 function routeItem(origin, { method, path, requirement }) {
-  const url = origin + path;
-  const call = element("button", { type: "button", className: "primary call" }, `${method} ${path}`);
+  const name = `${method} ${path}`;
+  const inputs = fields(method, path);
+  const route = { name, method, requirement, request: () => requestOf(origin, path, inputs) };
+  const call = element("button", { type: "button", className: "call" }, name);
   const curl = element("code", { className: "curl" });
-  curl.dataset.method = method;
-  curl.dataset.url = url;
+  curl.show = () => { curl.textContent = curlLine(route, { token: shortened(tokenToSend()) }); };
   const copyCurl = element("button", { type: "button" }, "Copy curl");
-  call.id = `${method} ${path}`.replaceAll(/\W+/g, "-");
+  call.id = name.replaceAll(/\W+/g, "-");
   copyCurl.setAttribute("aria-describedby", call.id);
   const answer = element("div", { className: "answer", role: "status" });
-  call.addEventListener("click", async () => answer.replaceChildren(...(await ask(method, url, requirement))));
+  call.addEventListener("click", async () => {
+    answer.replaceChildren(...(await ask(route)));
+    answer.scrollIntoView({ block: "nearest" });
+  });
   copyCurl.addEventListener("click", async () => {
     const sent = tokenToSend();
-    const proof = sent && isProven() ? await proofFor(method, url, sent) : null;
-    copy(curlLine(method, url, proof), copyCurl);
+    const proof = sent && isProven() ? await proofFor(method, route.request().url, sent) : null;
+    copy(curlLine(route, { token: sent, proof }), copyCurl);
   });
+  for (const { input } of inputs) input.addEventListener("input", curl.show);
   return element(
     "li",
     { className: "route" },
     element("div", { className: "row" }, call, element("span", { className: "quiet" }, `for ${requirement}`)),
+    ...inputs.map(({ label, input }) => element("label", { className: "field" }, label, input)),
     element("div", { className: "row" }, curl, copyCurl),
     answer,
   );
 }
 
-function showCurlLines() {
-  for (const line of document.querySelectorAll(".curl")) {
-    line.textContent = curlLine(line.dataset.method, line.dataset.url);
+/** An input for each parameter of the path, and one for the body where the method has one. */
+function fields(method, path) {
+  const inputs = parameters(path).map(({ name, text }) => ({ text, label: name, input: element("input", { value: "1" }) }));
+  if (["PATCH", "POST", "PUT"].includes(method)) {
+    inputs.push({ label: "Body", input: element("textarea", { rows: 3, value: "{}", spellcheck: false }) });
   }
+  return inputs;
 }
 
+/** The parameters of a path: `{id}` and `{id:\d{4}}`, which contains braces itself. */
+function parameters(path) {
+  const found = [];
+  let depth = 0;
+  let start = 0;
+  [...path].forEach((char, index) => {
+    if (char === "{" && depth++ === 0) start = index;
+    if (char === "}" && --depth === 0) {
+      const text = path.slice(start, index + 1);
+      found.push({ text, name: text.slice(1, -1).split(":")[0] });
+    }
+  });
+  return found;
+}
+
+/** The URL with its parameters filled in, and the body with its type. */
+function requestOf(origin, path, inputs) {
+  let url = origin + path;
+  let body;
+  for (const { text, input } of inputs) {
+    if (text) url = url.replace(text, () => encodeURIComponent(input.value).replaceAll("%2F", "/"));
+    else body = input.value;
+  }
+  const isJson = body !== undefined && pretty(body) !== null;
+  return { url, body, type: isJson ? "application/json" : "text/plain" };
+}
+
+function showCurlLines() {
+  for (const line of document.querySelectorAll(".curl")) line.show();
+}
+
+const shortened = (text) => text && `${text.slice(0, 12)}…`;
+const quoted = (text) => `'${text.replaceAll("'", String.raw`'\''`)}'`;
+
 /** A proof is valid for one call, so it is made only when the line is copied. */
-function curlLine(method, url, proof = "…") {
-  const sent = tokenToSend();
+function curlLine({ method, request }, { token: sent, proof = "…" }) {
+  const { url, body, type } = request();
   const verb = method === "GET" ? "" : ` -X ${method}`;
-  const credentials = sent ? ` -H 'Authorization: ${scheme()} ${sent}'` : "";
-  const proven = sent && isProven() ? ` -H 'DPoP: ${proof}'` : "";
-  return `curl -i${verb}${credentials}${proven} '${url}'`;
+  const credentials = sent ? ` -H ${quoted(`Authorization: ${scheme()} ${sent}`)}` : "";
+  const proven = sent && isProven() ? ` -H ${quoted(`DPoP: ${proof}`)}` : "";
+  const data = body === undefined ? "" : ` -H ${quoted(`Content-Type: ${type}`)} -d ${quoted(body)}`;
+  return `curl -i${verb}${credentials}${proven}${data} ${quoted(url)}`;
 }
 
 /** Whether the token is sent with a proof. */
@@ -186,21 +263,38 @@ function spoiled(text) {
   return text.slice(0, at) + (text[at] === "A" ? "B" : "A") + text.slice(at + 1);
 }
 
-/** Calls the API and shows what it answers. */
-async function ask(method, url, requirement) {
+/** Calls the API and shows what it answers, and why where it rejects the token. */
+async function ask({ name, method, requirement, request }) {
+  const { url, body, type } = request();
   const sent = tokenToSend();
+  const isWithProof = sent && isProven();
   const headers = sent ? { Authorization: `${scheme()} ${sent}` } : {};
-  const options = { method, headers, cache: "no-store" };
+  if (body !== undefined) headers["Content-Type"] = type;
+  const options = { method, headers, body, cache: "no-store" };
   try {
-    const response = await (sent && isProven() ? fetchWithProof(url, url, options, sent) : fetch(url, options));
+    const response = await (isWithProof ? fetchWithProof(url, url, options, sent) : fetch(url, options));
     const challenge = response.headers.get("WWW-Authenticate");
     const shown = [verdict(response, challenge ?? "", sent, requirement)];
+    if (sent && challenge) shown.push(...(await explained(name, url, sent, isWithProof && method)));
     if (challenge) shown.push(labelled("WWW-Authenticate", challenge));
-    shown.push(labelled("Body", pretty(await response.text())));
+    const text = await response.text();
+    if (text) shown.push(labelled("Body", pretty(text) ?? text));
     return shown;
   } catch {
     return [element("p", {}, element("span", { className: "status bad" }, "No response"), " Is the service running?")];
   }
+}
+
+/** What the command `explain` finds, with a proof of its own for the method. */
+async function explained(route, url, sent, method) {
+  // The scheme of a proof's URL cannot be checked here where the API has TLS.
+  if (method && url.startsWith("https:")) return [];
+  const proof = method ? await proofFor(method, url, sent) : "";
+  const body = JSON.stringify({ route, url, token: sent, proof });
+  const response = await fetch("/explain", { method: "POST", headers: { "Content-Type": "application/json" }, body });
+  const { why, remedy } = response.ok ? await response.json() : {};
+  if (!why) return [];
+  return [element("dl", { className: "explained" }, element("dt", {}, "Why"), element("dd", {}, why), element("dt", {}, "Remedy"), element("dd", {}, remedy))];
 }
 
 function verdict({ ok, status, statusText }, challenge, sent, requirement) {
@@ -214,6 +308,7 @@ function reason(status, challenge, sent, requirement) {
   if (status === 401) return parameter("error_description") ?? "The token was rejected.";
   if (status === 403) return `The token is good, but does not grant ${parameter("scope") ?? "what this route requires"}. Select it above, get a new token and call again.`;
   if (status === 503) return "The API could not fetch the issuer's keys; try again in a moment.";
+  if (status >= 400) return "The handler's response.";
   return requirement === "everyone" ? "A public route: no token is checked." : "The token was accepted.";
 }
 
@@ -221,11 +316,12 @@ function labelled(label, text) {
   return element("div", {}, element("span", { className: "label" }, label), element("pre", {}, text));
 }
 
+/** JSON with indentation; null for another text. */
 function pretty(text) {
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
   } catch {
-    return text;
+    return null;
   }
 }
 

@@ -8,6 +8,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::test::TestRequest;
 use serde_json::json;
 
+use crate::service::config;
 use crate::service::dev_issuer::DevIssuer;
 
 use super::{AUDIENCE, Issuer, send};
@@ -105,7 +106,7 @@ async fn a_request_for_another_host_is_rejected() {
 
 #[test]
 fn any_free_port_is_the_same_on_every_loopback_address() {
-    let issuer = DevIssuer::bind(0, AUDIENCE.to_owned(), false).unwrap();
+    let issuer = DevIssuer::bind(config::DevIssuer::default(), AUDIENCE.to_owned()).unwrap();
     let addresses: Vec<_> = issuer.listener.addresses().collect();
     let port = addresses[0].port();
     assert_eq!(issuer.url(), format!("http://localhost:{port}/"));
@@ -119,6 +120,12 @@ fn any_free_port_is_the_same_on_every_loopback_address() {
 fn a_port_that_is_taken_is_an_error() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
-    let error = DevIssuer::bind(port, AUDIENCE.to_owned(), false).unwrap_err();
+    let settings = config::DevIssuer {
+        port,
+        ..config::DevIssuer::default()
+    };
+    let error = DevIssuer::bind(settings, AUDIENCE.to_owned())
+        .err()
+        .unwrap();
     assert_eq!(error.kind(), ErrorKind::AddrInUse);
 }

@@ -10,6 +10,7 @@ use actix_web::web::block;
 use serde_json::{Value, json};
 
 use crate::jose::Algorithm;
+use crate::service::config;
 use crate::service::dev_issuer::{DevIssuer, metadata};
 use crate::service::server::Options;
 use crate::test_kit::shared;
@@ -222,7 +223,7 @@ fn fetch(address: SocketAddr, path: &str) -> Value {
 
 #[actix_web::test]
 async fn it_serves_on_every_loopback_address_until_its_handle_stops_it() {
-    let issuer = DevIssuer::bind(0, AUDIENCE.to_owned(), false).unwrap();
+    let issuer = DevIssuer::bind(config::DevIssuer::default(), AUDIENCE.to_owned()).unwrap();
     let url = issuer.url().to_owned();
     let addresses: Vec<_> = issuer.listener.addresses().collect();
     let running = issuer.run(&Options::for_tests(), None).unwrap();
