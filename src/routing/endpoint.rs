@@ -5,7 +5,7 @@ use std::fmt;
 use actix_web::Route;
 use actix_web::http::Method;
 
-use super::protected::{ProtectedArgs, ProtectedHandler, protected};
+use super::protected::{Protected, ProtectedArgs, ProtectedHandler};
 use crate::extract::{Access, Caller, Requirement};
 use crate::rejection::Rejection;
 
@@ -37,14 +37,16 @@ impl Endpoint {
         let head = (method == Method::GET).then(|| {
             Route::new()
                 .method(Method::HEAD)
-                .to(protected(handler.clone()))
+                .to(Protected::new(handler.clone()))
         });
         Self {
             requirement: T::First::requirement(),
             grant: |caller| T::First::grant(caller).map(drop),
             handler: std::any::type_name::<F>(),
             summary: None,
-            route: Route::new().method(method.clone()).to(protected(handler)),
+            route: Route::new()
+                .method(method.clone())
+                .to(Protected::new(handler)),
             head,
             method,
         }

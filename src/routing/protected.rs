@@ -3,6 +3,7 @@
 //! Actix polls all extractors of a handler together, so that a malformed body could be answered before the token is
 //! verified. Here the first argument is resolved alone and without the payload: the body of a rejected caller is not read.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -44,10 +45,17 @@ where
     F: ProtectedHandler<T>,
     T: ProtectedArgs,
 {
-    Protected {
-        handler,
-        arguments: PhantomData,
-    }
+    USED_OUTSIDE_OF_TABLES.set(true);
+    Protected::new(handler)
+}
+
+/// Whether this thread has protected handlers outside of tables, whose paths the tables do not know.
+pub(super) fn is_used_outside_of_tables() -> bool {
+    USED_OUTSIDE_OF_TABLES.get()
+}
+
+thread_local! {
+    static USED_OUTSIDE_OF_TABLES: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Extends actix's routes with [`protected`](ProtectedRoute::protected).
@@ -88,12 +96,18 @@ pub struct Protected<F, T> {
     arguments: PhantomData<fn() -> T>,
 }
 
-impl<F: Clone, T> Clone for Protected<F, T> {
-    fn clone(&self) -> Self {
+impl<F, T> Protected<F, T> {
+    pub(super) fn new(handler: F) -> Self {
         Self {
-            handler: self.handler.clone(),
+            handler,
             arguments: PhantomData,
         }
+    }
+}
+
+impl<F: Clone, T> Clone for Protected<F, T> {
+    fn clone(&self) -> Self {
+        Self::new(self.handler.clone())
     }
 }
 

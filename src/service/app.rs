@@ -298,7 +298,10 @@ impl Application {
             ready(unknown_path(&request, test_view.as_deref()))
         }));
         for api in self.tables.make() {
-            app.service(api.verified_by(self.verifier.clone()));
+            app.service(
+                api.leaving_unknown_paths()
+                    .verified_by(self.verifier.clone()),
+            );
         }
         if let Some(probes) = &self.probes {
             probes.configure(app);

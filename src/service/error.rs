@@ -45,7 +45,7 @@ pub(crate) enum Error {
     #[error("keys are required at the start (auth.startup) and did not come: {reasons}")]
     NoKeys { reasons: String },
     #[error(
-        "the development issuer's port is chosen at every start (dev_issuer.port is 0), so it is not known here: name one"
+        "the development issuer chooses a free port at every start (dev_issuer.port is 0), so it is not known here: set the port with the variable APP__DEV_ISSUER__PORT"
     )]
     NoPort,
     #[error(transparent)]
@@ -69,9 +69,14 @@ pub(crate) enum Error {
     #[error(transparent)]
     Token(#[from] TokenError),
     #[error("the token is rejected")]
-    TokenRefused,
-    #[error("the service does not answer")]
-    Unhealthy,
+    TokenRejected,
+    #[error("the service does not answer at {url} ({key}, {variable} changes the port): {reason}")]
+    Unhealthy {
+        url: String,
+        key: &'static str,
+        variable: &'static str,
+        reason: String,
+    },
 }
 
 impl Error {
@@ -132,17 +137,17 @@ pub(crate) enum TokenError {
         "tokens come from the development issuer, which is off: the settings name another issuer or disable it"
     )]
     NoDevIssuer,
-    #[error("the development issuer rejects the request: {0}")]
-    Refused(String),
+    #[error("the development issuer at http://localhost:{port}/ rejects the request: {reason}")]
+    Rejected { port: u16, reason: String },
     #[error(
-        "the development issuer does not answer on port {port} ({}); start the service first, with `cargo run`",
+        "the development issuer does not answer on port {port} (http://localhost:{port}/oauth/token: {}); start the service first, with `cargo run`, or set its port with the variable APP__DEV_ISSUER__PORT",
         Chain(error)
     )]
     Unreachable { port: u16, error: FetchError },
     #[error(
-        "the answer is not that of the development issuer; does another program listen on its port?"
+        "http://localhost:{port}/oauth/token does not answer like the development issuer: another program may listen on port {port}; set the issuer's port with the variable APP__DEV_ISSUER__PORT"
     )]
-    Unreadable,
+    Unreadable { port: u16 },
 }
 
 #[cfg(test)]
@@ -152,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_text_tells_is_no_source() {
+    fn an_error_in_the_text_is_not_the_source() {
         let error = Error::from(io::Error::other("no more threads"));
         assert_eq!(
             error.to_string(),

@@ -159,7 +159,7 @@ where
             program: self.program,
             read_settings: Layers::own,
             hooks: self.hooks.with_settings(),
-            commands: None,
+            commands: self.commands.map(hooks::without_settings),
         }
     }
 
@@ -275,7 +275,7 @@ where
         telemetry::start(&settings.log, self.program.tables.crates());
         match (invoked, self.commands) {
             (Invoked::Own(arguments), Some(run)) => System::new().block_on(run(&arguments, own)?),
-            _ => {
+            (Invoked::Own(_), None) | (Invoked::Serve, _) => {
                 let start = self.hooks.with(own);
                 System::new().block_on(app::serve(settings, self.program.tables, start))
             }

@@ -19,6 +19,7 @@ mod no_verifier;
 mod outages;
 mod providers;
 mod public;
+mod reachable;
 mod readiness;
 mod scoped;
 mod several_apis;

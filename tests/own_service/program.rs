@@ -94,6 +94,11 @@ pub(crate) fn service() -> Service<impl Send + Sync, impl Send + Sync> {
         .name("todos")
         .version("7.8.9")
         .about("Lists of things to do")
+        // What comes before the settings and the state goes without them.
+        .configure(|app, _, _| {
+            app.route("/early", web::get().to(|| std::future::ready("early")));
+        })
+        .on_shutdown(async |_| println!("the first end"))
         .settings::<TodoSettings>("todo")
         .commands(
             async |command, settings: web::Data<TodoSettings>| match command {

@@ -90,6 +90,7 @@ fn both_tables_are_served() {
     let post = Request::new("POST", "/todos/garden").body("text/plain", "weed");
     assert_eq!(app.send(&post.bearer(&token)).body, "weed");
     assert_eq!(app.get("/plain").body, "todos.db");
+    assert_eq!(app.get("/early").body, "early");
     assert_eq!(app.get("/elsewhere").status, 404);
     assert_eq!(app.get("/livez").status, 200);
 }
@@ -333,7 +334,7 @@ fn its_end_comes_after_the_last_response() {
     app.signal("TERM");
     let ended = app.wait();
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(ended.output, "closed after 3 queries\n");
+    assert_eq!(ended.output, "the first end\nclosed after 3 queries\n");
 }
 
 fn its_commands_stand_beside_the_others() {

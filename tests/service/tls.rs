@@ -270,7 +270,10 @@ fn health_works_over_tls() {
     let health = |launch: Launch| launch.variable("PORT", &port).arguments(&["health"]).run();
     assert_eq!(health(stage.files.launch(Launch::new())).code, Some(0));
     // Over plain HTTP the service does not answer.
-    assert_eq!(health(Launch::new()).code, Some(1));
+    let plain = health(Launch::new());
+    assert_eq!(plain.code, Some(1));
+    let asked = format!("http://127.0.0.1:{port}/livez (server.port, PORT changes the port): ");
+    assert!(plain.log.contains(&asked), "{plain:?}");
 }
 
 #[test]

@@ -13,30 +13,84 @@ use crate::service::error::Error;
 use crate::service::server::AcceptAnyCertificate;
 
 pub(super) fn run(settings: &Settings) -> Result<(), Error> {
-    let alive = match &settings.operations {
-        Some(operations) => is_alive(&operations.host, operations.port, false),
-        None => {
-            let server = &settings.server;
-            is_alive(&server.host, server.port, server.tls.is_some())
-        }
+    let probed = match &settings.operations {
+        Some(operations) => Probed {
+            host: &operations.host,
+            port: operations.port,
+            has_tls: false,
+            key: "operations.port",
+            variable: "APP__OPERATIONS__PORT",
+        },
+        None => Probed {
+            host: &settings.server.host,
+            port: settings.server.port,
+            has_tls: settings.server.tls.is_some(),
+            key: "server.port",
+            variable: "PORT",
+        },
     };
-    match alive {
+    match probed.is_alive() {
         Ok(true) => Ok(()),
-        Ok(false) | Err(_) => Err(Error::Unhealthy),
+        Ok(false) => Err(probed.error("its response is not 200")),
+        Err(error) => Err(probed.error(&error.kind().to_string())),
     }
 }
 
-fn is_alive(host: &str, port: u16, has_tls: bool) -> io::Result<bool> {
-    let address = address(host, port)?;
-    let connection = TcpStream::connect_timeout(&address, LIMIT)?;
-    connection.set_read_timeout(Some(LIMIT))?;
-    connection.set_write_timeout(Some(LIMIT))?;
-    let answer = if has_tls {
-        ask(encrypted(connection, address)?)
-    } else {
-        ask(connection)
-    };
-    Ok(answer?.starts_with(ALIVE))
+/// The listener that is asked.
+struct Probed<'a> {
+    host: &'a str,
+    port: u16,
+    has_tls: bool,
+    /// The setting of its port.
+    key: &'static str,
+    variable: &'static str,
+}
+
+impl Probed<'_> {
+    fn is_alive(&self) -> io::Result<bool> {
+        let address = self.address()?;
+        let connection = TcpStream::connect_timeout(&address, LIMIT)?;
+        connection.set_read_timeout(Some(LIMIT))?;
+        connection.set_write_timeout(Some(LIMIT))?;
+        let answer = if self.has_tls {
+            ask(encrypted(connection, address)?)
+        } else {
+            ask(connection)
+        };
+        Ok(answer?.starts_with(ALIVE))
+    }
+
+    /// Loopback instead of an unspecified address, which stands for all of this machine.
+    fn host(&self) -> &str {
+        match self.host {
+            "0.0.0.0" => "127.0.0.1",
+            "::" => "::1",
+            host => host,
+        }
+    }
+
+    fn address(&self) -> io::Result<SocketAddr> {
+        let mut addresses = (self.host(), self.port).to_socket_addrs()?;
+        addresses
+            .next()
+            .ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+    }
+
+    fn error(&self, reason: &str) -> Error {
+        let scheme = if self.has_tls { "https" } else { "http" };
+        let host = self.host();
+        let host = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        Error::Unhealthy {
+            url: format!("{scheme}://{host}:{}/livez", self.port),
+            key: self.key,
+            variable: self.variable,
+            reason: reason.to_owned(),
+        }
+    }
 }
 
 /// Reads the status line, which shows whether the service is alive.
@@ -63,19 +117,6 @@ fn encrypted(
     let session = ClientConnection::new(Arc::new(config), address.ip().into());
     let session = session.map_err(io::Error::other)?;
     Ok(StreamOwned::new(session, connection))
-}
-
-/// The address of the service on this machine: loopback for an unspecified address such as `0.0.0.0`.
-fn address(host: &str, port: u16) -> io::Result<SocketAddr> {
-    let host = match host {
-        "0.0.0.0" => "127.0.0.1",
-        "::" => "::1",
-        host => host,
-    };
-    let mut addresses = (host, port).to_socket_addrs()?;
-    addresses
-        .next()
-        .ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
 }
 
 /// Shorter than the timeout of a container runtime's health check.

@@ -1,4 +1,6 @@
-//! Asks the development issuer for an access token and prints it, and nothing else.
+//! Requests an access token from the development issuer and prints it, and nothing else.
+
+use std::io::{self, IsTerminal};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -10,27 +12,38 @@ use crate::service::config::{Settings, Trust};
 use crate::service::error::{Error, TokenError};
 use crate::test_kit::{ProofBuilder, SigningKey};
 
-/// What the token shall be like.
+/// The requested token.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// A scope that the token shall grant; may be given several times.
+    /// A scope that the token grants; can be repeated.
     #[arg(long, value_name = "SCOPE")]
     scope: Vec<String>,
 
-    /// Whom the token shall be about, instead of the demo client.
+    /// The user that the token is issued for, instead of the demo client.
     #[arg(long, value_name = "SUB")]
     subject: Option<String>,
 
-    /// How many seconds the token shall be valid.
-    #[arg(long, value_name = "SECONDS")]
-    expires_in: Option<u32>,
+    /// How long the token is valid: 90s, 10m, 1h or 7d; a number without a unit counts seconds.
+    #[arg(long, value_name = "DURATION", value_parser = seconds)]
+    expires_in: Option<u64>,
 
-    /// A further claim, its value as JSON; may be given several times.
+    /// Request a token that has expired.
+    #[arg(long, conflicts_with = "audience")]
+    expired: bool,
+
+    /// Request a token for another API.
+    #[arg(long, value_name = "AUDIENCE")]
+    audience: Option<String>,
+
+    /// Request a token that names another issuer.
+    #[arg(long, value_name = "ISSUER")]
+    issuer: Option<String>,
+
+    /// Another claim, its value as JSON; can be repeated.
     #[arg(long, value_name = "NAME=JSON", value_parser = claim)]
     claim: Vec<(String, Value)>,
 
-    /// Bind the token to a key that is made for this alone (RFC 9449), and print a curl command with
-    /// a proof for the one request that is named.
+    /// Bind the token to a new key (RFC 9449), and print a curl command with the token and a proof for this request.
     #[arg(long, value_name = "METHOD URL", value_parser = call)]
     dpop: Option<Call>,
 }
@@ -57,7 +70,17 @@ fn call(text: &str) -> Result<Call, &'static str> {
         .ok_or(form)
 }
 
-/// Reads `NAME=JSON`; what is no JSON is a text.
+/// Reads a duration such as `90s`, `10m`, `1h` or `7d`, or a number of seconds.
+fn seconds(text: &str) -> Result<u64, &'static str> {
+    let with_unit = |&(unit, length): &(char, u64)| Some((text.strip_suffix(unit)?, length));
+    let (number, length) = UNITS.iter().find_map(with_unit).unwrap_or((text, 1));
+    let number: Option<u64> = number.parse().ok();
+    number
+        .and_then(|number| number.checked_mul(length))
+        .ok_or("write it as 90s, 10m, 1h or 7d")
+}
+
+/// Reads `NAME=JSON`; what is not JSON is a text.
 fn claim(text: &str) -> Result<(String, Value), &'static str> {
     let (name, value) = text
         .split_once('=')
@@ -66,7 +89,7 @@ fn claim(text: &str) -> Result<(String, Value), &'static str> {
     Ok((name.to_owned(), value))
 }
 
-/// What the issuer answers, be it a token or a refusal.
+/// The issuer's response: a token or an error.
 #[derive(Deserialize)]
 struct Answer {
     access_token: Option<String>,
@@ -78,31 +101,38 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<(), Erro
     let Trust::DevIssuer { own, .. } = &settings.trust else {
         return Err(TokenError::NoDevIssuer.into());
     };
-    let bound = arguments.dpop.as_ref().map(|call| {
-        let key = SigningKey::generate(Algorithm::Es256);
-        (call, key)
-    });
-    let key = bound.as_ref().map(|(_, key)| key);
-    let answer = actix_web::rt::System::new().block_on(ask(own.port, arguments, key))?;
-    let token = answer.access_token.ok_or_else(|| {
-        let reason = answer.error_description.unwrap_or_default();
-        TokenError::Refused(reason)
+    if own.port == 0 {
+        return Err(Error::NoPort);
+    }
+    let key = arguments
+        .dpop
+        .as_ref()
+        .map(|_| SigningKey::generate(Algorithm::Es256));
+    let request = request(arguments).to_string();
+    let answer = actix_web::rt::System::new().block_on(send(own.port, &request, key.as_ref()))?;
+    let token = answer.access_token.ok_or_else(|| TokenError::Rejected {
+        port: own.port,
+        reason: answer.error_description.unwrap_or_default(),
     })?;
-    match bound {
+    if io::stderr().is_terminal() {
+        eprintln!("{}", from(own.port));
+    }
+    match arguments.dpop.as_ref().zip(key) {
         Some((call, key)) => println!("{}", curl(call, &token, &key)),
         None => println!("{token}"),
     }
     Ok(())
 }
 
-/// Asks the issuer, and once more where it wants its nonce in the proof by `key`.
-async fn ask(
-    port: u16,
-    arguments: &Arguments,
-    key: Option<&SigningKey>,
-) -> Result<Answer, TokenError> {
+/// Where the token comes from, for terminals; scripts read the token alone.
+fn from(port: u16) -> String {
+    format!("from http://localhost:{port}/ (dev_issuer.port, variable APP__DEV_ISSUER__PORT)")
+}
+
+/// Sends the request, and again with the issuer's nonce if it requires one in the proof by `key`.
+async fn send(port: u16, request: &str, key: Option<&SigningKey>) -> Result<Answer, TokenError> {
     let endpoint = format!("http://localhost:{port}/oauth/token");
-    let url = Url::parse(&endpoint).map_err(|_| TokenError::Unreadable)?;
+    let url = Url::parse(&endpoint).map_err(|_| TokenError::Unreadable { port })?;
     let client = Client::default();
     let post = async |nonce: Option<&str>| {
         let proof = key.map(|key| ProofBuilder::new(key, "POST", &endpoint));
@@ -110,11 +140,13 @@ async fn ask(
             Some(nonce) => proof.nonce(nonce).build(),
             None => proof.build(),
         });
-        let request = request(arguments).to_string();
-        let posted = client.post(&url, request, proof.as_deref()).await;
+        let posted = client
+            .post(&url, request.to_owned(), proof.as_deref())
+            .await;
         let Posted { body, nonce } =
             posted.map_err(|error| TokenError::Unreachable { port, error })?;
-        let answer: Answer = serde_json::from_slice(&body).map_err(|_| TokenError::Unreadable)?;
+        let answer = serde_json::from_slice(&body);
+        let answer: Answer = answer.map_err(|_| TokenError::Unreadable { port })?;
         Ok((answer, nonce))
     };
     match post(None).await? {
@@ -134,6 +166,7 @@ fn curl(call: &Call, token: &str, key: &SigningKey) -> String {
     format!("curl -i -X {method} -H 'Authorization: DPoP {token}' -H 'DPoP: {proof}' '{url}'")
 }
 
+/// The parameters of the token endpoint.
 fn request(arguments: &Arguments) -> Value {
     let scopes = arguments.scope.join(" ");
     let client = if scopes.is_empty() {
@@ -142,21 +175,80 @@ fn request(arguments: &Arguments) -> Value {
         "demo-read-write"
     };
     let mut request = Map::new();
-    request.insert("grant_type".to_owned(), json!("client_credentials"));
-    request.insert("client_id".to_owned(), json!(client));
-    request.insert("client_secret".to_owned(), json!("any"));
+    let mut set = |name: &str, value: Value| request.insert(name.to_owned(), value);
+    set("grant_type", json!("client_credentials"));
+    set("client_id", json!(client));
+    set("client_secret", json!("any"));
     if !scopes.is_empty() {
-        request.insert("scope".to_owned(), json!(scopes));
+        set("scope", json!(scopes));
     }
     if !arguments.claim.is_empty() {
         let claims: Map<_, _> = arguments.claim.iter().cloned().collect();
-        request.insert("claims".to_owned(), json!(Value::from(claims).to_string()));
+        set("claims", json!(Value::from(claims).to_string()));
     }
-    if let Some(subject) = &arguments.subject {
-        request.insert("sub".to_owned(), json!(subject));
-    }
-    if let Some(seconds) = arguments.expires_in {
-        request.insert("expires_in".to_owned(), json!(seconds));
+    let texts = [
+        ("sub", &arguments.subject),
+        ("audience", &arguments.audience),
+        ("issuer", &arguments.issuer),
+        (
+            "expires_in",
+            &arguments.expires_in.map(|seconds| seconds.to_string()),
+        ),
+        ("dev_fault", &fault(arguments).map(str::to_owned)),
+    ];
+    for (name, text) in texts {
+        if let Some(text) = text {
+            set(name, json!(text));
+        }
     }
     request.into()
+}
+
+/// What makes the API reject the token. Without it, the issuer only accepts its own audience.
+fn fault(arguments: &Arguments) -> Option<&'static str> {
+    if arguments.expired {
+        Some("expired")
+    } else if arguments.audience.is_some() {
+        Some("wrong_audience")
+    } else {
+        None
+    }
+}
+
+/// Units of `--expires-in`, and their lengths in seconds.
+const UNITS: [(char, u64); 4] = [('s', 1), ('m', 60), ('h', 60 * 60), ('d', 24 * 60 * 60)];
+
+#[cfg(test)]
+mod tests {
+    use super::seconds;
+
+    #[test]
+    fn a_duration_has_a_unit_or_counts_seconds() {
+        let accepted = [
+            ("90", 90),
+            ("90s", 90),
+            ("10m", 600),
+            ("1h", 3600),
+            ("7d", 604_800),
+        ];
+        for (text, expected) in accepted {
+            assert_eq!(seconds(text), Ok(expected), "{text}");
+        }
+        for text in [
+            "",
+            "h",
+            "1w",
+            "-1",
+            "1.5h",
+            "1 h",
+            "h1",
+            "999999999999999999d",
+        ] {
+            assert_eq!(
+                seconds(text),
+                Err("write it as 90s, 10m, 1h or 7d"),
+                "{text}"
+            );
+        }
+    }
 }

@@ -80,7 +80,7 @@ pub(super) fn run(arguments: &Arguments, settings: Settings, tables: &Tables) ->
     if report.accepted {
         Ok(())
     } else {
-        Err(Error::TokenRefused)
+        Err(Error::TokenRejected)
     }
 }
 
