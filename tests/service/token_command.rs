@@ -4,7 +4,9 @@ use actix_resource_server::test_kit::TestIssuer;
 
 use crate::app::{Launch, TestApp};
 use crate::dev_issuer::address;
-use crate::expected::{Expected, PRIVATE, SCOPED, assert_answer};
+use crate::expected::{
+    EXPIRED, Expected, OTHER_AUDIENCE, PRIVATE, SCOPED, UNKNOWN_ISSUER, assert_answer,
+};
 use crate::process::Ended;
 use crate::wire::Request;
 
@@ -70,11 +72,21 @@ fn tokens_that_the_api_rejects_can_be_requested() {
         (&["token", "--expires-in", "1h"][..], PRIVATE),
         (&["token", "--expired"], EXPIRED),
         (&["token", "--expired", "--expires-in", "10m"], EXPIRED),
-        (&["token", "--audience", "https://other.example/"], OTHER_AUDIENCE),
-        (&["token", "--issuer", "https://other.example/"], UNKNOWN_ISSUER),
+        (
+            &["token", "--audience", "https://other.example/"],
+            OTHER_AUDIENCE,
+        ),
+        (
+            &["token", "--issuer", "https://other.example/"],
+            UNKNOWN_ISSUER,
+        ),
     ] {
         let ended = ask(&app, arguments);
-        assert_answer(&app.private(printed(&ended)), expected, &arguments.join(" "));
+        assert_answer(
+            &app.private(printed(&ended)),
+            expected,
+            &arguments.join(" "),
+        );
     }
 }
 
@@ -130,7 +142,8 @@ fn an_error_of_the_issuer_is_printed_in_one_line() {
     let app = Launch::new().serve();
     let ended = ask(&app, &["token", "--scope", "delete:everything"]);
     let port = address(&app).port();
-    let rejection = format!("the development issuer at http://localhost:{port}/ rejects the request: ");
+    let rejection =
+        format!("the development issuer at http://localhost:{port}/ rejects the request: ");
     assert_rejected(&ended, 1, &rejection);
     assert_rejected(&ended, 1, "the client was not granted that scope");
     let ended = ask(&app, &["token", "--expires-in", "0"]);
@@ -147,20 +160,32 @@ fn without_a_running_service_the_error_explains_how_to_start_it() {
     let ended = launch.arguments(&["token"]).run();
     assert_rejected(&ended, 1, "does not answer on port 1 ");
     assert!(ended.log.contains("start the service first"), "{ended:?}");
-    assert!(ended.log.contains("http://localhost:1/oauth/token"), "{ended:?}");
+    assert!(
+        ended.log.contains("http://localhost:1/oauth/token"),
+        "{ended:?}"
+    );
     assert!(ended.log.contains("APP__DEV_ISSUER__PORT"), "{ended:?}");
 }
 
 #[test]
 fn another_program_on_the_port_is_reported() {
     let issuer = TestIssuer::start();
-    let port = issuer.url().trim_end_matches('/').rsplit(':').next().unwrap();
+    let port = issuer
+        .url()
+        .trim_end_matches('/')
+        .rsplit(':')
+        .next()
+        .unwrap();
     let launch = Launch::new().variable("APP__DEV_ISSUER__PORT", port);
     let ended = launch.arguments(&["token"]).run();
     assert_rejected(&ended, 1, "does not answer like the development issuer");
     let launch = Launch::new().variable("APP__DEV_ISSUER__PORT", "0");
     let ended = launch.arguments(&["token"]).run();
-    assert_rejected(&ended, 2, "set the port with the variable APP__DEV_ISSUER__PORT");
+    assert_rejected(
+        &ended,
+        2,
+        "set the port with the variable APP__DEV_ISSUER__PORT",
+    );
 }
 
 #[test]
