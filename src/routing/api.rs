@@ -3,10 +3,14 @@
 use std::fmt;
 use std::panic::Location;
 
-use actix_web::dev::{AppService, HttpServiceFactory};
+use actix_service::Transform;
+use actix_service::boxed::BoxService;
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppService, HttpServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Layer, layer};
 use super::path_pattern::are_equivalent;
 use super::resources;
 use crate::extract::{Caller, Requirement};
@@ -59,6 +63,7 @@ pub struct Api<V = NoVerifier> {
     mount: String,
     pub(super) rows: Vec<Row>,
     verifier: V,
+    layers: Vec<Layer>,
     /// Whether paths below the prefix that no table has are left to the app.
     pub(super) leaves_unknown_paths: bool,
 }
@@ -93,6 +98,7 @@ impl Api {
             mount: String::new(),
             rows: Vec::new(),
             verifier: NoVerifier(()),
+            layers: Vec::new(),
             leaves_unknown_paths: false,
         }
     }
@@ -131,6 +137,7 @@ impl Api {
             mount: self.mount,
             rows: self.rows,
             verifier,
+            layers: self.layers,
             leaves_unknown_paths: self.leaves_unknown_paths,
         }
     }
@@ -144,13 +151,32 @@ impl<V> Api<V> {
     /// ```
     /// use actix_resource_server::{Api, Public, get};
     ///
-    /// async fn public(_: Public) {}
+    /// async fn public(_: Public) -> &'static str { "open" }
     ///
     /// let api = Api::new("/api").route("/public", get(public)).mounted_at("/v1");
     /// assert_eq!(api.routes().next().unwrap().path, "/v1/api/public");
     /// ```
     pub fn mounted_at(mut self, scope: &str) -> Self {
         self.mount = rooted(scope.trim_end_matches('/'));
+        self
+    }
+
+    /// Wraps every handler of the table in a middleware of Actix, which runs after the access type has accepted the
+    /// caller, outside of the middleware of the [`Endpoint`]; see [`Endpoint::wrap`].
+    ///
+    /// The middleware runs neither for rejected callers nor for unknown paths and methods; `App::wrap` adds one that does.
+    pub fn wrap<M, B>(mut self, middleware: M) -> Self
+    where
+        M: Transform<
+                BoxService<ServiceRequest, ServiceResponse, Error>,
+                ServiceRequest,
+                Response = ServiceResponse<B>,
+                Error = Error,
+                InitError = (),
+            > + 'static,
+        B: MessageBody + 'static,
+    {
+        self.layers.push(layer(middleware));
         self
     }
 
@@ -199,11 +225,12 @@ impl<V: ServedBy + 'static> HttpServiceFactory for Api<V> {
             prefix,
             rows,
             verifier,
+            layers,
             leaves_unknown_paths,
             ..
         } = self;
         let not_found_below = (!leaves_unknown_paths).then_some(prefix);
-        resources::register(rows, &verifier.into(), not_found_below, config);
+        resources::register(rows, &layers, &verifier.into(), not_found_below, config);
     }
 }
 

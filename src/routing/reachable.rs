@@ -32,7 +32,7 @@ impl<V> Api<V> {
     /// use actix_web::test::init_service;
     /// use actix_web::{App, web};
     ///
-    /// async fn order(_: AuthenticatedUser) {}
+    /// async fn order(_: AuthenticatedUser) -> &'static str { "an order" }
     ///
     /// fn api() -> Api {
     ///     Api::new("/api").route("/orders/{id}", get(order))

@@ -12,6 +12,7 @@ use actix_web::http::Method;
 use actix_web::{HttpRequest, Resource, guard, web};
 
 use super::api::Row;
+use super::endpoint::Layer;
 use super::path_pattern::specificity;
 use super::protected::is_used_outside_of_tables;
 use super::reachable;
@@ -22,6 +23,7 @@ use crate::verifier::Verifier;
 /// Registers the rows, and a 404 response below a prefix unless that is empty.
 pub(super) fn register(
     mut rows: Vec<Row>,
+    layers: &[Layer],
     verifier: &Verifier,
     not_found_below: Option<String>,
     config: &mut AppService,
@@ -32,7 +34,7 @@ pub(super) fn register(
     paths.sort_unstable();
     paths.dedup();
     for row in rows {
-        let resource = resource(row, table.clone());
+        let resource = resource(row, layers, table.clone());
         resource.app_data(verifier.clone()).register(config);
     }
     for path in paths {
@@ -49,13 +51,14 @@ pub(super) fn register(
     }
 }
 
-fn resource(row: Row, table: Table) -> Resource {
+fn resource(row: Row, layers: &[Layer], table: Table) -> Resource {
     let Row {
         path,
         endpoint,
         place,
     } = row;
-    let (method, answers_head) = (endpoint.method, endpoint.head.is_some());
+    let (route, answers_head) = (endpoint.route(layers), endpoint.serves_head());
+    let method = endpoint.method;
     // The other tables are known when the first request comes.
     let (name, preceding) = (path.clone(), OnceCell::new());
     let fits = guard::fn_guard(move |request| {
@@ -67,11 +70,7 @@ fn resource(row: Row, table: Table) -> Resource {
             &head.uri,
         ) && !reachable::is_probe(request, &method, &name, place)
     });
-    let resource = web::resource(path).guard(fits).route(endpoint.route);
-    match endpoint.head {
-        Some(head) => resource.route(head),
-        None => resource,
-    }
+    web::resource(path).guard(fits).route(route)
 }
 
 fn method_not_allowed(path: String, table: Table) -> Resource {

@@ -46,7 +46,7 @@ impl Table {
             pattern: ResourceDef::new(row.path.as_str()),
             path: row.path.clone(),
             method: row.endpoint.method.clone(),
-            with_head: row.endpoint.head.is_some(),
+            with_head: row.endpoint.serves_head(),
         });
         let mut tables = siblings.tables.borrow_mut();
         let index = tables.len();
