@@ -73,6 +73,17 @@ impl Credentials {
         })
     }
 
+    /// The credentials of a bearer token.
+    #[cfg(feature = "test-kit")]
+    pub(crate) fn bearer(token: &str) -> Self {
+        let header = format!("Bearer {token}");
+        Self {
+            scheme: AuthScheme::Bearer,
+            token: "Bearer ".len()..header.len(),
+            header: HeaderValue::from_str(&header).unwrap_or_else(|_| HeaderValue::from_static("")),
+        }
+    }
+
     pub(crate) fn scheme(&self) -> AuthScheme {
         self.scheme
     }

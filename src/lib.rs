@@ -164,6 +164,8 @@ pub mod errors {
     #[doc(inline)]
     pub use crate::jose::{CompactError, JwkError, PublicKeyError};
     #[doc(inline)]
+    pub use crate::routing::UnreachableRoutes;
+    #[doc(inline)]
     pub use crate::verifier::{ClaimsMismatch, MissingKey, VerifyError};
 }
 

@@ -95,6 +95,9 @@ pub(crate) fn authenticate(
     let Some(credentials) = credentials else {
         return Ok(Progress::Authenticated(None));
     };
+    if let Some(caller) = Caller::find(request, verifier, &credentials) {
+        return Ok(Progress::Authenticated(Some(caller)));
+    }
     let now = verifier.now();
     let verified = match verify(verifier, &credentials, now)? {
         Verification::Done(verified) => verified,
@@ -103,7 +106,10 @@ pub(crate) fn authenticate(
     let (caller, replay_check) = prove_sender(verifier, request, &credentials, verified, now)?;
     Ok(match replay_check {
         Some(check) => Progress::AwaitsReplayCheck(caller, check),
-        None => Progress::Authenticated(Some(caller)),
+        None => {
+            request.extensions_mut().insert(caller.clone());
+            Progress::Authenticated(Some(caller))
+        }
     })
 }
 
@@ -126,6 +132,7 @@ pub(crate) async fn finish(
     if let Some(check) = replay_check {
         check.accept(verifier, caller.scheme()).await?;
     }
+    request.extensions_mut().insert(caller.clone());
     Ok(Some(caller))
 }
 

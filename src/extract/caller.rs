@@ -3,34 +3,73 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::authorization::AuthScheme;
+use actix_web::{HttpMessage, HttpRequest};
+
+use crate::authorization::{AuthScheme, Credentials};
 use crate::sender::SenderProof;
-use crate::verifier::Verified;
+use crate::verifier::{Verified, Verifier};
 
 /// The caller of one request.
 ///
 /// It dereferences to the [`Verified`] token. Only this crate constructs it, from a token that it has verified.
+///
+/// It stands in the extensions of a request as soon as the request is authenticated, for middleware and for handlers that
+/// take the request. Its `Debug` output shows neither the token nor its claims.
+///
+/// # Examples
+/// ```
+/// use actix_resource_server::{Caller, Scoped, scope};
+/// use actix_web::{HttpMessage, HttpRequest};
+///
+/// scope!(ReadMessages = "read:messages");
+///
+/// async fn messages(_: Scoped<ReadMessages>, request: HttpRequest) -> String {
+///     let extensions = request.extensions();
+///     let caller = extensions.get::<Caller>().and_then(|caller| caller.subject());
+///     caller.unwrap_or("a client").to_owned()
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Caller {
     verified: Arc<Verified>,
-    scheme: AuthScheme,
+    credentials: Credentials,
     sender: SenderProof,
     now: SystemTime,
 }
 
 impl Caller {
-    pub(super) fn new(
+    pub(crate) fn new(
         verified: Arc<Verified>,
-        scheme: AuthScheme,
+        credentials: Credentials,
         sender: SenderProof,
         now: SystemTime,
     ) -> Self {
         Self {
             verified,
-            scheme,
+            credentials,
             sender,
             now,
         }
+    }
+
+    /// The caller of a request that was authenticated before by this verifier, with these credentials.
+    pub(super) fn find(
+        request: &HttpRequest,
+        verifier: &Verifier,
+        credentials: &Credentials,
+    ) -> Option<Self> {
+        let extensions = request.extensions();
+        let caller = extensions.get::<Self>()?;
+        let is_same = caller.verified.is_from(verifier.id()) && caller.credentials == *credentials;
+        is_same.then(|| caller.clone())
+    }
+
+    /// The access token as it was sent, for calls to other services on behalf of the caller.
+    ///
+    /// Only send it to services that the user trusts with it: whoever has a bearer token can use it. It must not be logged.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        self.credentials.as_word().unwrap_or_default()
     }
 
     /// The time of the decision, by the verifier's clock.
@@ -51,7 +90,7 @@ impl Caller {
 
     /// The authentication scheme of the request.
     pub(crate) fn scheme(&self) -> AuthScheme {
-        self.scheme
+        self.credentials.scheme()
     }
 }
 
@@ -89,9 +128,11 @@ pub(super) mod tests {
         let token = claims.iter().fold(token, |token, (name, value)| {
             token.claim(name, value.clone())
         });
-        let verified = verifier.verify(&token.build(), now);
+        let token = token.build();
+        let verified = verifier.verify(&token, now);
         let verified = verified.expect("a good token");
-        Caller::new(verified, AuthScheme::Bearer, SenderProof::default(), now)
+        let credentials = Credentials::bearer(&token);
+        Caller::new(verified, credentials, SenderProof::default(), now)
     }
 
     /// The same caller, who has proven this.

@@ -28,12 +28,15 @@ pub(super) fn prove_sender(
     let (scheme, senders) = (credentials.scheme(), verifier.senders());
     if !senders.applies_to(scheme, request.headers(), verified.confirmation()) {
         return Ok((
-            Caller::new(verified, scheme, SenderProof::default(), now),
+            Caller::new(verified, credentials.clone(), SenderProof::default(), now),
             None,
         ));
     }
     if let Some((sender, check)) = SenderCache::find(verifier, request, credentials) {
-        return Ok((Caller::new(verified, scheme, sender, now), check));
+        return Ok((
+            Caller::new(verified, credentials.clone(), sender, now),
+            check,
+        ));
     }
     let moment = since_epoch(now);
     let sent = sent(request, scheme, credentials.as_str()?, moment);
@@ -52,7 +55,10 @@ pub(super) fn prove_sender(
         sender,
         check: check.clone(),
     });
-    Ok((Caller::new(verified, scheme, sender, now), check))
+    Ok((
+        Caller::new(verified, credentials.clone(), sender, now),
+        check,
+    ))
 }
 
 /// The question to the replay store whether a request's proof was used before; asked once for all arguments of a

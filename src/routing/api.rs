@@ -1,18 +1,32 @@
 //! The route table. Log, commands, documents and tests read the table that serves the requests.
 
 use std::fmt;
+use std::panic::Location;
 
-use actix_web::dev::{AppService, HttpServiceFactory};
+use actix_service::Transform;
+use actix_service::boxed::BoxService;
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppService, HttpServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::web;
 
-use super::endpoint::Endpoint;
-use super::resources::resources;
+use super::endpoint::{Endpoint, Layer, layer};
+use super::path_pattern::are_equivalent;
+use super::resources;
 use crate::extract::{Caller, Requirement};
-use crate::rejection::{Rejection, problem};
+use crate::rejection::Rejection;
 use crate::verifier::Verifier;
 
 /// The routes under one prefix, with the access that each declares.
+///
+/// An app may have several tables, also with the same prefix or one below another, in any order: a request that no row
+/// of one table matches is left to the others. Whatever the order, the row with the
+/// more specific path serves a request: literal text precedes parameters, and those with a regular expression precede others.
+/// A path below the prefix
+/// that no table has gets a 404 problem body; in an app that also has routes by
+/// [`protected`](crate::protected()), which may stand below the prefix, the app's `default_service` responds instead.
+/// Other services of Actix below the prefix must be registered before the table.
+/// [`verify_reachable`](Api::verify_reachable) finds rows that another service hides.
 ///
 /// # Examples
 /// ```no_run
@@ -44,9 +58,22 @@ use crate::verifier::Verifier;
 /// ```
 #[must_use = "an Api serves nothing before it is verified_by a verifier"]
 pub struct Api<V = NoVerifier> {
-    prefix: String,
-    endpoints: Vec<(String, Endpoint)>,
+    pub(super) prefix: String,
+    /// The path of the scopes around the table.
+    mount: String,
+    pub(super) rows: Vec<Row>,
     verifier: V,
+    layers: Vec<Layer>,
+    /// Whether paths below the prefix that no table has are left to the app.
+    pub(super) leaves_unknown_paths: bool,
+}
+
+/// A row of the table.
+pub(super) struct Row {
+    /// With the prefix, without the scopes around the table.
+    pub(super) path: String,
+    pub(super) endpoint: Endpoint,
+    pub(super) place: &'static Location<'static>,
 }
 
 /// An [`Api`] without a verifier cannot be served yet.
@@ -67,15 +94,39 @@ impl Api {
     /// An empty table for paths under `prefix`, such as `/api`.
     pub fn new(prefix: &str) -> Self {
         Self {
-            prefix: prefix.trim_end_matches('/').to_owned(),
-            endpoints: Vec::new(),
+            prefix: rooted(prefix.trim_end_matches('/')),
+            mount: String::new(),
+            rows: Vec::new(),
             verifier: NoVerifier(()),
+            layers: Vec::new(),
+            leaves_unknown_paths: false,
         }
     }
 
     /// Adds a route; `path` follows the prefix and may contain actix's `{parameters}`.
+    ///
+    /// # Panics
+    /// If the table already has this method and path; the names of parameters make no difference.
+    #[track_caller]
     pub fn route(mut self, path: &str, endpoint: Endpoint) -> Self {
-        self.endpoints.push((path.to_owned(), endpoint));
+        let place = Location::caller();
+        let path = format!("{}{}", self.prefix, rooted(path));
+        let path = if path.is_empty() {
+            "/".to_owned()
+        } else {
+            path
+        };
+        let method = &endpoint.method;
+        let is_same =
+            |row: &&Row| row.endpoint.method == *method && are_equivalent(&row.path, &path);
+        if let Some(Row { place: first, .. }) = self.rows.iter().find(is_same) {
+            panic!("{method} {path} is declared twice: at {first} and at {place}");
+        }
+        self.rows.push(Row {
+            path,
+            endpoint,
+            place,
+        });
         self
     }
 
@@ -83,23 +134,82 @@ impl Api {
     pub fn verified_by(self, verifier: Verifier) -> Api<Verifier> {
         Api {
             prefix: self.prefix,
-            endpoints: self.endpoints,
+            mount: self.mount,
+            rows: self.rows,
             verifier,
+            layers: self.layers,
+            leaves_unknown_paths: self.leaves_unknown_paths,
         }
     }
 }
 
 impl<V> Api<V> {
+    /// Declares the path of the `web::scope` in which the table is registered, such as `/v1`, so that
+    /// [`routes`](Self::routes) and everything that is derived from it has the full paths.
+    ///
+    /// # Examples
+    /// ```
+    /// use actix_resource_server::{Api, Public, get};
+    ///
+    /// async fn public(_: Public) -> &'static str { "open" }
+    ///
+    /// let api = Api::new("/api").route("/public", get(public)).mounted_at("/v1");
+    /// assert_eq!(api.routes().next().unwrap().path, "/v1/api/public");
+    /// ```
+    pub fn mounted_at(mut self, scope: &str) -> Self {
+        self.mount = rooted(scope.trim_end_matches('/'));
+        self
+    }
+
+    /// Wraps every handler of the table in a middleware of Actix, which runs after the access type has accepted the
+    /// caller, outside of the middleware of the [`Endpoint`]; see [`Endpoint::wrap`].
+    ///
+    /// The middleware runs neither for rejected callers nor for unknown paths and methods; `App::wrap` adds one that does.
+    pub fn wrap<M, B>(mut self, middleware: M) -> Self
+    where
+        M: Transform<
+                BoxService<ServiceRequest, ServiceResponse, Error>,
+                ServiceRequest,
+                Response = ServiceResponse<B>,
+                Error = Error,
+                InitError = (),
+            > + 'static,
+        B: MessageBody + 'static,
+    {
+        self.layers.push(layer(middleware));
+        self
+    }
+
+    /// Leaves every path that no table has to the app, whose `default_service` responds with a 404 problem body.
+    #[cfg(feature = "service")]
+    pub(crate) fn leaving_unknown_paths(mut self) -> Self {
+        self.leaves_unknown_paths = true;
+        self
+    }
+
     /// The routes, in the order in which they were added.
     pub fn routes(&self) -> impl Iterator<Item = RouteInfo<'_>> {
-        self.endpoints.iter().map(|(path, endpoint)| RouteInfo {
-            method: &endpoint.method,
-            path: format!("{}{path}", self.prefix),
-            requirement: &endpoint.requirement,
-            grant: endpoint.grant,
-            handler: endpoint.handler,
-            summary: endpoint.summary,
+        self.rows.iter().map(|row| RouteInfo {
+            method: &row.endpoint.method,
+            path: self.full_path(row),
+            requirement: &row.endpoint.requirement,
+            grant: row.endpoint.grant,
+            handler: row.endpoint.handler,
+            summary: row.endpoint.summary,
         })
+    }
+
+    pub(super) fn full_path(&self, row: &Row) -> String {
+        format!("{}{}", self.mount, row.path)
+    }
+}
+
+/// The path with a slash before it, unless it is empty.
+fn rooted(path: &str) -> String {
+    if path.is_empty() || path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("/{path}")
     }
 }
 
@@ -111,20 +221,16 @@ impl<V> fmt::Debug for Api<V> {
 
 impl<V: ServedBy + 'static> HttpServiceFactory for Api<V> {
     fn register(self, config: &mut AppService) {
-        let verifier: Verifier = self.verifier.into();
-        let resources = resources(self.endpoints);
-        if self.prefix.is_empty() {
-            for resource in resources {
-                resource.app_data(verifier.clone()).register(config);
-            }
-            return;
-        }
-        let mut scope = web::scope(&self.prefix).app_data(verifier);
-        for resource in resources {
-            scope = scope.service(resource);
-        }
-        let nothing = web::to(|| std::future::ready(problem::not_found()));
-        scope.default_service(nothing).register(config);
+        let Self {
+            prefix,
+            rows,
+            verifier,
+            layers,
+            leaves_unknown_paths,
+            ..
+        } = self;
+        let not_found_below = (!leaves_unknown_paths).then_some(prefix);
+        resources::register(rows, &layers, &verifier.into(), not_found_below, config);
     }
 }
 
@@ -134,7 +240,7 @@ impl<V: ServedBy + 'static> HttpServiceFactory for Api<V> {
 pub struct RouteInfo<'a> {
     /// The method; a `GET` route serves `HEAD` too.
     pub method: &'a Method,
-    /// The full path, with the prefix.
+    /// The full path, with the prefix and the scope that is declared by [`Api::mounted_at`].
     pub path: String,
     /// What the route requires of its callers.
     pub requirement: &'a Requirement,

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use actix_web::body::EitherBody;
-use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
+use actix_web::http::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use pin_project_lite::pin_project;
 
@@ -40,6 +40,13 @@ impl<F: Future> Future for WithNonceFuture<F> {
     }
 }
 
+/// Adds the header to a response.
+pub(super) fn add_nonce(headers: &mut HeaderMap, nonce: HeaderValue) {
+    headers.insert(DPOP_NONCE, nonce);
+    // A stale nonce from a cache would cost the client a request (RFC 9449 §8.2).
+    headers.insert(CACHE_CONTROL, NO_STORE);
+}
+
 /// A handler's response, with a `DPoP-Nonce` header if the client is to get one.
 #[derive(Debug)]
 pub struct WithNonce<R> {
@@ -57,10 +64,7 @@ impl<R: Responder> Responder for WithNonce<R> {
             None => problem::internal_error().map_into_right_body(),
         };
         if let Some(nonce) = self.nonce {
-            let headers = response.headers_mut();
-            headers.insert(DPOP_NONCE, nonce);
-            // A stale nonce from a cache would cost the client a request (RFC 9449 §8.2).
-            headers.insert(CACHE_CONTROL, NO_STORE);
+            add_nonce(response.headers_mut(), nonce);
         }
         response
     }

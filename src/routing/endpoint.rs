@@ -1,11 +1,17 @@
 //! One method of one path, with its handler.
 
 use std::fmt;
+use std::rc::Rc;
 
-use actix_web::Route;
+use actix_service::Transform;
+use actix_service::boxed::BoxService;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
+use actix_web::middleware::from_fn;
+use actix_web::{Error, Route};
 
-use super::protected::{ProtectedArgs, ProtectedHandler, protected};
+use super::protected::{Protected, ProtectedArgs, ProtectedHandler, check_access};
 use crate::extract::{Access, Caller, Requirement};
 use crate::rejection::Rejection;
 
@@ -16,9 +22,27 @@ pub struct Endpoint {
     pub(super) grant: fn(Option<Caller>) -> Result<(), Rejection>,
     pub(super) handler: &'static str,
     pub(super) summary: Option<&'static str>,
-    pub(super) route: Route,
-    /// A `GET` route serves `HEAD` too.
-    pub(super) head: Option<Route>,
+    route: Box<dyn Fn() -> Route>,
+    access_check: fn(Route) -> Route,
+    layers: Vec<Layer>,
+}
+
+/// A middleware around a route.
+pub(super) type Layer = Rc<dyn Fn(Route) -> Route>;
+
+pub(super) fn layer<M, B>(middleware: M) -> Layer
+where
+    M: Transform<
+            BoxService<ServiceRequest, ServiceResponse, Error>,
+            ServiceRequest,
+            Response = ServiceResponse<B>,
+            Error = Error,
+            InitError = (),
+        > + 'static,
+    B: MessageBody + 'static,
+{
+    let middleware = Rc::new(middleware);
+    Rc::new(move |route| route.wrap(Rc::clone(&middleware)))
 }
 
 impl Endpoint {
@@ -29,24 +53,80 @@ impl Endpoint {
         self
     }
 
+    /// Wraps the handler in a middleware of Actix, which runs after the access type has accepted the caller; it finds the
+    /// [`Caller`] in the request's extensions. The last one that is added runs first.
+    ///
+    /// # Examples
+    /// ```
+    /// use actix_resource_server::{Api, AuthenticatedUser, Caller, get};
+    /// use actix_web::HttpMessage;
+    /// use actix_web::body::MessageBody;
+    /// use actix_web::dev::{ServiceRequest, ServiceResponse};
+    /// use actix_web::middleware::{Next, from_fn};
+    ///
+    /// async fn log_subject(
+    ///     request: ServiceRequest,
+    ///     next: Next<impl MessageBody>,
+    /// ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    ///     if let Some(caller) = request.extensions().get::<Caller>() {
+    ///         println!("called by {:?}", caller.subject());
+    ///     }
+    ///     next.call(request).await
+    /// }
+    ///
+    /// async fn order(_: AuthenticatedUser) -> &'static str { "an order" }
+    ///
+    /// let api = Api::new("/api").route("/orders/{id}", get(order).wrap(from_fn(log_subject)));
+    /// ```
+    #[must_use]
+    pub fn wrap<M, B>(mut self, middleware: M) -> Self
+    where
+        M: Transform<
+                BoxService<ServiceRequest, ServiceResponse, Error>,
+                ServiceRequest,
+                Response = ServiceResponse<B>,
+                Error = Error,
+                InitError = (),
+            > + 'static,
+        B: MessageBody + 'static,
+    {
+        self.layers.push(layer(middleware));
+        self
+    }
+
+    /// Whether the endpoint serves `HEAD` too.
+    pub(super) fn serves_head(&self) -> bool {
+        self.method == Method::GET
+    }
+
+    /// The route, within its own middleware, that of its table, and behind the access check.
+    pub(super) fn route(&self, of_table: &[Layer]) -> Route {
+        let route = (self.route)();
+        let layers = self.layers.iter().chain(of_table);
+        let (route, is_wrapped) =
+            layers.fold((route, false), |(route, _), layer| (layer(route), true));
+        if is_wrapped {
+            (self.access_check)(route)
+        } else {
+            route
+        }
+    }
+
     fn new<F, T>(method: Method, handler: F) -> Self
     where
         F: ProtectedHandler<T>,
         T: ProtectedArgs,
     {
-        let head = (method == Method::GET).then(|| {
-            Route::new()
-                .method(Method::HEAD)
-                .to(protected(handler.clone()))
-        });
         Self {
+            method,
             requirement: T::First::requirement(),
             grant: |caller| T::First::grant(caller).map(drop),
             handler: std::any::type_name::<F>(),
             summary: None,
-            route: Route::new().method(method.clone()).to(protected(handler)),
-            head,
-            method,
+            // The resource is guarded by the method.
+            route: Box::new(move || Route::new().to(Protected::new(handler.clone()))),
+            access_check: |route| route.wrap(from_fn(check_access::<T::First, _>)),
+            layers: Vec::new(),
         }
     }
 }

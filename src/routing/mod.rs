@@ -5,7 +5,9 @@ mod dpop_nonce;
 mod endpoint;
 pub(crate) mod path_pattern;
 mod protected;
+mod reachable;
 mod resources;
+mod siblings;
 
 pub use api::{Api, NoVerifier, RouteInfo, ServedBy};
 pub use dpop_nonce::{WithNonce, WithNonceFuture};
@@ -13,3 +15,4 @@ pub use endpoint::{Endpoint, delete, get, patch, post, put};
 pub use protected::{
     Protected, ProtectedArgs, ProtectedHandler, ProtectedRoute, ResolveFuture, Resolved, protected,
 };
+pub use reachable::UnreachableRoutes;

@@ -22,15 +22,65 @@ pub(crate) fn parts(pattern: &str) -> impl Iterator<Item = Part<'_>> {
     })
 }
 
-/// Whether the pattern has a parameter.
-pub(crate) fn has_parameters(pattern: &str) -> bool {
-    pattern.contains('{')
-}
-
 /// Whether two patterns differ only in the names of their parameters.
 pub(crate) fn are_equivalent(one: &str, other: &str) -> bool {
     let unnamed = |pattern| parts(pattern).map(without_name);
     unnamed(one).eq(unnamed(other))
+}
+
+/// How specific each segment of a pattern is; of two patterns that match a path, the lesser is more specific.
+pub(crate) fn specificity(pattern: &str) -> Vec<Segment> {
+    marked(pattern).split('/').map(segment).collect()
+}
+
+/// Whether some path may match both patterns.
+pub(crate) fn may_overlap(one: &str, other: &str) -> bool {
+    let (one, other) = (marked(one), marked(other));
+    let (mut ones, mut others) = (one.split('/'), other.split('/'));
+    loop {
+        match (ones.next(), others.next()) {
+            (Some(one), Some(other)) => match (segment(one), segment(other)) {
+                (Segment::Tail, _) | (_, Segment::Tail) => return true,
+                (Segment::Literal, Segment::Literal) if one != other => return false,
+                _ => {}
+            },
+            (one, other) => return one == other,
+        }
+    }
+}
+
+/// The pattern with a character for each parameter.
+fn marked(pattern: &str) -> String {
+    parts(pattern)
+        .map(|part| match part {
+            Part::Literal(text) => text,
+            Part::Parameter { pattern, .. } => match pattern {
+                None => ANY,
+                Some(pattern) if pattern.contains(".*") || pattern.contains(".+") => TAIL,
+                Some(_) => RESTRICTED,
+            },
+        })
+        .collect()
+}
+
+fn segment(segment: &str) -> Segment {
+    match segment {
+        ANY => Segment::Parameter,
+        _ if segment.contains(TAIL) || segment.ends_with('*') => Segment::Tail,
+        _ if segment.contains(ANY) || segment.contains(RESTRICTED) => Segment::Restricted,
+        _ => Segment::Literal,
+    }
+}
+
+/// A segment of a path pattern, the most specific first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Segment {
+    Literal,
+    /// A parameter with a regular expression, or beside literal text.
+    Restricted,
+    Parameter,
+    /// A parameter that matches further segments.
+    Tail,
 }
 
 fn without_name(part: Part<'_>) -> Part<'_> {
@@ -72,6 +122,11 @@ fn split_at_closing_brace(text: &str) -> (&str, &str) {
     }
     (text, "")
 }
+
+/// Parameters in the text of a segment, which has no control characters.
+const ANY: &str = "\u{1}";
+const RESTRICTED: &str = "\u{2}";
+const TAIL: &str = "\u{3}";
 
 #[cfg(test)]
 mod tests {
@@ -121,6 +176,42 @@ mod tests {
             ("/{a}", "/a", false),
         ] {
             assert_eq!(are_equivalent(one, other), expected, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn the_more_specific_of_two_patterns_is_less() {
+        let ascending = [
+            "/a/b",
+            "/a/b{c}",
+            "/a/{b:[a-z]+}",
+            "/a/{b}",
+            "/a/{b}/c",
+            "/a/{b}/{c}",
+            "/a/{b}*",
+            "/a/{b:.*}",
+            r"/{a:\d{4}}/b",
+            "/{a}",
+        ];
+        let keys = ascending.map(specificity);
+        assert!(keys.is_sorted(), "{keys:?}");
+    }
+
+    #[test]
+    fn patterns_overlap_unless_their_literal_texts_differ() {
+        for (one, other, expected) in [
+            ("/a", "/a", true),
+            ("/a", "/b", false),
+            ("/a", "/a/b", false),
+            ("/a/{b}", "/a/c", true),
+            ("/a/{b}", "/b/c", false),
+            ("/a/{b}", "/a/b/c", false),
+            ("/a/{b:.*}", "/a/b/c", true),
+            ("/{a}/b", "/a/{b}", true),
+            ("/v{a}", "/v1", true),
+        ] {
+            assert_eq!(may_overlap(one, other), expected, "{one} {other}");
+            assert_eq!(may_overlap(other, one), expected, "{other} {one}");
         }
     }
 }

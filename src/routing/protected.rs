@@ -3,17 +3,20 @@
 //! Actix polls all extractors of a handler together, so that a malformed body could be answered before the token is
 //! verified. Here the first argument is resolved alone and without the payload: the body of a rejected caller is not read.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use actix_web::dev::Payload;
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::HeaderValue;
+use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, Handler, HttpMessage, HttpRequest, Responder, Route};
 use pin_project_lite::pin_project;
 
-use super::dpop_nonce::{WithNonce, WithNonceFuture};
+use super::dpop_nonce::{WithNonce, WithNonceFuture, add_nonce};
 use crate::extract::{Access, NextNonce};
 
 /// Wraps a handler so that its first argument, an [`Access`] type, is resolved before all others.
@@ -44,10 +47,17 @@ where
     F: ProtectedHandler<T>,
     T: ProtectedArgs,
 {
-    Protected {
-        handler,
-        arguments: PhantomData,
-    }
+    USED_OUTSIDE_OF_TABLES.set(true);
+    Protected::new(handler)
+}
+
+/// Whether this thread has protected handlers outside of tables, whose paths the tables do not know.
+pub(super) fn is_used_outside_of_tables() -> bool {
+    USED_OUTSIDE_OF_TABLES.get()
+}
+
+thread_local! {
+    static USED_OUTSIDE_OF_TABLES: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Extends actix's routes with [`protected`](ProtectedRoute::protected).
@@ -88,12 +98,18 @@ pub struct Protected<F, T> {
     arguments: PhantomData<fn() -> T>,
 }
 
-impl<F: Clone, T> Clone for Protected<F, T> {
-    fn clone(&self) -> Self {
+impl<F, T> Protected<F, T> {
+    pub(super) fn new(handler: F) -> Self {
         Self {
-            handler: self.handler.clone(),
+            handler,
             arguments: PhantomData,
         }
+    }
+}
+
+impl<F: Clone, T> Clone for Protected<F, T> {
+    fn clone(&self) -> Self {
+        Self::new(self.handler.clone())
     }
 }
 
@@ -191,6 +207,16 @@ impl<T: ProtectedArgs> FromRequest for Resolved<T> {
     type Future = ResolveFuture<T>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let granted = request.extensions_mut().remove();
+        if let Some(Granted(first)) = granted {
+            return ResolveFuture {
+                step: Step::Others {
+                    first: Some(first),
+                    nonce: None,
+                    others: T::Others::from_request(request, payload),
+                },
+            };
+        }
         ResolveFuture {
             step: Step::Access {
                 access: T::First::extract(request),
@@ -199,6 +225,27 @@ impl<T: ProtectedArgs> FromRequest for Resolved<T> {
             },
         }
     }
+}
+
+/// The access argument of a handler behind a middleware; it was resolved before that.
+struct Granted<A>(A);
+
+/// The middleware that resolves the access argument of a handler before other middleware runs.
+pub(super) async fn check_access<A: Access, B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let access = match A::extract(request.request()).await {
+        Ok(access) => access,
+        Err(rejection) => return Ok(request.error_response(rejection).map_into_right_body()),
+    };
+    let nonce = request.extensions_mut().remove();
+    request.extensions_mut().insert(Granted(access));
+    let mut response = next.call(request).await?.map_into_left_body();
+    if let Some(NextNonce(nonce)) = nonce {
+        add_nonce(response.headers_mut(), nonce);
+    }
+    Ok(response)
 }
 
 pin_project! {

@@ -1,71 +1,92 @@
-//! Routes → actix resources, and 405 responses for other methods.
+//! Rows → actix resources, 405 responses for other methods, and 404 responses below the prefix.
 //!
-//! Actix selects the first resource whose path and guards match. So each route is a resource that is guarded by its method,
-//! and each path has a last resource that responds 405.
+//! Actix selects the first resource whose path and guards match. So each row is a resource that is guarded by its method,
+//! each path has a resource that responds 405, and the last service of a table responds 404. Each of them leaves a
+//! request to the other tables of the app that serve it ([`Table`]).
 
-use actix_web::dev::ResourceDef;
+use std::cell::OnceCell;
+use std::future::ready;
+
+use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::http::Method;
-use actix_web::{Resource, guard, web};
+use actix_web::{HttpRequest, Resource, guard, web};
 
-use super::endpoint::Endpoint;
-use super::path_pattern::{are_equivalent, has_parameters};
+use super::api::Row;
+use super::endpoint::Layer;
+use super::path_pattern::specificity;
+use super::protected::is_used_outside_of_tables;
+use super::reachable;
+use super::siblings::Table;
 use crate::rejection::problem;
+use crate::verifier::Verifier;
 
-/// The resources, in the order of their registration.
-pub(super) fn resources(endpoints: Vec<(String, Endpoint)>) -> Vec<Resource> {
-    let others = other_methods(&endpoints);
-    let routes = endpoints
-        .into_iter()
-        .map(|(path, endpoint)| resource(&path, endpoint));
-    routes.chain(others).collect()
-}
-
-fn resource(path: &str, endpoint: Endpoint) -> Resource {
-    let (method, answers_head) = (endpoint.method.clone(), endpoint.head.is_some());
-    let fits = guard::fn_guard(move |request| {
-        let asked = &request.head().method;
-        *asked == method || (answers_head && *asked == Method::HEAD)
-    });
-    let resource = web::resource(path).guard(fits).route(endpoint.route);
-    match endpoint.head {
-        Some(head) => resource.route(head),
-        None => resource,
-    }
-}
-
-/// The 405 resources, literal paths first: a path with parameters may match them too.
-fn other_methods(endpoints: &[(String, Endpoint)]) -> Vec<Resource> {
-    let mut paths: Vec<&str> = endpoints.iter().map(|(path, _)| path.as_str()).collect();
+/// Registers the rows, and a 404 response below a prefix unless that is empty.
+pub(super) fn register(
+    mut rows: Vec<Row>,
+    layers: &[Layer],
+    verifier: &Verifier,
+    not_found_below: Option<String>,
+    config: &mut AppService,
+) {
+    let table = Table::join(&rows, config);
+    rows.sort_by_key(|row| specificity(&row.path));
+    let mut paths: Vec<_> = rows.iter().map(|row| row.path.clone()).collect();
     paths.sort_unstable();
     paths.dedup();
-    paths.sort_by_key(|path| has_parameters(path));
-    paths
-        .into_iter()
-        .map(|path| refusal(path, allow(path, endpoints)))
-        .collect()
-}
-
-fn refusal(path: &str, allow: String) -> Resource {
-    let refuse = move || std::future::ready(problem::method_not_allowed(&allow));
-    web::resource(path).default_service(web::to(refuse))
-}
-
-/// The methods of all routes that match the path, each once.
-fn allow(path: &str, endpoints: &[(String, Endpoint)]) -> String {
-    let mut allowed: Vec<&str> = Vec::new();
-    for (_, endpoint) in endpoints.iter().filter(|(other, _)| fits(path, other)) {
-        let head = endpoint.head.as_ref().map(|_| "HEAD");
-        for method in [endpoint.method.as_str()].into_iter().chain(head) {
-            if !allowed.contains(&method) {
-                allowed.push(method);
-            }
-        }
+    for row in rows {
+        let resource = resource(row, layers, table.clone());
+        resource.app_data(verifier.clone()).register(config);
     }
-    allowed.join(", ")
+    for path in paths {
+        method_not_allowed(path, table.clone()).register(config);
+    }
+    if let Some(prefix) = not_found_below.filter(|prefix| !prefix.is_empty()) {
+        let is_unknown = guard::fn_guard(move |request| {
+            !is_used_outside_of_tables() && !table.others_have(&request.head().uri)
+        });
+        web::scope(&prefix)
+            .guard(is_unknown)
+            .default_service(web::to(|| ready(problem::not_found())))
+            .register(config);
+    }
 }
 
-/// Whether a request for `path` may match `pattern`: equal except for parameter names, or an instance of it.
-fn fits(path: &str, pattern: &str) -> bool {
-    are_equivalent(path, pattern)
-        || (!has_parameters(path) && ResourceDef::new(pattern).is_match(path))
+fn resource(row: Row, layers: &[Layer], table: Table) -> Resource {
+    let Row {
+        path,
+        endpoint,
+        place,
+    } = row;
+    let (route, answers_head) = (endpoint.route(layers), endpoint.serves_head());
+    let method = endpoint.method;
+    // The other tables are known when the first request comes.
+    let (name, preceding) = (path.clone(), OnceCell::new());
+    let fits = guard::fn_guard(move |request| {
+        let head = request.head();
+        let fits = head.method == method || (answers_head && head.method == Method::HEAD);
+        fits && !table.is_served_by(
+            preceding.get_or_init(|| table.preceding(&name)),
+            &head.method,
+            &head.uri,
+        ) && !reachable::is_probe(request, &method, &name, place)
+    });
+    web::resource(path).guard(fits).route(route)
+}
+
+fn method_not_allowed(path: String, table: Table) -> Resource {
+    let others = table.clone();
+    let is_ours = guard::fn_guard(move |request| {
+        let head = request.head();
+        !others.others_serve(&head.method, &head.uri)
+    });
+    let own_path = path.clone();
+    let refuse = move |request: HttpRequest| {
+        let pattern = request.match_pattern().unwrap_or_default();
+        let mount = pattern.strip_suffix(&own_path).unwrap_or_default();
+        let allow = table.methods_at(request.match_info().as_str(), mount);
+        ready(problem::method_not_allowed(&allow))
+    };
+    web::resource(path)
+        .guard(is_ours)
+        .default_service(web::to(refuse))
 }

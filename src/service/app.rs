@@ -13,6 +13,7 @@ use actix_web::http::header::{
     AUTHORIZATION, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use actix_web::middleware::{Condition, from_fn};
+use actix_web::test::init_service;
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpRequest, HttpResponse, web};
 
@@ -43,7 +44,7 @@ pub(super) async fn serve(settings: Settings, tables: Tables, start: Start) -> R
     };
     let draining = starting.draining.clone();
     let drain_delay = starting.server.drain_delay;
-    let running = starting.listen(started, tables)?;
+    let running = starting.listen(started, tables).await?;
     signals.drained(draining, drain_delay).await;
     running.end().await;
     log::info!("stopped");
@@ -133,7 +134,7 @@ impl Starting {
     }
 
     /// Accepts connections from now on.
-    fn listen(self, prepared: Prepared, tables: Tables) -> Result<Running, Error> {
+    async fn listen(self, prepared: Prepared, tables: Tables) -> Result<Running, Error> {
         let Prepared { hooks, operations } = prepared;
         let server = &self.server;
         let app = Application {
@@ -145,6 +146,7 @@ impl Starting {
             configure: hooks.configure,
             middleware: hooks.middleware,
         };
+        app.verify_reachable(&self.apis).await?;
         let addresses: Vec<_> = self.listener.addresses().collect();
         let serving = self
             .listener
@@ -290,6 +292,18 @@ impl Application {
         })
     }
 
+    /// Checks that a request for each row reaches it.
+    async fn verify_reachable(&self, apis: &[Api]) -> Result<(), Error> {
+        let app = init_service(App::new().configure(|app| self.configure(app))).await;
+        for api in apis {
+            api.verify_reachable(&app).await?;
+        }
+        if self.probes.is_some() {
+            probes::api().verify_reachable(&app).await?;
+        }
+        Ok(())
+    }
+
     /// The tables come first: what the program adds cannot shadow them.
     fn configure(&self, app: &mut ServiceConfig) {
         app.app_data(web::Data::new(self.verifier.clone()));
@@ -298,7 +312,10 @@ impl Application {
             ready(unknown_path(&request, test_view.as_deref()))
         }));
         for api in self.tables.make() {
-            app.service(api.verified_by(self.verifier.clone()));
+            app.service(
+                api.leaving_unknown_paths()
+                    .verified_by(self.verifier.clone()),
+            );
         }
         if let Some(probes) = &self.probes {
             probes.configure(app);
@@ -309,7 +326,8 @@ impl Application {
 
 /// Redirects `GET /` to the Test view of the development issuer, if it runs; 404 for other paths.
 fn unknown_path(request: &HttpRequest, test_view: Option<&str>) -> HttpResponse {
-    match test_view.filter(|_| request.path() == "/" && request.method() == Method::GET) {
+    let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
+    match test_view.filter(|_| is_get && request.path() == "/") {
         Some(url) => HttpResponse::Found()
             .insert_header((LOCATION, url))
             .finish(),

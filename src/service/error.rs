@@ -9,6 +9,7 @@ use super::config::SettingsError;
 use crate::keys::fetch_error::Chain;
 #[cfg(feature = "dev-issuer")]
 use crate::keys::fetch_error::FetchError;
+use crate::routing::UnreachableRoutes;
 
 /// Why the program fails.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +69,8 @@ pub(crate) enum Error {
     State(String),
     #[error("no thread or event queue could be created: {0}")]
     System(io::Error),
+    #[error("{}", .0.to_string().replace('\n', "; "))]
+    UnreachableRoutes(#[from] UnreachableRoutes),
     #[cfg(feature = "dev-issuer")]
     #[error(transparent)]
     Token(#[from] TokenError),

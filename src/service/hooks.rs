@@ -208,3 +208,8 @@ where
         }))
     })
 }
+
+/// The same commands for settings of another type, without which they were added.
+pub(super) fn without_settings<C: Unset, N: 'static>(run: Commands<C>) -> Commands<N> {
+    Box::new(|arguments, _| run(arguments, web::Data::new(C::VALUE)))
+}

@@ -113,7 +113,9 @@ where
     C: Send + Sync + 'static,
     S: Send + Sync + 'static,
 {
-    /// Adds the routes of another table.
+    /// Adds the routes of another table; its prefix may be the same, or lie below that of another.
+    ///
+    /// Two rows with the same method and path end the start with one line that names both places, and exit code 1.
     pub fn api(mut self, api: impl MakeApi) -> Self {
         self.program.tables.add(api);
         self
@@ -159,7 +161,7 @@ where
             program: self.program,
             read_settings: Layers::own,
             hooks: self.hooks.with_settings(),
-            commands: None,
+            commands: self.commands.map(hooks::without_settings),
         }
     }
 
@@ -186,8 +188,8 @@ where
 
     /// Adds app data and further actix services to the app of each worker.
     ///
-    /// They come after the table's routes, which they cannot shadow. What actix serves without an access type is open to
-    /// everyone.
+    /// They come after the tables' routes, which they cannot hide. What Actix serves without an access type is open to
+    /// everyone. `configure` is called once more at the start, for the check that a request for each route reaches it.
     pub fn configure<F>(mut self, configure: F) -> Self
     where
         F: Fn(&mut web::ServiceConfig, &C, &web::Data<S>) + Send + Sync + 'static,
@@ -275,7 +277,7 @@ where
         telemetry::start(&settings.log, self.program.tables.crates());
         match (invoked, self.commands) {
             (Invoked::Own(arguments), Some(run)) => System::new().block_on(run(&arguments, own)?),
-            _ => {
+            (Invoked::Own(_), None) | (Invoked::Serve, _) => {
                 let start = self.hooks.with(own);
                 System::new().block_on(app::serve(settings, self.program.tables, start))
             }

@@ -12,6 +12,7 @@
 //! # drop(token);
 //! ```
 
+mod caller;
 mod clock;
 pub mod denial;
 mod documents;
@@ -24,6 +25,7 @@ mod wire;
 
 pub use crate::jose::sign::SigningKey;
 
+pub use self::caller::{CallerBuilder, caller};
 pub use self::clock::TestClock;
 pub use self::denial::matrix::DenialMatrix;
 pub use self::documents::{Counts, Document};

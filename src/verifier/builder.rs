@@ -2,9 +2,11 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::clock::{Clock, since_epoch};
 use super::token_cache::TokenCache;
+use super::verified::Origin;
 use super::{Shared, Verifier, index};
 use crate::issuer::{Issuer, check_distinct, same_issuers};
 use crate::keys::{IssuerKeys, KeyRefresher};
@@ -117,13 +119,19 @@ impl VerifierBuilder {
             same_issuers,
             issuers,
             counters,
-            clock: self.clock,
+            origin: Origin {
+                clock: self.clock,
+                verifier: STARTED.fetch_add(1, Ordering::Relaxed),
+            },
             cache: TokenCache::new(self.token_memory),
             senders,
             _refresher: refresher,
         })))
     }
 }
+
+/// How many verifiers the process has started.
+static STARTED: AtomicU64 = AtomicU64::new(0);
 
 /// Enough for more than 20,000 tokens of common size, or 10,000 whose claims are read.
 pub(crate) const DEFAULT_TOKEN_MEMORY: usize = 32 * 1024 * 1024;

@@ -25,12 +25,13 @@ use crate::sender::SenderPolicy;
 #[cfg(feature = "service")]
 pub(crate) use builder::DEFAULT_TOKEN_MEMORY;
 pub use builder::VerifierBuilder;
-use clock::{Clock, since_epoch};
+use clock::since_epoch;
 pub use error::VerifyError;
 pub use missing_key::MissingKey;
 pub(crate) use missing_key::{PendingKey, Verification};
 use token_cache::TokenCache;
 use unverified::Unverified;
+use verified::Origin;
 pub use verified::{ClaimsMismatch, Verified};
 
 /// Verifies access tokens with the keys of the trusted issuers.
@@ -58,7 +59,8 @@ struct Shared {
     /// For each entry, the indices of all entries of the same issuer; the token's audience selects one.
     same_issuers: Vec<Vec<usize>>,
     counters: Arc<Counters>,
-    clock: Clock,
+    /// Clock and number.
+    origin: Origin,
     cache: Option<Arc<TokenCache>>,
     senders: SenderPolicy,
     _refresher: Option<KeyRefresher>,
@@ -123,7 +125,7 @@ impl Verifier {
         let key = self.find_key(issuer, &unverified, now)?;
         let signed = unverified.into_signature_verified();
         let valid = validate::validate_claims(&self.issuer(issuer)?.issuer, &signed, now)?;
-        Ok(Arc::new(Verified::new(signed, valid, &key)))
+        Ok(Arc::new(Verified::new(signed, valid, &key, &self.0.origin)))
     }
 
     /// The counters since the start.
@@ -143,6 +145,11 @@ impl Verifier {
         self.0.issuers.iter().map(|keys| keys.unready())
     }
 
+    /// A number that no other verifier of the process has.
+    pub(crate) fn id(&self) -> u64 {
+        self.0.origin.verifier
+    }
+
     /// Whether both are clones of one verifier.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -154,7 +161,7 @@ impl Verifier {
     }
 
     pub(crate) fn now(&self) -> SystemTime {
-        self.0.clock.now()
+        self.0.origin.clock.now()
     }
 
     /// Waits until keys have been fetched from every issuer.

@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_path_to_error::Segment;
 
-use super::clock::since_epoch;
+use super::clock::{Clock, since_epoch};
 use super::token_cache::CacheEntry;
 use super::unverified::SignatureVerified;
 use super::validate::ValidClaims;
@@ -31,6 +32,7 @@ pub struct Verified {
     from: Duration,
     until: Duration,
     payload: Box<[u8]>,
+    origin: Origin,
     /// Dangling once the issuer has withdrawn the key; then the token is no longer valid.
     key: Weak<Jwk>,
     /// The payload as JSON, parsed on first use.
@@ -41,6 +43,14 @@ pub struct Verified {
     cache_entry: OnceLock<CacheEntry>,
 }
 
+/// The verifier of a token.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    pub(super) clock: Clock,
+    /// A number that no other verifier of the process has.
+    pub(super) verifier: u64,
+}
+
 /// The payload as a type of the application.
 struct CustomClaims {
     claims: Arc<dyn Any + Send + Sync>,
@@ -49,7 +59,12 @@ struct CustomClaims {
 }
 
 impl Verified {
-    pub(super) fn new(token: SignatureVerified, valid: ValidClaims, key: &Arc<Jwk>) -> Self {
+    pub(super) fn new(
+        token: SignatureVerified,
+        valid: ValidClaims,
+        key: &Arc<Jwk>,
+        origin: &Origin,
+    ) -> Self {
         // The granted scopes are kept; the claims that they come from are not.
         let claims = Claims {
             scope: Member::Absent,
@@ -63,6 +78,7 @@ impl Verified {
             from: valid.from,
             until: valid.until,
             payload: token.payload.into_boxed_slice(),
+            origin: origin.clone(),
             key: Arc::downgrade(key),
             document: OnceLock::new(),
             custom_claims: OnceLock::new(),
@@ -134,6 +150,44 @@ impl Verified {
     pub fn expires_at(&self) -> SystemTime {
         let expires_at = self.claims.expires_at.valid();
         expires_at.map_or(SystemTime::UNIX_EPOCH, |at| at.to_system_time())
+    }
+
+    /// Completes when the token expires ([`expires_at`](Self::expires_at)), by the verifier's clock; for sockets and
+    /// streams, which outlive the check at their beginning.
+    ///
+    /// It needs a runtime of tokio with timers, as Actix has. The future holds no part of the token.
+    ///
+    /// # Examples
+    /// ```
+    /// use actix_resource_server::AuthenticatedUser;
+    ///
+    /// async fn watch(user: AuthenticatedUser, mut news: tokio::sync::mpsc::Receiver<String>) {
+    ///     let expiry = user.until_expiry();
+    ///     tokio::pin!(expiry);
+    ///     loop {
+    ///         tokio::select! {
+    ///             () = &mut expiry => break,
+    ///             Some(_news) = news.recv() => { /* send it */ }
+    ///             else => break,
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    pub fn until_expiry(&self) -> impl Future<Output = ()> + use<> {
+        let (clock, expires_at) = (self.origin.clock.clone(), self.expires_at());
+        async move {
+            while let Ok(left) = expires_at.duration_since(clock.now())
+                && !left.is_zero()
+            {
+                // The clock may be set while this waits.
+                tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
+            }
+        }
+    }
+
+    /// Whether the token was verified by the verifier with this number.
+    pub(crate) fn is_from(&self, verifier: u64) -> bool {
+        self.origin.verifier == verifier
     }
 
     /// When the token was issued (`iat`), if it has the claim.
@@ -236,7 +290,7 @@ impl Verified {
             return Ok(claims);
         }
         let claims: Arc<C> =
-            Arc::new(serde_json::from_slice(&self.payload).map_err(|_| ClaimsMismatch)?);
+            Arc::new(serde_json::from_slice(&self.payload).map_err(|_| self.mismatch::<C>())?);
         let parsed = CustomClaims {
             claims: claims.clone(),
             bytes: self.bytes_as::<C>(),
@@ -246,6 +300,16 @@ impl Verified {
             self.update_weight();
         }
         Ok(claims)
+    }
+
+    /// Logs which claim does not fit the type, without its value, which serde's own message may repeat.
+    fn mismatch<C: DeserializeOwned>(&self) -> ClaimsMismatch {
+        let mut payload = serde_json::Deserializer::from_slice(&self.payload);
+        if let Err(error) = serde_path_to_error::deserialize::<_, C>(&mut payload) {
+            let name = std::any::type_name::<C>();
+            log::debug!("the claims do not fit {name}: {}", unfitting(&error));
+        }
+        ClaimsMismatch
     }
 
     /// The approximate size of the payload as `C` in bytes. What `C` holds on the heap is unknown; it is counted as the
@@ -262,6 +326,25 @@ impl Verified {
         own.saturating_add(heap)
     }
 }
+
+/// Which claim does not fit, and how. A missing member is named by the application's type.
+fn unfitting(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    let claim = error.path().iter().find_map(|segment| match segment {
+        Segment::Map { key } => Some(format!("the claim {key}")),
+        _ => None,
+    });
+    let text = error.inner().to_string();
+    let missing = text.strip_prefix("missing field `");
+    let missing = missing.and_then(|text| text.split('`').next());
+    match (claim, missing) {
+        (None, Some(missing)) => format!("the claim {missing} is missing"),
+        (Some(claim), Some(missing)) => format!("{claim} has no {missing}"),
+        (Some(claim), None) => format!("{claim} has another type or value"),
+        (None, None) => "a claim has another type or value".to_owned(),
+    }
+}
+
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// The two counters that an `Arc` keeps beside its value.
 const COUNTS_OF_ARC: usize = 2 * size_of::<usize>();

@@ -7,10 +7,10 @@ import { fileURLToPath } from "node:url";
 const ROOT = new URL("../../", import.meta.url);
 const BINARY = process.env.SERVICE ?? fileURLToPath(new URL("target/debug/actix-resource-server", ROOT));
 
-/** Resolves to the API's and the issuer's origins, and how to stop both; `variables` are further settings. */
-export async function startService(variables = {}) {
+/** Resolves to the API's and the issuer's origins, and how to stop both; `variables` are further settings of `program`. */
+export async function startService(variables = {}, program = BINARY) {
   const env = { ...process.env, ...variables, PORT: "0", APP__DEV_ISSUER__PORT: "0", APP__LOG__FORMAT: "text", RUST_LOG: "info" };
-  const child = spawn(BINARY, { cwd: fileURLToPath(ROOT), env, stdio: ["ignore", "inherit", "pipe"] });
+  const child = spawn(program, { cwd: fileURLToPath(ROOT), env, stdio: ["ignore", "inherit", "pipe"] });
   await once(child, "spawn");
   const ended = once(child, "exit");
   const stop = async () => {
@@ -19,9 +19,9 @@ export async function startService(variables = {}) {
   };
   let api;
   let issuer;
-  const said = [];
+  const lines = [];
   for await (const line of createInterface({ input: child.stderr })) {
-    said.push(line);
+    lines.push(line);
     issuer ??= line.match(/tokens are issued to anybody at (http:\/\/localhost:\d+)\//)?.[1];
     api ??= line.match(/listening on (http:\/\/127\.0\.0\.1:\d+)/)?.[1];
     if (api && issuer) {
@@ -29,5 +29,5 @@ export async function startService(variables = {}) {
       return { api, issuer, stop };
     }
   }
-  throw new Error(`the service did not start:\n${said.join("\n")}`);
+  throw new Error(`the service did not start:\n${lines.join("\n")}`);
 }

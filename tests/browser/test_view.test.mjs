@@ -17,12 +17,12 @@ after(async () => {
   await service?.stop();
 });
 
-async function openView(options) {
+async function openView(options, running = service, path = "/api/private-scoped") {
   const page = await freshPage(browser, options);
   const refusals = [];
   page.on("console", (message) => message.text().includes("Content Security Policy") && refusals.push(message.text()));
-  await page.goto(service.issuer);
-  await routeButton(page, "/api/private-scoped").waitFor();
+  await page.goto(running.issuer);
+  await routeButton(page, path).waitFor();
   return { page, refusals };
 }
 
@@ -118,6 +118,97 @@ test("a spoiled token is refused for its signature", async () => {
   await page.getByRole("row", { name: /^iss/ }).waitFor();
   await page.getByLabel("Send").selectOption("spoiled");
   assert.match(await answerOf(page, "/api/private"), /^401 Unauthorized The token's signature is invalid\./);
+});
+
+for (const [kind, cause] of [
+  ["expired", /Why\s+The token has expired[^]*Remedy\s+Get a new token\./],
+  ["wrong_audience", /Why\s+[^]*wrong-audience\.example[^]*Remedy/],
+  ["wrong_issuer", /Why\s+[^]*wrong-issuer\.example[^]*Remedy/],
+  ["id_token", /Why\s+[^]*ID token[^]*Remedy/],
+  ["foreign_key", /Why\s+[^]*signature[^]*Remedy/],
+]) {
+  test(`a rejection is explained: ${kind}`, async () => {
+    const { page, refusals } = await openView();
+    await page.getByLabel("Kind of token").selectOption(kind);
+    await page.getByRole("button", { name: "Get a token" }).click();
+    await page.getByRole("row", { name: /^iss/ }).waitFor();
+    const validity = await page.getByText(/^(Valid until|Expired at) /).innerText();
+    assert.equal(validity.startsWith("Expired at"), kind === "expired", validity);
+    assert.match(await answerOf(page, "/api/private"), cause);
+    assert.deepEqual(refusals, []);
+  });
+}
+
+test("a missing scope is explained with a proof, too", async () => {
+  const { page } = await openView();
+  await page.getByRole("checkbox", { name: "read:messages" }).uncheck();
+  await page.getByRole("checkbox", { name: "Bind it to a key" }).check();
+  await page.getByRole("button", { name: "Get a token" }).click();
+  await page.getByRole("row", { name: /^cnf/ }).waitFor();
+  assert.match(await answerOf(page, "/api/private-scoped"), /^403 Forbidden[^]*Why\s+[^]*read:messages[^]*Remedy/);
+});
+
+test("a token that expires while it is shown reads as expired", async () => {
+  const { page } = await openView();
+  await page.clock.install();
+  await page.getByRole("button", { name: "Get a token" }).click();
+  await page.getByText(/^Valid until /).waitFor();
+  await page.clock.runFor("01:00:01");
+  await page.getByText(/^Expired at /).waitFor();
+});
+
+test("only a bound token can be sent without its proof", async () => {
+  const { page } = await openView();
+  const isOffered = () => page.locator("#stolen").evaluate((option) => !option.hidden && !option.disabled);
+  assert.equal(await isOffered(), false);
+  const get = async (row) => {
+    await page.getByRole("button", { name: "Get a token" }).click();
+    await page.getByRole("row", { name: row }).waitFor();
+  };
+  await get(/^iss/);
+  assert.equal(await isOffered(), false);
+  await page.getByRole("checkbox", { name: "Bind it to a key" }).check();
+  await get(/^cnf/);
+  assert.equal(await isOffered(), true);
+  await page.getByLabel("Send").selectOption("stolen");
+  await page.getByRole("checkbox", { name: "Bind it to a key" }).uncheck();
+  await get(/^gty|^jti/);
+  await page.getByText("a bearer token").waitFor();
+  assert.equal(await page.getByLabel("Send").inputValue(), "token");
+});
+
+test("on a phone the new token comes into view and is announced", async () => {
+  const { page } = await openView({ viewport: { width: 390, height: 740 }, reducedMotion: "reduce" });
+  await page.getByRole("button", { name: "Get a token" }).click();
+  await page.getByRole("status").filter({ hasText: "A token was issued" }).waitFor();
+  const heading = page.getByRole("heading", { name: "2. The token" });
+  const top = await heading.evaluate((found) => found.getBoundingClientRect().top);
+  assert.ok(top >= 0 && top < 370, `${top}`);
+  assert.equal(await page.locator("button.primary").count(), 1);
+});
+
+test("routes with parameters and a body are filled in and called", async () => {
+  const variables = { OWN_SERVICE: "1", APP__TODO__DATABASE: "todos.db" };
+  const own = await startService(variables, process.env.OWN_SERVICE_PROGRAM);
+  try {
+    const { page, refusals } = await openView({}, own, "/todos/{list}");
+    await page.getByRole("button", { name: "Get a token" }).click();
+    await page.getByRole("row", { name: "scope write:todos" }).waitFor();
+    const item = (method) => page.getByRole("listitem").filter({ has: page.getByRole("button", { name: `${method} /todos/{list}`, exact: true }) });
+    await item("GET").getByLabel("list").fill("my garden");
+    await item("GET").getByRole("button", { name: "GET /todos/{list}" }).click();
+    await item("GET").getByRole("status").filter({ hasText: "my garden of todos.db, 10 a page" }).waitFor();
+    await item("POST").getByLabel("Body").fill("weed it's");
+    const line = await item("POST").locator(".curl").innerText();
+    assert.match(line, /^curl -i -X POST -H 'Authorization: Bearer [^']+' -H 'Content-Type: text\/plain' -d 'weed it'\\''s' 'http/);
+    await item("POST").getByRole("button", { name: "POST /todos/{list}" }).click();
+    await item("POST").getByRole("status").filter({ hasText: /200 OK The token was accepted\.Bodyweed it's/ }).waitFor();
+    assert.deepEqual(refusals, []);
+    const root = await fetch(own.api, { redirect: "manual" });
+    assert.equal(root.headers.get("location"), `${own.issuer}/`);
+  } finally {
+    await own.stop();
+  }
 });
 
 for (const [name, options] of [

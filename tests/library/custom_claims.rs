@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
 use crate::app::{self, Answer, ReadMessages, ask, get_with};
+use crate::logged;
 
 #[derive(Debug, Deserialize, PartialEq)]
 struct Mail {
@@ -166,4 +167,57 @@ async fn claims_that_did_not_fit_one_type_may_fit_another() {
         "user-1"
     );
     assert_eq!(verified.custom_claims::<Mail>().err(), Some(ClaimsMismatch));
+}
+
+#[actix_web::test]
+async fn the_log_names_the_claim_that_does_not_fit_and_not_its_value() {
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "only its form matters")]
+    struct Profile {
+        email: String,
+        age: u8,
+        address: Address,
+    }
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "only its form matters")]
+    struct Address {
+        city: String,
+    }
+    let issuer = app::issuer();
+    let verifier = app::warm_verifier(&issuer).await;
+    let fitting = issuer.token().claim("email", "a@b.test").claim("age", 7);
+    let fitting = fitting.claim("address", json!({"city": "Hidden"}));
+    for (token, expected) in [
+        (fitting.clone(), None),
+        (
+            fitting.clone().without("email"),
+            Some("the claim email is missing"),
+        ),
+        (
+            fitting.clone().claim("age", "hidden"),
+            Some("the claim age has another type or value"),
+        ),
+        (
+            fitting.clone().claim("age", 70_000),
+            Some("the claim age has another type or value"),
+        ),
+        (
+            fitting.clone().claim("address", json!({"hidden": 1})),
+            Some("the claim address has no city"),
+        ),
+    ] {
+        let verified = verifier.verify(&token.build(), SystemTime::now());
+        let verified = verified.expect("a valid token");
+        logged::keep();
+        assert_eq!(
+            verified.custom_claims::<Profile>().is_ok(),
+            expected.is_none()
+        );
+        let lines: Vec<_> = logged::take().into_iter().map(|(_, line)| line).collect();
+        match expected {
+            None => assert!(lines.is_empty(), "{lines:?}"),
+            Some(expected) => assert!(lines[0].ends_with(expected), "{lines:?}"),
+        }
+        assert!(!format!("{lines:?}").contains("idden"), "{lines:?}");
+    }
 }

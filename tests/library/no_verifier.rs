@@ -1,45 +1,11 @@
 //! A protected route without a verifier responds with 500, and the log names the remedy.
 
-use std::cell::RefCell;
-use std::sync::Once;
-
 use actix_resource_server::{Api, AuthenticatedUser, MaybeUser, ProtectedRoute, Scoped, get};
 use actix_web::test::{TestRequest, init_service};
 use actix_web::{App, web};
 
 use crate::app::{self, Answer, ReadMessages, ask, bearer, get_with};
-
-thread_local! {
-    static LINES: RefCell<Vec<(log::Level, String)>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Records the log of each thread, so that parallel tests do not interfere.
-struct LinesOfThisThread;
-
-impl log::Log for LinesOfThisThread {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        let ours = record.target().starts_with("actix_resource_server");
-        if ours {
-            let line = (record.level(), record.args().to_string());
-            LINES.with_borrow_mut(|lines| lines.push(line));
-        }
-    }
-
-    fn flush(&self) {}
-}
-
-fn keep_log() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        log::set_logger(&LinesOfThisThread).expect("no other logger in this binary");
-        log::set_max_level(log::LevelFilter::Trace);
-    });
-    LINES.take();
-}
+use crate::logged;
 
 async fn private(user: AuthenticatedUser) -> String {
     user.subject().unwrap_or_default().to_owned()
@@ -55,7 +21,7 @@ async fn maybe(_: MaybeUser) -> &'static str {
 
 #[actix_web::test]
 async fn a_missing_verifier_is_a_500_and_a_log_line_that_names_the_remedy() {
-    keep_log();
+    logged::keep();
     let app = App::new()
         .route("/private", web::get().protected(private))
         .route("/scoped", web::get().protected(scoped));
@@ -71,7 +37,7 @@ async fn a_missing_verifier_is_a_500_and_a_log_line_that_names_the_remedy() {
             TestRequest::get().insert_header(bearer("a.b.c")),
         ] {
             assert_eq!(ask!(app, request.uri(path)), expected, "{path}");
-            let lines = LINES.take();
+            let lines = logged::take();
             let [(log::Level::Error, line)] = lines.as_slice() else {
                 panic!("one line for {path}: {lines:?}");
             };
@@ -85,7 +51,7 @@ async fn a_missing_verifier_is_a_500_and_a_log_line_that_names_the_remedy() {
 
 #[actix_web::test]
 async fn a_verifier_may_be_shared_as_web_data() {
-    keep_log();
+    logged::keep();
     let issuer = app::issuer();
     let verifier = app::warm_verifier(&issuer).await;
     let token = issuer.token().build();
@@ -102,7 +68,7 @@ async fn a_verifier_may_be_shared_as_web_data() {
         get_with!(scope, "/v1/private", &token),
         Answer::text("user-1")
     );
-    assert_eq!(LINES.take(), []);
+    assert_eq!(logged::take(), []);
 }
 
 #[actix_web::test]

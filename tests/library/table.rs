@@ -198,7 +198,7 @@ async fn no_method_is_listed_twice() {
         .route("/public", get(public))
         .route("/public", post(public));
     let table = table
-        .route("/public", get(greeting))
+        .route("/{name}", get(greeting))
         .verified_by(app::verifier(&issuer));
     let app = init_service(App::new().service(table)).await;
     let answer = ask!(app, TestRequest::delete().uri("/api/public"));

@@ -89,12 +89,31 @@ async fn panics_as_a_plain_route() -> String {
     panic!("another secret")
 }
 
+/// A table with a row that the first one has, too, if the variable `DUPLICATE` is set.
+fn second() -> Api {
+    let api = Api::new("/todos").route("/{list}/count", get(count));
+    match std::env::var_os("DUPLICATE") {
+        Some(_) => api.route("/{id}", get(count)),
+        None => api,
+    }
+}
+
+async fn count(_: Public) -> &'static str {
+    "2"
+}
+
 pub(crate) fn service() -> Service<impl Send + Sync, impl Send + Sync> {
     Service::new(todos)
         .api(status)
+        .api(second)
         .name("todos")
         .version("7.8.9")
         .about("Lists of things to do")
+        // What comes before the settings and the state goes without them.
+        .configure(|app, _, _| {
+            app.route("/early", web::get().to(|| std::future::ready("early")));
+        })
+        .on_shutdown(async |_| println!("the first end"))
         .settings::<TodoSettings>("todo")
         .commands(
             async |command, settings: web::Data<TodoSettings>| match command {

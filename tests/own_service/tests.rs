@@ -12,7 +12,7 @@ use crate::process::Ended;
 use crate::wire::Request;
 
 /// Every test: there is no harness that finds them.
-pub(crate) const ALL: [(&str, fn()); 13] = [
+pub(crate) const ALL: [(&str, fn()); 14] = [
     (
         "the_development_issuer_serves_its_table",
         the_development_issuer_serves_its_table,
@@ -36,6 +36,10 @@ pub(crate) const ALL: [(&str, fn()); 13] = [
     (
         "a_state_that_fails_ends_the_start",
         a_state_that_fails_ends_the_start,
+    ),
+    (
+        "a_row_of_two_tables_ends_the_start",
+        a_row_of_two_tables_ends_the_start,
     ),
     ("a_panic_is_a_500", a_panic_is_a_500),
     (
@@ -90,6 +94,8 @@ fn both_tables_are_served() {
     let post = Request::new("POST", "/todos/garden").body("text/plain", "weed");
     assert_eq!(app.send(&post.bearer(&token)).body, "weed");
     assert_eq!(app.get("/plain").body, "todos.db");
+    assert_eq!(app.get("/early").body, "early");
+    assert_eq!(app.get("/todos/garden/count").body, "2");
     assert_eq!(app.get("/elsewhere").status, 404);
     assert_eq!(app.get("/livez").status, 200);
 }
@@ -103,6 +109,7 @@ fn routes_lists_both_tables() {
         "/todos/{list}",
         "/todos/{list}",
         "/status/panic",
+        "/todos/{list}/count",
         "/livez",
         "/readyz",
         "/metrics",
@@ -286,6 +293,25 @@ fn a_state_that_fails_ends_the_start() {
     );
 }
 
+fn a_row_of_two_tables_ends_the_start() {
+    let ended = launch()
+        .variables(&[("DUPLICATE", "1"), ("RUST_LOG", "off")])
+        .variables(&[("PORT", "0"), ("APP__DEV_ISSUER__PORT", "0")])
+        .run();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(ended.log.lines().count(), 1, "{ended:?}");
+    let message = ended
+        .log
+        .strip_prefix("todos: GET /todos/{id}, declared at ");
+    let (place, rest) = message.unwrap().split_once(", is not reached: ").unwrap();
+    assert!(
+        place.starts_with("tests/own_service/program.rs:"),
+        "{place}"
+    );
+    let instead = "the route declared at tests/own_service/program.rs:";
+    assert!(rest.starts_with(instead), "{rest}");
+}
+
 fn a_panic_is_a_500() {
     for format in ["text", "json"] {
         let origin = "https://app.test";
@@ -333,7 +359,7 @@ fn its_end_comes_after_the_last_response() {
     app.signal("TERM");
     let ended = app.wait();
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert_eq!(ended.output, "closed after 3 queries\n");
+    assert_eq!(ended.output, "the first end\nclosed after 3 queries\n");
 }
 
 fn its_commands_stand_beside_the_others() {

@@ -266,7 +266,7 @@ fn the_root_of_the_api_leads_to_the_test_view() {
     assert_eq!(answer.status, 302);
     assert_eq!(answer.header("location"), Some(app.dev_issuer().as_str()));
     app.wait_for_log(&format!("the Test view is at {}", app.dev_issuer()));
-    for (method, target) in [("POST", "/"), ("HEAD", "/"), ("GET", "/x"), ("GET", "//")] {
+    for (method, target) in [("POST", "/"), ("PUT", "/"), ("GET", "/x"), ("GET", "//")] {
         let answer = app.send(&Request::new(method, target));
         assert_eq!(answer.status, 404, "{method} {target}");
     }

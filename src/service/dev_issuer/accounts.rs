@@ -333,41 +333,6 @@ fn basic_credentials(request: &HttpRequest) -> Result<(String, String), OAuthErr
     Ok((id, basic.password().unwrap_or_default().to_owned()))
 }
 
-/// The authentication factors of a sign-in; more are greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Factors {
-    /// The user was chosen, which proves nothing.
-    One,
-    /// A second factor was confirmed as well.
-    Two,
-}
-
-impl Factors {
-    pub(super) const ALL: [Self; 2] = [Self::One, Self::Two];
-
-    /// The value of `acr` (OpenID Provider Authentication Policy Extension); Auth0 uses the second one.
-    pub(super) const fn acr(self) -> &'static str {
-        match self {
-            Self::One => "http://schemas.openid.net/pape/policies/2007/06/none",
-            Self::Two => "http://schemas.openid.net/pape/policies/2007/06/multi-factor",
-        }
-    }
-
-    /// The values of `amr` (RFC 8176 §2).
-    pub(super) const fn amr(self) -> &'static [&'static str] {
-        match self {
-            Self::One => &["user"],
-            Self::Two => &["user", "mfa"],
-        }
-    }
-
-    /// The first known one of `acr_values`, which stand in order of preference (OIDC Core §3.1.2.1).
-    pub(super) fn preferred(acr_values: &str) -> Option<Self> {
-        let known = |acr| Self::ALL.into_iter().find(|factors| factors.acr() == acr);
-        acr_values.split(' ').find_map(known)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -422,23 +387,6 @@ mod tests {
             assert_eq!(Value::Object(claims), expected, "{scopes:?}");
         }
         assert_eq!(accounts.user_with_subject("manager"), None);
-    }
-
-    #[test]
-    fn the_first_known_acr_value_is_preferred() {
-        let [none, multi] = Factors::ALL.map(Factors::acr);
-        let cases = [
-            (String::new(), None),
-            ("urn:other".to_owned(), None),
-            (multi.to_uppercase(), None),
-            (multi.to_owned(), Some(Factors::Two)),
-            (none.to_owned(), Some(Factors::One)),
-            (format!("urn:other {multi} {none}"), Some(Factors::Two)),
-            (format!(" {none}  {multi}"), Some(Factors::One)),
-        ];
-        for (asked, expected) in cases {
-            assert_eq!(Factors::preferred(&asked), expected, "{asked}");
-        }
     }
 
     fn authenticate(request: TestRequest, body: &str) -> Result<String, OAuthError> {

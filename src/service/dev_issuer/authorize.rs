@@ -10,12 +10,12 @@ use crate::jose::digest::sha256;
 use crate::jose::sign::random_id;
 
 use super::Provider;
-use super::accounts::{Factors, User};
+use super::accounts::User;
 use super::error::{HtmlError, OAuthError};
 use super::pages;
 use super::parameters::{ClientRedirect, Parameters};
 use super::sender::SenderBinding;
-use super::sessions::{AuthorizationCode, Consent, Session, browser_cookie, with_cookie};
+use super::sessions::{AuthorizationCode, Consent, Factors, Session, browser_cookie, with_cookie};
 
 pub(super) const PATH: &str = "/authorize";
 /// Where the form of the sign-in page is posted to, with the query of `/authorize`.

@@ -11,8 +11,9 @@ use crate::rejection::{Cause, Rejection};
 use crate::sender::{CertificateSource, ClientCertificates, ProofError, TargetUriSource};
 use crate::{Issuer, Verifier};
 
-use super::accounts::{self, Factors, OPENID_SCOPES};
+use super::accounts::{self, OPENID_SCOPES};
 use super::error::OAuthError;
+use super::sessions::Factors;
 use super::{Provider, authorize, endpoint, sessions, token};
 
 pub(super) const OPENID: &str = "/.well-known/openid-configuration";

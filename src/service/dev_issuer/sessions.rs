@@ -10,7 +10,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::jose::sign::random_id;
 
-use super::accounts::{Factors, User};
+use super::accounts::User;
 use super::authorize::CodeChallenge;
 use super::error::{HtmlError, OAuthError};
 use super::parameters::{LoopbackUrl, Parameters, encoded_value};
@@ -44,6 +44,41 @@ pub(super) struct Session {
     pub(super) user: Arc<User>,
     pub(super) auth_time: SystemTime,
     pub(super) factors: Factors,
+}
+
+/// The authentication factors of a sign-in; more are greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Factors {
+    /// The user was chosen, which proves nothing.
+    One,
+    /// A second factor was confirmed as well.
+    Two,
+}
+
+impl Factors {
+    pub(super) const ALL: [Self; 2] = [Self::One, Self::Two];
+
+    /// The value of `acr` (OpenID Provider Authentication Policy Extension); Auth0 uses the second one.
+    pub(super) const fn acr(self) -> &'static str {
+        match self {
+            Self::One => "http://schemas.openid.net/pape/policies/2007/06/none",
+            Self::Two => "http://schemas.openid.net/pape/policies/2007/06/multi-factor",
+        }
+    }
+
+    /// The values of `amr` (RFC 8176 §2).
+    pub(super) const fn amr(self) -> &'static [&'static str] {
+        match self {
+            Self::One => &["user"],
+            Self::Two => &["user", "mfa"],
+        }
+    }
+
+    /// The first known one of `acr_values`, which stand in order of preference (OIDC Core §3.1.2.1).
+    pub(super) fn preferred(acr_values: &str) -> Option<Self> {
+        let known = |acr| Self::ALL.into_iter().find(|factors| factors.acr() == acr);
+        acr_values.split(' ').find_map(known)
+    }
 }
 
 /// What a user lets a client do; authorization codes and refresh tokens stand for it.
@@ -437,5 +472,22 @@ mod tests {
         assert_eq!(left, [None, Some(2), Some(3)]);
         store.insert(4, at(119));
         assert_eq!(store.entries.len(), 1);
+    }
+
+    #[test]
+    fn the_first_known_acr_value_is_preferred() {
+        let [none, multi] = Factors::ALL.map(Factors::acr);
+        let cases = [
+            (String::new(), None),
+            ("urn:other".to_owned(), None),
+            (multi.to_uppercase(), None),
+            (multi.to_owned(), Some(Factors::Two)),
+            (none.to_owned(), Some(Factors::One)),
+            (format!("urn:other {multi} {none}"), Some(Factors::Two)),
+            (format!(" {none}  {multi}"), Some(Factors::One)),
+        ];
+        for (asked, expected) in cases {
+            assert_eq!(Factors::preferred(&asked), expected, "{asked}");
+        }
     }
 }

@@ -14,7 +14,6 @@ use actix_web::HttpRequest;
 use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, HOST, HeaderValue};
 use actix_web::test::TestRequest;
-use serde::Serialize;
 use url::Url;
 
 use self::context::{Context, Token};
@@ -114,7 +113,7 @@ impl Explainer {
         (route, url): (&str, &Url),
         token: &str,
         proof: Option<&str>,
-    ) -> Result<impl Serialize + use<>, Error> {
+    ) -> Result<impl serde::Serialize + use<>, Error> {
         let routes = routes::all(&self.tables);
         let route = Route::find(&routes, route)?;
         let mut input = Input::read(token, proof);

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{Effective, effective};
+use super::super::deserialize::keys;
+use super::super::{Effective, effective, model};
 use super::{SHIPPED, layers};
 
 /// Lists of sections, which are empty by default.
@@ -102,6 +103,47 @@ fn the_documentation_has_every_key_with_its_variables_and_default() {
                 "{key}: {text}"
             ),
         }
+    }
+}
+
+#[test]
+fn the_keys_of_users_and_clients_are_documented() {
+    let lists = [
+        ("dev_issuer.users", keys::<model::DevUser>()),
+        ("dev_issuer.clients", keys::<model::DevClient>()),
+    ];
+    for (list, keys) in lists {
+        let after = |text: &'static str, heading: &str| {
+            let start = text.find(heading).unwrap_or_else(|| panic!("{heading}"));
+            let rest = &text[start + heading.len()..];
+            rest.split("\n[")
+                .next()
+                .unwrap()
+                .split("\n#")
+                .next()
+                .unwrap()
+                .to_owned()
+        };
+        let documented = after(DOCS, &format!("`[[{list}]]`\n"));
+        let (_, shipped) = SHIPPED.split_once(&format!("# [[{list}]]\n")).unwrap();
+        let shipped: Vec<_> = shipped
+            .lines()
+            .map_while(|line| line.strip_prefix("# "))
+            .collect();
+        let shipped: Vec<_> = shipped
+            .iter()
+            .filter_map(|line| line.split_once(" = "))
+            .collect();
+        assert_eq!(
+            shipped.iter().map(|(key, _)| *key).collect::<Vec<_>>(),
+            keys,
+            "{list}"
+        );
+        let rows = documented
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `"));
+        let rows: Vec<_> = rows.filter_map(|row| row.split('`').next()).collect();
+        assert_eq!(rows, keys, "{list}");
     }
 }
 

@@ -53,6 +53,7 @@ function showScopes(users) {
     return choice(input, scope, has ? "" : "not granted to this user");
   });
   byId("scopes").replaceChildren(byId("scopes").querySelector("legend"), ...choices);
+  byId("scopes").hidden = choices.length === 0;
 }
 
 function choice(input, name, remark) {
@@ -140,7 +141,7 @@ function decode(part) {
 function claimRow([name, value]) {
   const meaning = name === "iat" || name === "exp" ? new Date(value * 1000).toLocaleString() : MEANINGS[name];
   const shown = typeof value === "object" ? JSON.stringify(value) : String(value);
-  const cell = element("td", {}, shown, element("span", { className: "quiet" }, meaning ?? ""));
+  const cell = element("td", {}, `${shown} `, element("span", { className: "quiet" }, meaning ?? ""));
   return element("tr", {}, element("th", { scope: "row" }, name), cell);
 }
 
@@ -275,7 +276,7 @@ async function ask({ name, method, requirement, request }) {
     const response = await (isWithProof ? fetchWithProof(url, url, options, sent) : fetch(url, options));
     const challenge = response.headers.get("WWW-Authenticate");
     const shown = [verdict(response, challenge ?? "", sent, requirement)];
-    if (sent && challenge) shown.push(...(await explained(name, url, sent, isWithProof && method)));
+    if (sent && challenge) shown.push(...(await explained({ route: name, url, token: sent }, response.status, isWithProof && method)));
     if (challenge) shown.push(labelled("WWW-Authenticate", challenge));
     const text = await response.text();
     if (text) shown.push(labelled("Body", pretty(text) ?? text));
@@ -285,15 +286,16 @@ async function ask({ name, method, requirement, request }) {
   }
 }
 
-/** What the command `explain` finds, with a proof of its own for the method. */
-async function explained(route, url, sent, method) {
-  // The scheme of a proof's URL cannot be checked here where the API has TLS.
+/** Why the API answers a request with a status, as the command `explain` finds it; with another proof if it had one. */
+async function explained(request, status, method) {
+  const { url, token: sent } = request;
+  // The issuer takes the URL of a proof for one without TLS.
   if (method && url.startsWith("https:")) return [];
   const proof = method ? await proofFor(method, url, sent) : "";
-  const body = JSON.stringify({ route, url, token: sent, proof });
+  const body = JSON.stringify({ ...request, proof });
   const response = await fetch("/explain", { method: "POST", headers: { "Content-Type": "application/json" }, body });
-  const { why, remedy } = response.ok ? await response.json() : {};
-  if (!why) return [];
+  const { answer, why, remedy } = response.ok ? await response.json() : {};
+  if (answer?.status !== status) return [];
   return [element("dl", { className: "explained" }, element("dt", {}, "Why"), element("dd", {}, why), element("dt", {}, "Remedy"), element("dd", {}, remedy))];
 }
 

@@ -8,7 +8,7 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
 use crate::jose::digest::sha256;
-use crate::service::dev_issuer::accounts::Factors;
+use crate::service::dev_issuer::sessions::Factors;
 
 use super::{AUDIENCE, Issuer, Response, URL, claims};
 

@@ -5,8 +5,8 @@ use actix_web::test::TestRequest;
 use serde_json::json;
 
 use crate::extract::{AuthenticatedUser, Public};
-use crate::service::dev_issuer::accounts::Factors;
 use crate::service::dev_issuer::pages::TestedApi;
+use crate::service::dev_issuer::sessions::Factors;
 use crate::{Api, get};
 
 use super::authorize::{Browser, authorize};

@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::service::dev_issuer::accounts::Factors;
+use crate::service::dev_issuer::sessions::Factors;
 
 use super::authorize::{Browser, authorize};
 use super::{Issuer, Response, claims};
