@@ -120,17 +120,18 @@ impl Program {
             .mut_subcommand("routes", |routes| routes.after_help(ROUTES_HELP))
             .bin_name(&name)
             .name(name)
-            .version(self.version)
-            .about(self.about.unwrap_or(ABOUT));
+            .version(self.version);
         let command = if self.is_shipped() {
             Shipped::augment_subcommands(command)
         } else {
             command
         };
-        match self.own_commands {
+        let command = match self.own_commands {
             Some(own) => (own.augment)(command),
             None => command,
-        }
+        };
+        // Last: the documentation of an enum of commands becomes the description of the whole program.
+        command.about(self.about.unwrap_or(ABOUT)).long_about(None)
     }
 }
 

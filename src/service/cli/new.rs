@@ -133,7 +133,7 @@ impl Library {
     fn copy(&self) -> String {
         match self {
             Self::Git | Self::Registry => String::new(),
-            Self::Path(path) => ["Cargo.toml", "Cargo.lock", "docs", "src"]
+            Self::Path(path) => ["Cargo.toml", "docs", "src"]
                 .map(|part| format!("COPY --from=library {part} {path}/{part}\n"))
                 .concat(),
         }
