@@ -242,6 +242,9 @@ fn every_command_has_help() {
         let text = String::from_utf8(help.stdout).unwrap();
         assert!(text.contains(words), "{text}");
     }
+    let help = run(&["--help"], &[], "").stdout;
+    let text = String::from_utf8(help).unwrap();
+    assert!(text.starts_with("An OAuth 2.0 resource server"), "{text}");
 }
 
 #[test]

@@ -120,12 +120,12 @@ mod tests {
 
     #[test]
     fn without_credentials_the_caller_is_rejected() {
-        let refused = Err(Rejection::no_credentials());
+        let rejected = Err(Rejection::no_credentials());
         assert_eq!(
             AuthenticatedUser::<NoClaims>::grant(None).map(drop),
-            refused
+            rejected
         );
-        assert_eq!(AuthenticatedUser::<Mail>::grant(None).map(drop), refused);
+        assert_eq!(AuthenticatedUser::<Mail>::grant(None).map(drop), rejected);
     }
 
     #[test]

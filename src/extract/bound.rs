@@ -74,11 +74,11 @@ mod tests {
 
     #[test]
     fn what_the_inner_type_asks_is_asked_first() {
-        let refused = Outer::grant(Some(caller_with(&[]))).map(drop);
+        let rejected = Outer::grant(Some(caller_with(&[]))).map(drop);
         let lacking = Cause::InsufficientScope {
             alternatives: vec![vec!["read"]],
         };
-        assert_eq!(refused, Err(lacking.into()));
+        assert_eq!(rejected, Err(lacking.into()));
         assert_eq!(
             Outer::grant(None).map(drop),
             Err(Rejection::no_credentials())

@@ -157,7 +157,7 @@ const REALM: &str = "api";
 /// What a proof may be signed with (RFC 9449 §5.1): all that is asymmetric.
 const PROOF_ALGORITHMS: &str = "RS256 RS384 RS512 ES256 ES384 ES512 PS256 PS384 PS512 EdDSA";
 
-/// Room for both challenges with an error and its description.
+/// The capacity for both challenges with an error and its description.
 const TYPICAL_LENGTH: usize = 256;
 
 #[cfg(test)]

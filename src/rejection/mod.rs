@@ -50,7 +50,7 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// The refusal of a request that brought no credentials.
+    /// The rejection of a request without credentials.
     #[must_use]
     pub fn no_credentials() -> Self {
         let text = "An access token is needed in the Authorization header.";

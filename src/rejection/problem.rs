@@ -1,4 +1,4 @@
-//! The JSON body of every refusal ([RFC 9457 §3]).
+//! The JSON body of every rejection ([RFC 9457 §3]).
 //!
 //! [RFC 9457 §3]: https://www.rfc-editor.org/rfc/rfc9457#section-3
 
@@ -74,7 +74,7 @@ impl Problem {
     }
 }
 
-/// Says what the body of a refusal is.
+/// Sets the headers that describe the body of a rejection.
 pub(super) fn headers(response: &mut HttpResponseBuilder) {
     response.insert_header((CONTENT_TYPE, PROBLEM_JSON));
     response.insert_header((X_CONTENT_TYPE_OPTIONS, NOSNIFF));

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::process::ExitCode;
 
+use super::cli::NewError;
 use super::config::SettingsError;
 use crate::keys::fetch_error::Chain;
 #[cfg(feature = "dev-issuer")]
@@ -43,6 +44,8 @@ pub(crate) enum Error {
     Issuer(#[from] crate::issuer::IssuerError),
     #[error("not every issuer's keys are reached")]
     KeysNotReached,
+    #[error(transparent)]
+    New(#[from] NewError),
     #[error("keys are required at the start (auth.startup) and did not come: {reasons}")]
     NoKeys { reasons: String },
     #[error(
@@ -93,14 +96,17 @@ impl Error {
 
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
+            Self::New(NewError::Io(_)) => ExitCode::FAILURE,
             Self::Nonces(crate::sender::NonceError::SecretTooShort { .. }) | Self::PublicUrl(_) => {
                 ExitCode::from(2)
             }
             #[cfg(feature = "dev-issuer")]
             Self::Issuer(_) => ExitCode::from(2),
-            Self::Input(_) | Self::NoPort | Self::NoSuchRoute(_) | Self::Settings(_) => {
-                ExitCode::from(2)
-            }
+            Self::Input(_)
+            | Self::New(_)
+            | Self::NoPort
+            | Self::NoSuchRoute(_)
+            | Self::Settings(_) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }

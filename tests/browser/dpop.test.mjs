@@ -72,7 +72,7 @@ test("a refresh token renews with the same key", async () => {
   assert.deepEqual(claims(two.access_token).cnf, { jkt });
 });
 
-test("the API takes a bound token with a proof, and not from whoever bears it", async () => {
+test("the API takes a bound token with a proof, and rejects it without one", async () => {
   const page = await freshPage(browser);
   await signIn(page);
   const seen = [];

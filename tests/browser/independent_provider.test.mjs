@@ -47,16 +47,16 @@ async function startService() {
     PORT: "0",
   };
   const child = spawn(BINARY, { cwd: fileURLToPath(new URL("../..", import.meta.url)), env, stdio: ["ignore", "inherit", "pipe"] });
-  const said = [];
+  const lines = [];
   for await (const line of createInterface({ input: child.stderr })) {
-    said.push(line);
+    lines.push(line);
     const api = line.match(/listening on (http:\/\/127\.0\.0\.1:\d+)/)?.[1];
     if (api) {
       child.stderr.resume();
       return { api, child };
     }
   }
-  throw new Error(`the service did not start:\n${said.join("\n")}`);
+  throw new Error(`the service did not start:\n${lines.join("\n")}`);
 }
 
 /** A page with an SDK client in `window.client`, and a fetcher of it in `window.fetcher`. */

@@ -1,4 +1,4 @@
-// An OpenID provider that others wrote, with DPoP; whoever comes is signed in as the same person.
+// An independent OpenID provider, with DPoP; every visitor is signed in as the same user.
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import Provider from "oidc-provider";
@@ -56,7 +56,7 @@ function configuration(origin) {
   };
 }
 
-/** Nobody is asked for consent. */
+/** Consent is granted without a prompt. */
 async function grantAll({ oidc }) {
   const grant = new oidc.provider.Grant({ accountId: oidc.session.accountId, clientId: oidc.client.clientId });
   grant.addOIDCScope("openid profile email offline_access");

@@ -19,9 +19,9 @@ export async function startService(variables = {}, program = BINARY) {
   };
   let api;
   let issuer;
-  const said = [];
+  const lines = [];
   for await (const line of createInterface({ input: child.stderr })) {
-    said.push(line);
+    lines.push(line);
     issuer ??= line.match(/tokens are issued to anybody at (http:\/\/localhost:\d+)\//)?.[1];
     api ??= line.match(/listening on (http:\/\/127\.0\.0\.1:\d+)/)?.[1];
     if (api && issuer) {
@@ -29,5 +29,5 @@ export async function startService(variables = {}, program = BINARY) {
       return { api, issuer, stop };
     }
   }
-  throw new Error(`the service did not start:\n${said.join("\n")}`);
+  throw new Error(`the service did not start:\n${lines.join("\n")}`);
 }

@@ -45,6 +45,7 @@ struct Database {
     queries: AtomicUsize,
 }
 
+/// Does not describe the program.
 #[derive(Subcommand)]
 enum Command {
     /// Creates the tables.

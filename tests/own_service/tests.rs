@@ -385,6 +385,7 @@ fn its_commands_stand_beside_the_others() {
     ] {
         assert!(help.contains(part), "{part}: {help}");
     }
+    assert!(!help.contains("  new "), "{help}");
     let version = launch().arguments(&["--version"]).run().output;
     assert_eq!(version, "todos 7.8.9\n");
     let unknown = launch().arguments(&["migrat"]).run();

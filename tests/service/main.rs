@@ -60,6 +60,7 @@ mod dev_issuer_accounts;
 mod dev_issuer_certificates;
 mod dev_issuer_step_up;
 mod dev_issuer_tokens;
+mod new_command;
 mod token_command;
 
 mod shutdown;

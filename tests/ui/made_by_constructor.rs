@@ -2,11 +2,11 @@ use std::sync::Arc;
 
 use actix_resource_server::{Caller, MaybeUser, Public, Verified};
 
-fn nobody() -> MaybeUser {
+fn anonymous() -> MaybeUser {
     MaybeUser(None)
 }
 
-fn anybody() -> Public {
+fn open() -> Public {
     Public(())
 }
 

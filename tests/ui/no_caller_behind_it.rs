@@ -7,7 +7,7 @@ fn inbox(_: Scoped<ReadMessages, MaybeUser>) {}
 
 fn profile(_: Claim<KnownUser, MaybeUser>) {}
 
-fn anybody(_: MaybeUser<Public>) {}
+fn open(_: MaybeUser<Public>) {}
 
 fn transfer(_: StepUp<Recently, MaybeUser>) {}
 

@@ -96,12 +96,12 @@ fn only_a_whole_certificate_is_one() {
     let cut = &example.der[..example.der.len() - 1];
     let longer = [&example.der[..], b"\0"].concat();
     for bytes in [&b""[..], b"\x30\x00", b"certificate", cut, &longer] {
-        let refused = ClientCertificate::from_der(bytes);
-        assert_eq!(refused, Err(CertificateError::NoCertificate), "{bytes:?}");
+        let rejected = ClientCertificate::from_der(bytes);
+        assert_eq!(rejected, Err(CertificateError::NoCertificate), "{bytes:?}");
     }
     let large = vec![0; LARGEST + 1];
-    let refused = ClientCertificate::from_der(&large);
-    assert_eq!(refused, Err(CertificateError::TooLarge));
+    let rejected = ClientCertificate::from_der(&large);
+    assert_eq!(rejected, Err(CertificateError::TooLarge));
 }
 
 #[test]
@@ -263,8 +263,8 @@ fn a_header_is_at_most_16_kib() {
         CertificateHeader::ForwardedClientCert,
         escaped_pem_form(),
     ] {
-        let refused = found(&form, &"A".repeat(LARGEST + 1));
-        assert_eq!(refused, Err(CertificateError::TooLarge));
+        let rejected = found(&form, &"A".repeat(LARGEST + 1));
+        assert_eq!(rejected, Err(CertificateError::TooLarge));
         let read = found(&form, &"A".repeat(LARGEST));
         assert!(read.is_err_and(|error| error != CertificateError::TooLarge));
     }

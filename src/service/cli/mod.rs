@@ -3,6 +3,7 @@
 mod check;
 mod explain;
 mod health;
+mod new;
 mod output;
 mod routes;
 #[cfg(feature = "dev-issuer")]
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub(super) use self::new::NewError;
 use super::config::{Layers, OwnSection};
 use super::error::Error;
 use super::tables::Tables;
@@ -72,6 +74,13 @@ enum Command {
     Token(token::Arguments),
 }
 
+/// The commands of the shipped program alone.
+#[derive(Debug, Subcommand)]
+enum Shipped {
+    /// Writes a new project: an API of your own on this service.
+    New(new::Arguments),
+}
+
 impl Program {
     pub(super) fn new(tables: Tables) -> Self {
         Self {
@@ -93,6 +102,11 @@ impl Program {
         name.unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned())
     }
 
+    /// Whether this is the program of this package.
+    fn is_shipped(&self) -> bool {
+        self.name == Some(env!("CARGO_PKG_NAME"))
+    }
+
     /// The file and the variables.
     fn layers(&self, file: Option<&Path>) -> Result<Layers, Error> {
         Ok(Layers::read(file, env::vars_os(), self.own)?)
@@ -106,12 +120,18 @@ impl Program {
             .mut_subcommand("routes", |routes| routes.after_help(ROUTES_HELP))
             .bin_name(&name)
             .name(name)
-            .version(self.version)
-            .about(self.about.unwrap_or(ABOUT));
-        match self.own_commands {
+            .version(self.version);
+        let command = if self.is_shipped() {
+            Shipped::augment_subcommands(command)
+        } else {
+            command
+        };
+        let command = match self.own_commands {
             Some(own) => (own.augment)(command),
             None => command,
-        }
+        };
+        // Last: the documentation of an enum of commands becomes the description of the whole program.
+        command.about(self.about.unwrap_or(ABOUT)).long_about(None)
     }
 }
 
@@ -146,6 +166,11 @@ pub(super) fn run(program: &Program) -> Result<Option<(Layers, Invoked)>, Error>
     let is_own = |name| program.own_commands.is_some_and(|own| (own.have)(name));
     if matches.subcommand_name().is_some_and(is_own) {
         return Ok(Some((layers()?, Invoked::Own(matches.clone()))));
+    }
+    if program.is_shipped()
+        && let Ok(Shipped::New(arguments)) = Shipped::from_arg_matches(&matches)
+    {
+        return new::run(&arguments).map(|()| None);
     }
     let command = Command::from_arg_matches(&matches).unwrap_or(Command::Serve);
     match command {

@@ -171,10 +171,10 @@ mod tests {
         for named in ["", "GET", "POST /api/private", "GET /api", "/api/private/"] {
             assert_eq!(found(named), None, "{named}");
         }
-        let refused = Route::find(&routes, "x").unwrap_err().to_string();
+        let rejected = Route::find(&routes, "x").unwrap_err().to_string();
         assert!(
-            refused.ends_with(", GET /livez, GET /readyz, GET /metrics"),
-            "{refused}"
+            rejected.ends_with(", GET /livez, GET /readyz, GET /metrics"),
+            "{rejected}"
         );
     }
 

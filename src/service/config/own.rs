@@ -97,7 +97,7 @@ fn list(root: &Table, path: &str, values: &Json) -> Vec<Effective> {
     settings.collect()
 }
 
-/// The value, unless its name or its form tells that it contains a secret.
+/// The value, unless its name or its form shows that it is a secret.
 fn shown(key: &str, value: &Json) -> Option<String> {
     let is_secret = |text: &str| {
         key.split('_').any(|word| SECRETS.contains(&word))

@@ -571,9 +571,9 @@ fn the_proof_is_for_this_token_and_by_its_key() {
             Some(ProofError::OtherKey)
         );
     }
-    let nobodys = SigningKey::from_secret("secret", Algorithm::Hs256);
+    let symmetric = SigningKey::from_secret("secret", Algorithm::Hs256);
     assert_eq!(
-        verify(&good().build(), &nobodys).err(),
+        verify(&good().build(), &symmetric).err(),
         Some(ProofError::OtherKey)
     );
 }

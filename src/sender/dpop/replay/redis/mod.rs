@@ -159,7 +159,7 @@ impl RedisConnection {
                 self.connection = Some(connection);
                 Ok(outcomes)
             }
-            Err(ExchangeError::Broken(_) | ExchangeError::Refused(_)) if !is_new => {
+            Err(ExchangeError::Broken(_) | ExchangeError::Rejected(_)) if !is_new => {
                 Err(ExchangeError::Outlived)
             }
             Err(error) => Err(error),
@@ -188,7 +188,7 @@ impl RedisConnection {
         let address = self.client.get_connection_info().addr();
         match (error.kind(), address) {
             (ErrorKind::AuthenticationFailed, _) => ExchangeError::Unauthenticated,
-            (ErrorKind::Server(_) | ErrorKind::Extension, _) => ExchangeError::Refused(SOME_ERROR),
+            (ErrorKind::Server(_) | ErrorKind::Extension, _) => ExchangeError::Rejected(SOME_ERROR),
             (_, ConnectionAddr::TcpTls { .. }) => ExchangeError::UnreachableByTls(error),
             _ => ExchangeError::Unreachable(error),
         }
@@ -235,16 +235,16 @@ async fn round(
     let outcomes: Option<Vec<_>> = answers.iter().map(outcome).collect();
     outcomes
         .filter(|outcomes| outcomes.len() == count)
-        .ok_or_else(|| refusal(&answers))
+        .ok_or_else(|| rejection(&answers))
 }
 
 /// The error that the server's code stands for.
-fn refusal(answers: &[Value]) -> ExchangeError {
+fn rejection(answers: &[Value]) -> ExchangeError {
     let code = answers.iter().find_map(|answer| match answer {
         Value::ServerError(error) => Some(error.code()),
         _ => None,
     });
-    ExchangeError::Refused(match code {
+    ExchangeError::Rejected(match code {
         Some("NOAUTH" | "NOPERM") => return ExchangeError::Unauthenticated,
         Some("LOADING") => "it is still loading its data",
         Some("MISCONF") => "it cannot write its data to disk",
@@ -279,7 +279,7 @@ enum ExchangeError {
     #[error("the connection broke")]
     Outlived,
     #[error("{0}")]
-    Refused(&'static str),
+    Rejected(&'static str),
     #[error("it failed a moment ago")]
     Resting,
     #[error("it did not answer within {RESPONSE_TIMEOUT:?}")]

@@ -251,7 +251,7 @@ fn a_wrong_password_has_its_own_text() {
     let wrong = server.url().replace("password", "passwort");
     assert_eq!(failure(&wrong), expected);
     // Without any, the connection is made, and refused when it is used.
-    assert_eq!(refusal(&[error("NOAUTH")]).to_string(), expected);
+    assert_eq!(rejection(&[error("NOAUTH")]).to_string(), expected);
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn errors_of_redis_are_distinguished_by_their_codes() {
         ("LOADING", "it is still loading its data"),
         ("UNHEARD", SOME_ERROR),
     ] {
-        assert_eq!(refusal(&[Value::Okay, error(code)]).to_string(), text);
+        assert_eq!(rejection(&[Value::Okay, error(code)]).to_string(), text);
     }
 }
 
