@@ -140,7 +140,7 @@ pub use issuer::{Issuer, IssuerBuilder};
 #[doc(inline)]
 pub use jose::Algorithm;
 #[doc(inline)]
-pub use rejection::{Cause, Rejection};
+pub use rejection::{Cause, ErrorInfo, Rejection};
 #[doc(inline)]
 pub use routing::{
     Api, Endpoint, ProtectedRoute, RouteInfo, delete, get, patch, post, protected, put,

@@ -35,7 +35,8 @@ impl<A: Access> AccessFuture<A> {
     pub fn start(request: &HttpRequest) -> Self {
         let Some(verifier) = registered_verifier(request) else {
             log::error!(
-                "a protected route has no verifier: register one, with Api::verified_by or App::app_data"
+                "a protected route has no verifier: add .app_data(verifier) to the App or to the scope of the route, or \
+                 serve it by an Api with .verified_by(verifier)"
             );
             return Self(State::Decided(ready(Err(Cause::NoVerifier.into()))));
         };

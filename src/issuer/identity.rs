@@ -4,6 +4,8 @@
 //!
 //! [RFC 3986 §6.2]: https://www.rfc-editor.org/rfc/rfc3986#section-6.2
 
+use std::borrow::Borrow;
+
 use url::Url;
 
 use super::{Issuer, IssuerError, Source};
@@ -13,8 +15,9 @@ use super::{Issuer, IssuerError, Source};
 ///
 /// # Errors
 /// [`IssuerError::TwoSpellings`] or [`IssuerError::SharedAudience`].
-pub(crate) fn check_distinct(issuers: &[Issuer]) -> Result<(), IssuerError> {
-    let identities: Vec<_> = issuers.iter().map(identity).collect();
+pub(crate) fn check_distinct<I: Borrow<Issuer>>(issuers: &[I]) -> Result<(), IssuerError> {
+    let issuers: Vec<&Issuer> = issuers.iter().map(Borrow::borrow).collect();
+    let identities: Vec<_> = issuers.iter().map(|issuer| identity(issuer)).collect();
     let entries: Vec<_> = issuers.iter().zip(&identities).enumerate().collect();
     for (second, (issuer, identity)) in &entries {
         let earlier = entries.iter().take(*second);
@@ -37,8 +40,8 @@ pub(crate) fn check_distinct(issuers: &[Issuer]) -> Result<(), IssuerError> {
 }
 
 /// For each issuer, the indexes of all entries of the same issuer, its own included.
-pub(crate) fn same_issuers(issuers: &[Issuer]) -> Vec<Vec<usize>> {
-    let identities: Vec<_> = issuers.iter().map(identity).collect();
+pub(crate) fn same_issuers(issuers: &[&Issuer]) -> Vec<Vec<usize>> {
+    let identities: Vec<_> = issuers.iter().map(|issuer| identity(issuer)).collect();
     let same = |identity: &String| {
         let indexes = identities.iter().enumerate();
         let same = indexes.filter(|(_, other)| *other == identity);

@@ -35,6 +35,8 @@ pub use unready::{Unready, UnreadyReason};
 /// The keys of one issuer, shared by all workers.
 #[derive(Debug)]
 pub(crate) struct IssuerKeys {
+    /// A number that no other entry of the verifier has or had.
+    pub(crate) id: u64,
     pub(crate) issuer: Issuer,
     current: ArcSwapOption<KeySet>,
     state: Mutex<State>,
@@ -50,6 +52,8 @@ struct State {
     fetch_state: FetchState,
     unknown: NegativeCache,
     problem: Option<FetchFailure>,
+    /// Whether the issuer is no longer trusted; nothing is fetched or published any more.
+    is_removed: bool,
 }
 
 /// Whether there is a fetch that a request for a key can wait for.
@@ -117,14 +121,16 @@ impl Fetch {
 }
 
 impl IssuerKeys {
-    pub(crate) fn new(issuer: Issuer) -> Self {
+    pub(crate) fn new(issuer: Issuer, id: u64) -> Self {
         let keys = Self {
+            id,
             current: ArcSwapOption::empty(),
             state: Mutex::new(State {
                 budget: RefreshBudget::new(issuer.fetching, Instant::now()),
                 fetch_state: FetchState::InFlight,
                 unknown: NegativeCache::default(),
                 problem: None,
+                is_removed: false,
             }),
             ended: watch::Sender::default(),
             fetch_requested: Notify::new(),
@@ -242,7 +248,24 @@ impl IssuerKeys {
     /// Waits until keys have been fetched once.
     pub(crate) async fn ready(&self) {
         let mut ended = self.ended.subscribe();
-        while self.unready().is_some() && ended.changed().await.is_ok() {}
+        while self.unready().is_some() && !self.is_removed() && ended.changed().await.is_ok() {}
+    }
+
+    /// Withdraws the keys, so that tokens that they verified are no longer valid, and ends all fetches.
+    pub(crate) fn remove(&self) {
+        let mut state = self.state();
+        state.is_removed = true;
+        self.current.store(None);
+        // Requests that wait for a key find that the issuer is not trusted.
+        self.ended.send_replace(Ended {
+            number: u64::MAX,
+            brought_keys: true,
+        });
+        self.fetch_requested.notify_one();
+    }
+
+    fn is_removed(&self) -> bool {
+        self.state().is_removed
     }
 
     /// The time since the last successful fetch; `None` if there was none, or the keys are configured.

@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn all_requests_wait_for_one_fetch() {
         let issuer = Issuer::with_jwks_uri("a", "https://a.example/keys").audience("api");
-        let keys = IssuerKeys::new(issuer.build().expect("an issuer"));
+        let keys = IssuerKeys::new(issuer.build().expect("an issuer"), 0);
         let now = Instant::now();
         let ask = |generation, now| keys.request_refresh(generation, &Counters::default(), now);
         keys.state().fetch_state = FetchState::Idle;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime;
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tokio::time::{sleep, timeout};
 use url::Url;
@@ -25,7 +25,7 @@ use crate::metrics::{Counters, Fetched};
 /// Keeps the thread alive; it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct KeyRefresher {
-    _alive: oneshot::Sender<()>,
+    issuers: mpsc::UnboundedSender<Arc<IssuerKeys>>,
 }
 
 impl KeyRefresher {
@@ -34,10 +34,10 @@ impl KeyRefresher {
     /// # Errors
     /// The operating system provides no thread or no event queue.
     pub(crate) fn start(
-        issuers: Vec<Arc<IssuerKeys>>,
+        issuers: impl IntoIterator<Item = Arc<IssuerKeys>>,
         counters: Arc<Counters>,
     ) -> io::Result<Self> {
-        let (alive, dropped) = oneshot::channel();
+        let (sender, mut added) = mpsc::unbounded_channel();
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -46,19 +46,28 @@ impl KeyRefresher {
             let _context = runtime.enter();
             let tasks = LocalSet::new();
             let client = Arc::new(Client::default());
-            for issuer in issuers {
-                tasks.spawn_local(refresh(issuer, Arc::clone(&client), Arc::clone(&counters)));
-            }
-            tasks.block_on(&runtime, async { drop(dropped.await) });
+            tasks.block_on(&runtime, async {
+                while let Some(issuer) = added.recv().await {
+                    tasks.spawn_local(refresh(issuer, Arc::clone(&client), Arc::clone(&counters)));
+                }
+            });
         };
         std::thread::Builder::new()
             .name("keys".to_owned())
             .spawn(run)?;
-        Ok(Self { _alive: alive })
+        let refresher = Self { issuers: sender };
+        issuers.into_iter().for_each(|issuer| refresher.add(issuer));
+        Ok(refresher)
+    }
+
+    /// Fetches the keys of another issuer, too.
+    pub(crate) fn add(&self, issuer: Arc<IssuerKeys>) {
+        // Fails only if the thread has ended, as the process does.
+        let _ = self.issuers.send(issuer);
     }
 }
 
-/// Fetches the keys of one issuer again and again: on a timer, and early if a key is requested.
+/// Fetches the keys of one issuer until it is removed: on a timer, and early if a key is requested.
 async fn refresh(issuer: Arc<IssuerKeys>, client: Arc<Client>, counters: Arc<Counters>) {
     // Kept across failures, so that an unchanged set is recognised after an outage.
     let mut published = None;
@@ -76,6 +85,9 @@ async fn refresh(issuer: Arc<IssuerKeys>, client: Arc<Client>, counters: Arc<Cou
             biased;
             () = issuer.fetch_requested.notified() => {}
             () = sleep(pause) => {}
+        }
+        if issuer.is_removed() {
+            return;
         }
     }
 }
@@ -220,6 +232,9 @@ impl IssuerKeys {
         let now = Instant::now();
         // One lock for the whole transition: a request sees the state either before or after this fetch.
         let mut state = self.state();
+        if state.is_removed {
+            return Duration::ZERO;
+        }
         let number = self.ended.borrow().number.saturating_add(1);
         state.fetch_state = FetchState::Idle;
         let fetched = self.confirm_empty(fetched, &mut state.budget, now);
@@ -354,7 +369,7 @@ mod tests {
 
     fn keys(issuer: IssuerBuilder) -> IssuerKeys {
         let issuer = issuer.audience("api").longest_outage(Duration::ZERO);
-        IssuerKeys::new(issuer.build().expect("an issuer"))
+        IssuerKeys::new(issuer.build().expect("an issuer"), 0)
     }
 
     fn fetched() -> IssuerKeys {
@@ -422,7 +437,7 @@ mod tests {
         for (refresh, withdrawn) in [(at_once, true), (Duration::from_secs(600), false)] {
             let issuer = Issuer::with_jwks_uri("a", "https://a.example/keys");
             let issuer = issuer.audience("api").cache_max_age(refresh);
-            let keys = IssuerKeys::new(issuer.build().expect("an issuer"));
+            let keys = IssuerKeys::new(issuer.build().expect("an issuer"), 0);
             let empty = || end(&keys, Err(FetchFailure::KeySet(KeySetError::Empty)));
             let usable = || keys.current().as_ref().map_or(0, |set| set.len());
             end(&keys, Ok(set()));

@@ -19,7 +19,7 @@ impl Bench {
         let issuer = Issuer::with_jwks_uri("a", "https://a.example/keys").audience("api");
         let issuer = issuer.cooldown_duration(COOLDOWN).build();
         let bench = Self {
-            keys: IssuerKeys::new(issuer.expect("an issuer")),
+            keys: IssuerKeys::new(issuer.expect("an issuer"), 0),
             counters: Counters::default(),
             start: Instant::now(),
         };

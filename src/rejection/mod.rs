@@ -2,6 +2,7 @@
 
 mod cause;
 pub(crate) mod challenge;
+mod error_format;
 mod from_errors;
 pub(crate) mod problem;
 mod response_cache;
@@ -11,13 +12,15 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::web::Bytes;
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
 use crate::authorization::{AuthScheme, Schemes};
 use crate::metrics::RejectionReason;
 use crate::sender::{DPOP_NONCE, NO_STORE};
 pub use cause::Cause;
 use challenge::{ChallengeContext, Challenges};
+pub(crate) use error_format::ErrorFormat;
+pub use error_format::ErrorInfo;
 use problem::Problem;
 
 /// The rejection of a request: its cause, and the credentials that would be accepted.
@@ -42,6 +45,8 @@ pub struct Rejection {
     cause: Cause,
     context: ChallengeContext,
     nonce: Option<HeaderValue>,
+    /// Without it, the body is a problem document.
+    format: Option<ErrorFormat>,
 }
 
 impl Rejection {
@@ -82,6 +87,12 @@ impl Rejection {
         Self { nonce, ..self }
     }
 
+    /// Sets the format of the table that serves the request, if it has one.
+    pub(crate) fn formatted_for(mut self, request: &HttpRequest) -> Self {
+        self.format = self.format.or_else(|| ErrorFormat::of(request).cloned());
+        self
+    }
+
     /// The reason under which it is counted; `None` for a fault of the application.
     pub(crate) fn reason(&self) -> Option<RejectionReason> {
         self.cause.reason()
@@ -90,6 +101,7 @@ impl Rejection {
     fn without_nonce(&self) -> Self {
         Self {
             nonce: None,
+            format: None,
             ..self.clone()
         }
     }
@@ -106,6 +118,7 @@ impl<C: Into<Cause>> From<C> for Rejection {
             cause: cause.into(),
             context: ChallengeContext::default(),
             nonce: None,
+            format: None,
         }
     }
 }
@@ -125,20 +138,32 @@ impl ResponseError for Rejection {
 
     fn error_response(&self) -> HttpResponse {
         let cached = response_cache::answer(self);
-        let mut response = HttpResponse::build(self.status_code());
+        let mut response = match &self.format {
+            Some(format) => format.render(&ErrorInfo {
+                status: self.status_code(),
+                code: self.cause.code(),
+                detail: self.cause.text(),
+                cause: Some(&self.cause),
+            }),
+            None => {
+                let mut response = HttpResponse::build(self.status_code());
+                problem::headers(&mut response);
+                response.body(cached.body)
+            }
+        };
+        let headers = response.headers_mut();
         if let Some(challenges) = cached.challenges {
-            response.insert_header((WWW_AUTHENTICATE, challenges));
+            headers.insert(WWW_AUTHENTICATE, challenges);
         }
         if let Some(pause) = self.cause.retry_after() {
             let begun = u64::from(pause.subsec_nanos() > 0);
             let seconds = pause.as_secs().saturating_add(begun);
-            response.insert_header((RETRY_AFTER, seconds.max(1)));
+            headers.insert(RETRY_AFTER, seconds.max(1).into());
         }
         if let Some(nonce) = &self.nonce {
-            response.insert_header((DPOP_NONCE, nonce.clone()));
-            response.insert_header((CACHE_CONTROL, NO_STORE));
+            headers.insert(DPOP_NONCE, nonce.clone());
+            headers.insert(CACHE_CONTROL, NO_STORE);
         }
-        problem::headers(&mut response);
-        response.body(cached.body)
+        response
     }
 }

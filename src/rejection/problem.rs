@@ -10,7 +10,7 @@ use actix_web::web::Bytes;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
-use super::Cause;
+use super::{Cause, ErrorFormat, ErrorInfo};
 use crate::claims::authn::AuthnRequirement;
 
 /// A problem document, `application/problem+json`; its texts are made of constants.
@@ -81,29 +81,44 @@ pub(super) fn headers(response: &mut HttpResponseBuilder) {
 }
 
 /// 404 for a path that is not there.
+#[cfg(feature = "service")]
 pub(crate) fn not_found() -> HttpResponse {
-    let status = StatusCode::NOT_FOUND;
-    Problem::new(status, "There is nothing at this path.")
-        .into_response(HttpResponse::build(status))
+    not_found_as(None)
+}
+
+/// As a problem document, or in this format.
+pub(crate) fn not_found_as(format: Option<&ErrorFormat>) -> HttpResponse {
+    respond(
+        StatusCode::NOT_FOUND,
+        "There is nothing at this path.",
+        format,
+    )
+}
+
+fn respond(status: StatusCode, detail: &'static str, format: Option<&ErrorFormat>) -> HttpResponse {
+    match format {
+        Some(format) => format.render(&ErrorInfo {
+            status,
+            code: None,
+            detail: detail.into(),
+            cause: None,
+        }),
+        None => Problem::new(status, detail).into_response(HttpResponse::build(status)),
+    }
 }
 
 /// 405 for a path that is there, but not with this method; `allow` lists those that it has (RFC 9110 §15.5.6).
-pub(crate) fn method_not_allowed(allow: &str) -> HttpResponse {
-    let status = StatusCode::METHOD_NOT_ALLOWED;
-    let mut response = HttpResponse::build(status);
-    response.insert_header((ALLOW, allow));
-    Problem::new(
-        status,
-        "This path does not have this method; Allow lists those that it has.",
-    )
-    .into_response(response)
+pub(crate) fn method_not_allowed(allow: HeaderValue, format: Option<&ErrorFormat>) -> HttpResponse {
+    let detail = "This path does not have this method; Allow lists those that it has.";
+    let mut response = respond(StatusCode::METHOD_NOT_ALLOWED, detail, format);
+    response.headers_mut().insert(ALLOW, allow);
+    response
 }
 
 /// 500 for a handler that panicked; nothing of the panic is shown.
-pub(crate) fn internal_error() -> HttpResponse {
-    let status = StatusCode::INTERNAL_SERVER_ERROR;
-    Problem::new(status, "The service failed to answer this request.")
-        .into_response(HttpResponse::build(status))
+pub(crate) fn internal_error(format: Option<&ErrorFormat>) -> HttpResponse {
+    let detail = "The service failed to answer this request.";
+    respond(StatusCode::INTERNAL_SERVER_ERROR, detail, format)
 }
 
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");

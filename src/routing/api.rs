@@ -5,16 +5,16 @@ use std::panic::Location;
 
 use actix_service::Transform;
 use actix_service::boxed::BoxService;
-use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppService, HttpServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
+use actix_web::{Error, HttpResponse};
 
 use super::endpoint::{Endpoint, Layer, layer};
 use super::path_pattern::are_equivalent;
 use super::resources;
 use crate::extract::{Caller, Requirement};
-use crate::rejection::Rejection;
+use crate::rejection::{ErrorFormat, ErrorInfo, Rejection};
 use crate::verifier::Verifier;
 
 /// The routes under one prefix, with the access that each declares.
@@ -64,6 +64,7 @@ pub struct Api<V = NoVerifier> {
     pub(super) rows: Vec<Row>,
     verifier: V,
     layers: Vec<Layer>,
+    format: Option<ErrorFormat>,
     /// Whether paths below the prefix that no table has are left to the app.
     pub(super) leaves_unknown_paths: bool,
 }
@@ -99,6 +100,7 @@ impl Api {
             rows: Vec::new(),
             verifier: NoVerifier(()),
             layers: Vec::new(),
+            format: None,
             leaves_unknown_paths: false,
         }
     }
@@ -138,6 +140,7 @@ impl Api {
             rows: self.rows,
             verifier,
             layers: self.layers,
+            format: self.format,
             leaves_unknown_paths: self.leaves_unknown_paths,
         }
     }
@@ -177,6 +180,33 @@ impl<V> Api<V> {
         B: MessageBody + 'static,
     {
         self.layers.push(layer(middleware));
+        self
+    }
+
+    /// Renders rejections, and 404 and 405 responses of the table, in a format of the application; without it, they are
+    /// problem documents (RFC 9457).
+    ///
+    /// The status, and the headers `WWW-Authenticate`, `Retry-After`, `DPoP-Nonce` and `Allow` are added to the response.
+    ///
+    /// # Examples
+    /// ```
+    /// use actix_resource_server::{Api, AuthenticatedUser, get};
+    /// use actix_web::HttpResponse;
+    ///
+    /// async fn order(_: AuthenticatedUser) -> &'static str { "an order" }
+    ///
+    /// let api = Api::new("/api")
+    ///     .route("/orders/{id}", get(order))
+    ///     .error_format(|error| {
+    ///         let code = error.code.unwrap_or("error");
+    ///         HttpResponse::build(error.status).json(serde_json::json!({"error": code, "text": error.detail}))
+    ///     });
+    /// ```
+    pub fn error_format(
+        mut self,
+        render: impl Fn(&ErrorInfo<'_>) -> HttpResponse + Send + Sync + 'static,
+    ) -> Self {
+        self.format = Some(ErrorFormat::new(render));
         self
     }
 
@@ -226,11 +256,19 @@ impl<V: ServedBy + 'static> HttpServiceFactory for Api<V> {
             rows,
             verifier,
             layers,
+            format,
             leaves_unknown_paths,
             ..
         } = self;
         let not_found_below = (!leaves_unknown_paths).then_some(prefix);
-        resources::register(rows, &layers, &verifier.into(), not_found_below, config);
+        resources::register(
+            rows,
+            &layers,
+            &verifier.into(),
+            format,
+            not_found_below,
+            config,
+        );
     }
 }
 

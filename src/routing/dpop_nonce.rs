@@ -12,7 +12,7 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use pin_project_lite::pin_project;
 
-use crate::rejection::problem;
+use crate::rejection::{ErrorFormat, problem};
 use crate::sender::{DPOP_NONCE, NO_STORE};
 
 pin_project! {
@@ -61,7 +61,7 @@ impl<R: Responder> Responder for WithNonce<R> {
     fn respond_to(self, request: &HttpRequest) -> HttpResponse<Self::Body> {
         let mut response = match self.answer {
             Some(answer) => answer.respond_to(request).map_into_left_body(),
-            None => problem::internal_error().map_into_right_body(),
+            None => problem::internal_error(ErrorFormat::of(request)).map_into_right_body(),
         };
         if let Some(nonce) = self.nonce {
             add_nonce(response.headers_mut(), nonce);

@@ -21,18 +21,32 @@ use crate::extract::{Access, NextNonce};
 
 /// Wraps a handler so that its first argument, an [`Access`] type, is resolved before all others.
 ///
+/// The app needs a [`Verifier`](crate::Verifier), as `app_data` of the app or of a scope around the route, itself or as
+/// `web::Data`; without one, requests get 500, and the log names this remedy. The routes of an [`Api`](crate::Api) have that
+/// of the table.
+///
 /// It does not compile for other handlers. The result is an actix handler; [`ProtectedRoute::protected`] is a shorter form.
 ///
 /// # Examples
 /// ```
-/// use actix_resource_server::{AuthenticatedUser, protected};
+/// use actix_resource_server::{AuthenticatedUser, Verifier, protected};
 /// use actix_web::{App, web};
 ///
 /// async fn create(user: AuthenticatedUser, body: web::Bytes) -> String {
 ///     format!("{} bytes from {}", body.len(), user.subject().unwrap_or("unknown"))
 /// }
 ///
-/// let app = App::new().route("/messages", web::post().to(protected(create)));
+/// # #[actix_web::main]
+/// # async fn main() -> std::io::Result<()> {
+/// let verifier = Verifier::start([/* the issuers */])?;
+/// let app = App::new()
+///     .app_data(verifier)
+///     .route("/messages", web::post().to(protected(create)));
+/// # let app = actix_web::test::init_service(app).await;
+/// # let request = actix_web::test::TestRequest::post().uri("/messages").to_request();
+/// # assert_eq!(actix_web::test::call_service(&app, request).await.status(), 401);
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// ```compile_fail
@@ -66,14 +80,24 @@ pub trait ProtectedRoute {
     ///
     /// # Examples
     /// ```
-    /// use actix_resource_server::{AuthenticatedUser, ProtectedRoute};
+    /// use actix_resource_server::{AuthenticatedUser, ProtectedRoute, Verifier};
     /// use actix_web::{App, web};
     ///
     /// async fn create(user: AuthenticatedUser, body: web::Bytes) -> String {
     ///     format!("{} bytes from {}", body.len(), user.subject().unwrap_or("unknown"))
     /// }
     ///
-    /// let app = App::new().route("/messages", web::post().protected(create));
+    /// # #[actix_web::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let verifier = Verifier::start([/* the issuers */])?;
+    /// let app = App::new()
+    ///     .app_data(verifier)
+    ///     .route("/messages", web::post().protected(create));
+    /// # let app = actix_web::test::init_service(app).await;
+    /// # let request = actix_web::test::TestRequest::post().uri("/messages").to_request();
+    /// # assert_eq!(actix_web::test::call_service(&app, request).await.status(), 401);
+    /// # Ok(())
+    /// # }
     /// ```
     #[must_use]
     fn protected<F, T>(self, handler: F) -> Route
@@ -237,7 +261,10 @@ pub(super) async fn check_access<A: Access, B: MessageBody>(
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let access = match A::extract(request.request()).await {
         Ok(access) => access,
-        Err(rejection) => return Ok(request.error_response(rejection).map_into_right_body()),
+        Err(rejection) => {
+            let rejection = rejection.formatted_for(request.request());
+            return Ok(request.error_response(rejection).map_into_right_body());
+        }
     };
     let nonce = request.extensions_mut().remove();
     request.extensions_mut().insert(Granted(access));
@@ -289,7 +316,8 @@ impl<T: ProtectedArgs> Future for ResolveFuture<T> {
                     request,
                     payload,
                 } => {
-                    let first = ready!(access.poll(context))?;
+                    let first = ready!(access.poll(context))
+                        .map_err(|rejection| rejection.formatted_for(request))?;
                     let nonce = request.extensions_mut().remove();
                     let others = T::Others::from_request(request, payload);
                     Step::Others {

@@ -9,6 +9,7 @@ use std::future::ready;
 
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::http::Method;
+use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, Resource, guard, web};
 
 use super::api::Row;
@@ -17,7 +18,7 @@ use super::path_pattern::specificity;
 use super::protected::is_used_outside_of_tables;
 use super::reachable;
 use super::siblings::Table;
-use crate::rejection::problem;
+use crate::rejection::{ErrorFormat, problem};
 use crate::verifier::Verifier;
 
 /// Registers the rows, and a 404 response below a prefix unless that is empty.
@@ -25,6 +26,7 @@ pub(super) fn register(
     mut rows: Vec<Row>,
     layers: &[Layer],
     verifier: &Verifier,
+    format: Option<ErrorFormat>,
     not_found_below: Option<String>,
     config: &mut AppService,
 ) {
@@ -34,11 +36,14 @@ pub(super) fn register(
     paths.sort_unstable();
     paths.dedup();
     for row in rows {
-        let resource = resource(row, layers, table.clone());
-        resource.app_data(verifier.clone()).register(config);
+        let resource = resource(row, layers, table.clone()).app_data(verifier.clone());
+        match &format {
+            Some(format) => resource.app_data(format.clone()).register(config),
+            None => resource.register(config),
+        }
     }
     for path in paths {
-        method_not_allowed(path, table.clone()).register(config);
+        method_not_allowed(path, table.clone(), format.clone()).register(config);
     }
     if let Some(prefix) = not_found_below.filter(|prefix| !prefix.is_empty()) {
         let is_unknown = guard::fn_guard(move |request| {
@@ -46,7 +51,9 @@ pub(super) fn register(
         });
         web::scope(&prefix)
             .guard(is_unknown)
-            .default_service(web::to(|| ready(problem::not_found())))
+            .default_service(web::to(move || {
+                ready(problem::not_found_as(format.as_ref()))
+            }))
             .register(config);
     }
 }
@@ -73,7 +80,7 @@ fn resource(row: Row, layers: &[Layer], table: Table) -> Resource {
     web::resource(path).guard(fits).route(route)
 }
 
-fn method_not_allowed(path: String, table: Table) -> Resource {
+fn method_not_allowed(path: String, table: Table, format: Option<ErrorFormat>) -> Resource {
     let others = table.clone();
     let is_ours = guard::fn_guard(move |request| {
         let head = request.head();
@@ -84,7 +91,9 @@ fn method_not_allowed(path: String, table: Table) -> Resource {
         let pattern = request.match_pattern().unwrap_or_default();
         let mount = pattern.strip_suffix(&own_path).unwrap_or_default();
         let allow = table.methods_at(request.match_info().as_str(), mount);
-        ready(problem::method_not_allowed(&allow))
+        // The names of methods are tokens, which a header value may contain.
+        let allow = HeaderValue::from_str(&allow).unwrap_or(HeaderValue::from_static(""));
+        ready(problem::method_not_allowed(allow, format.as_ref()))
     };
     web::resource(path)
         .guard(is_ours)

@@ -100,7 +100,7 @@ fn ages(encoder: &mut DescriptorEncoder<'_>, verifier: &Verifier) -> fmt::Result
     let kind = ConstGauge::new(0.0_f64).metric_type();
     let mut family = encoder.encode_descriptor("keys_age", help, Some(&Unit::Seconds), kind)?;
     // Of several entries of one issuer, the one with the oldest keys.
-    let mut oldest = BTreeMap::<&str, Duration>::new();
+    let mut oldest = BTreeMap::<String, Duration>::new();
     for (issuer, age) in verifier.key_ages() {
         if let Some(age) = age {
             let known = oldest.entry(issuer).or_default();

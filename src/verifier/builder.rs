@@ -1,15 +1,18 @@
 //! The builder of a verifier.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
 
 use super::clock::{Clock, since_epoch};
 use super::token_cache::TokenCache;
+use super::trust::Trust;
 use super::verified::Origin;
-use super::{Shared, Verifier, index};
-use crate::issuer::{Issuer, check_distinct, same_issuers};
-use crate::keys::{IssuerKeys, KeyRefresher};
+use super::{Shared, Verifier};
+use crate::issuer::Issuer;
+use crate::keys::KeyRefresher;
 use crate::metrics::Counters;
 use crate::sender::{ClientCertificates, Dpop, SenderPolicy, TargetUriSource};
 
@@ -93,31 +96,20 @@ impl VerifierBuilder {
     /// - [`InvalidInput`](io::ErrorKind::InvalidInput), with an [`IssuerError`](crate::issuer::IssuerError) inside: two
     ///   entries are the same issuer in two spellings, or share an audience.
     pub fn start(self, issuers: impl IntoIterator<Item = Issuer>) -> io::Result<Verifier> {
-        let issuers: Vec<_> = issuers.into_iter().collect();
-        check_distinct(&issuers)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let trust = Trust::new(issuers)?;
         let started_at = since_epoch(self.clock.now());
         let senders = self.senders.start(started_at).map_err(io::Error::other)?;
         let counters = Arc::new(Counters::default());
-        let same_issuers = same_issuers(&issuers);
-        let issuers: Vec<_> = issuers
-            .into_iter()
-            .map(|issuer| Arc::new(IssuerKeys::new(issuer)))
-            .collect();
-        let fetched: Vec<_> = issuers
-            .iter()
-            .filter(|issuer| issuer.is_fetched())
-            .map(Arc::clone)
-            .collect();
+        let fetched = trust.issuers.iter().filter(|issuer| issuer.is_fetched());
+        let fetched: Vec<_> = fetched.map(Arc::clone).collect();
         let refresher = if fetched.is_empty() {
             None
         } else {
             Some(KeyRefresher::start(fetched, Arc::clone(&counters))?)
         };
         Ok(Verifier(Arc::new(Shared {
-            by_name: index(&issuers),
-            same_issuers,
-            issuers,
+            trust: ArcSwap::from_pointee(trust),
+            refresher: Mutex::new(refresher),
             counters,
             origin: Origin {
                 clock: self.clock,
@@ -125,7 +117,6 @@ impl VerifierBuilder {
             },
             cache: TokenCache::new(self.token_memory),
             senders,
-            _refresher: refresher,
         })))
     }
 }

@@ -9,7 +9,7 @@ use crate::keys::{Fetch, KeyRequest, WantedKey};
 /// A key that a token needs and the issuer may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MissingKey {
-    pub(super) issuer: usize,
+    pub(super) issuer: u64,
     pub(super) key: WantedKey,
 }
 
@@ -101,7 +101,8 @@ impl Verifier {
 
     fn request_key(&self, error: &VerifyError) -> KeyRequest {
         let (counters, now) = (&self.0.counters, Instant::now());
-        let of = |missing: &MissingKey| self.0.issuers.get(missing.issuer);
+        let trust = self.0.trust.load();
+        let of = |missing: &MissingKey| trust.with_id(missing.issuer);
         let request = match error {
             VerifyError::OutdatedKey(outdated) => of(outdated)
                 .map(|issuer| issuer.request_refresh(outdated.key.generation, counters, now)),

@@ -5,14 +5,16 @@ pub(crate) mod clock;
 mod error;
 mod missing_key;
 mod token_cache;
+mod trust;
 mod unverified;
 mod validate;
 mod verified;
 
-use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
+
+use arc_swap::ArcSwap;
 
 use crate::issuer::{Issuer, KeySource};
 use crate::jose::Algorithm;
@@ -30,6 +32,7 @@ pub use error::VerifyError;
 pub use missing_key::MissingKey;
 pub(crate) use missing_key::{PendingKey, Verification};
 use token_cache::TokenCache;
+use trust::Trust;
 use unverified::Unverified;
 use verified::Origin;
 pub use verified::{ClaimsMismatch, Verified};
@@ -54,16 +57,15 @@ pub struct Verifier(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    issuers: Vec<Arc<IssuerKeys>>,
-    by_name: HashMap<String, usize>,
-    /// For each entry, the indices of all entries of the same issuer; the token's audience selects one.
-    same_issuers: Vec<Vec<usize>>,
+    trust: ArcSwap<Trust>,
+    /// Fetches the keys of all issuers; started with the first issuer whose keys are fetched. The lock is held while the
+    /// issuers are changed.
+    refresher: Mutex<Option<KeyRefresher>>,
     counters: Arc<Counters>,
     /// Clock and number.
     origin: Origin,
     cache: Option<Arc<TokenCache>>,
     senders: SenderPolicy,
-    _refresher: Option<KeyRefresher>,
 }
 
 impl Verifier {
@@ -121,10 +123,11 @@ impl Verifier {
     /// The checks in order (RFC 7519 §7.2): form, issuer, key and signature, claims.
     fn check(&self, token: &str, now: Duration) -> Result<Arc<Verified>, VerifyError> {
         let unverified = Unverified::parse(token)?;
-        let issuer = self.entry_for(&unverified)?;
-        let key = self.find_key(issuer, &unverified, now)?;
+        let trust = self.0.trust.load();
+        let keys = trust.entry_for(&unverified)?;
+        let key = find_key(keys, &unverified, now)?;
         let signed = unverified.into_signature_verified();
-        let valid = validate::validate_claims(&self.issuer(issuer)?.issuer, &signed, now)?;
+        let valid = validate::validate_claims(&keys.issuer, &signed, now)?;
         Ok(Arc::new(Verified::new(signed, valid, &key, &self.0.origin)))
     }
 
@@ -137,12 +140,13 @@ impl Verifier {
     /// The issuers whose keys have not been fetched yet, each with the reason; empty once all are ready.
     #[must_use]
     pub fn unready(&self) -> Vec<Unready> {
-        self.readiness().flatten().collect()
+        self.readiness().into_iter().flatten().collect()
     }
 
     /// For each issuer in the order of the configuration, why it is not ready; `None` if it is.
-    pub(crate) fn readiness(&self) -> impl Iterator<Item = Option<Unready>> {
-        self.0.issuers.iter().map(|keys| keys.unready())
+    pub(crate) fn readiness(&self) -> Vec<Option<Unready>> {
+        let trust = self.0.trust.load();
+        trust.issuers.iter().map(|keys| keys.unready()).collect()
     }
 
     /// A number that no other verifier of the process has.
@@ -166,111 +170,65 @@ impl Verifier {
 
     /// Waits until keys have been fetched from every issuer.
     pub async fn ready(&self) {
-        for issuer in &self.0.issuers {
+        let trust = self.0.trust.load_full();
+        for issuer in &trust.issuers {
             issuer.ready().await;
         }
     }
 
-    /// The configured issuers, each with the time since its keys were last fetched; `None` if they never were.
-    pub fn key_ages(&self) -> impl Iterator<Item = (&str, Option<Duration>)> {
+    /// The issuers, each with the time since its keys were last fetched; `None` if they never were.
+    pub fn key_ages(&self) -> impl Iterator<Item = (String, Option<Duration>)> {
         let now = Instant::now();
-        self.0
-            .issuers
-            .iter()
-            .map(move |issuer| (issuer.issuer.label(), issuer.age(now)))
+        let issuers = self.0.trust.load().issuers.clone();
+        issuers
+            .into_iter()
+            .map(move |keys| (keys.issuer.label().to_owned(), keys.age(now)))
     }
 
     #[cfg(test)]
     pub(crate) fn make_keys_older(&self, by: Duration) {
-        for issuer in &self.0.issuers {
+        for issuer in &self.0.trust.load().issuers {
             issuer.make_older(by);
         }
     }
+}
 
-    /// The index of the entry for a token: selected by `iss`, and by `aud` among several entries of one issuer.
-    fn entry_for(&self, token: &Unverified<'_>) -> Result<usize, VerifyError> {
-        let iss = token.issuer()?;
-        let is_named = |index: &usize| self.issuer(*index).is_ok_and(|keys| keys.is_named(iss));
-        // The index knows only configured names; a discovered one may differ, so that all entries are compared.
-        let named = self
-            .0
-            .by_name
-            .get(without_slash(iss))
-            .copied()
-            .filter(is_named)
-            .or_else(|| (0..self.0.issuers.len()).find(is_named))
-            .ok_or(VerifyError::UnknownIssuer)?;
-        let same = self.0.same_issuers.get(named).map(Vec::as_slice);
-        match same.unwrap_or_default() {
-            [] | [_] => Ok(named),
-            same => self.entry_of_audience(token, same.iter().copied().filter(is_named)),
-        }
+/// The key that verifies the token's signature (RFC 7515 §4.1.4, RFC 8725 §3.1).
+fn find_key(
+    keys: &IssuerKeys,
+    token: &Unverified<'_>,
+    now: Duration,
+) -> Result<Arc<Jwk>, VerifyError> {
+    if !accepts(&keys.issuer, token.algorithm()) {
+        return Err(VerifyError::AlgorithmNotAllowed);
     }
-
-    fn entry_of_audience(
-        &self,
-        token: &Unverified<'_>,
-        entries: impl Iterator<Item = usize>,
-    ) -> Result<usize, VerifyError> {
-        let audience = token.audience()?;
-        let mut entries = entries.filter(|index| {
-            let entry = self.issuer(*index);
-            entry.is_ok_and(|keys| audience.names_one_of(&keys.issuer.rules.audience))
-        });
-        match (entries.next(), entries.next()) {
-            (Some(only), None) => Ok(only),
-            (Some(_), Some(_)) => Err(VerifyError::SeveralAudiences),
-            (None, _) => Err(VerifyError::WrongAudience),
-        }
+    let missing = |generation| MissingKey {
+        issuer: keys.id,
+        key: WantedKey {
+            fingerprint: token.key_fingerprint(),
+            generation,
+            is_named: token.key_id().is_some(),
+            may_pass: validate::may_pass(&keys.issuer, token, now),
+        },
+    };
+    let current = keys.current();
+    let set = current
+        .as_ref()
+        .ok_or_else(|| VerifyError::UnknownKey(missing(0)))?;
+    // The issuer may have been selected by its configured URL before its exact name was known.
+    if token.issuer()? != set.issuer() {
+        return Err(VerifyError::UnknownIssuer);
     }
-
-    fn issuer(&self, index: usize) -> Result<&IssuerKeys, VerifyError> {
-        self.0
-            .issuers
-            .get(index)
-            .map(Arc::as_ref)
-            .ok_or(VerifyError::UnknownIssuer)
-    }
-
-    /// The key that verifies the token's signature (RFC 7515 §4.1.4, RFC 8725 §3.1).
-    fn find_key(
-        &self,
-        index: usize,
-        token: &Unverified<'_>,
-        now: Duration,
-    ) -> Result<Arc<Jwk>, VerifyError> {
-        let keys = self.issuer(index)?;
-        if !accepts(&keys.issuer, token.algorithm()) {
-            return Err(VerifyError::AlgorithmNotAllowed);
-        }
-        let missing = |generation| MissingKey {
-            issuer: index,
-            key: WantedKey {
-                fingerprint: token.key_fingerprint(),
-                generation,
-                is_named: token.key_id().is_some(),
-                may_pass: validate::may_pass(&keys.issuer, token, now),
-            },
-        };
-        let current = keys.current();
-        let set = current
-            .as_ref()
-            .ok_or_else(|| VerifyError::UnknownKey(missing(0)))?;
-        // The issuer may have been selected by its configured URL before its exact name was known.
-        if token.issuer()? != set.issuer() {
-            return Err(VerifyError::UnknownIssuer);
-        }
-        match signing_key(set, token)? {
-            SigningKey::Found(key) => Ok(Arc::clone(key)),
-            SigningKey::Missing => Err(VerifyError::UnknownKey(missing(set.generation()))),
-            SigningKey::Invalid => {
-                // The issuer may have replaced the key under the same ID since the set was fetched.
-                let outdated = missing(set.generation());
-                if outdated.key.may_pass && keys.may_be_outdated(Instant::now()) {
-                    return Err(VerifyError::OutdatedKey(outdated));
-                }
-                Err(VerifyError::Signature)
+    match signing_key(set, token)? {
+        SigningKey::Found(key) => Ok(Arc::clone(key)),
+        SigningKey::Missing => Err(VerifyError::UnknownKey(missing(set.generation()))),
+        SigningKey::Invalid => {
+            // The issuer may have replaced the key under the same ID since the set was fetched.
+            let outdated = missing(set.generation());
+            if outdated.key.may_pass && keys.may_be_outdated(Instant::now()) {
+                return Err(VerifyError::OutdatedKey(outdated));
             }
+            Err(VerifyError::Signature)
         }
     }
 }
@@ -309,18 +267,6 @@ fn signing_key<'s>(set: &'s KeySet, token: &Unverified<'_>) -> Result<SigningKey
     } else {
         Err(VerifyError::AlgorithmNotAllowed)
     }
-}
-
-/// Maps each issuer's configured name, without a trailing slash, to its entry.
-fn index(issuers: &[Arc<IssuerKeys>]) -> HashMap<String, usize> {
-    let issuers = issuers.iter().enumerate();
-    issuers
-        .map(|(index, keys)| (without_slash(keys.issuer.label()).to_owned(), index))
-        .collect()
-}
-
-fn without_slash(name: &str) -> &str {
-    name.strip_suffix('/').unwrap_or(name)
 }
 
 fn accepts(issuer: &Issuer, algorithm: Algorithm) -> bool {

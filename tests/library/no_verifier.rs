@@ -42,7 +42,7 @@ async fn a_missing_verifier_is_a_500_and_a_log_line_that_names_the_remedy() {
                 panic!("one line for {path}: {lines:?}");
             };
             assert!(
-                line.contains("Api::verified_by") && line.contains("App::app_data"),
+                line.contains(".verified_by(verifier)") && line.contains(".app_data(verifier)"),
                 "{line}"
             );
         }

@@ -214,7 +214,7 @@ async fn unless_it_panics<R>(
     let mut response = pin!(response);
     poll_fn(|context| {
         let polled = catch_unwind(AssertUnwindSafe(|| response.as_mut().poll(context)));
-        polled.unwrap_or_else(|_| Poll::Ready(Err(problem::internal_error())))
+        polled.unwrap_or_else(|_| Poll::Ready(Err(problem::internal_error(None))))
     })
     .await
 }

@@ -1,0 +1,164 @@
+//! The trusted issuers, which can be changed while tokens are verified.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, PoisonError};
+
+use super::unverified::Unverified;
+use super::{Verifier, VerifyError};
+use crate::issuer::{Issuer, check_distinct, same_issuers};
+use crate::keys::{IssuerKeys, KeyRefresher};
+
+/// The issuers at one time.
+#[derive(Debug)]
+pub(super) struct Trust {
+    pub(super) issuers: Vec<Arc<IssuerKeys>>,
+    by_name: HashMap<String, usize>,
+    /// The number of the next entry.
+    next_id: u64,
+    /// For each entry, the indices of all entries of the same issuer; the token's audience selects one.
+    same_issuers: Vec<Vec<usize>>,
+}
+
+impl Trust {
+    /// # Errors
+    /// Two entries are the same issuer in two spellings, or share an audience.
+    pub(super) fn new(issuers: impl IntoIterator<Item = Issuer>) -> io::Result<Self> {
+        let numbered = (0..).zip(issuers);
+        let issuers = numbered.map(|(id, issuer)| Arc::new(IssuerKeys::new(issuer, id)));
+        let issuers: Vec<_> = issuers.collect();
+        let next_id = issuers.last().map_or(0, |last| last.id.saturating_add(1));
+        Self::of(issuers, next_id)
+    }
+
+    fn of(issuers: Vec<Arc<IssuerKeys>>, next_id: u64) -> io::Result<Self> {
+        let configured: Vec<_> = issuers.iter().map(|keys| &keys.issuer).collect();
+        check_distinct(&configured)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let names = issuers.iter().enumerate();
+        let names =
+            names.map(|(index, keys)| (without_slash(keys.issuer.label()).to_owned(), index));
+        Ok(Self {
+            by_name: names.collect(),
+            next_id,
+            same_issuers: same_issuers(&configured),
+            issuers,
+        })
+    }
+
+    /// The entry for a token: selected by `iss`, and by `aud` among several entries of one issuer.
+    pub(super) fn entry_for(
+        &self,
+        token: &Unverified<'_>,
+    ) -> Result<&Arc<IssuerKeys>, VerifyError> {
+        let iss = token.issuer()?;
+        let is_named = |index: &usize| {
+            self.issuers
+                .get(*index)
+                .is_some_and(|keys| keys.is_named(iss))
+        };
+        // The index knows only configured names; a discovered one may differ, so that all entries are compared.
+        let named = self
+            .by_name
+            .get(without_slash(iss))
+            .copied()
+            .filter(is_named)
+            .or_else(|| (0..self.issuers.len()).find(is_named))
+            .ok_or(VerifyError::UnknownIssuer)?;
+        let index = match self.same_issuers.get(named).map(Vec::as_slice) {
+            None | Some([] | [_]) => named,
+            Some(same) => self.entry_of_audience(token, same.iter().copied().filter(is_named))?,
+        };
+        self.issuers.get(index).ok_or(VerifyError::UnknownIssuer)
+    }
+
+    fn entry_of_audience(
+        &self,
+        token: &Unverified<'_>,
+        entries: impl Iterator<Item = usize>,
+    ) -> Result<usize, VerifyError> {
+        let audience = token.audience()?;
+        let mut entries = entries.filter(|index| {
+            let entry = self.issuers.get(*index);
+            entry.is_some_and(|keys| audience.names_one_of(&keys.issuer.rules.audience))
+        });
+        match (entries.next(), entries.next()) {
+            (Some(only), None) => Ok(only),
+            (Some(_), Some(_)) => Err(VerifyError::SeveralAudiences),
+            (None, _) => Err(VerifyError::WrongAudience),
+        }
+    }
+
+    /// The entry with this number, unless it has been removed.
+    pub(super) fn with_id(&self, id: u64) -> Option<&Arc<IssuerKeys>> {
+        self.issuers.iter().find(|keys| keys.id == id)
+    }
+}
+
+impl Verifier {
+    /// Trusts another issuer from now on, and starts fetching its keys without waiting for them.
+    ///
+    /// # Errors
+    /// Those of [`VerifierBuilder::start`](super::VerifierBuilder::start); the issuers are then as they were.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use actix_resource_server::{Issuer, Verifier};
+    ///
+    /// let verifier = Verifier::start([])?;
+    /// let tenant = Issuer::discover("https://tenant.eu.auth0.com/").audience("https://my/api").build()?;
+    /// verifier.add_issuer(tenant)?;
+    /// assert!(verifier.remove_issuer("https://tenant.eu.auth0.com/"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn add_issuer(&self, issuer: Issuer) -> io::Result<()> {
+        let mut refresher = self
+            .0
+            .refresher
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = self.0.trust.load();
+        let added = Arc::new(IssuerKeys::new(issuer, before.next_id));
+        let mut issuers = before.issuers.clone();
+        issuers.push(Arc::clone(&added));
+        let trust = Trust::of(issuers, before.next_id.saturating_add(1))?;
+        if added.is_fetched() {
+            match &*refresher {
+                Some(refresher) => refresher.add(Arc::clone(&added)),
+                None => {
+                    let counters = Arc::clone(&self.0.counters);
+                    *refresher = Some(KeyRefresher::start([Arc::clone(&added)], counters)?);
+                }
+            }
+        }
+        self.0.trust.store(Arc::new(trust));
+        Ok(())
+    }
+
+    /// Trusts an issuer no longer: its tokens are rejected from now on, also those that were verified before, and its keys
+    /// are no longer fetched. Returns whether there was one.
+    ///
+    /// `name` is its configured name or base URL, or the exact value of `iss`; all entries of that name are removed.
+    pub fn remove_issuer(&self, name: &str) -> bool {
+        let _change = self
+            .0
+            .refresher
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_meant = |keys: &Arc<IssuerKeys>| keys.issuer.label() == name || keys.is_named(name);
+        let before = self.0.trust.load();
+        let (removed, kept): (Vec<_>, Vec<_>) = before.issuers.iter().cloned().partition(is_meant);
+        // Issuers that are distinct together are distinct without some of them.
+        if let (false, Ok(trust)) = (removed.is_empty(), Trust::of(kept, before.next_id)) {
+            self.0.trust.store(Arc::new(trust));
+        }
+        removed.iter().for_each(|keys| keys.remove());
+        !removed.is_empty()
+    }
+}
+
+fn without_slash(name: &str) -> &str {
+    name.strip_suffix('/').unwrap_or(name)
+}
