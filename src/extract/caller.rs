@@ -66,7 +66,7 @@ impl Caller {
 
     /// The access token as it was sent, for calls to other services on behalf of the caller.
     ///
-    /// Only send it to services that the user trusts with it: whoever has a bearer token can use it. It must not be logged.
+    /// Only send it to services that the user trusts with it: every holder of a bearer token can use it. It must not be logged.
     #[must_use]
     pub fn token(&self) -> &str {
         self.credentials.as_word().unwrap_or_default()
@@ -142,9 +142,9 @@ pub(super) mod tests {
 
     #[test]
     fn a_caller_is_who_the_token_says() {
-        let caller = caller_with(&[("sub", "somebody".into())]);
-        assert_eq!(caller.subject(), Some("somebody"));
+        let caller = caller_with(&[("sub", "user-7".into())]);
+        assert_eq!(caller.subject(), Some("user-7"));
         assert_eq!(caller.issuer(), ISSUER);
-        assert!(!format!("{caller:?}").contains("somebody"));
+        assert!(!format!("{caller:?}").contains("user-7"));
     }
 }

@@ -38,7 +38,7 @@ macro_rules! recording {
             called(format!(
                 "{} {}",
                 $name,
-                subject.as_deref().unwrap_or("nobody")
+                subject.as_deref().unwrap_or("anonymous")
             ));
             next.call(request).await
         })
@@ -93,10 +93,10 @@ async fn middleware_runs_behind_the_access_check_from_the_outside_in() {
         ask!(app, TestRequest::get().uri("/api/open")),
         Answer::text("open")
     );
-    assert_eq!(CALLED.take(), ["outer nobody", "handler"]);
+    assert_eq!(CALLED.take(), ["outer anonymous", "handler"]);
     let head = TestRequest::default().method(actix_web::http::Method::HEAD);
     assert_eq!(ask!(app, head.uri("/api/open")).status, 200);
-    assert_eq!(CALLED.take(), ["outer nobody", "handler"]);
+    assert_eq!(CALLED.take(), ["outer anonymous", "handler"]);
 }
 
 #[actix_web::test]

@@ -29,10 +29,14 @@ fn a_project_uses_the_library_at_the_path() {
     let read = |name: &str| fs::read_to_string(project.join(name)).unwrap();
     let package = read("Cargo.toml");
     assert!(package.contains("name = \"my-api\""), "{package}");
-    let dependency = format!("actix-resource-server = {{ path = \"{library}\", ");
-    assert!(package.contains(&dependency), "{package}");
+    let dependency = "actix-resource-server = { path = \"";
+    let (_, path) = package.split_once(dependency).unwrap();
+    let (path, _) = path.split_once('"').unwrap();
+    assert!(path.starts_with("../"), "{package}");
+    let found = fs::canonicalize(project.join(path)).unwrap();
+    assert_eq!(found, fs::canonicalize(library).unwrap());
     assert!(read("README.md").starts_with("# my-api\n"));
-    assert!(read("Dockerfile").contains(&format!("COPY --from=library src {library}/src\n")));
+    assert!(read("Dockerfile").contains(&format!("COPY --from=library src {path}/src\n")));
     for file in [".gitignore", "Settings.toml", "src/main.rs", "src/tests.rs"] {
         assert!(!read(file).contains("{{"), "{file}");
     }

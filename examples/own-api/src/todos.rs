@@ -122,7 +122,7 @@ fn found(found: bool) -> actix_web::Result<HttpResponse> {
     }
 }
 
-/// What belongs to somebody else is not found either.
+/// The response for an unknown ID, and for the todo of another owner.
 fn not_found() -> actix_web::Error {
     error::ErrorNotFound("there is no such thing to do")
 }

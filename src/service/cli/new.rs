@@ -3,7 +3,7 @@
 use std::env;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::output;
 use crate::service::error::Error;
@@ -41,7 +41,7 @@ pub(crate) enum NewError {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     let project = Project::new(arguments)?;
-    project.write(&arguments.directory).map_err(NewError::Io)?;
+    let project = project.write(&arguments.directory).map_err(NewError::Io)?;
     output::print(&format!(
         "The project {name} is written. Start it, and call it from another terminal:\n\n  \
          cd {directory}\n  cargo run\n\n  \
@@ -59,7 +59,7 @@ struct Project {
 /// Where the project gets the library from.
 enum Library {
     Git,
-    Path(String),
+    Path(PathBuf),
     Registry,
 }
 
@@ -82,12 +82,13 @@ impl Project {
     }
 
     /// Writes every file; an existing one is never overwritten.
-    fn write(&self, directory: &Path) -> io::Result<()> {
+    fn write(mut self, directory: &Path) -> io::Result<Self> {
         fs::create_dir_all(directory.join("src"))?;
+        self.library = self.library.seen_from(&fs::canonicalize(directory)?);
         for (path, template) in TEMPLATES {
             File::create_new(directory.join(path))?.write_all(self.fill(template).as_bytes())?;
         }
-        Ok(())
+        Ok(self)
     }
 
     fn fill(&self, template: &str) -> String {
@@ -116,8 +117,21 @@ impl Library {
         let package = fs::read_to_string(path.join("Cargo.toml")).ok()?;
         let name = format!("name = \"{LIBRARY}\"");
         let is_library = package.lines().any(|line| line == name);
-        is_library.then_some(())?;
-        Some(Self::Path(path.to_str()?.to_owned()))
+        (is_library && path.to_str().is_some()).then_some(Self::Path(path))
+    }
+
+    /// With a path relative to `project`, so that both can be moved and committed together.
+    fn seen_from(self, project: &Path) -> Self {
+        let Self::Path(path) = self else {
+            return self;
+        };
+        let shared = project.components().zip(path.components());
+        let shared = shared.take_while(|(one, other)| one == other).count();
+        let up = project
+            .components()
+            .skip(shared)
+            .map(|_| Component::ParentDir);
+        Self::Path(up.chain(path.components().skip(shared)).collect())
     }
 
     /// The keys of the dependency in Cargo.toml.
@@ -134,7 +148,7 @@ impl Library {
         match self {
             Self::Git | Self::Registry => String::new(),
             Self::Path(path) => ["Cargo.toml", "docs", "src"]
-                .map(|part| format!("COPY --from=library {part} {path}/{part}\n"))
+                .map(|part| format!("COPY --from=library {part} {}/{part}\n", path.display()))
                 .concat(),
         }
     }
@@ -143,7 +157,7 @@ impl Library {
     fn build_context(&self) -> String {
         match self {
             Self::Git | Self::Registry => String::new(),
-            Self::Path(path) => format!("--build-context library='{path}' "),
+            Self::Path(path) => format!("--build-context library='{}' ", path.display()),
         }
     }
 }
@@ -295,6 +309,23 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(is_in_registry(path.as_bytes()), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_path_of_the_library_is_relative_to_the_project() {
+        for (library, project, expected) in [
+            ("/src/library", "/src/my-api", "path = \"../library\""),
+            ("/src/library", "/src/library/my-api", "path = \"..\""),
+            (
+                "/library",
+                "/home/ann/my-api",
+                "path = \"../../../library\"",
+            ),
+        ] {
+            let library = Library::Path(PathBuf::from(library));
+            let library = library.seen_from(Path::new(project));
+            assert_eq!(library.dependency(), expected);
         }
     }
 
