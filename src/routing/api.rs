@@ -64,7 +64,7 @@ pub struct Api<V = NoVerifier> {
     pub(super) rows: Vec<Row>,
     verifier: V,
     layers: Vec<Layer>,
-    format: Option<ErrorFormat>,
+    pub(crate) format: Option<ErrorFormat>,
     /// Whether paths below the prefix that no table has are left to the app.
     pub(super) leaves_unknown_paths: bool,
 }

@@ -17,7 +17,7 @@ pub(crate) use self::check::{RequestEvidence, SenderError, SenderProof};
 pub(crate) use self::dpop::NoncePolicy;
 #[cfg(feature = "redis")]
 pub use self::dpop::RedisError;
-#[cfg(feature = "dev-issuer")]
+#[cfg(any(feature = "dev-issuer", fuzzing))]
 pub(crate) use self::dpop::TargetUri;
 pub(crate) use self::dpop::{DPOP_NONCE, NO_STORE, Proof, ProofError, TimeWindow, VerifiedProof};
 pub use self::dpop::{NonceError, Replay, TargetUriError, TargetUriSource};

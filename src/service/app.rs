@@ -307,11 +307,14 @@ impl Application {
     /// The tables come first: what the program adds cannot shadow them.
     fn configure(&self, app: &mut ServiceConfig) {
         app.app_data(web::Data::new(self.verifier.clone()));
+        let apis = self.tables.make();
+        let format = apis.iter().find_map(|api| api.format.clone());
         let test_view = self.test_view.clone();
         app.default_service(web::to(move |request: HttpRequest| {
-            ready(unknown_path(&request, test_view.as_deref()))
+            let response = to_test_view(&request, test_view.as_deref());
+            ready(response.unwrap_or_else(|| problem::not_found_as(format.as_ref())))
         }));
-        for api in self.tables.make() {
+        for api in apis {
             app.service(
                 api.leaving_unknown_paths()
                     .verified_by(self.verifier.clone()),
@@ -324,15 +327,12 @@ impl Application {
     }
 }
 
-/// Redirects `GET /` to the Test view of the development issuer, if it runs; 404 for other paths.
-fn unknown_path(request: &HttpRequest, test_view: Option<&str>) -> HttpResponse {
+/// The redirection of `GET /` to the Test view of the development issuer, if it runs.
+fn to_test_view(request: &HttpRequest, test_view: Option<&str>) -> Option<HttpResponse> {
     let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
-    match test_view.filter(|_| is_get && request.path() == "/") {
-        Some(url) => HttpResponse::Found()
-            .insert_header((LOCATION, url))
-            .finish(),
-        None => problem::not_found(),
-    }
+    let url = test_view.filter(|_| is_get && request.path() == "/")?;
+    let mut response = HttpResponse::Found();
+    Some(response.insert_header((LOCATION, url)).finish())
 }
 
 /// Which pages in browsers may call the API.

@@ -115,6 +115,8 @@ where
 {
     /// Adds the routes of another table; its prefix may be the same, or lie below that of another.
     ///
+    /// Paths of no table are answered in the first [error format](crate::Api::error_format) that a table has.
+    ///
     /// Two rows with the same method and path end the start with one line that names both places, and exit code 1.
     pub fn api(mut self, api: impl MakeApi) -> Self {
         self.program.tables.add(api);

@@ -8,7 +8,7 @@ use actix_resource_server::{
 };
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::DefaultHeaders;
-use actix_web::web;
+use actix_web::{HttpResponse, web};
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +60,10 @@ fn todos() -> Api {
     Api::new("/todos")
         .route("/{list}", get(list))
         .route("/{list}", post(add))
+        .error_format(|error| {
+            let code = error.code.unwrap_or("not_found");
+            HttpResponse::build(error.status).body(code)
+        })
 }
 
 fn status() -> Api {

@@ -96,7 +96,8 @@ fn both_tables_are_served() {
     assert_eq!(app.get("/plain").body, "todos.db");
     assert_eq!(app.get("/early").body, "early");
     assert_eq!(app.get("/todos/garden/count").body, "2");
-    assert_eq!(app.get("/elsewhere").status, 404);
+    let elsewhere = app.get("/elsewhere");
+    assert_eq!((elsewhere.status, &elsewhere.body[..]), (404, "not_found"));
     assert_eq!(app.get("/livez").status, 200);
 }
 
@@ -235,15 +236,15 @@ fn a_wrong_setting_is_one_line() {
         ),
         (
             launch().variable("APP__TODO__PAGE_SIZE", "hush"),
-            "todo.page_size (variable APP__TODO__PAGE_SIZE): must be u16",
+            "todo.page_size (variable APP__TODO__PAGE_SIZE): must be a whole number from 0 to 65535",
         ),
         (
             launch().variable("APP__TODO__PAGE_SIZE", "70000"),
-            "todo.page_size (variable APP__TODO__PAGE_SIZE): must be u16",
+            "todo.page_size (variable APP__TODO__PAGE_SIZE): must be a whole number from 0 to 65535",
         ),
         (
             launch().variable("APP__TODO__LIMITS__STRICT", "hush"),
-            "todo.limits.strict (variable APP__TODO__LIMITS__STRICT): must be a boolean",
+            "todo.limits.strict (variable APP__TODO__LIMITS__STRICT): must be true or false",
         ),
         (
             launch().variable("APP__TODO__DATABSE", "hush"),

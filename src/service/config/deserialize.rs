@@ -217,17 +217,43 @@ enum Problem {
     UnknownKey(String, &'static [&'static str]),
 }
 
+impl Problem {
+    /// serde names types of Rust, which those who set a value need not know.
+    fn must_be(expected: &dyn Expected) -> Self {
+        let expected = expected.to_string();
+        let range = match expected.as_str() {
+            "u8" => Some((0, u8::MAX.into())),
+            "u16" => Some((0, u16::MAX.into())),
+            "u32" => Some((0, u32::MAX.into())),
+            "i8" => Some((i32::from(i8::MIN), i8::MAX.into())),
+            "i16" => Some((i16::MIN.into(), i16::MAX.into())),
+            "i32" => Some((i32::MIN, i64::from(i32::MAX))),
+            _ => None,
+        };
+        Self::Remedy(match (range, expected.as_str()) {
+            (Some((lowest, highest)), _) => {
+                format!("must be a whole number from {lowest} to {highest}")
+            }
+            (None, "u64" | "usize") => "must be a whole number from 0".to_owned(),
+            (None, "i64" | "isize") => "must be a whole number".to_owned(),
+            (None, "f32" | "f64") => "must be a number".to_owned(),
+            (None, "a boolean") => "must be true or false".to_owned(),
+            (None, other) => format!("must be {other}"),
+        })
+    }
+}
+
 impl de::Error for Problem {
     fn custom<T: Display>(remedy: T) -> Self {
         Self::Remedy(remedy.to_string())
     }
 
     fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::Remedy(format!("must be {expected}"))
+        Self::must_be(expected)
     }
 
     fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::Remedy(format!("must be {expected}"))
+        Self::must_be(expected)
     }
 
     fn unknown_variant(_: &str, variants: &'static [&'static str]) -> Self {
@@ -274,7 +300,7 @@ mod tests {
             Value::from(-70_777),
         ] {
             let message = read::<u16>("x", &value).unwrap_err().to_string();
-            assert_eq!(message, "x (file): must be u16");
+            assert_eq!(message, "x (file): must be a whole number from 0 to 65535");
             let message = read::<()>("x", &value).unwrap_err().to_string();
             assert_eq!(message, "x (file): must be unit");
         }
