@@ -38,7 +38,8 @@ pub use step_up::StepUp;
 /// [`grant`](Access::grant) returns.
 ///
 /// # Examples
-/// An access type of an application: the tenant in the path must be the tenant of the token.
+/// An access type of an application: the tenant in the path must be the tenant of the token. What depends on the request
+/// is decided by the extractor; [`grant`](Access::grant) decides on the caller alone, as the command `explain` does.
 /// ```
 /// use std::future::Future;
 /// use std::pin::Pin;

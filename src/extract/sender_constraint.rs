@@ -16,8 +16,8 @@ use crate::sender::{
 use crate::verifier::clock::since_epoch;
 use crate::verifier::{Verified, Verifier};
 
-/// Checks the request's proof of possession, as far as the token and the verifier require one. Whether the proof was used
-/// before may still have to be awaited.
+/// The caller of a verified token, whose proof of possession is checked as far as the token and the verifier require one.
+/// Whether the proof was used before may still have to be awaited.
 pub(super) fn prove_sender(
     verifier: &Verifier,
     request: &HttpRequest,
@@ -25,18 +25,24 @@ pub(super) fn prove_sender(
     verified: Arc<Verified>,
     now: SystemTime,
 ) -> Result<(Caller, Option<ReplayCheck>), AuthenticationError> {
+    let (sender, check) = check_sender(verifier, request, credentials, &verified, now)?;
+    let caller = Caller::new(verified, credentials.clone(), sender, now);
+    Ok((caller, check))
+}
+
+fn check_sender(
+    verifier: &Verifier,
+    request: &HttpRequest,
+    credentials: &Credentials,
+    verified: &Verified,
+    now: SystemTime,
+) -> Result<(SenderProof, Option<ReplayCheck>), AuthenticationError> {
     let (scheme, senders) = (credentials.scheme(), verifier.senders());
     if !senders.applies_to(scheme, request.headers(), verified.confirmation()) {
-        return Ok((
-            Caller::new(verified, credentials.clone(), SenderProof::default(), now),
-            None,
-        ));
+        return Ok((SenderProof::default(), None));
     }
-    if let Some((sender, check)) = SenderCache::find(verifier, request, credentials) {
-        return Ok((
-            Caller::new(verified, credentials.clone(), sender, now),
-            check,
-        ));
+    if let Some(before) = SenderCache::find(verifier, request, credentials) {
+        return Ok(before);
     }
     let moment = since_epoch(now);
     let sent = sent(request, scheme, credentials.as_str()?, moment);
@@ -55,10 +61,7 @@ pub(super) fn prove_sender(
         sender,
         check: check.clone(),
     });
-    Ok((
-        Caller::new(verified, credentials.clone(), sender, now),
-        check,
-    ))
+    Ok((sender, check))
 }
 
 /// The question to the replay store whether a request's proof was used before; asked once for all arguments of a
