@@ -49,7 +49,7 @@ pub(crate) enum Error {
     #[error("keys are required at the start (auth.startup) and did not come: {reasons}")]
     NoKeys { reasons: String },
     #[error(
-        "the development issuer chooses a free port at every start (dev_issuer.port is 0), so it is not known here: set the port with the variable APP__DEV_ISSUER__PORT"
+        "the development issuer's port is chosen at every start (dev_issuer.port is 0), so it is not known here: set it with the variable APP__DEV_ISSUER__PORT"
     )]
     NoPort,
     #[error(transparent)]

@@ -181,11 +181,7 @@ fn another_program_on_the_port_is_reported() {
     assert_rejected(&ended, 1, "does not answer like the development issuer");
     let launch = Launch::new().variable("APP__DEV_ISSUER__PORT", "0");
     let ended = launch.arguments(&["token"]).run();
-    assert_rejected(
-        &ended,
-        2,
-        "set the port with the variable APP__DEV_ISSUER__PORT",
-    );
+    assert_rejected(&ended, 2, "set it with the variable APP__DEV_ISSUER__PORT");
 }
 
 #[test]
