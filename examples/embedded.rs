@@ -7,6 +7,7 @@ use actix_resource_server::{
 use actix_session::storage::CookieSessionStore;
 use actix_session::{Session, SessionMiddleware};
 use actix_web::cookie::Key;
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use actix_web::middleware::{Compress, Logger};
 use actix_web::{App, HttpServer, web};
 
@@ -45,6 +46,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     env_logger::init_from_env(env_logger::Env::default().default_filter_or("info"));
     let issuer = Issuer::discover("https://tenant.eu.auth0.com/").audience("https://my/api");
     let verifier = Verifier::start([issuer.build()?])?;
+    // Sessions end with the process; a key from the settings keeps them.
     let key = Key::generate();
     HttpServer::new(move || {
         App::new()
@@ -54,8 +56,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 CookieSessionStore::default(),
                 key.clone(),
             ))
-            // Outside the access check: a browser's preflight request has no token.
-            .wrap(Cors::permissive())
+            // Outside the access check: a browser's preflight request has no token. Credentials stay off, so that no
+            // other page can use the sessions.
+            .wrap(
+                Cors::default()
+                    .allowed_origin("https://app.example")
+                    .allowed_methods(["GET", "POST"])
+                    .allowed_headers([AUTHORIZATION, CONTENT_TYPE]),
+            )
             .wrap(Logger::default())
     })
     .bind("127.0.0.1:3010")?
@@ -68,7 +76,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 mod tests {
     use actix_resource_server::Algorithm;
     use actix_resource_server::test_kit::TestIssuer;
-    use actix_web::http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
+    use actix_web::http::header::{COOKIE, SET_COOKIE};
     use actix_web::test::{TestRequest, call_and_read_body, call_service, init_service};
 
     use super::*;

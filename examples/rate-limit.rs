@@ -23,7 +23,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// How many users are remembered; each worker has its own memory of them.
 const USERS: usize = 10_000;
 
-/// The requests of one user since the begin of a window.
+/// The requests of one user since the start of a window.
 struct Window {
     begin: Instant,
     requests: u32,

@@ -136,7 +136,7 @@ pub(super) fn is_probe(
 }
 
 thread_local! {
-    /// How many probes are on their way; other requests need not look for theirs.
+    /// How many probes are in progress; other requests need not look for theirs.
     static PROBES: Cell<usize> = const { Cell::new(0) };
 }
 

@@ -38,13 +38,28 @@ pub(super) async fn serve(settings: Settings, tables: Tables, start: Start) -> R
     settings.log_remarks();
     let mut signals = Signals::listen()?;
     let mut starting = Starting::bind(settings, &tables)?;
-    let started = tokio::select! {
-        started = starting.prepare(start) => started?,
+    starting.verify_reachable(&tables).await?;
+    let hooks = tokio::select! {
+        hooks = start(starting.verifier.clone()) => hooks?,
         () = signals.before_serving() => return Ok(()),
+    };
+    let operations = tokio::select! {
+        operations = starting.prepare() => operations,
+        () = signals.before_serving() => {
+            hooks.end.await;
+            return Ok(());
+        }
+    };
+    let operations = match operations {
+        Ok(operations) => operations,
+        Err(error) => {
+            hooks.end.await;
+            return Err(error);
+        }
     };
     let draining = starting.draining.clone();
     let drain_delay = starting.server.drain_delay;
-    let running = starting.listen(started, tables).await?;
+    let running = starting.listen(hooks, operations, tables)?;
     signals.drained(draining, drain_delay).await;
     running.end().await;
     log::info!("stopped");
@@ -65,12 +80,6 @@ struct Starting {
     apis: Vec<Api>,
     draining: Draining,
     probes: Probes,
-}
-
-/// What has been started before the API is served.
-struct Prepared {
-    hooks: Started,
-    operations: Option<Serving>,
 }
 
 /// A server that accepts connections.
@@ -123,19 +132,37 @@ impl Starting {
         })
     }
 
-    /// Makes the program's state, then answers probes while the first keys are awaited.
-    async fn prepare(&mut self, start: Start) -> Result<Prepared, Error> {
-        let hooks = start(self.verifier.clone()).await?;
+    /// Checks that a request for each row reaches it; what the program adds comes later and hides none.
+    async fn verify_reachable(&self, tables: &Tables) -> Result<(), Error> {
+        let probes = self.operations.is_none().then_some(&self.probes);
+        let app =
+            App::new().configure(|app| serve_tables(app, tables.make(), &self.verifier, probes));
+        let app = init_service(app).await;
+        for api in &self.apis {
+            api.verify_reachable(&app).await?;
+        }
+        if probes.is_some() {
+            probes::api().verify_reachable(&app).await?;
+        }
+        Ok(())
+    }
+
+    /// Answers probes on a listener of their own, if there is one, while the first keys are awaited.
+    async fn prepare(&mut self) -> Result<Option<Serving>, Error> {
         let operations = self.operations.take();
         let operations = operations.map(|own| serve_operations(own, self.probes.clone()));
         let operations = operations.transpose()?;
         verifier::await_keys(&self.verifier, self.startup).await?;
-        Ok(Prepared { hooks, operations })
+        Ok(operations)
     }
 
     /// Accepts connections from now on.
-    async fn listen(self, prepared: Prepared, tables: Tables) -> Result<Running, Error> {
-        let Prepared { hooks, operations } = prepared;
+    fn listen(
+        self,
+        hooks: Started,
+        operations: Option<Serving>,
+        tables: Tables,
+    ) -> Result<Running, Error> {
         let server = &self.server;
         let app = Application {
             cors: self.cors,
@@ -146,7 +173,6 @@ impl Starting {
             configure: hooks.configure,
             middleware: hooks.middleware,
         };
-        app.verify_reachable(&self.apis).await?;
         let addresses: Vec<_> = self.listener.addresses().collect();
         let serving = self
             .listener
@@ -292,18 +318,6 @@ impl Application {
         })
     }
 
-    /// Checks that a request for each row reaches it.
-    async fn verify_reachable(&self, apis: &[Api]) -> Result<(), Error> {
-        let app = init_service(App::new().configure(|app| self.configure(app))).await;
-        for api in apis {
-            api.verify_reachable(&app).await?;
-        }
-        if self.probes.is_some() {
-            probes::api().verify_reachable(&app).await?;
-        }
-        Ok(())
-    }
-
     /// The tables come first: what the program adds cannot shadow them.
     fn configure(&self, app: &mut ServiceConfig) {
         app.app_data(web::Data::new(self.verifier.clone()));
@@ -314,16 +328,23 @@ impl Application {
             let response = to_test_view(&request, test_view.as_deref());
             ready(response.unwrap_or_else(|| problem::not_found_as(format.as_ref())))
         }));
-        for api in apis {
-            app.service(
-                api.leaving_unknown_paths()
-                    .verified_by(self.verifier.clone()),
-            );
-        }
-        if let Some(probes) = &self.probes {
-            probes.configure(app);
-        }
+        serve_tables(app, apis, &self.verifier, self.probes.as_ref());
         (self.configure)(app);
+    }
+}
+
+fn serve_tables(
+    app: &mut ServiceConfig,
+    apis: Vec<Api>,
+    verifier: &Verifier,
+    probes: Option<&Probes>,
+) {
+    for api in apis {
+        let api = api.leaving_unknown_paths();
+        app.service(api.verified_by(verifier.clone()));
+    }
+    if let Some(probes) = probes {
+        probes.configure(app);
     }
 }
 

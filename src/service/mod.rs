@@ -145,8 +145,9 @@ where
     ///
     /// Its keys come from the file (`[todo]`) and from variables (`APP__TODO__DATABASE`) as all others do. A wrong value, an
     /// unknown key, or a key that is not set and has no default ends the start with one line, which names key, source and
-    /// remedy, and exit code 2. `check` lists them: a value is not shown where its key contains the word `credentials`,
-    /// `key`, `password`, `secret` or `token`, where it is a URL with a password, or where its type is [`Secret`].
+    /// remedy, and exit code 2. `check` lists them: texts and lists are not shown where the name of the key, or of a section
+    /// around it, contains a word such as `credentials`, `key`, `password`, `secret` or `token`, where they contain a URL with
+    /// a password, or where the type is [`Secret`].
     /// A number or flag may be set as a text, and a list as a text with commas.
     ///
     /// # Panics
@@ -170,7 +171,8 @@ where
     /// Makes the state of the program, such as a connection to a database; handlers get it as `web::Data<N>`.
     ///
     /// `make` is called once, on the main thread, before a connection is accepted; it may spawn tasks there. An error ends
-    /// the program with one line and exit code 1.
+    /// the program with one line and exit code 1. Probes are not answered before the state is made: where that takes long,
+    /// give the container a startup probe.
     pub fn state<N, E>(
         self,
         make: impl AsyncFnOnce(Context<C>) -> Result<N, E> + 'static,
@@ -191,7 +193,7 @@ where
     /// Adds app data and further actix services to the app of each worker.
     ///
     /// They come after the tables' routes, which they cannot hide. What Actix serves without an access type is open to
-    /// everyone. `configure` is called once more at the start, for the check that a request for each route reaches it.
+    /// everyone.
     pub fn configure<F>(mut self, configure: F) -> Self
     where
         F: Fn(&mut web::ServiceConfig, &C, &web::Data<S>) + Send + Sync + 'static,
@@ -208,7 +210,8 @@ where
         self
     }
 
-    /// Calls `end` once every accepted request is answered, on the main thread, before the program exits.
+    /// Calls `end` once every accepted request is answered, on the main thread, before the program exits; also where the
+    /// start fails or is stopped after the state was made.
     ///
     /// A second signal ends the program without waiting for it.
     pub fn on_shutdown(mut self, end: impl AsyncFnOnce(web::Data<S>) + 'static) -> Self {
@@ -219,7 +222,7 @@ where
     /// Adds commands of your own beside those of the service; an error is printed in one line, and the exit code is 1.
     ///
     /// # Panics
-    /// If the service has a command of the same name.
+    /// If the service has a command of the same name, or if it is called twice.
     ///
     /// # Examples
     /// ```no_run
@@ -250,6 +253,10 @@ where
         T: clap::Subcommand + 'static,
         E: Into<Box<dyn StdError + Send + Sync>>,
     {
+        assert!(
+            self.commands.is_none(),
+            "`commands` is called once: put all of them into one enum"
+        );
         self.program.own_commands = Some(OwnCommands::of::<T>());
         self.commands = Some(hooks::commands(run));
         self

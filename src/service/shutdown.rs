@@ -46,7 +46,7 @@ impl Signals {
 
     /// Resolves when the service is to close its sockets: `drain_delay` after the first signal.
     ///
-    /// Until then it accepts and answers as ever, but `/readyz` answers `draining`, for a load
+    /// Until then it still accepts and answers requests, but `/readyz` answers `draining`, for a load
     /// balancer to see. A second signal ends the process at once, at any time, with exit code 1.
     pub(crate) async fn drained(mut self, draining: Draining, drain_delay: Duration) {
         let signal = self.next().await;

@@ -12,7 +12,7 @@ use crate::process::Ended;
 use crate::wire::Request;
 
 /// Every test: there is no harness that finds them.
-pub(crate) const ALL: [(&str, fn()); 14] = [
+pub(crate) const ALL: [(&str, fn()); 15] = [
     (
         "the_development_issuer_serves_its_table",
         the_development_issuer_serves_its_table,
@@ -40,6 +40,10 @@ pub(crate) const ALL: [(&str, fn()); 14] = [
     (
         "a_row_of_two_tables_ends_the_start",
         a_row_of_two_tables_ends_the_start,
+    ),
+    (
+        "its_end_follows_a_start_that_fails_after_the_state",
+        its_end_follows_a_start_that_fails_after_the_state,
     ),
     ("a_panic_is_a_500", a_panic_is_a_500),
     (
@@ -183,6 +187,7 @@ fn check_lists_its_settings() {
     let ended = trusting(&issuer)
         .variable("APP__TODO__DATABASE", "postgres://me:hush@db/todos")
         .variable("APP__TODO__TAGS", "home, work")
+        .variable("APP__TODO__LIMITS__STRICT", "False")
         .file("Settings.toml", file)
         .arguments(&["check", "--json"])
         .run();
@@ -201,7 +206,11 @@ fn check_lists_its_settings() {
             "(not shown)",
             "variable APP__TODO__DATABASE",
         ],
-        ["todo.limits.strict", "false", "default"],
+        [
+            "todo.limits.strict",
+            "false",
+            "variable APP__TODO__LIMITS__STRICT",
+        ],
         ["todo.limits.todos", "5", file],
         ["todo.page_size", "20", file],
         ["todo.password", "(not shown)", file],
@@ -262,6 +271,14 @@ fn a_wrong_setting_is_one_line() {
              cors, auth, dev_issuer, log, todo",
         ),
         (
+            launch().variable("APP__TODO__TAGS", "[home, work]"),
+            "todo.tags (variable APP__TODO__TAGS): has brackets around its value: write the parts with commas alone",
+        ),
+        (
+            launch().variable("APP__TODO__DATABASE", "'hush'"),
+            "todo.database (variable APP__TODO__DATABASE): has quotation marks around its value: remove them",
+        ),
+        (
             bare().file("Settings.toml", "todo = 1"),
             "todo (file Settings.toml): is a section: set its keys one by one",
         ),
@@ -311,6 +328,22 @@ fn a_row_of_two_tables_ends_the_start() {
     );
     let instead = "the route declared at tests/own_service/program.rs:";
     assert!(rest.starts_with(instead), "{rest}");
+}
+
+fn its_end_follows_a_start_that_fails_after_the_state() {
+    let ended = launch()
+        .variables(&[
+            ("ISSUER_BASE_URL", "http://127.0.0.1:9/"),
+            ("AUDIENCE", "api"),
+        ])
+        .variables(&[
+            ("APP__AUTH__STARTUP", "require"),
+            ("APP__AUTH__STARTUP_TIMEOUT", "10ms"),
+        ])
+        .variable("PORT", "0")
+        .run();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(ended.output, "the first end\nclosed after 0 queries\n");
 }
 
 fn a_panic_is_a_500() {

@@ -111,7 +111,11 @@ async fn in_database<T: Send + 'static>(
 ) -> actix_web::Result<T> {
     let database = database.clone();
     let result = web::block(move || query(&database)).await?;
-    result.map_err(error::ErrorInternalServerError)
+    result.map_err(|error| {
+        // Its text is for the operator, not for callers.
+        log::error!("the database failed: {error}");
+        error::ErrorInternalServerError("the request failed")
+    })
 }
 
 fn found(found: bool) -> actix_web::Result<HttpResponse> {

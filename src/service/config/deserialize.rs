@@ -12,6 +12,7 @@ use serde_path_to_error::Segment;
 
 use super::error::{KeyOrigin, SettingsError, layer_of};
 use super::layers::member;
+use super::values::{BRACKETS, unquoted};
 
 /// Deserialises the value of the key `path`, which is empty for the root.
 pub(super) fn read<'de, T: Deserialize<'de>>(
@@ -73,7 +74,7 @@ struct Node<'a>(&'a Value);
 macro_rules! parsed {
     ($($type:ident $deserialize:ident $visit:ident,)*) => {
         $(fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
-            match self.text().map(str::parse::<$type>) {
+            match self.text()?.map(|text| text.to_ascii_lowercase().parse::<$type>()) {
                 Some(Ok(value)) => visitor.$visit(value),
                 _ => self.deserialize_any(visitor),
             }
@@ -148,7 +149,7 @@ impl<'de> Deserializer<'de> for Node<'_> {
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
-        match self.text() {
+        match self.text()? {
             Some(text) => visitor.visit_str(text),
             None => self.deserialize_any(visitor),
         }
@@ -160,9 +161,12 @@ impl<'de> Deserializer<'de> for Node<'_> {
 
     /// A text is a list that commas separate, as variables write it.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
-        let Some(text) = self.text() else {
+        let Some(text) = self.text()? else {
             return self.deserialize_any(visitor);
         };
+        if text.starts_with('[') && text.ends_with(']') {
+            return Err(Problem::Remedy(BRACKETS.to_owned()));
+        }
         let parts = text.split(',').map(str::trim);
         let parts = parts.filter(|part| !part.is_empty()).map(Value::from);
         let parts: Vec<_> = parts.collect();
@@ -190,10 +194,13 @@ impl<'de> Deserializer<'de> for Node<'_> {
 
 impl<'a> Node<'a> {
     /// The text without white space around it.
-    fn text(self) -> Option<&'a str> {
+    ///
+    /// # Errors
+    /// It is in quotation marks, which a shell or an env file left there.
+    fn text(self) -> Result<Option<&'a str>, Problem> {
         match &self.0.kind {
-            ValueKind::String(text) => Some(text.trim()),
-            _ => None,
+            ValueKind::String(text) => unquoted(text).map(Some).map_err(de::Error::custom),
+            _ => Ok(None),
         }
     }
 }
@@ -245,7 +252,8 @@ impl Problem {
 
 impl de::Error for Problem {
     fn custom<T: Display>(remedy: T) -> Self {
-        Self::Remedy(remedy.to_string())
+        // A type of the user's own may write several lines.
+        Self::Remedy(remedy.to_string().replace(char::is_control, " "))
     }
 
     fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {

@@ -59,7 +59,7 @@ impl OwnSection {
     /// Its settings with their effective values.
     pub(super) fn list(self, root: &Table) -> Result<Vec<Effective>, SettingsError> {
         let values = (self.list)(self, root)?;
-        Ok(list(root, self.name, &values))
+        Ok(list(root, self.name, &values, false))
     }
 
     /// The paths of its keys, such as `todo.database`.
@@ -80,34 +80,110 @@ impl OwnSection {
     }
 }
 
-fn list(root: &Table, path: &str, values: &Json) -> Vec<Effective> {
+/// `is_secret`: whether the name of a section around them shows that they are secrets.
+fn list(root: &Table, path: &str, values: &Json, is_secret: bool) -> Vec<Effective> {
     let origins = Origins::of(root, path);
     let members = values.as_object().into_iter().flatten();
     let settings = members.flat_map(|(key, value)| {
+        let is_secret = is_secret || names_a_secret(key);
         if value.is_object() {
-            return list(root, &origins.path_of(key), value);
+            return list(root, &origins.path_of(key), value, is_secret);
         }
         let layer = origins.get(key).map(|origin| origin.layer);
         vec![Effective {
             key: origins.path_of(key),
-            value: shown(key, value),
+            value: shown(value, is_secret),
             layer: layer.unwrap_or_else(|| "default".to_owned()),
         }]
     });
     settings.collect()
 }
 
-/// The value, unless its name or its form shows that it is a secret.
-fn shown(key: &str, value: &Json) -> Option<String> {
-    let is_secret = |text: &str| {
-        key.split('_').any(|word| SECRETS.contains(&word))
-            || Url::parse(text).is_ok_and(|url| url.password().is_some())
-    };
-    if value.as_str().is_some_and(is_secret) {
+/// The value, unless it is a text or a list of a secret, or contains a URL with a password.
+fn shown(value: &Json, is_secret: bool) -> Option<String> {
+    if contains_text(value, &|text| is_secret || has_password(text)) {
         return Some(NOT_SHOWN.to_owned());
     }
     text(value)
 }
 
+fn contains_text(value: &Json, is_hidden: &impl Fn(&str) -> bool) -> bool {
+    match value {
+        Json::String(text) => is_hidden(text),
+        Json::Array(values) => values.iter().any(|value| contains_text(value, is_hidden)),
+        Json::Object(members) => members
+            .values()
+            .any(|value| contains_text(value, is_hidden)),
+        Json::Null | Json::Bool(_) | Json::Number(_) => false,
+    }
+}
+
+fn has_password(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| url.password().is_some())
+}
+
+/// Whether a word of the key, in the singular or the plural, is one of [`SECRETS`].
+fn names_a_secret(key: &str) -> bool {
+    let mut words = key.split(['_', '-']).map(str::to_ascii_lowercase);
+    words.any(|word| {
+        let singular = word.strip_suffix('s').unwrap_or(&word);
+        SECRETS.contains(&singular) || SECRETS.contains(&word.as_str())
+    })
+}
+
 /// Words in the names of keys whose values are not shown.
-const SECRETS: [&str; 5] = ["credentials", "key", "password", "secret", "token"];
+const SECRETS: [&str; 9] = [
+    "apikey",
+    "credential",
+    "key",
+    "pass",
+    "passphrase",
+    "password",
+    "pin",
+    "secret",
+    "token",
+];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_is_not_shown_whatever_its_form() {
+        let values = json!({
+            "api_keys": ["hush", "hush"],
+            "credentials": { "user": "hush", "attempts": 3 },
+            "replicas": ["redis://a.example", "redis://:hush@b.example"],
+            "tokens": { "ann": "hush" },
+            "passphrase": "hush",
+            "token_lifetime": 300,
+            "monkeys": ["a", "b"],
+            "url": "https://a.example/",
+        });
+        let listed = list(&Table::new(), "own", &values, false);
+        let mut shown: Vec<_> = listed
+            .iter()
+            .map(|setting| {
+                (
+                    setting.key.as_str(),
+                    setting.value.as_deref().unwrap_or("-"),
+                )
+            })
+            .collect();
+        shown.sort_unstable();
+        let expected = [
+            ("own.api_keys", NOT_SHOWN),
+            ("own.credentials.attempts", "3"),
+            ("own.credentials.user", NOT_SHOWN),
+            ("own.monkeys", "a, b"),
+            ("own.passphrase", NOT_SHOWN),
+            ("own.replicas", NOT_SHOWN),
+            ("own.token_lifetime", "300"),
+            ("own.tokens.ann", NOT_SHOWN),
+            ("own.url", "https://a.example/"),
+        ];
+        assert_eq!(shown, expected);
+    }
+}

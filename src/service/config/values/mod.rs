@@ -16,8 +16,8 @@ use zeroize::Zeroizing;
 
 pub(super) use self::claims::Claims;
 pub(super) use self::text::{
-    Host, IssuerUrl, KeyPath, List, Network, One, PemPath, PublicUrl, RedirectUri, ReplayUrl,
-    ScopeToken, Text, WebOrigin,
+    BRACKETS, Host, IssuerUrl, KeyPath, List, Network, One, PemPath, PublicUrl, RedirectUri,
+    ReplayUrl, ScopeToken, Text, WebOrigin,
 };
 
 /// What a value must be; never contains the value.
@@ -176,12 +176,20 @@ fn trimmed(value: Value) -> Result<ValueKind, Remedy> {
     let ValueKind::String(text) = value.kind else {
         return Ok(value.kind);
     };
+    unquoted(&text).map(|text| ValueKind::String(text.to_owned()))
+}
+
+/// The text without white space around it.
+///
+/// # Errors
+/// It is in quotation marks.
+pub(super) fn unquoted(text: &str) -> Result<&str, Remedy> {
     let text = text.trim();
     let quoted = |mark: char| text.len() > 1 && text.starts_with(mark) && text.ends_with(mark);
     if quoted('"') || quoted('\'') {
         return Err("has quotation marks around its value: remove them".into());
     }
-    Ok(ValueKind::String(text.to_owned()))
+    Ok(text)
 }
 
 fn digits(value: &ValueKind) -> Option<u64> {

@@ -102,7 +102,8 @@ impl<K: Kind> Serialize for List<K> {
     }
 }
 
-const BRACKETS: &str = "has brackets around its value: write the parts with commas alone";
+pub(in super::super) const BRACKETS: &str =
+    "has brackets around its value: write the parts with commas alone";
 
 const LIST_NEEDED: &str = "must be a list of texts, or one text with commas";
 
