@@ -4,7 +4,6 @@ use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_cors::Cors;
@@ -19,9 +18,8 @@ use actix_web::{App, HttpRequest, HttpResponse, web};
 
 use super::config::{self, Mtls, Settings, Startup};
 use super::error::Error;
-use super::hooks::{LocalFuture, Start, Started};
+use super::hooks::{Additions, Start, Started};
 use super::issuers::{IssuerServers, TrustedIssuers};
-use super::middleware::Middleware;
 use super::probes::Probes;
 use super::server::{Http, Listener, Options, Serving, Tls, http};
 use super::shutdown::{Draining, Signals};
@@ -37,32 +35,19 @@ use crate::{Api, Verifier};
 pub(super) async fn serve(settings: Settings, tables: Tables, start: Start) -> Result<(), Error> {
     settings.log_remarks();
     let mut signals = Signals::listen()?;
-    let mut starting = Starting::bind(settings, &tables)?;
+    let starting = Starting::bind(settings, &tables)?;
     starting.verify_reachable(&tables).await?;
     let hooks = tokio::select! {
         hooks = start(starting.verifier.clone()) => hooks?,
         () = signals.before_serving() => return Ok(()),
     };
-    let operations = tokio::select! {
-        operations = starting.prepare() => operations,
-        () = signals.before_serving() => {
-            hooks.end.await;
-            return Ok(());
-        }
-    };
-    let operations = match operations {
-        Ok(operations) => operations,
-        Err(error) => {
-            hooks.end.await;
-            return Err(error);
-        }
-    };
-    let draining = starting.draining.clone();
-    let drain_delay = starting.server.drain_delay;
-    let running = starting.listen(hooks, operations, tables)?;
-    signals.drained(draining, drain_delay).await;
-    running.end().await;
-    log::info!("stopped");
+    let Started { additions, end } = hooks;
+    let served = starting.serve(additions, tables, signals).await;
+    end.await;
+    if let Some(drained) = served? {
+        drained.end().await;
+        log::info!("stopped");
+    }
     Ok(())
 }
 
@@ -85,11 +70,13 @@ struct Starting {
 /// A server that accepts connections.
 struct Running {
     api: Serving,
+    drained: Drained,
+}
+
+/// What answers until the end, when the API's connections are answered.
+struct Drained {
     issuer: Option<IssuerServers>,
     operations: Option<Serving>,
-    shutdown_timeout: Duration,
-    /// The program's own end.
-    end: LocalFuture<()>,
 }
 
 impl Starting {
@@ -147,6 +134,28 @@ impl Starting {
         Ok(())
     }
 
+    /// Serves until a signal to stop, then answers everything that was accepted; `None` if the signal came before.
+    async fn serve(
+        mut self,
+        additions: Additions,
+        tables: Tables,
+        mut signals: Signals,
+    ) -> Result<Option<Drained>, Error> {
+        let operations = tokio::select! {
+            operations = self.prepare() => operations?,
+            () = signals.before_serving() => return Ok(None),
+        };
+        let draining = self.draining.clone();
+        let config::Server {
+            drain_delay,
+            shutdown_timeout,
+            ..
+        } = self.server;
+        let running = self.listen(additions, operations, tables)?;
+        signals.drained(draining, drain_delay).await;
+        Ok(Some(running.drain(shutdown_timeout).await))
+    }
+
     /// Answers probes on a listener of their own, if there is one, while the first keys are awaited.
     async fn prepare(&mut self) -> Result<Option<Serving>, Error> {
         let operations = self.operations.take();
@@ -159,7 +168,7 @@ impl Starting {
     /// Accepts connections from now on.
     fn listen(
         self,
-        hooks: Started,
+        additions: Additions,
         operations: Option<Serving>,
         tables: Tables,
     ) -> Result<Running, Error> {
@@ -170,8 +179,7 @@ impl Starting {
             probes: operations.is_none().then_some(self.probes),
             tables,
             test_view: self.issuer.as_ref().map(|issuer| issuer.test_view.clone()),
-            configure: hooks.configure,
-            middleware: hooks.middleware,
+            additions,
         };
         let addresses: Vec<_> = self.listener.addresses().collect();
         let serving = self
@@ -185,23 +193,27 @@ impl Starting {
         }
         Ok(Running {
             api,
-            issuer: self.issuer,
-            operations,
-            shutdown_timeout: server.shutdown_timeout,
-            end: hooks.end,
+            drained: Drained {
+                issuer: self.issuer,
+                operations,
+            },
         })
     }
 }
 
 impl Running {
-    /// Answers everything that was accepted, then calls the program's own end.
-    async fn end(self) {
-        let timeout = self.shutdown_timeout;
+    /// Answers everything that was accepted.
+    async fn drain(self, timeout: Duration) -> Drained {
         let cut = self.api.end(timeout).await;
         if cut > 0 {
             log::warn!("{cut} connections were not done within {timeout:?} and are cut");
         }
-        self.end.await;
+        self.drained
+    }
+}
+
+impl Drained {
+    async fn end(self) {
         if let Some(issuer) = self.issuer {
             issuer.end().await;
         }
@@ -291,15 +303,14 @@ struct Application {
     tables: Tables,
     /// Where the path / leads while the development issuer runs.
     test_view: Option<String>,
-    configure: Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>,
-    middleware: Middleware,
+    additions: Additions,
 }
 
 impl Application {
     fn http(self) -> Http {
         // Middleware costs time in each request even where it is turned off.
         let is_bare = !self.cors.allows_any_origin() && !request_log::is_on();
-        if is_bare && self.middleware.is_empty() {
+        if is_bare && self.additions.middleware.is_empty() {
             return http(move || App::new().configure(|app| self.configure(app)));
         }
         http(move || {
@@ -307,8 +318,8 @@ impl Application {
             App::new()
                 .configure(|app| self.configure(app))
                 .wrap(Condition::new(
-                    !self.middleware.is_empty(),
-                    self.middleware.clone(),
+                    !self.additions.middleware.is_empty(),
+                    self.additions.middleware.clone(),
                 ))
                 .wrap(Condition::new(cors, self.cors.middleware()))
                 .wrap(Condition::new(
@@ -329,7 +340,7 @@ impl Application {
             ready(response.unwrap_or_else(|| problem::not_found_as(format.as_ref())))
         }));
         serve_tables(app, apis, &self.verifier, self.probes.as_ref());
-        (self.configure)(app);
+        (self.additions.configure)(app);
     }
 }
 

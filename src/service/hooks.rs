@@ -166,13 +166,15 @@ impl<C: Send + Sync + 'static, S: Send + Sync + 'static> Hooks<C, S> {
         let state = web::Data::new((self.make_state)(context).await?);
         let (configure, at_end) = (self.configure, state.clone());
         Ok(Started {
-            configure: Arc::new(move |app| {
-                app.app_data(settings.clone()).app_data(state.clone());
-                for configure in &configure {
-                    configure(app, &settings, &state);
-                }
-            }),
-            middleware: self.middleware,
+            additions: Additions {
+                configure: Arc::new(move |app| {
+                    app.app_data(settings.clone()).app_data(state.clone());
+                    for configure in &configure {
+                        configure(app, &settings, &state);
+                    }
+                }),
+                middleware: self.middleware,
+            },
             end: Box::pin(async move {
                 for end in self.end {
                     end(at_end.clone()).await;
@@ -187,10 +189,16 @@ pub(super) type Start = Box<dyn FnOnce(Verifier) -> LocalFuture<Result<Started, 
 
 /// The hooks of a service whose state is made.
 pub(super) struct Started {
-    pub(super) configure: Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>,
-    pub(super) middleware: Middleware,
+    pub(super) additions: Additions,
     /// What is done at the end, after the drain.
     pub(super) end: LocalFuture<()>,
+}
+
+/// What the program adds to the app of each worker.
+#[derive(Clone)]
+pub(super) struct Additions {
+    pub(super) configure: Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>,
+    pub(super) middleware: Middleware,
 }
 
 /// The commands `T`, as `run` carries them out.
