@@ -173,8 +173,8 @@ pub mod errors {
 pub mod handler {
     #[doc(inline)]
     pub use crate::routing::{
-        NoVerifier, Protected, ProtectedArgs, ProtectedHandler, ResolveFuture, Resolved, ServedBy,
-        WithNonce, WithNonceFuture,
+        HandlerMiddleware, NoVerifier, Protected, ProtectedArgs, ProtectedHandler, ResolveFuture,
+        Resolved, ServedBy, WithNonce, WithNonceFuture,
     };
 }
 

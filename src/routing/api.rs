@@ -3,14 +3,11 @@
 use std::fmt;
 use std::panic::Location;
 
-use actix_service::Transform;
-use actix_service::boxed::BoxService;
-use actix_web::body::MessageBody;
-use actix_web::dev::{AppService, HttpServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::HttpResponse;
+use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::http::Method;
-use actix_web::{Error, HttpResponse};
 
-use super::endpoint::{Endpoint, Layer, layer};
+use super::endpoint::{Endpoint, HandlerMiddleware, Layer};
 use super::path_pattern::are_equivalent;
 use super::resources;
 use crate::extract::{Caller, Requirement};
@@ -168,18 +165,8 @@ impl<V> Api<V> {
     /// caller, outside of the middleware of the [`Endpoint`]; see [`Endpoint::wrap`].
     ///
     /// The middleware runs neither for rejected callers nor for unknown paths and methods; `App::wrap` adds one that does.
-    pub fn wrap<M, B>(mut self, middleware: M) -> Self
-    where
-        M: Transform<
-                BoxService<ServiceRequest, ServiceResponse, Error>,
-                ServiceRequest,
-                Response = ServiceResponse<B>,
-                Error = Error,
-                InitError = (),
-            > + 'static,
-        B: MessageBody + 'static,
-    {
-        self.layers.push(layer(middleware));
+    pub fn wrap(mut self, middleware: impl HandlerMiddleware) -> Self {
+        self.layers.push(middleware.into_layer());
         self
     }
 

@@ -30,7 +30,18 @@ pub struct Endpoint {
 /// A middleware around a route.
 pub(super) type Layer = Rc<dyn Fn(Route) -> Route>;
 
-pub(super) fn layer<M, B>(middleware: M) -> Layer
+/// A middleware of Actix that can wrap a handler. Implemented for each one that responds with a body of any type.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a middleware of Actix that can wrap a handler",
+    label = "expected a middleware such as `from_fn(limit)`"
+)]
+pub trait HandlerMiddleware {
+    /// The middleware, around whatever route it is given.
+    #[doc(hidden)]
+    fn into_layer(self) -> Rc<dyn Fn(Route) -> Route>;
+}
+
+impl<M, B> HandlerMiddleware for M
 where
     M: Transform<
             BoxService<ServiceRequest, ServiceResponse, Error>,
@@ -41,8 +52,10 @@ where
         > + 'static,
     B: MessageBody + 'static,
 {
-    let middleware = Rc::new(middleware);
-    Rc::new(move |route| route.wrap(Rc::clone(&middleware)))
+    fn into_layer(self) -> Layer {
+        let middleware = Rc::new(self);
+        Rc::new(move |route| route.wrap(Rc::clone(&middleware)))
+    }
 }
 
 impl Endpoint {
@@ -79,18 +92,8 @@ impl Endpoint {
     /// let api = Api::new("/api").route("/orders/{id}", get(order).wrap(from_fn(log_subject)));
     /// ```
     #[must_use]
-    pub fn wrap<M, B>(mut self, middleware: M) -> Self
-    where
-        M: Transform<
-                BoxService<ServiceRequest, ServiceResponse, Error>,
-                ServiceRequest,
-                Response = ServiceResponse<B>,
-                Error = Error,
-                InitError = (),
-            > + 'static,
-        B: MessageBody + 'static,
-    {
-        self.layers.push(layer(middleware));
+    pub fn wrap(mut self, middleware: impl HandlerMiddleware) -> Self {
+        self.layers.push(middleware.into_layer());
         self
     }
 

@@ -11,7 +11,7 @@ mod siblings;
 
 pub use api::{Api, NoVerifier, RouteInfo, ServedBy};
 pub use dpop_nonce::{WithNonce, WithNonceFuture};
-pub use endpoint::{Endpoint, delete, get, patch, post, put};
+pub use endpoint::{Endpoint, HandlerMiddleware, delete, get, patch, post, put};
 pub use protected::{
     Protected, ProtectedArgs, ProtectedHandler, ProtectedRoute, ResolveFuture, Resolved, protected,
 };
