@@ -96,10 +96,14 @@ pub fn jwks(bytes: &[u8]) {
 
 /// The issuer of an accepted document has only visible ASCII characters.
 pub fn discovery(bytes: &[u8]) {
-    let Ok(base) = "https://issuer.example/tenant/".parse() else {
+    let Ok(base_url) = "https://issuer.example/tenant/".parse() else {
         return;
     };
-    if let Ok(found) = discovery::read(bytes, &base) {
+    let expected = discovery::Expected {
+        base_url: &base_url,
+        name: None,
+    };
+    if let Ok(found) = discovery::read(bytes, expected) {
         assert!(found.issuer.bytes().all(|byte| byte.is_ascii_graphic()));
     }
 }

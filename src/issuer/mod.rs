@@ -163,14 +163,18 @@ impl Issuer {
         (!self.http_hosts.is_empty()).then_some(warning)
     }
 
-    /// The name of this issuer in logs: its configured name or URL.
+    /// The name of this issuer in logs: its configured name or its URL without the query, which may contain a key to an
+    /// API.
     pub(crate) fn label(&self) -> &str {
         match &self.source {
             Source::Discovery {
                 name: None,
                 base_url,
                 ..
-            } => base_url.as_str(),
+            } => {
+                let url = base_url.as_str();
+                url.split_once('?').map_or(url, |(url, _)| url)
+            }
             Source::Discovery {
                 name: Some(name), ..
             }

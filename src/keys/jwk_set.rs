@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::content::Content;
 use super::members;
 use crate::jose::Algorithm;
 use crate::jose::jwk::{Jwk, JwkError};
@@ -158,7 +159,7 @@ fn index(keys: &[Arc<Jwk>]) -> HashMap<String, Vec<Arc<Jwk>>> {
 /// [`KeySetError`] if the set has no usable key.
 pub(crate) fn read(issuer: String, body: &[u8]) -> Result<(KeySet, Vec<JwkError>), KeySetError> {
     let mut members = members::keys(body)
-        .ok_or(KeySetError::Malformed)?
+        .map_err(KeySetError::Malformed)?
         .peekable();
     if members.peek().is_none() {
         return Err(KeySetError::Empty);
@@ -183,7 +184,7 @@ pub(crate) fn read(issuer: String, body: &[u8]) -> Result<(KeySet, Vec<JwkError>
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum KeySetError {
     #[error("its key set is malformed")]
-    Malformed,
+    Malformed(#[source] Content),
     #[error("its key set is empty")]
     Empty,
     #[error("its key set has no usable key ({unusable} unusable)")]
@@ -219,19 +220,26 @@ mod tests {
     #[test]
     fn a_document_without_a_usable_key_is_rejected() {
         let error = |body: &str| read("issuer".to_owned(), body.as_bytes()).map(drop);
-        for body in [
-            "",
-            "null",
-            "[]",
-            "{}",
-            "<html>",
-            r#"{"keys":null}"#,
-            r#"{"keys":{}}"#,
-            r#"{"keys":"a"}"#,
+        for (body, content) in [
+            ("", Content::Empty),
+            ("null", Content::Structure),
+            ("[]", Content::Structure),
+            ("<html>", Content::Markup),
+            (r#"{"keys":{}}"#, Content::Structure),
+            (r#"{"keys":"a"}"#, Content::Structure),
+            (r#"{"error":"unavailable"}"#, Content::NoKeys),
+            (r#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#, Content::NoKeys),
         ] {
-            assert_eq!(error(body), Err(KeySetError::Malformed), "{body}");
+            assert_eq!(error(body), Err(KeySetError::Malformed(content)), "{body}");
         }
-        assert_eq!(error(r#"{"keys":[]}"#), Err(KeySetError::Empty));
+        for body in [
+            "{}",
+            r#"{"keys":null}"#,
+            r#"{"keys":[]}"#,
+            "\u{feff}{\"keys\":[]}",
+        ] {
+            assert_eq!(error(body), Err(KeySetError::Empty), "{body}");
+        }
         assert_eq!(
             error(r#"{"keys":[null,{}]}"#),
             Err(KeySetError::NoUsableKey { unusable: 2 })

@@ -2,30 +2,50 @@
 //!
 //! Parsed as a whole, a document of 1 MiB could take more than a hundred times as much memory.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::content::{self, Content};
 use crate::jose::jwk::{Jwk, JwkError};
 
 /// A JWK set whose keys have not been parsed (RFC 7517 §5).
 #[derive(Deserialize)]
 struct Document<'a> {
     #[serde(borrow)]
-    keys: Vec<&'a RawValue>,
+    keys: Option<Vec<&'a RawValue>>,
 }
 
-/// The keys of a set in order, each parsed or with its error; `None` if the text is not a JWK set.
-pub(super) fn keys(body: &[u8]) -> Option<impl Iterator<Item = Result<Jwk, JwkError>>> {
-    let document: Document<'_> = serde_json::from_slice(body).ok()?;
-    let members = document.keys.into_iter().enumerate();
-    Some(members.map(|(number, member)| {
+/// The keys of a set in order, each parsed or with its error. An empty object is a set without keys.
+///
+/// # Errors
+/// [`Content`] if the text is not a JWK set.
+pub(super) fn keys(body: &[u8]) -> Result<impl Iterator<Item = Result<Jwk, JwkError>>, Content> {
+    let document: Document<'_> = content::parse(body)?;
+    let keys = match document.keys {
+        Some(keys) => keys,
+        None => absent(body)?,
+    };
+    Ok(keys.into_iter().enumerate().map(|(number, member)| {
         if number < MOST_KEYS {
             read(member.get())
         } else {
             Err(JwkError::TooMany)
         }
     }))
+}
+
+/// No keys, if the document claims to be nothing else: an error in JSON must not withdraw the keys in use.
+fn absent<T>(body: &[u8]) -> Result<Vec<T>, Content> {
+    let members: HashMap<String, IgnoredAny> = content::parse(body)?;
+    if members.is_empty() || members.contains_key("keys") {
+        Ok(Vec::new())
+    } else {
+        Err(Content::NoKeys)
+    }
 }
 
 fn read(member: &str) -> Result<Jwk, JwkError> {

@@ -4,6 +4,7 @@
 //! ([`IssuerKeys::request_key`]); the [`refresher`] thread fetches it, and all requests share one fetch.
 
 mod cache_control;
+mod content;
 pub(crate) mod discovery;
 pub(crate) mod fetch;
 pub(crate) mod fetch_error;

@@ -13,7 +13,7 @@ use tokio::task::LocalSet;
 use tokio::time::{sleep, timeout};
 use url::Url;
 
-use super::discovery::{DiscoveryError, discover, key_set_url};
+use super::discovery::{DiscoveryError, Expected, discover, key_set_url};
 use super::fetch::Client;
 use super::fetch_error::{Chain, FetchError};
 use super::jwk_set::{self, KeySet, KeySetError};
@@ -141,7 +141,11 @@ async fn discover_and_download(
             name,
             keys,
         } => {
-            let found = discover(client, base_url).await?;
+            let expected = Expected {
+                base_url,
+                name: name.as_deref(),
+            };
+            let found = discover(client, expected).await?;
             let keys = if let Some(keys) = keys {
                 keys
             } else {

@@ -74,7 +74,7 @@ fn reason(failure: &FetchFailure) -> UnreadyReason {
             UnreadyReason::NoUsableKey
         }
         FetchFailure::Discovery(_)
-        | FetchFailure::KeySet(KeySetError::Malformed)
+        | FetchFailure::KeySet(KeySetError::Malformed(_))
         | FetchFailure::NoJwksUri => UnreadyReason::UnusableAnswer,
     }
 }

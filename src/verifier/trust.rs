@@ -147,7 +147,9 @@ impl Verifier {
             .refresher
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let is_meant = |keys: &Arc<IssuerKeys>| keys.issuer.label() == name || keys.is_named(name);
+        let is_meant = |keys: &Arc<IssuerKeys>| {
+            keys.issuer.label() == name || keys.issuer.spelling == name || keys.is_named(name)
+        };
         let before = self.0.trust.load();
         let (removed, kept): (Vec<_>, Vec<_>) = before.issuers.iter().cloned().partition(is_meant);
         // Issuers that are distinct together are distinct without some of them.
