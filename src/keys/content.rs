@@ -7,8 +7,6 @@ use serde::Deserialize;
 pub(crate) enum Content {
     #[error("it is empty")]
     Empty,
-    #[error("its jwks_uri is not a URL")]
-    JwksUri,
     #[error("it is a page in HTML or XML")]
     Markup,
     #[error("it names no issuer")]
@@ -19,6 +17,8 @@ pub(crate) enum Content {
     NotJson,
     #[error("its JSON has another structure")]
     Structure,
+    #[error("an endpoint in it is not a URL")]
+    Url,
     #[error("it is encoded in UTF-16 or UTF-32, not in UTF-8")]
     WideEncoding,
 }

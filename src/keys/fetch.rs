@@ -58,7 +58,7 @@ impl Client {
             (StatusCode::OK, _) => Ok(Answer {
                 etag: etag_now.map(str::to_owned),
                 lifetime,
-                body: Some(body(response).await?),
+                body: Some(read_body(response).await?),
             }),
             (status, _) => Err(FetchError::Status(status.as_u16())),
         }
@@ -90,7 +90,7 @@ impl Client {
             .map_err(|error| FetchError::of(&error))?;
         Ok(Posted {
             nonce: text(response.headers(), &NONCE).map(str::to_owned),
-            body: body(response).await?,
+            body: read_body(response).await?,
         })
     }
 
@@ -148,7 +148,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 ///
 /// # Errors
 /// It is too large, cannot be decoded, or the connection breaks.
-pub(crate) async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, FetchError> {
+pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>, FetchError> {
     // The client removes the header when it decodes `gzip`, the only encoding that it asks for.
     let encoding = response.headers().get(CONTENT_ENCODING);
     if encoding.is_some_and(|name| !name.as_bytes().eq_ignore_ascii_case(b"identity")) {

@@ -238,7 +238,7 @@ async fn a_document_without_a_jwks_uri_is_rejected() {
         ),
         (
             json!({"issuer": issuer.url(), "jwks_uri": "jwks.json"}),
-            "its discovery document is malformed: its jwks_uri is not a URL",
+            "its discovery document is malformed: an endpoint in it is not a URL",
         ),
         (
             json!({"jwks_uri": issuer.jwks_uri()}),

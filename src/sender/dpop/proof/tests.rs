@@ -440,10 +440,7 @@ fn the_key_is_public_usable_and_for_signatures() {
             public_jwk(&sender(), &json!({"alg": "ES384"})),
             JwkError::AlgorithmNotAllowed,
         ),
-        (
-            public_jwk(&sender(), &json!({"kid": 1})),
-            JwkError::KeyId,
-        ),
+        (public_jwk(&sender(), &json!({"kid": 1})), JwkError::KeyId),
         (
             json!({"kty": "RSA", "n": format!("{}A", "n".repeat(170)), "e": "AQAB"}),
             JwkError::RsaSize { bits: 1024 },
