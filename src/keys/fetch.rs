@@ -15,6 +15,7 @@ use url::Url;
 
 use super::cache_control::{CacheHeaders, lifetime};
 use super::fetch_error::FetchError;
+use super::root_certificates::RootCertificates;
 use crate::issuer::is_loopback;
 
 /// Fetches small documents from issuers.
@@ -25,9 +26,19 @@ use crate::issuer::is_loopback;
 pub(crate) struct Client {
     loopback: OnceCell<reqwest::Client>,
     remote: OnceCell<reqwest::Client>,
+    /// Those of private authorities.
+    roots: RootCertificates,
 }
 
 impl Client {
+    /// A client that also trusts these certificates.
+    pub(crate) fn trusting(roots: RootCertificates) -> Self {
+        Self {
+            roots,
+            ..Self::default()
+        }
+    }
+
     /// Sends a GET request; with the `ETag` of an earlier response, a conditional one. The media type is not checked.
     ///
     /// # Errors
@@ -106,7 +117,11 @@ impl Client {
                     .await
             }
             // Whether `http` is allowed for the host was checked when the URL was accepted.
-            "http" | "https" => self.remote.get_or_try_init(async || remote_client()).await,
+            "http" | "https" => {
+                self.remote
+                    .get_or_try_init(async || remote_client(&self.roots))
+                    .await
+            }
             _ => Err(FetchError::NotHttps),
         }
     }
@@ -174,8 +189,9 @@ fn loopback_client() -> Result<reqwest::Client, FetchError> {
     builder.build().map_err(|_| FetchError::Client)
 }
 
-fn remote_client() -> Result<reqwest::Client, FetchError> {
+fn remote_client(private: &RootCertificates) -> Result<reqwest::Client, FetchError> {
     let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+    let roots = roots.map(AsRef::as_ref).chain(private.iter());
     let roots = roots.filter_map(|root| reqwest::Certificate::from_der(root).ok());
     builder()
         .tls_certs_merge(roots)
@@ -260,10 +276,22 @@ mod tests {
     }
 
     /// A TLS server with a self-signed certificate.
-    fn handshake(mut stream: std::net::TcpStream) {
+    fn handshake(stream: std::net::TcpStream) {
+        serve_tls(stream, self_signed(), b"");
+    }
+
+    fn self_signed() -> (rcgen::Certificate, rcgen::KeyPair) {
         let key = rcgen::KeyPair::generate().expect("a key");
         let params = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).expect("parameters");
-        let certificate = params.self_signed(&key).expect("a certificate");
+        (params.self_signed(&key).expect("a certificate"), key)
+    }
+
+    /// Answers the first request over TLS.
+    fn serve_tls(
+        mut stream: std::net::TcpStream,
+        (certificate, key): (rcgen::Certificate, rcgen::KeyPair),
+        answer: &[u8],
+    ) {
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
@@ -273,8 +301,24 @@ mod tests {
             .with_single_cert(vec![certificate.der().clone()], key)
             .expect("a configuration");
         let mut connection = ServerConnection::new(Arc::new(config)).expect("a connection");
-        // The client aborts the handshake.
-        let _ = Stream::new(&mut connection, &mut stream).flush();
+        let mut tls = Stream::new(&mut connection, &mut stream);
+        // A client that does not trust the certificate aborts the handshake.
+        let _ = tls.read(&mut [0; 4096]);
+        let _ = tls.write_all(answer);
+    }
+
+    #[tokio::test]
+    async fn a_private_authority_is_trusted_where_it_is_configured() {
+        let (certificate, key) = self_signed();
+        let roots = RootCertificates::from_pem(certificate.pem().as_bytes()).expect("a root");
+        let url = served("https", move |stream| {
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+            serve_tls(stream, (certificate, key), answer);
+        });
+        let url = url.parse().expect("a URL");
+        let answer = Client::trusting(roots).get(&url, None).await;
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.body.as_deref(), Some(b"{}".as_slice()));
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ mod negative_cache;
 mod outdated;
 pub(crate) mod refresh_budget;
 mod refresher;
+pub(crate) mod root_certificates;
 #[cfg(test)]
 mod tests;
 mod unready;

@@ -19,6 +19,7 @@ use super::fetch::Client;
 use super::fetch_error::{Chain, FetchError};
 use super::jwk_set::{self, KeySet, KeySetError};
 use super::refresh_budget::RefreshBudget;
+use super::root_certificates::RootCertificates;
 use super::{DiscoveredIntrospection, Ended, FetchState, IssuerKeys, configured};
 use crate::issuer::{KeySource, Source};
 use crate::metrics::{Counters, Fetched};
@@ -38,13 +39,15 @@ enum Task {
 }
 
 impl KeyRefresher {
-    /// Starts the thread, which fetches the keys of all `issuers` and keeps them fresh.
+    /// Starts the thread, which fetches the keys of all `issuers` and keeps them fresh;
+    /// `roots` are trusted in addition.
     ///
     /// # Errors
     /// The operating system provides no thread or no event queue.
     pub(crate) fn start(
         issuers: impl IntoIterator<Item = Arc<IssuerKeys>>,
         counters: Arc<Counters>,
+        roots: RootCertificates,
     ) -> io::Result<Self> {
         let (sender, mut added) = mpsc::unbounded_channel();
         let runtime = runtime::Builder::new_current_thread()
@@ -54,7 +57,7 @@ impl KeyRefresher {
             // Dropping an unfinished fetch spawns its cleanup, so the runtime must outlive the tasks.
             let _context = runtime.enter();
             let tasks = LocalSet::new();
-            let client = Arc::new(Client::default());
+            let client = Arc::new(Client::trusting(roots));
             tasks.block_on(&runtime, async {
                 while let Some(task) = added.recv().await {
                     let client = Arc::clone(&client);

@@ -21,6 +21,7 @@ use crate::issuer::{Issuer, KeySource};
 use crate::jose::Algorithm;
 use crate::jose::jwk::Jwk;
 use crate::keys::jwk_set::KeySet;
+use crate::keys::root_certificates::RootCertificates;
 use crate::keys::{IssuerKeys, KeyRefresher, WantedKey};
 pub use crate::keys::{Unready, UnreadyReason};
 use crate::metrics::Counters;
@@ -64,6 +65,8 @@ struct Shared {
     /// issuers are changed.
     refresher: Mutex<Option<KeyRefresher>>,
     counters: Arc<Counters>,
+    /// Trusted for requests to issuers.
+    roots: RootCertificates,
     /// Clock and number.
     origin: Origin,
     cache: Option<Arc<TokenCache>>,

@@ -175,7 +175,11 @@ impl Verifier {
                 Some(refresher) => refresher.add(Arc::clone(&added)),
                 None => {
                     let counters = Arc::clone(&self.0.counters);
-                    *refresher = Some(KeyRefresher::start([Arc::clone(&added)], counters)?);
+                    *refresher = Some(KeyRefresher::start(
+                        [Arc::clone(&added)],
+                        counters,
+                        self.0.roots.clone(),
+                    )?);
                 }
             }
         }

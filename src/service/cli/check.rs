@@ -13,6 +13,7 @@ use crate::service::error::Error;
 use crate::service::issuers::TrustedIssuers;
 use crate::service::server::Tls;
 use crate::service::verifier;
+use crate::verifier::VerifierBuilder;
 
 /// How the check is reported.
 #[derive(Debug, clap::Args)]
@@ -60,9 +61,10 @@ pub(super) fn run(arguments: &Arguments, layers: &Layers) -> Result<(), Error> {
     }
     // The service judges the same settings by making the same.
     drop(verifier::configure(Verifier::builder(), &settings)?);
+    let verifier = verifier::schemes_only(&settings)?;
     let effective = layers.effective()?;
     let trusted = TrustedIssuers::of(settings.trust)?;
-    let issuers = actix_web::rt::System::new().block_on(reach(&trusted))?;
+    let issuers = actix_web::rt::System::new().block_on(reach(verifier, &trusted))?;
     let warnings: Vec<_> = trusted.issuers.iter().filter_map(Issuer::warning).collect();
     let reached = issuers.iter().all(|issuer| issuer.keys != Keys::NotReached);
     let report = Report {
@@ -82,8 +84,8 @@ pub(super) fn run(arguments: &Arguments, layers: &Layers) -> Result<(), Error> {
 }
 
 /// Fetches every issuer's keys, as the service does at its start.
-async fn reach(trusted: &TrustedIssuers) -> Result<Vec<Reached>, Error> {
-    let verifier = Verifier::start(trusted.issuers.iter().cloned())?;
+async fn reach(verifier: VerifierBuilder, trusted: &TrustedIssuers) -> Result<Vec<Reached>, Error> {
+    let verifier = verifier.start(trusted.issuers.iter().cloned())?;
     let longest = trusted.issuers.iter().map(|issuer| issuer.fetching.timeout);
     let limit = if trusted.development {
         LOCAL
