@@ -91,7 +91,13 @@ impl IssuerBuilder {
             .unwrap_or_default()
     }
 
-    /// The only algorithms to accept; without them, every asymmetric one that a key allows.
+    /// The first algorithm that was named.
+    #[cfg(feature = "dev-issuer")]
+    pub(crate) fn first_algorithm(&self) -> Option<Algorithm> {
+        self.rules.algorithms.first().copied()
+    }
+
+    /// The only algorithms to accept; without them, every asymmetric one that a key allows, except ML-DSA.
     pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
         self.rules.algorithms = algorithms.into_iter().collect();
         self

@@ -82,6 +82,16 @@ pub(crate) struct TokenRules {
     pub(crate) scope_claims: Vec<ScopeClaim>,
 }
 
+impl TokenRules {
+    /// Whether the settings accept the algorithm: those that they name, or else the default ones.
+    pub(crate) fn accepts(&self, algorithm: Algorithm) -> bool {
+        match self.algorithms.as_slice() {
+            [] => algorithm.is_default(),
+            named => named.contains(&algorithm),
+        }
+    }
+}
+
 impl Default for TokenRules {
     fn default() -> Self {
         Self {

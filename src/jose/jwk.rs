@@ -1,8 +1,10 @@
-//! One JSON Web Key → a usable public key, or why not ([RFC 7517 §4], [RFC 7518 §6], [RFC 8037 §2]).
+//! One JSON Web Key → a usable public key, or why not ([RFC 7517 §4], [RFC 7518 §6], [RFC 8037 §2],
+//! [RFC 9964 §3]).
 //!
 //! [RFC 7517 §4]: https://www.rfc-editor.org/rfc/rfc7517#section-4
 //! [RFC 7518 §6]: https://www.rfc-editor.org/rfc/rfc7518#section-6
 //! [RFC 8037 §2]: https://www.rfc-editor.org/rfc/rfc8037#section-2
+//! [RFC 9964 §3]: https://www.rfc-editor.org/rfc/rfc9964#section-3
 
 use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL, BASE64URL_NOPAD};
 use serde_json::{Map, Value};
@@ -166,12 +168,35 @@ struct Parameters {
 impl Parameters {
     fn read(members: &Map<String, Value>) -> Result<Self, JwkError> {
         match text(members, "kty")? {
+            Some("AKP") => Self::algorithm_key_pair(members),
             Some("EC") => Self::elliptic_curve(members),
             Some("OKP") => Self::octet_key_pair(members),
             Some("RSA") => Self::rsa(members),
             Some(_) => Err(JwkError::OtherKind),
             None => Err(JwkError::Incomplete),
         }
+    }
+
+    /// RFC 9964 §3: the kind of key is that of its `alg`.
+    fn algorithm_key_pair(members: &Map<String, Value>) -> Result<Self, JwkError> {
+        let name = text(members, "alg")?.ok_or(JwkError::Incomplete)?;
+        let algorithm: Option<Algorithm> = name.parse().ok();
+        let lengths = |algorithm: Algorithm| Some((algorithm, algorithm.exact_lengths()?.0));
+        let (algorithm, length) = algorithm
+            .and_then(lengths)
+            .ok_or(JwkError::AlgorithmNotAllowed)?;
+        let public = bytes(members, "pub")?;
+        if public.len() != length {
+            return Err(JwkError::Malformed);
+        }
+        Ok(Self {
+            kind: algorithm.key_kind(),
+            canonical: format!(
+                r#"{{"alg":"{name}","kty":"AKP","pub":"{}"}}"#,
+                BASE64URL_NOPAD.encode(&public),
+            ),
+            material: Material::MlDsa(public),
+        })
     }
 
     /// RFC 7518 §6.2.1.
@@ -310,11 +335,11 @@ pub enum JwkError {
     TooMany,
 }
 
-/// RFC 7518 §6.2.2, §6.3.2, §6.4.1 and RFC 8037 §2.
-const PRIVATE_MEMBERS: [&str; 8] = ["d", "dp", "dq", "k", "oth", "p", "q", "qi"];
+/// RFC 7518 §6.2.2, §6.3.2, §6.4.1, RFC 8037 §2 and RFC 9964 §3.
+const PRIVATE_MEMBERS: [&str; 9] = ["d", "dp", "dq", "k", "oth", "p", "priv", "q", "qi"];
 
-/// RFC 7518 §6.2.1, §6.3.1 and RFC 8037 §2.
-const ENCODED_MEMBERS: [&str; 4] = ["e", "n", "x", "y"];
+/// RFC 7518 §6.2.1, §6.3.1, RFC 8037 §2 and RFC 9964 §3.
+const ENCODED_MEMBERS: [&str; 5] = ["e", "n", "pub", "x", "y"];
 
 /// RFC 7517 §4.2, and SPIFFE Trust Domain and Bundle §4.2.2.
 const SIGNATURE_USES: [&str; 2] = ["sig", "jwt-svid"];
@@ -381,6 +406,43 @@ mod tests {
         assert_eq!(served(Algorithm::Es384), ["ES384"]);
         assert_eq!(served(Algorithm::Es512), ["ES512"]);
         assert_eq!(served(Algorithm::EdDsa), ["EdDSA"]);
+    }
+
+    #[test]
+    fn a_key_of_ml_dsa_has_its_algorithm_and_exact_length() {
+        let algorithms = [Algorithm::MlDsa44, Algorithm::MlDsa65, Algorithm::MlDsa87];
+        for algorithm in algorithms {
+            let (length, _) = algorithm.exact_lengths().expect("exact lengths");
+            let jwk = |bytes: usize| {
+                let public = BASE64URL_NOPAD.encode(&vec![1; bytes]);
+                changed(algorithm, &json!({ "pub": public }))
+            };
+            assert_eq!(error(&jwk(length)), None, "{algorithm}");
+            // 22 bytes more are those of a `SubjectPublicKeyInfo`.
+            for other in [0, length - 1, length + 1, length + 22] {
+                assert_eq!(error(&jwk(other)), Some(JwkError::Malformed), "{algorithm}");
+            }
+            for (changes, expected) in [
+                (json!({"alg": "absent"}), JwkError::Incomplete),
+                (json!({"pub": "absent"}), JwkError::Incomplete),
+                (json!({"alg": "ES256"}), JwkError::AlgorithmNotAllowed),
+                (
+                    json!({"alg": "SLH-DSA-SHA2-128s"}),
+                    JwkError::AlgorithmNotAllowed,
+                ),
+                (json!({"priv": "AA"}), JwkError::NotPublic),
+                (json!({"use": "enc"}), JwkError::OtherUse),
+            ] {
+                assert_eq!(
+                    error(&changed(algorithm, &changes)),
+                    Some(expected),
+                    "{changes}"
+                );
+            }
+        }
+        let other = json!({"alg": "ML-DSA-65"});
+        let other = changed(Algorithm::MlDsa44, &other);
+        assert_eq!(error(&other), Some(JwkError::Malformed));
     }
 
     #[test]
@@ -556,7 +618,7 @@ mod tests {
             (json!({}), JwkError::Incomplete),
             (json!({"kty": "RSA"}), JwkError::Incomplete),
             (json!({"kty": 1}), JwkError::Malformed),
-            (json!({"kty": "AKP"}), JwkError::OtherKind),
+            (json!({"kty": "AKP"}), JwkError::Incomplete),
             (
                 changed(Algorithm::Rs256, &json!({"kid": 1})),
                 JwkError::KeyId,

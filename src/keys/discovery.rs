@@ -81,7 +81,7 @@ pub(crate) fn read(body: &[u8], expected: Expected<'_>) -> Result<Metadata, Disc
     let no_issuer = DiscoveryError::Malformed(Content::NoIssuer);
     let issuer = document.issuer.ok_or(no_issuer)?;
     if expected.name != Some(issuer.as_str()) && !names(&issuer, expected.base_url) {
-        return Err(DiscoveryError::OtherIssuer);
+        return Err(DiscoveryError::OtherIssuer { found: issuer });
     }
     Ok(Metadata {
         issuer,
@@ -149,7 +149,10 @@ pub(crate) enum DiscoveryError {
     #[error("its discovery document is malformed")]
     Malformed(#[source] Content),
     #[error("its discovery document is another issuer's")]
-    OtherIssuer,
+    OtherIssuer {
+        /// The document's, which is the network's text and not shown.
+        found: String,
+    },
     #[error("its discovery document names a jwks_uri that is not https")]
     PlainHttp,
 }
@@ -158,7 +161,7 @@ impl DiscoveryError {
     /// How close the answer of a URL is to the document; `None` where no other URL can have it.
     fn proximity(&self) -> Option<u8> {
         match self {
-            Self::OtherIssuer => Some(2),
+            Self::OtherIssuer { .. } => Some(2),
             Self::Malformed(_) => Some(1),
             Self::Fetch(error) if error.is_answer() => Some(0),
             Self::Fetch(_) | Self::Loopback | Self::PlainHttp => None,
@@ -286,7 +289,9 @@ mod tests {
             (r#"{"issuer":null}"#, malformed(Content::NoIssuer)),
             (
                 r#"{"issuer":"https://b.example/"}"#,
-                DiscoveryError::OtherIssuer,
+                DiscoveryError::OtherIssuer {
+                    found: "https://b.example/".to_owned(),
+                },
             ),
         ] {
             assert_eq!(read(document), Err(error), "{document}");
@@ -314,7 +319,8 @@ mod tests {
             "https://tenant.b2clogin.com/0f0c/v2.0",
             "https://tenant.b2clogin.com/other/v2.0/",
         ] {
-            assert_eq!(read(other), Err(DiscoveryError::OtherIssuer), "{other}");
+            let found = other.to_owned();
+            assert_eq!(read(other), Err(DiscoveryError::OtherIssuer { found }));
         }
     }
 

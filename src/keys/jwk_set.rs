@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::content::Content;
 use super::members;
+use super::skipped::Skipped;
 use crate::jose::Algorithm;
-use crate::jose::jwk::{Jwk, JwkError};
+use crate::jose::jwk::Jwk;
 use crate::jose::signature::VerificationKey;
 
 /// The keys of one issuer at one moment, under its exact name.
@@ -83,6 +84,12 @@ impl KeySet {
         self.keys.len()
     }
 
+    /// The number of keys that verify at least one accepted algorithm.
+    pub(crate) fn usable(&self, accepts: impl Fn(Algorithm) -> bool) -> usize {
+        let is_usable = |key: &&Arc<Jwk>| key.key.algorithms().any(&accepts);
+        self.keys.iter().filter(is_usable).count()
+    }
+
     /// The keys that may have signed a token, each once: those with its `kid`, or all if it has none.
     pub(crate) fn named(&self, id: Option<&str>) -> &[Arc<Jwk>] {
         match id {
@@ -153,11 +160,11 @@ fn index(keys: &[Arc<Jwk>]) -> HashMap<String, Vec<Arc<Jwk>>> {
     by_id
 }
 
-/// Parses a JWK set key by key; returns the set and the errors of the keys that were skipped.
+/// Parses a JWK set key by key; returns the set, and the keys that were skipped.
 ///
 /// # Errors
 /// [`KeySetError`] if the set has no usable key.
-pub(crate) fn read(issuer: String, body: &[u8]) -> Result<(KeySet, Vec<JwkError>), KeySetError> {
+pub(crate) fn read(issuer: String, body: &[u8]) -> Result<(KeySet, Skipped), KeySetError> {
     let mut members = members::keys(body)
         .map_err(KeySetError::Malformed)?
         .peekable();
@@ -165,19 +172,17 @@ pub(crate) fn read(issuer: String, body: &[u8]) -> Result<(KeySet, Vec<JwkError>
         return Err(KeySetError::Empty);
     }
     let mut keys = Vec::new();
-    let mut unusable = Vec::new();
+    let mut skipped = Skipped::default();
     for member in members {
         match member {
             Ok(jwk) => keys.push(Arc::new(jwk)),
-            Err(error) => unusable.push(error),
+            Err(error) => skipped.extend([error]),
         }
     }
     if keys.is_empty() {
-        return Err(KeySetError::NoUsableKey {
-            unusable: unusable.len(),
-        });
+        return Err(KeySetError::NoUsableKey(skipped));
     }
-    Ok((KeySet::new(issuer, keys), unusable))
+    Ok((KeySet::new(issuer, keys), skipped))
 }
 
 /// Why a document is not a usable key set.
@@ -187,8 +192,8 @@ pub(crate) enum KeySetError {
     Malformed(#[source] Content),
     #[error("its key set is empty")]
     Empty,
-    #[error("its key set has no usable key ({unusable} unusable)")]
-    NoUsableKey { unusable: usize },
+    #[error("its key set has no usable key ({0})")]
+    NoUsableKey(Skipped),
 }
 
 #[cfg(all(test, feature = "test-kit"))]
@@ -240,9 +245,11 @@ mod tests {
         ] {
             assert_eq!(error(body), Err(KeySetError::Empty), "{body}");
         }
+        let none = error(r#"{"keys":[null,{}]}"#).expect_err("no usable key");
         assert_eq!(
-            error(r#"{"keys":[null,{}]}"#),
-            Err(KeySetError::NoUsableKey { unusable: 2 })
+            none.to_string(),
+            "its key set has no usable key (2 unusable: the key is malformed (1); \
+             the key lacks a member that its type needs (1))"
         );
     }
 

@@ -272,7 +272,7 @@ fn values_out_of_bounds_are_rejected() {
     let claims =
         "must be claims: names such as permissions, or JSON pointers such as /realm_access/roles";
     let algorithms = "must be one or more of HS256, HS384, HS512, RS256, RS384, RS512, \
-                      ES256, ES384, ES512, PS256, PS384, PS512, EdDSA";
+                      ES256, ES384, ES512, PS256, PS384, PS512, EdDSA, ML-DSA-44, ML-DSA-65, ML-DSA-87";
     let cases = [
         ("token_signing_alg", "'none'", algorithms),
         ("token_signing_alg", "['RS256', 'rs256']", algorithms),
