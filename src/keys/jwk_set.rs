@@ -123,7 +123,10 @@ impl KeySet {
         }
     }
 
-    fn same_as(&self, key: &Jwk) -> Option<Arc<Jwk>> {
+    fn same_as(&self, key: &Arc<Jwk>) -> Option<Arc<Jwk>> {
+        if self.keys.iter().any(|known| Arc::ptr_eq(known, key)) {
+            return Some(Arc::clone(key));
+        }
         let is_same = |known: &&Arc<Jwk>| {
             known.thumbprint == key.thumbprint && known.key.algorithms().eq(key.key.algorithms())
         };
@@ -145,7 +148,9 @@ fn remove_duplicates(keys: &mut Vec<Arc<Jwk>>, name: fn(&Jwk) -> Option<&str>) {
     let all = keys.clone();
     let mut is_new = all.iter().map(|key| {
         let algorithms: Vec<_> = key.key.algorithms().collect();
-        known.insert((name(key), key.thumbprint.as_str(), algorithms))
+        let is_first = known.insert((name(key), key.thumbprint.as_str(), algorithms));
+        // Configured keys in PEM have no thumbprint.
+        is_first || key.thumbprint.is_empty()
     });
     keys.retain(|_| is_new.next().unwrap_or_default());
 }
@@ -287,6 +292,28 @@ mod tests {
             [Some("a"), Some("other"), None].map(|id| set.named(id).len()),
             [1, 1, 2]
         );
+    }
+
+    #[test]
+    fn keys_without_thumbprint_stay_apart() {
+        let unnamed = |_| {
+            let mut jwk = Jwk::parse(&key("a")).expect("a key");
+            (jwk.key_id, jwk.thumbprint) = (None, String::new());
+            Arc::new(jwk)
+        };
+        let keys: Vec<_> = (0..2).map(unnamed).collect();
+        let set = || KeySet::of_public_keys("issuer".to_owned(), &keys);
+        let replaced = set().replacing(Some(&set()), 2);
+        for set in [set(), replaced] {
+            let found = set.named(None);
+            assert_eq!(found.len(), 2);
+            assert!(
+                found
+                    .iter()
+                    .zip(&keys)
+                    .all(|(one, other)| Arc::ptr_eq(one, other))
+            );
+        }
     }
 
     #[test]

@@ -221,3 +221,44 @@ fn a_bundle_of_spiffe_has_its_keys_for_jwts() {
     let reason = "1 unusable: the key is for another use (1)".to_owned();
     assert_eq!(outcome(&bundle), (1, reason));
 }
+
+/// A certificate for a new P-256 key, in PEM.
+fn certificate() -> String {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let params = rcgen::CertificateParams::new(["a.example".to_owned()]).expect("parameters");
+    params.self_signed(&key).expect("a certificate").pem()
+}
+
+#[test]
+fn a_map_from_key_ids_to_certificates_is_a_set() {
+    let (one, other) = (certificate(), certificate());
+    let document = json!({ "a": one, "b": other, "c": one }).to_string();
+    let (set, skipped) = jwk_set::read("issuer".to_owned(), document.as_bytes()).expect("a set");
+    assert_eq!((set.len(), skipped.len(), set.named(None).len()), (3, 0, 2));
+    for id in ["a", "b", "c"] {
+        let [key] = set.named(Some(id)) else {
+            panic!("one key is named {id}")
+        };
+        assert!(key.allows(Algorithm::Es256), "{id}");
+    }
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let reason = "1 unusable: the key is malformed (1)".to_owned();
+    assert_eq!(outcome(&json!({ "a": one, "b": broken })), (1, reason));
+    let no_keys = "its key set is malformed: it has no list of keys".to_owned();
+    for other in [json!({"a": one, "error": "x"}), json!({"a": one, "b": 1})] {
+        assert_eq!(outcome(&other), (0, no_keys.clone()), "{other}");
+    }
+}
+
+#[test]
+fn a_key_of_a_certificate_verifies_what_it_signed() {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
+    let params = rcgen::CertificateParams::new(["a.example".to_owned()]).expect("parameters");
+    let pem = params.self_signed(&key).expect("a certificate").pem();
+    let document = json!({ "a": pem }).to_string();
+    let (set, _) = jwk_set::read("issuer".to_owned(), document.as_bytes()).expect("a set");
+    let signature = rcgen::SigningKey::sign(&key, b"input").expect("a signature");
+    let found = &set.named(Some("a"))[0];
+    assert!(found.verifies(Algorithm::EdDsa, b"input", &signature));
+    assert!(!found.verifies(Algorithm::EdDsa, b"other", &signature));
+}
