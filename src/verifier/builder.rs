@@ -13,6 +13,7 @@ use super::verified::Origin;
 use super::{Shared, Verifier};
 use crate::issuer::Issuer;
 use crate::keys::KeyRefresher;
+use crate::keys::root_certificates::{RootCertificates, RootCertificatesError};
 use crate::metrics::Counters;
 use crate::sender::{ClientCertificates, Dpop, SenderPolicy, TargetUriSource};
 
@@ -32,6 +33,7 @@ pub struct VerifierBuilder {
     clock: Clock,
     token_memory: usize,
     senders: SenderPolicy,
+    roots: RootCertificates,
 }
 
 impl Default for VerifierBuilder {
@@ -40,6 +42,7 @@ impl Default for VerifierBuilder {
             clock: Clock::default(),
             token_memory: DEFAULT_TOKEN_MEMORY,
             senders: SenderPolicy::default(),
+            roots: RootCertificates::default(),
         }
     }
 }
@@ -59,6 +62,16 @@ impl VerifierBuilder {
     pub fn token_memory(mut self, bytes: usize) -> Self {
         self.token_memory = bytes;
         self
+    }
+
+    /// Trusts the certificates in a PEM text for all requests to issuers, in addition to those of the system and of
+    /// Mozilla, as where an issuer's server certificate is signed by a private authority.
+    ///
+    /// # Errors
+    /// [`RootCertificatesError`] if the text has no certificate, or one that cannot be used.
+    pub fn root_certificates_pem(mut self, pem: &[u8]) -> Result<Self, RootCertificatesError> {
+        self.roots = RootCertificates::from_pem(pem)?;
+        Ok(self)
     }
 
     /// Sets how DPoP proofs are checked ([RFC 9449]); by default they are accepted beside bearer tokens.
@@ -105,12 +118,17 @@ impl VerifierBuilder {
         let refresher = if fetched.is_empty() && !trust.introspects() {
             None
         } else {
-            Some(KeyRefresher::start(fetched, Arc::clone(&counters))?)
+            Some(KeyRefresher::start(
+                fetched,
+                Arc::clone(&counters),
+                self.roots.clone(),
+            )?)
         };
         Ok(Verifier(Arc::new(Shared {
             trust: ArcSwap::from_pointee(trust),
             refresher: Mutex::new(refresher),
             counters,
+            roots: self.roots,
             origin: Origin {
                 clock: self.clock,
                 verifier: STARTED.fetch_add(1, Ordering::Relaxed),

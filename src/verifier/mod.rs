@@ -20,7 +20,10 @@ use arc_swap::ArcSwap;
 use crate::issuer::{Issuer, KeySource};
 use crate::jose::Algorithm;
 use crate::jose::jwk::Jwk;
+#[cfg(feature = "service")]
+use crate::keys::Findings;
 use crate::keys::jwk_set::KeySet;
+use crate::keys::root_certificates::RootCertificates;
 use crate::keys::{IssuerKeys, KeyRefresher, WantedKey};
 pub use crate::keys::{Unready, UnreadyReason};
 use crate::metrics::Counters;
@@ -64,6 +67,8 @@ struct Shared {
     /// issuers are changed.
     refresher: Mutex<Option<KeyRefresher>>,
     counters: Arc<Counters>,
+    /// Trusted for requests to issuers.
+    roots: RootCertificates,
     /// Clock and number.
     origin: Origin,
     cache: Option<Arc<TokenCache>>,
@@ -181,6 +186,13 @@ impl Verifier {
     pub(crate) fn readiness(&self) -> Vec<Option<Unready>> {
         let trust = self.0.trust.load();
         trust.issuers.iter().map(|keys| keys.unready()).collect()
+    }
+
+    /// For each issuer in the order of the configuration, what fetches have found.
+    #[cfg(feature = "service")]
+    pub(crate) fn findings(&self) -> Vec<Findings> {
+        let trust = self.0.trust.load();
+        trust.issuers.iter().map(|keys| keys.findings()).collect()
     }
 
     /// A number that no other verifier of the process has.
@@ -305,8 +317,7 @@ fn signing_key<'s>(set: &'s KeySet, token: &Unverified<'_>) -> Result<SigningKey
 
 fn accepts(issuer: &Issuer, algorithm: Algorithm) -> bool {
     let symmetric = matches!(issuer.keys(), Some(KeySource::Secret(_)));
-    algorithm.is_symmetric() == symmetric
-        && (issuer.rules.algorithms.is_empty() || issuer.rules.algorithms.contains(&algorithm))
+    algorithm.is_symmetric() == symmetric && issuer.rules.accepts(algorithm)
 }
 
 /// How many keys of the token's algorithm are tried at most; each try costs a signature verification.
@@ -345,7 +356,9 @@ mod tests {
             .filter(|algorithm| !algorithm.is_symmetric());
         for algorithm in asymmetric {
             let key = shared(algorithm);
-            let verifier = trusting(&key.public_jwk().expect("a public key"));
+            let jwk = key.public_jwk().expect("a public key");
+            let issuer = Issuer::with_public_key(ISSUER, &jwk.to_string());
+            let verifier = verifier(issuer.algorithms([algorithm]));
             assert_eq!(outcome(&verifier, token(&key)), Ok(()), "{algorithm}");
             let other = SigningKey::generate(algorithm).with_kid(key.kid());
             assert_eq!(
@@ -353,6 +366,16 @@ mod tests {
                 Err(VerifyError::Signature),
                 "{algorithm}"
             );
+        }
+    }
+
+    #[test]
+    fn ml_dsa_is_accepted_only_where_it_is_named() {
+        for algorithm in [Algorithm::MlDsa44, Algorithm::MlDsa65, Algorithm::MlDsa87] {
+            let key = shared(algorithm);
+            let verifier = trusting(&key.public_jwk().expect("a public key"));
+            let rejected = Err(VerifyError::AlgorithmNotAllowed);
+            assert_eq!(outcome(&verifier, token(&key)), rejected, "{algorithm}");
         }
     }
 

@@ -106,6 +106,7 @@ section! {
         startup: StartupMode = StartupMode::Background,
         /// Two fetches and the pause between them.
         startup_timeout: PositivePeriod = Period::seconds(15),
+        ca_file: Option<One<PemPath>> = None,
         token_memory_bytes: Number<usize, 0, { u32::MAX }> = Number(DEFAULT_TOKEN_MEMORY),
         /// Read into `entries`.
         #[serde(skip_serializing)]
