@@ -125,6 +125,11 @@ impl From<VerifyError> for Cause {
             VerifyError::MalformedKeyId => "The token's key identifier is malformed.",
             VerifyError::MalformedPayload => "The token's payload is malformed.",
             VerifyError::Missing { .. } => "A required claim is missing from the token.",
+            VerifyError::MalformedAudience => "A claim of the token is malformed.",
+            VerifyError::RefreshToken => "The token is a refresh token; an access token is needed.",
+            VerifyError::RequiredClaim(_) => {
+                "A claim of the token does not have the value that this API requires."
+            }
             VerifyError::NotYetValid => "The token is not valid yet.",
             VerifyError::AlgorithmNotAllowed => "The token's algorithm is not accepted here.",
             VerifyError::WrongAudience => "The token is for another audience.",

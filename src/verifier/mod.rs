@@ -1,9 +1,12 @@
 //! Verification of access tokens; synchronous and independent of any web framework.
 
+mod audience;
 mod builder;
 pub(crate) mod clock;
 mod error;
 mod missing_key;
+mod payload;
+mod scopes;
 mod token_cache;
 mod trust;
 mod unverified;
@@ -125,10 +128,16 @@ impl Verifier {
         let unverified = Unverified::parse(token)?;
         let trust = self.0.trust.load();
         let keys = trust.entry_for(&unverified)?;
+        check_type(&keys.issuer, &unverified)?;
         let key = find_key(keys, &unverified, now)?;
-        let signed = unverified.into_signature_verified();
-        let valid = validate::validate_claims(&keys.issuer, &signed, now)?;
-        Ok(Arc::new(Verified::new(signed, valid, &key, &self.0.origin)))
+        let payload = unverified.into_verified_payload();
+        let valid = validate::validate_claims(&keys.issuer, &payload, now)?;
+        Ok(Arc::new(Verified::new(
+            payload,
+            valid,
+            &key,
+            &self.0.origin,
+        )))
     }
 
     /// The counters since the start.
@@ -190,6 +199,15 @@ impl Verifier {
         for issuer in &self.0.trust.load().issuers {
             issuer.make_older(by);
         }
+    }
+}
+
+/// RFC 9068 §4: tokens of other types are signed with the same keys.
+fn check_type(issuer: &Issuer, token: &Unverified<'_>) -> Result<(), VerifyError> {
+    if issuer.rules.token_types().contains(&token.token_type()) {
+        Ok(())
+    } else {
+        Err(VerifyError::WrongType)
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, PoisonError};
 
+use super::audience::check_audience;
 use super::unverified::Unverified;
 use super::{Verifier, VerifyError};
 use crate::issuer::{Issuer, check_distinct, same_issuers};
@@ -77,16 +78,18 @@ impl Trust {
         token: &Unverified<'_>,
         entries: impl Iterator<Item = usize>,
     ) -> Result<usize, VerifyError> {
-        let audience = token.audience()?;
-        let mut entries = entries.filter(|index| {
-            let entry = self.issuers.get(*index);
-            entry.is_some_and(|keys| audience.names_one_of(&keys.issuer.rules.audience))
-        });
-        match (entries.next(), entries.next()) {
-            (Some(only), None) => Ok(only),
-            (Some(_), Some(_)) => Err(VerifyError::SeveralAudiences),
-            (None, _) => Err(VerifyError::WrongAudience),
+        let (mut meant, mut failure) = (None, None);
+        for index in entries {
+            let Some(keys) = self.issuers.get(index) else {
+                continue;
+            };
+            match check_audience(&keys.issuer, token.payload()) {
+                Ok(()) if meant.is_some() => return Err(VerifyError::SeveralAudiences),
+                Ok(()) => meant = Some(index),
+                Err(error) => failure = failure.or(Some(error)),
+            }
         }
+        meant.ok_or_else(|| failure.unwrap_or(VerifyError::WrongAudience))
     }
 
     /// The entry with this number, unless it has been removed.

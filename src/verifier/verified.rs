@@ -10,12 +10,13 @@ use serde_json::Value;
 use serde_path_to_error::Segment;
 
 use super::clock::{Clock, since_epoch};
+use super::payload::Payload;
 use super::token_cache::CacheEntry;
-use super::unverified::SignatureVerified;
 use super::validate::ValidClaims;
 use crate::claims::authn::AuthnRequirement;
+use crate::claims::claim_name::find_claim;
 use crate::claims::footprint::{self, allocated};
-use crate::claims::scope::{ScopeSet, find_claim};
+use crate::claims::scope::ScopeSet;
 use crate::claims::{Audience, Claims, Confirmation, NumericDate};
 use crate::jose::json::Member;
 use crate::jose::jwk::Jwk;
@@ -60,7 +61,7 @@ struct CustomClaims {
 
 impl Verified {
     pub(super) fn new(
-        token: SignatureVerified,
+        payload: Payload,
         valid: ValidClaims,
         key: &Arc<Jwk>,
         origin: &Origin,
@@ -69,7 +70,7 @@ impl Verified {
         let claims = Claims {
             scope: Member::Absent,
             scp: Member::Absent,
-            ..token.claims
+            ..payload.claims
         };
         Self {
             claims,
@@ -77,7 +78,7 @@ impl Verified {
             tolerance: valid.tolerance,
             from: valid.from,
             until: valid.until,
-            payload: token.payload.into_boxed_slice(),
+            payload: payload.bytes.into_boxed_slice(),
             origin: origin.clone(),
             key: Arc::downgrade(key),
             document: OnceLock::new(),

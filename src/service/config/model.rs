@@ -13,10 +13,12 @@ use super::error::{KeyOrigin, SettingsError};
 use super::layers::{Table, member};
 use super::own::OwnSection;
 use super::values::{
-    Claims, Flag, Host, IssuerUrl, KeyPath, List, Network, Number, One, PemPath, Period, Port,
-    PositivePeriod, PublicUrl, RedirectUri, ReplayUrl, ScopeToken, Secret, Text, WebOrigin,
+    ClaimPath, Claims, Flag, Host, IssuerUrl, KeyPath, List, Network, Number, One, PemPath, Period,
+    Port, PositivePeriod, PublicUrl, RedirectUri, ReplayUrl, RequiredClaims, ScopeToken, Secret,
+    Text, WebOrigin,
 };
-use crate::claims::scope::ScopeClaim;
+use crate::claims::scope_claim::ScopeClaim;
+use crate::issuer::TokenType;
 use crate::jose::Algorithm;
 use crate::sender::{Dpop as Proofs, NonceIssuer, Replay};
 use crate::verifier::DEFAULT_TOKEN_MEMORY;
@@ -135,6 +137,10 @@ section! {
         allow_http_hosts: List<Text> = List::EMPTY,
         longest_outage: Period = Period::seconds(24 * 60 * 60),
         scope_claims: List<ScopeClaim> = List(ScopeClaim::defaults()),
+        audience_claims: List<ClaimPath> = List(vec!["aud".to_owned()]),
+        allow_any_audience: Flag = Flag(false),
+        token_types: List<TokenType> = List(TokenType::DEFAULT.to_vec()),
+        required_claims: RequiredClaims = RequiredClaims::default(),
     }
 }
 

@@ -64,6 +64,9 @@ fn invalid(error: &VerifyError, context: &Context<'_>) -> Explanation {
         VerifyError::KeysUnavailable { .. } => keys_unavailable(context),
         VerifyError::LogoutToken => claims::logout_token(),
         VerifyError::Malformed { claim } => claims::malformed(claim, context),
+        VerifyError::MalformedAudience => claims::malformed_audience(context),
+        VerifyError::RefreshToken => refresh_token(),
+        VerifyError::RequiredClaim(required) => claims::unmet(required, context),
         VerifyError::MalformedKeyId => malformed_key_id(),
         VerifyError::MalformedPayload => malformed_payload(),
         VerifyError::Missing { claim } => claims::missing(claim, context),
@@ -282,11 +285,7 @@ fn other_issuer(named: &str, context: &Context<'_>) -> String {
 
 fn other_algorithm(context: &Context<'_>) -> Explanation {
     if context.token.is_refresh_token() {
-        return Explanation::new(
-            "refresh_token",
-            "This is a refresh token: it is for the issuer's token endpoint alone.",
-            "Send the access_token of the same answer instead.",
-        );
+        return refresh_token();
     }
     if context.token.looks_like_id_token() {
         return claims::id_token(context);
@@ -295,6 +294,14 @@ fn other_algorithm(context: &Context<'_>) -> Explanation {
     let (of, remedy) = kept_from(context, is_symmetric(context));
     let why = format!("The token is signed with {}, and {of}.", line(named));
     Explanation::new("wrong_algorithm", why, remedy)
+}
+
+fn refresh_token() -> Explanation {
+    Explanation::new(
+        "refresh_token",
+        "This is a refresh token: it is for the issuer's token endpoint alone.",
+        "Send the access_token of the same answer instead.",
+    )
 }
 
 /// What keeps a token of such an algorithm from being accepted, and the remedy.
