@@ -28,6 +28,8 @@ pub(crate) struct Claims {
     pub(crate) issued_at: Member<NumericDate>,
     pub(crate) token_id: Member<String>,
     pub(crate) client_id: Member<String>,
+    /// `tid` of Microsoft Entra ID.
+    pub(crate) tenant_id: Member<String>,
     pub(crate) scope: Member<ScopeValue>,
     pub(crate) scp: Member<ScopeValue>,
     pub(crate) confirmation: Confirmation,
@@ -84,6 +86,10 @@ impl<'de> Members<'de> for Claims {
             "scope" => self.scope = values.next_value()?,
             "scp" => self.scp = values.next_value()?,
             "cnf" => self.confirmation = values.next_value::<Strict<Confirmation>>()?.0.present(),
+            "tid" => {
+                let Unique(tenant) = values.next_value::<Unique<Value>>()?;
+                self.tenant_id = String::from_json(tenant).map_or(Member::Malformed, Member::Valid);
+            }
             "token_use" | "typ" => {
                 let Unique(kind) = values.next_value::<Unique<Value>>()?;
                 self.other_kind = self.other_kind.or_else(|| OtherKind::named(&kind));

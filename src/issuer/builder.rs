@@ -8,8 +8,8 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    Fetching, HttpHosts, Issuer, IssuerError, KeySource, RequiredClaim, Secret, Source, TokenRules,
-    TokenType, UrlRole,
+    Fetching, HttpHosts, Issuer, IssuerError, KeySource, RequiredClaim, Secret, Source, Tenants,
+    TokenRules, TokenType, UrlRole, is_template,
 };
 use crate::claims::scope_claim::ScopeClaim;
 use crate::jose::{Algorithm, public_key};
@@ -26,6 +26,7 @@ pub struct IssuerBuilder {
     allow_http_hosts: Vec<String>,
     audience_claims: Option<Vec<String>>,
     required_claims: Vec<(String, Value)>,
+    tenants: Vec<String>,
     rules: TokenRules,
     fetching: Fetching,
 }
@@ -139,6 +140,29 @@ impl IssuerBuilder {
         self
     }
 
+    /// The tenants of an issuer whose [`name`](Self::name) has `{tenantid}` as one segment of its path, as Microsoft Entra ID
+    /// has it: UUIDs, or `*` for every tenant. All of them share one key set.
+    ///
+    /// A token is the issuer's if its `iss` is the name with the value of its claim `tid`, a UUID in lower case, and if
+    /// the key's own `issuer` in the key set, where it has one without placeholder, is that `iss`. A tenant that is not
+    /// listed is rejected before any key is looked for.
+    ///
+    /// # Examples
+    /// ```
+    /// use actix_resource_server::Issuer;
+    ///
+    /// let issuer = Issuer::discover("https://login.microsoftonline.com/common/v2.0")
+    ///     .name("https://login.microsoftonline.com/{tenantid}/v2.0")
+    ///     .tenants(["11111111-2222-3333-4444-555555555555"])
+    ///     .audience("00000000-0000-0000-0000-000000000000")
+    ///     .build()?;
+    /// # Ok::<(), actix_resource_server::errors::IssuerError>(())
+    /// ```
+    pub fn tenants<T: Into<String>>(mut self, tenants: impl IntoIterator<Item = T>) -> Self {
+        self.tenants = tenants.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// The audience to be used where none was named.
     #[cfg(feature = "dev-issuer")]
     pub(crate) fn default_audience(mut self, audience: &str) -> Self {
@@ -231,12 +255,14 @@ impl IssuerBuilder {
         let http_hosts =
             HttpHosts::parse(&self.allow_http_hosts).ok_or(IssuerError::NotAHttpHost)?;
         let (source, spelling) = self.source(&http_hosts)?;
+        let tenants = self.template()?;
         Ok(Issuer {
             spelling,
             source,
             rules: self.rules,
             fetching: self.fetching,
             http_hosts,
+            tenants,
         })
     }
 
@@ -252,6 +278,14 @@ impl IssuerBuilder {
             self.rules.audience_claims = claims.ok_or(IssuerError::AudienceClaims)?;
         }
         Ok(())
+    }
+
+    fn template(&self) -> Result<Option<Tenants>, IssuerError> {
+        let name = self.name.as_deref().unwrap_or_default();
+        if self.tenants.is_empty() && !is_template(name) {
+            return Ok(None);
+        }
+        Tenants::new(name, &self.tenants).map(Some)
     }
 
     fn check_types(&self) -> Result<(), IssuerError> {

@@ -123,6 +123,18 @@ pub enum IssuerError {
     /// A secret signs and verifies, a public key verifies: both at once invite confusion of the two.
     #[error("a secret and a public key exclude each other: give one of them")]
     SecretWithPublicKey,
+    /// The name of an issuer has a placeholder for a tenant in another place than it may stand, or has none although
+    /// tenants are configured.
+    #[error(
+        "an issuer with tenants must be a URL with {{tenantid}} as one segment of its path, such as \
+         https://login.microsoftonline.com/{{tenantid}}/v2.0"
+    )]
+    TenantTemplate,
+    /// Tenants are missing or are no UUIDs.
+    #[error(
+        "the tenants must be UUIDs, or * alone for all, where the issuer has {{tenantid}} in its name"
+    )]
+    Tenants,
     /// Two entries are the same issuer, spelled differently.
     #[error("issuers {first} and {second} are the same one in two spellings")]
     TwoSpellings {

@@ -5,6 +5,7 @@ mod error;
 mod http_hosts;
 mod identity;
 mod required_claim;
+mod tenants;
 mod token_type;
 
 use std::fmt;
@@ -25,6 +26,7 @@ pub(crate) use identity::{WELL_KNOWN, check_distinct, issuer_of, same_issuers};
 #[cfg(feature = "service")]
 pub(crate) use required_claim::PARTY_CLAIMS;
 pub use required_claim::RequiredClaim;
+pub(crate) use tenants::{Tenants, is_template};
 pub use token_type::{TokenType, UnknownTokenType};
 
 /// An issuer whose access tokens are accepted, and the rules for them.
@@ -44,6 +46,8 @@ pub struct Issuer {
     pub(crate) rules: TokenRules,
     pub(crate) fetching: Fetching,
     pub(crate) http_hosts: HttpHosts,
+    /// The tenants that it stands for, where its name is a template.
+    pub(crate) tenants: Option<Tenants>,
     /// The name, or else the base URL, as it is configured.
     pub(crate) spelling: String,
 }

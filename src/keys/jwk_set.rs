@@ -51,6 +51,7 @@ impl KeySet {
             Some(Arc::new(Jwk {
                 key_id: None,
                 thumbprint: String::new(),
+                issuer: None,
                 key: verification,
             }))
         };
@@ -117,7 +118,9 @@ impl KeySet {
 
     fn same_as(&self, key: &Jwk) -> Option<Arc<Jwk>> {
         let is_same = |known: &&Arc<Jwk>| {
-            known.thumbprint == key.thumbprint && known.key.algorithms().eq(key.key.algorithms())
+            known.thumbprint == key.thumbprint
+                && known.issuer == key.issuer
+                && known.key.algorithms().eq(key.key.algorithms())
         };
         let mut candidates = match &key.key_id {
             Some(id) => self.by_id.get(id).map(Vec::as_slice).unwrap_or_default(),
@@ -131,13 +134,13 @@ impl KeySet {
     }
 }
 
-/// Removes all but the first of keys with the same `name`, thumbprint and algorithms.
+/// Removes all but the first of keys with the same `name`, thumbprint, issuer and algorithms.
 fn remove_duplicates(keys: &mut Vec<Arc<Jwk>>, name: fn(&Jwk) -> Option<&str>) {
     let mut known = HashSet::new();
     let all = keys.clone();
     let mut is_new = all.iter().map(|key| {
         let algorithms: Vec<_> = key.key.algorithms().collect();
-        known.insert((name(key), key.thumbprint.as_str(), algorithms))
+        known.insert((name(key), key.thumbprint.as_str(), &key.issuer, algorithms))
     });
     keys.retain(|_| is_new.next().unwrap_or_default());
 }

@@ -80,6 +80,15 @@ pub enum VerifyError {
     /// `nbf` is in the future (RFC 7519 §4.1.5).
     #[error("the token is not valid yet")]
     NotYetValid,
+    /// The key that the token names signs tokens of another tenant.
+    #[error("the token's key is of another tenant")]
+    KeyOfOtherTenant,
+    /// `tid` is another tenant than that of `iss`.
+    #[error("the claims iss and tid name different tenants")]
+    OtherTenant,
+    /// The tenant is not one of those whose tokens are accepted.
+    #[error("the tenant is not trusted")]
+    UnknownTenant,
     /// The algorithm is supported, but not allowed for this issuer or key (RFC 8725 §3.1).
     #[error("the algorithm is not one that this issuer's key is used with")]
     AlgorithmNotAllowed,

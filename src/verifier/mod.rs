@@ -19,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 
-use crate::issuer::{Issuer, KeySource};
+use crate::issuer::{Issuer, KeySource, Tenants};
 use crate::jose::Algorithm;
 use crate::jose::jwk::Jwk;
 use crate::keys::jwk_set::KeySet;
@@ -234,10 +234,11 @@ fn find_key(
         .as_ref()
         .ok_or_else(|| VerifyError::UnknownKey(missing(0)))?;
     // The issuer may have been selected by its configured URL before its exact name was known.
-    if token.issuer()? != set.issuer() {
+    let has_tenants = keys.issuer.tenants.is_some();
+    if !has_tenants && token.issuer()? != set.issuer() {
         return Err(VerifyError::UnknownIssuer);
     }
-    match signing_key(set, token)? {
+    match signing_key(set, token, has_tenants)? {
         SigningKey::Found(key) => Ok(Arc::clone(key)),
         SigningKey::Missing => Err(VerifyError::UnknownKey(missing(set.generation()))),
         SigningKey::Invalid => {
@@ -262,11 +263,17 @@ enum SigningKey<'s> {
 }
 
 /// Tries the keys of the set that may have signed the token.
-fn signing_key<'s>(set: &'s KeySet, token: &Unverified<'_>) -> Result<SigningKey<'s>, VerifyError> {
-    let mut fitting = set
-        .named(token.key_id())
-        .iter()
-        .filter(|key| key.allows(token.algorithm()))
+fn signing_key<'s>(
+    set: &'s KeySet,
+    token: &Unverified<'_>,
+    has_tenants: bool,
+) -> Result<SigningKey<'s>, VerifyError> {
+    let iss = token.issuer()?;
+    let named = set.named(token.key_id()).iter();
+    let mut allowed = named.filter(|key| key.allows(token.algorithm()));
+    let mut fitting = allowed
+        .clone()
+        .filter(|key| !has_tenants || Tenants::has_key(key, iss))
         .take(MOST_KEYS_TRIED)
         .peekable();
     let is_any_fitting = fitting.peek().is_some();
@@ -282,6 +289,8 @@ fn signing_key<'s>(set: &'s KeySet, token: &Unverified<'_>) -> Result<SigningKey
         Ok(SigningKey::Missing)
     } else if is_any_fitting {
         Ok(SigningKey::Invalid)
+    } else if allowed.next().is_some() {
+        Err(VerifyError::KeyOfOtherTenant)
     } else {
         Err(VerifyError::AlgorithmNotAllowed)
     }

@@ -66,8 +66,9 @@ impl Verified {
         key: &Arc<Jwk>,
         origin: &Origin,
     ) -> Self {
-        // The granted scopes are kept; the claims that they come from are not.
+        // The granted scopes are kept; the claims that they come from are not. `iss` contains the tenant.
         let claims = Claims {
+            tenant_id: Member::Absent,
             scope: Member::Absent,
             scp: Member::Absent,
             ..payload.claims

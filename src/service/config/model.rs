@@ -140,6 +140,7 @@ section! {
         audience_claims: List<ClaimPath> = List(vec!["aud".to_owned()]),
         allow_any_audience: Flag = Flag(false),
         token_types: List<TokenType> = List(TokenType::DEFAULT.to_vec()),
+        tenants: List<Text> = List::EMPTY,
         required_claims: RequiredClaims = RequiredClaims::default(),
     }
 }

@@ -40,7 +40,10 @@ impl Context<'_> {
             Source::Discovery {
                 name: Some(name), ..
             }
-            | Source::Configured { name, .. } => name == named,
+            | Source::Configured { name, .. } => match &issuer.tenants {
+                Some(tenants) => tenants.tenant_of(named).is_some(),
+                None => name == named,
+            },
         };
         let is_meant = |issuer: &&Issuer| {
             let mut claims = issuer.rules.audience_claims.iter();

@@ -300,7 +300,9 @@ impl Check {
             Self::Type => "typ is JWT, at+jwt, JOSE or absent",
             Self::KeyName => "kid is a string, or absent",
             Self::Payload => "the second part is a JSON object without duplicate members",
-            Self::Issuer => "iss is exactly the name of a trusted issuer",
+            Self::Issuer => {
+                "iss is exactly the name of a trusted issuer, tid its tenant where it has tenants"
+            }
             Self::IssuerType => "typ is one that is accepted (token_types); in strict mode at+jwt",
             Self::Algorithm => "alg is one that this issuer's keys are used with",
             Self::Key => "the issuer publishes the key that the token names",
@@ -357,7 +359,7 @@ impl Check {
             VerifyError::MalformedPayload => Self::Payload,
             VerifyError::Missing { claim: "iat" } if context.has_max_age() => Self::Age,
             VerifyError::Missing {
-                claim: claim @ ("iss" | "aud" | "exp"),
+                claim: claim @ ("iss" | "aud" | "exp" | "tid"),
             } => Self::of_claim(claim),
             VerifyError::Missing { .. } => Self::Profile,
             VerifyError::NotYetValid => Self::NotBefore,
@@ -368,8 +370,11 @@ impl Check {
             VerifyError::OutdatedKey(_) | VerifyError::Signature => Self::Signature,
             VerifyError::TooManyAudiences | VerifyError::TooManyScopes => Self::Numbers,
             VerifyError::UnknownAlgorithm => Self::KnownAlgorithm,
-            VerifyError::UnknownIssuer => Self::Issuer,
-            VerifyError::KeyUndetermined { .. }
+            VerifyError::OtherTenant | VerifyError::UnknownIssuer | VerifyError::UnknownTenant => {
+                Self::Issuer
+            }
+            VerifyError::KeyOfOtherTenant
+            | VerifyError::KeyUndetermined { .. }
             | VerifyError::KeysUnavailable { .. }
             | VerifyError::UnknownKey(_) => Self::Key,
         }
@@ -377,7 +382,7 @@ impl Check {
 
     fn of_claim(claim: &str) -> Self {
         match claim {
-            "iss" => Self::Issuer,
+            "iss" | "tid" => Self::Issuer,
             "aud" => Self::Audience,
             "exp" => Self::Expiry,
             "nbf" => Self::NotBefore,

@@ -44,6 +44,7 @@ pub(super) fn builder(
         .scope_claims(model.scope_claims.0.iter().cloned())
         .audience_claims(model.audience_claims.0.iter().cloned())
         .allow_any_audience(model.allow_any_audience.0)
+        .tenants(model.tenants.0.iter().cloned())
         .token_types(model.token_types.0.iter().copied());
     for (claim, value) in &model.required_claims.0 {
         issuer = issuer.require(claim, value.clone());
@@ -98,6 +99,8 @@ pub(super) fn explain(error: &IssuerError, origins: &Origins<'_>) -> SettingsErr
         IssuerError::AnyAudienceWhileStrict => excludes("allow_any_audience", "strict"),
         IssuerError::AnyAudienceUnlimited => origins.reject("allow_any_audience", party_needed()),
         IssuerError::AudienceClaims => origins.reject("audience_claims", error.to_string()),
+        IssuerError::TenantTemplate => origins.reject("issuer", error.to_string()),
+        IssuerError::Tenants => origins.reject("tenants", error.to_string()),
         IssuerError::NoTokenType => origins.reject("token_types", error.to_string()),
         IssuerError::RequiredClaim { claim } => {
             origins.reject("required_claims", value_needed(claim))

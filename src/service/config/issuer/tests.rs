@@ -492,3 +492,36 @@ fn a_file_that_cannot_contain_a_key_is_rejected() {
         "{missing}"
     );
 }
+
+#[test]
+fn tenants_and_the_template_of_the_issuer_need_each_other() {
+    let template = "'https://login.example/{tenantid}/v2.0'";
+    let tenant = "['11111111-2222-3333-4444-555555555555']";
+    let every = "'*'";
+    for tenants in [tenant, every] {
+        let text = format!("issuer = {template}\ntenants = {tenants}");
+        assert!(issuer(&text).unwrap().tenants.is_some(), "{text}");
+    }
+    let template_needed = IssuerError::TenantTemplate.to_string();
+    let tenants_needed = IssuerError::Tenants.to_string();
+    for (text, expected) in [
+        (
+            format!("issuer = {template}\ntenants = 'common'"),
+            format!("auth.tenants (file Settings.toml): {tenants_needed}"),
+        ),
+        (
+            format!("issuer = {template}"),
+            format!("auth.tenants is missing: {tenants_needed}"),
+        ),
+        (
+            format!("issuer = 'https://login.example/'\ntenants = {tenant}"),
+            format!("auth.issuer (file Settings.toml): {template_needed}"),
+        ),
+        (
+            format!("tenants = {tenant}"),
+            format!("auth.issuer is missing: {template_needed}"),
+        ),
+    ] {
+        assert_eq!(issuer(&text).map(drop), Err(expected), "{text}");
+    }
+}

@@ -231,7 +231,7 @@ pub(super) fn missing(claim: &str, context: &Context<'_>) -> Explanation {
     }
     let why = format!("The token has no {claim}, which it must have.");
     let remedy = match claim {
-        "exp" | "iss" => "Get a token from the issuer itself: every access token has it.".to_owned(),
+        "exp" | "iss" | "tid" => "Get a token from the issuer itself: every access token has it.".to_owned(),
         "iat" if context.has_max_age() => {
             "auth.max_token_age requires it: let the issuer say when the token was issued, or remove that setting."
                 .to_owned()

@@ -6,6 +6,7 @@ mod claims;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::Verdict;
 use super::context::{Context, listed, quoted};
@@ -80,6 +81,8 @@ fn invalid(error: &VerifyError, context: &Context<'_>) -> Explanation {
         VerifyError::TooManyScopes => claims::too_many("scopes"),
         VerifyError::TooOld => claims::too_old(context),
         VerifyError::UnknownAlgorithm => unknown_algorithm(context),
+        VerifyError::KeyOfOtherTenant | VerifyError::OtherTenant => other_tenant(context),
+        VerifyError::UnknownTenant => unknown_tenant(context),
         VerifyError::UnknownIssuer => unknown_issuer(context),
         VerifyError::UnknownKey(_) => unknown_key(context),
     }
@@ -230,6 +233,33 @@ fn unknown_issuer(context: &Context<'_>) -> Explanation {
         listed(context.issuers.iter().map(Issuer::label))
     );
     Explanation::new("other_issuer", why, other_issuer(named, context))
+}
+
+fn other_tenant(context: &Context<'_>) -> Explanation {
+    Explanation::new(
+        "other_tenant",
+        format!(
+            "The token's iss is {}, and its claim tid or the key that it names belongs to another tenant.",
+            quoted(context.token.issuer().unwrap_or_default())
+        ),
+        "Get a token from the issuer itself: all three are of one tenant there.",
+    )
+}
+
+fn unknown_tenant(context: &Context<'_>) -> Explanation {
+    let tenant = context.token.claim("tid").and_then(Value::as_str);
+    let tenant = tenant.unwrap_or_default();
+    Explanation::new(
+        "unknown_tenant",
+        format!(
+            "The token is of the tenant {} (tid), which the settings do not list.",
+            quoted(tenant)
+        ),
+        format!(
+            "If its users may call this API, add {} to auth.tenants.",
+            quoted(tenant)
+        ),
+    )
 }
 
 fn unslashed(issuer: &str) -> &str {
