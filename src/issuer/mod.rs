@@ -4,6 +4,7 @@ mod builder;
 mod error;
 mod http_hosts;
 mod identity;
+mod introspection;
 mod required_claim;
 mod tenants;
 mod token_type;
@@ -23,6 +24,8 @@ pub use builder::IssuerBuilder;
 pub use error::{IssuerError, UrlRole};
 pub(crate) use http_hosts::{HttpHosts, is_loopback, leads_to_this_machine};
 pub(crate) use identity::{WELL_KNOWN, check_distinct, issuer_of, same_issuers};
+pub(crate) use introspection::ClientAuthentication;
+pub use introspection::{Introspection, IntrospectionClient, SignedResponses};
 #[cfg(feature = "service")]
 pub(crate) use required_claim::PARTY_CLAIMS;
 pub use required_claim::RequiredClaim;
@@ -48,6 +51,9 @@ pub struct Issuer {
     pub(crate) http_hosts: HttpHosts,
     /// The tenants that it stands for, where its name is a template.
     pub(crate) tenants: Option<Tenants>,
+    pub(crate) introspection: Option<Arc<Introspection>>,
+    /// The configured endpoint; without it, the discovered one.
+    pub(crate) introspection_endpoint: Option<Url>,
     /// The name, or else the base URL, as it is configured.
     pub(crate) spelling: String,
 }

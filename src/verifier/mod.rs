@@ -4,6 +4,7 @@ mod audience;
 mod builder;
 pub(crate) mod clock;
 mod error;
+mod introspection;
 mod missing_key;
 mod payload;
 mod scopes;
@@ -32,12 +33,13 @@ pub(crate) use builder::DEFAULT_TOKEN_MEMORY;
 pub use builder::VerifierBuilder;
 use clock::since_epoch;
 pub use error::VerifyError;
+pub use introspection::NeededIntrospection;
 pub use missing_key::MissingKey;
-pub(crate) use missing_key::{PendingKey, Verification};
+pub(crate) use missing_key::{Pending, Verification};
 use token_cache::TokenCache;
 use trust::Trust;
 use unverified::Unverified;
-use verified::Origin;
+use verified::{Basis, Origin};
 pub use verified::{ClaimsMismatch, Verified};
 
 /// Verifies access tokens with the keys of the trusted issuers.
@@ -125,17 +127,24 @@ impl Verifier {
 
     /// The checks in order (RFC 7519 §7.2): form, issuer, key and signature, claims.
     fn check(&self, token: &str, now: Duration) -> Result<Arc<Verified>, VerifyError> {
-        let unverified = Unverified::parse(token)?;
         let trust = self.0.trust.load();
+        if let Some(introspector) = trust.introspector_of_opaque(token) {
+            return Err(introspector.needed());
+        }
+        let unverified = Unverified::parse(token)?;
         let keys = trust.entry_for(&unverified)?;
+        if let Some(introspector) = trust.introspector(keys.id).filter(|of| of.takes_jwts()) {
+            return Err(introspector.needed());
+        }
         check_type(&keys.issuer, &unverified)?;
         let key = find_key(keys, &unverified, now)?;
         let payload = unverified.into_verified_payload();
         let valid = validate::validate_claims(&keys.issuer, &payload, now)?;
+        let basis = Basis::Key(Arc::downgrade(&key));
         Ok(Arc::new(Verified::new(
             payload,
             valid,
-            &key,
+            basis,
             &self.0.origin,
         )))
     }
