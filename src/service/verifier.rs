@@ -8,7 +8,7 @@ use crate::Verifier;
 use crate::sender::{ClientCertificates, Dpop as Proofs, Replay, TargetUriSource};
 use crate::verifier::VerifierBuilder;
 
-/// Configures the sender constraints of `verifier`.
+/// Configures the sender constraints of `verifier`, and its limits.
 ///
 /// # Errors
 /// The system gives no random numbers, or no thread for the connection to Redis.
@@ -16,7 +16,9 @@ pub(super) fn configure(
     verifier: VerifierBuilder,
     settings: &Settings,
 ) -> Result<VerifierBuilder, Error> {
-    let verifier = verifier.target_uri(target_uri(&settings.server)?);
+    let verifier = verifier
+        .max_token_length(settings.max_token_length)
+        .target_uri(target_uri(&settings.server)?);
     let verifier = match &settings.dpop {
         Some(dpop) => verifier.dpop(proofs(dpop)?),
         None => verifier.without_dpop(),
@@ -29,7 +31,7 @@ pub(super) fn configure(
 
 /// A verifier that offers the same schemes as the service, without its replay store and nonces.
 pub(super) fn schemes_only(settings: &Settings) -> VerifierBuilder {
-    let verifier = Verifier::builder();
+    let verifier = Verifier::builder().max_token_length(settings.max_token_length);
     match &settings.dpop {
         None => verifier.without_dpop(),
         Some(dpop) if dpop.required.is_some() => verifier.dpop(Proofs::default().required()),

@@ -12,6 +12,7 @@ use super::trust::Trust;
 use super::verified::Origin;
 use super::{Shared, Verifier};
 use crate::issuer::Issuer;
+use crate::jose::compact::MAX_TOKEN_BYTES;
 use crate::keys::KeyRefresher;
 use crate::metrics::Counters;
 use crate::sender::{ClientCertificates, Dpop, SenderPolicy, TargetUriSource};
@@ -31,6 +32,7 @@ use crate::sender::{ClientCertificates, Dpop, SenderPolicy, TargetUriSource};
 pub struct VerifierBuilder {
     clock: Clock,
     token_memory: usize,
+    max_token_length: usize,
     senders: SenderPolicy,
 }
 
@@ -39,6 +41,7 @@ impl Default for VerifierBuilder {
         Self {
             clock: Clock::default(),
             token_memory: DEFAULT_TOKEN_MEMORY,
+            max_token_length: MAX_TOKEN_BYTES,
             senders: SenderPolicy::default(),
         }
     }
@@ -58,6 +61,15 @@ impl VerifierBuilder {
     /// application, which is counted as if it were JSON.
     pub fn token_memory(mut self, bytes: usize) -> Self {
         self.token_memory = bytes;
+        self
+    }
+
+    /// Sets the length of the longest token that is verified, in bytes; 16 KiB by default. A longer one is rejected with
+    /// 401 before any work.
+    ///
+    /// The server must let such a header through: Actix Web limits the head of a request to 128 KiB.
+    pub fn max_token_length(mut self, bytes: usize) -> Self {
+        self.max_token_length = bytes;
         self
     }
 
@@ -116,6 +128,7 @@ impl VerifierBuilder {
                 verifier: STARTED.fetch_add(1, Ordering::Relaxed),
             },
             cache: TokenCache::new(self.token_memory),
+            max_token_length: self.max_token_length,
             senders,
         })))
     }

@@ -21,8 +21,8 @@ use std::time::{Duration, Instant, SystemTime};
 use arc_swap::ArcSwap;
 
 use crate::issuer::{Issuer, KeySource, Tenants};
-use crate::jose::Algorithm;
 use crate::jose::jwk::Jwk;
+use crate::jose::{Algorithm, CompactError};
 use crate::keys::jwk_set::KeySet;
 use crate::keys::{IssuerKeys, KeyRefresher, WantedKey};
 pub use crate::keys::{Unready, UnreadyReason};
@@ -70,6 +70,8 @@ struct Shared {
     /// Clock and number.
     origin: Origin,
     cache: Option<Arc<TokenCache>>,
+    /// The length of the longest token that is verified, in bytes.
+    max_token_length: usize,
     senders: SenderPolicy,
 }
 
@@ -106,6 +108,9 @@ impl Verifier {
 
     /// The cached verification of a token, which may be any bytes, if it is still valid at `now`.
     pub(crate) fn cached(&self, token: &[u8], now: SystemTime) -> Option<Arc<Verified>> {
+        if token.len() > self.0.max_token_length {
+            return None;
+        }
         let cache = self.0.cache.as_ref()?;
         cache.get(token, since_epoch(now))
     }
@@ -127,6 +132,9 @@ impl Verifier {
 
     /// The checks in order (RFC 7519 §7.2): form, issuer, key and signature, claims.
     fn check(&self, token: &str, now: Duration) -> Result<Arc<Verified>, VerifyError> {
+        if token.len() > self.0.max_token_length {
+            return Err(CompactError::TooLong.into());
+        }
         let trust = self.0.trust.load();
         if let Some(introspector) = trust.introspector_of_opaque(token) {
             return Err(introspector.needed());

@@ -63,6 +63,8 @@ pub(crate) struct Settings {
     pub(crate) startup: Startup,
     /// The limit of the token cache in bytes; 0 for no cache.
     pub(crate) token_memory: usize,
+    /// The length of the longest token that is verified, in bytes.
+    pub(crate) max_token_length: usize,
     pub(crate) log: Log,
     /// Lines for the log, about settings that have no effect.
     pub(crate) notes: Vec<String>,
@@ -200,6 +202,7 @@ impl Settings {
                 limit: auth.startup_timeout.0,
             },
             token_memory: auth.token_memory_bytes.0,
+            max_token_length: auth.max_token_length.0,
             log: model.log,
             notes: notes.into_iter().flatten().collect(),
             warnings,

@@ -20,6 +20,7 @@ use super::values::{
 use crate::claims::scope_claim::ScopeClaim;
 use crate::issuer::{self, TokenType};
 use crate::jose::Algorithm;
+use crate::jose::compact::MAX_TOKEN_BYTES;
 use crate::sender::{Dpop as Proofs, NonceIssuer, Replay};
 use crate::verifier::DEFAULT_TOKEN_MEMORY;
 
@@ -108,6 +109,8 @@ section! {
         /// Two fetches and the pause between them.
         startup_timeout: PositivePeriod = Period::seconds(15),
         token_memory_bytes: Number<usize, 0, { u32::MAX }> = Number(DEFAULT_TOKEN_MEMORY),
+        /// Less would reject tokens of every issuer; with more, the head of a request could pass the server's limit.
+        max_token_length: Number<usize, 1024, { 64 * 1024 }> = Number(MAX_TOKEN_BYTES),
         /// Read into `entries`.
         #[serde(skip_serializing)]
         issuers: IgnoredAny = IgnoredAny,

@@ -434,7 +434,7 @@ fn a_misspelt_key_is_rejected_before_a_missing_one() {
             "[auth]\nissuerBaseURL = 'x'",
             format!(
                 "auth.issuerBaseURL {unknown} did you mean issuer_base_url? \
-                 known here: {keys}, startup, startup_timeout, token_memory_bytes, issuers, dpop, mtls"
+                 known here: {keys}, startup, startup_timeout, token_memory_bytes, max_token_length, issuers, dpop, mtls"
             ),
         ),
         (

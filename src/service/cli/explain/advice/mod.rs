@@ -129,8 +129,9 @@ fn form(error: &CompactError, context: &Context<'_>) -> Explanation {
         CompactError::Segments => segments(context),
         CompactError::TooLong => Explanation::new(
             "too_long",
-            "The token is longer than 16 KiB.",
-            "Let the issuer put less into it: usually a long list of groups or roles.",
+            "The token is longer than auth.max_token_length allows (16 KiB by default).",
+            "Let the issuer put less into it: usually a long list of groups or roles. Or allow longer tokens, if every proxy \
+             in front lets such a header through.",
         ),
     }
 }
