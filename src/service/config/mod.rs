@@ -17,6 +17,7 @@ mod model;
 mod mtls;
 mod origins;
 mod own;
+mod secrets;
 mod server;
 mod trust;
 mod values;
@@ -185,7 +186,7 @@ impl Settings {
             dpop.as_ref().and_then(Dpop::note),
             mtls.as_ref().and_then(Mtls::note),
         ];
-        let mut warnings = line_breaks(root);
+        let mut warnings = secrets::warnings(root, own);
         warnings.extend(dpop.as_ref().and_then(|_| Dpop::warning(&server)));
         Ok(Self {
             server,
@@ -204,24 +205,6 @@ impl Settings {
             warnings,
         })
     }
-}
-
-/// One line for each secret that ends in a line break: it is part of the secret, which is rarely intended.
-fn line_breaks(root: &Table) -> Vec<String> {
-    let auth = Origins::of(root, "auth");
-    let mut sections = auth.entries("issuers");
-    sections.extend([auth, Origins::of(root, "auth.dpop")]);
-    let secrets = sections
-        .iter()
-        .flat_map(|section| ["secret", "nonce_secret"].map(|key| (section, key)));
-    secrets
-        .filter(|(section, key)| {
-            section
-                .text(key)
-                .is_some_and(|text| text.ends_with(['\n', '\r']))
-        })
-        .map(|(section, key)| format!("{}: {LINE_BREAK}", section.described(key)))
-        .collect()
 }
 
 /// What to log where this build has no development issuer and its section is set.
@@ -249,8 +232,6 @@ fn named(file: Option<&(String, String)>) -> Option<NamedText<'_>> {
 }
 
 const DEFAULT_FILE: &str = "Settings.toml";
-
-const LINE_BREAK: &str = "ends in a line break, which counts as a part of the secret";
 
 #[cfg(test)]
 mod tests;

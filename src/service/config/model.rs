@@ -13,8 +13,8 @@ use super::error::{KeyOrigin, SettingsError};
 use super::layers::{Table, member};
 use super::own::OwnSection;
 use super::values::{
-    Claims, Flag, Host, IssuerUrl, KeyPath, List, Network, Number, One, PemPath, Period, Port,
-    PositivePeriod, PublicUrl, RedirectUri, ReplayUrl, ScopeToken, Secret, Text, WebOrigin,
+    Claims, Flag, Host, IssuerUrl, KeyPath, KeyText, List, Network, Number, One, PemPath, Period,
+    Port, PositivePeriod, PublicUrl, RedirectUri, ReplayUrl, ScopeToken, Secret, Text, WebOrigin,
 };
 use crate::claims::scope::ScopeClaim;
 use crate::jose::Algorithm;
@@ -123,7 +123,7 @@ section! {
         issuer: Option<One<Text>> = None,
         jwks_uri: Option<One<IssuerUrl>> = None,
         /// Not shown: a private key may be set here by mistake.
-        public_key: Option<Secret> = None,
+        public_key: Option<One<KeyText>> = None,
         secret: Option<Secret> = None,
         token_signing_alg: Option<List<Algorithm>> = None,
         strict: Flag = Flag(false),

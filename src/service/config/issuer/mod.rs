@@ -7,6 +7,7 @@ use super::file;
 use super::model;
 use super::origins::Origins;
 use crate::issuer::{Issuer, IssuerBuilder, IssuerError, UrlRole};
+use crate::jose::public_key;
 
 /// The keys that configure an issuer; the others only describe how to trust it.
 const CONFIGURING: [&str; 5] = [
@@ -71,14 +72,16 @@ pub(super) fn builder(
 }
 
 /// The text of a public key: the value itself, or the content of the file that it names.
-fn public_key(text: &str) -> Result<Cow<'_, str>, String> {
-    let inline = text.trim_start();
-    if inline.starts_with("-----BEGIN") || inline.starts_with('{') {
+fn public_key(text: &str) -> Result<Cow<'_, str>, Cow<'static, str>> {
+    if public_key::is_key(text) {
         return Ok(text.into());
     }
-    file::read_text(text.trim())
+    if text.contains("://") {
+        return Err(KEY_URL.into());
+    }
+    file::read_key(text)
         .map(Cow::Owned)
-        .map_err(|problem| format!("{PUBLIC_KEY_NEEDED}; it {problem}"))
+        .map_err(|problem| format!("{PUBLIC_KEY_NEEDED}; it {problem}").into())
 }
 
 /// Names the key that the error is about, its source and the remedy.
@@ -88,11 +91,18 @@ pub(super) fn explain(error: &IssuerError, origins: &Origins<'_>) -> SettingsErr
         origins.reject(key, format!("excludes {other}: keep one of them"))
     };
     match error {
-        IssuerError::NoAudience => origins.reject("audience", AUDIENCE_NEEDED),
-        IssuerError::NoKeys => origins.reject("issuer_base_url", KEYS_NEEDED),
-        IssuerError::NoName => origins.reject("issuer", NAME_NEEDED),
+        IssuerError::NoAudience => {
+            origins.reject_required("audience", AUDIENCE_NEEDED, &CONFIGURING)
+        }
+        IssuerError::NoKeys => {
+            origins.reject_required("issuer_base_url", KEYS_NEEDED, &["issuer"])
+        }
+        IssuerError::NoName => {
+            let keys = ["jwks_uri", "public_key", "secret"];
+            origins.reject_required("issuer", NAME_NEEDED, &keys)
+        }
         IssuerError::NotAHttpHost => origins.reject("allow_http_hosts", HOSTS_NEEDED),
-        IssuerError::NotAUrl { role } => origins.reject(url_key(*role), ABSOLUTE_NEEDED),
+        IssuerError::NotAUrl { role } => not_a_url(url_key(*role), origins),
         IssuerError::NotPlain { role } => origins.reject(url_key(*role), PLAIN_NEEDED),
         IssuerError::PlainHttp { role } => origins.reject(url_key(*role), HTTPS_NEEDED),
         IssuerError::PublicKey(cause) => {
@@ -116,11 +126,22 @@ pub(super) fn explain(error: &IssuerError, origins: &Origins<'_>) -> SettingsErr
                 format!("{algorithm} does not go with {secret}: name HS256, HS384 or HS512");
             origins.reject("token_signing_alg", remedy)
         }
-        IssuerError::SecretWithoutAlgorithm => origins.reject("token_signing_alg", HMAC_NEEDED),
+        IssuerError::SecretWithoutAlgorithm => {
+            origins.reject_required("token_signing_alg", HMAC_NEEDED, &["secret"])
+        }
         // Of several issuers, which are not built here.
         IssuerError::SharedAudience { .. } | IssuerError::TwoSpellings { .. } => {
             origins.reject("issuers", error.to_string())
         }
+    }
+}
+
+fn not_a_url(key: &str, origins: &Origins<'_>) -> SettingsError {
+    let has_scheme = |text: &str| text.contains("://");
+    if origins.text(key).is_some_and(|text| !has_scheme(text)) {
+        origins.reject(key, SCHEME_NEEDED)
+    } else {
+        origins.reject(key, ABSOLUTE_NEEDED)
     }
 }
 
@@ -148,6 +169,11 @@ const KEYS_NEEDED: &str = "set where the keys are: issuer_base_url, jwks_uri, pu
 const NAME_NEEDED: &str = "set the issuer of these keys: the value of iss in tokens, such as https://tenant.eu.auth0.com/";
 
 const PLAIN_NEEDED: &str = "must have no user name, password, query or fragment";
+
+const KEY_URL: &str = "is a URL: set it as jwks_uri, from which keys are fetched";
+
+const SCHEME_NEEDED: &str =
+    "has no scheme: write https:// before it, such as https://tenant.eu.auth0.com/";
 
 const PUBLIC_KEY_NEEDED: &str =
     "must be a PEM, JWK or JWK set, or the path of a file that contains one";

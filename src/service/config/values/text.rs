@@ -268,6 +268,21 @@ impl Kind for KeyPath {
     }
 }
 
+/// A public key, or the path of one, not shown: a private key may be set by mistake.
+pub(in super::super) enum KeyText {}
+
+impl Kind for KeyText {
+    type Parsed = String;
+
+    fn parse(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    fn shown(_: &String) -> String {
+        NOT_SHOWN.to_owned()
+    }
+}
+
 impl Kind for HeaderName {
     type Parsed = Self;
 
