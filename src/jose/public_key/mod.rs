@@ -328,7 +328,7 @@ mod tests {
             (public[..200].into(), PublicKeyError::IncompletePem),
             (public.replacen('A', "!", 1), PublicKeyError::IncompletePem),
         ] {
-            let error = read(&text).err().expect("an error");
+            let error = read(&text).expect_err("an error");
             assert!(!error.to_string().contains("hush"));
             assert_eq!(error, expected, "{text}");
         }

@@ -191,7 +191,7 @@ impl Settings {
         Ok(Self {
             server,
             operations,
-            cors: model.cors.into(),
+            cors: Cors::resolve(model.cors, root)?,
             trust,
             dpop,
             mtls,

@@ -3,6 +3,7 @@
 //! `check`, the messages about unknown keys and the search for misspelt variables follow these structs; tests compare
 //! Settings.toml and docs/settings.md with them.
 
+use actix_web::http::Method;
 use actix_web::http::header::HeaderName;
 use config::{Value, ValueKind};
 use serde::de::IgnoredAny;
@@ -92,6 +93,13 @@ section! {
 section! {
     pub(super) Cors {
         allowed_origins: List<WebOrigin> = List::EMPTY,
+        allowed_methods: List<Method> = List(DEFAULT_METHODS.to_vec()),
+        /// Not set: those that a page asks for.
+        allowed_headers: Option<List<HeaderName>> = None,
+        expose_headers: List<HeaderName> = List::EMPTY,
+        allow_credentials: Flag = Flag(false),
+        allow_credentials_for_wildcards: Flag = Flag(false),
+        allow_private_network: Flag = Flag(false),
         max_age: Period = Period::seconds(10 * 60),
     }
 }
@@ -343,6 +351,15 @@ fn read_entries<'de, T: Deserialize<'de>>(
     });
     entries.collect()
 }
+
+const DEFAULT_METHODS: [Method; 6] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+];
 
 const LOOPBACK: &str = "127.0.0.1";
 

@@ -337,7 +337,13 @@ mod tests {
     fn an_issuer_must_be_trusted() {
         let message = format!("auth.issuer_base_url is missing: {ISSUER_NEEDED}");
         let off = parsed("[dev_issuer]\nenabled = false", &[("AUDIENCE", "api")]);
-        assert_eq!(off.map(drop), Err(message.clone()));
+        let expected = if cfg!(feature = "dev-issuer") {
+            let enabled = "dev_issuer.enabled (file Settings.toml)";
+            format!("{message}; {enabled} turns the development issuer off")
+        } else {
+            message.clone()
+        };
+        assert_eq!(off.map(drop), Err(expected));
         if !cfg!(feature = "dev-issuer") {
             assert_eq!(parsed("[dev_issuer]", &[]).map(drop), Err(message));
         }

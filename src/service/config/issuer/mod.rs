@@ -94,9 +94,7 @@ pub(super) fn explain(error: &IssuerError, origins: &Origins<'_>) -> SettingsErr
         IssuerError::NoAudience => {
             origins.reject_required("audience", AUDIENCE_NEEDED, &CONFIGURING)
         }
-        IssuerError::NoKeys => {
-            origins.reject_required("issuer_base_url", KEYS_NEEDED, &["issuer"])
-        }
+        IssuerError::NoKeys => origins.reject_required("issuer_base_url", KEYS_NEEDED, &["issuer"]),
         IssuerError::NoName => {
             let keys = ["jwks_uri", "public_key", "secret"];
             origins.reject_required("issuer", NAME_NEEDED, &keys)
