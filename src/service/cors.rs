@@ -87,7 +87,7 @@ impl CorsRules {
         if allowed.iter().any(|allowed| matches(allowed, text)) || self.is_own_loopback(text) {
             return Some(origin.clone());
         }
-        log::debug!(target: TARGET, "{} is not in cors.allowed_origins", ShownOrigin(text));
+        log::debug!("{} is not in cors.allowed_origins", ShownOrigin(text));
         None
     }
 
@@ -129,7 +129,7 @@ impl CorsRules {
         let method = headers.get(ACCESS_CONTROL_REQUEST_METHOD);
         let method = method.and_then(|method| Method::from_bytes(method.as_bytes()).ok());
         if !method.is_some_and(|method| self.settings.allowed_methods.contains(&method)) {
-            log::debug!(target: TARGET, "a preflight asks for a method that is not in cors.allowed_methods");
+            log::debug!("a preflight asks for a method that is not in cors.allowed_methods");
             return Err(OTHER_METHOD);
         }
         let requested = requested_headers(headers).ok_or(MALFORMED_HEADERS)?;
@@ -141,7 +141,7 @@ impl CorsRules {
         match requested.iter().find(is_other) {
             Some(name) => {
                 let shown: String = name.as_str().chars().take(MAX_SHOWN_NAME).collect();
-                log::debug!(target: TARGET, "the header {shown} is not in cors.allowed_headers");
+                log::debug!("the header {shown} is not in cors.allowed_headers");
                 Err(OTHER_HEADER)
             }
             None => Ok(requested),
@@ -274,8 +274,6 @@ const OTHER_METHOD: &str = "Pages may not call this API with this method.";
 const OTHER_HEADER: &str = "Pages may not send one of these headers to this API.";
 
 const MALFORMED_HEADERS: &str = "Access-Control-Request-Headers is malformed.";
-
-const TARGET: &str = "cors";
 
 /// In bytes; a token could be sent as an origin or as the name of a header.
 const MAX_SHOWN_ORIGIN: usize = 128;

@@ -151,7 +151,7 @@ fn assert_bad_request(answer: &Answer) {
 fn a_rejected_preflight_can_be_read_by_an_allowed_origin() {
     let issuer = TestIssuer::start();
     let launch = for_two_origins(&issuer)
-        .variable("RUST_LOG", "cors=debug,info")
+        .variable("RUST_LOG", "info,actix_resource_server=debug")
         .variable("APP__CORS__ALLOWED_HEADERS", "X-Request-Id")
         .variable("APP__CORS__ALLOWED_METHODS", "GET, HEAD");
     let app = TestApp::ready(launch);
