@@ -52,7 +52,7 @@ pub(super) fn read_key(path: &str) -> Result<String, Cow<'static, str>> {
 }
 
 /// The content of a text file.
-fn read_text(path: &str) -> Result<String, Cow<'static, str>> {
+pub(super) fn read_text(path: &str) -> Result<String, Cow<'static, str>> {
     String::from_utf8(read(Path::new(path))?).map_err(|_| "names a file that is not text".into())
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::error::{KeyOrigin, SettingsError};
 use super::file;
+use super::introspection;
 use super::model;
 use super::origins::Origins;
 use crate::issuer::{Issuer, IssuerBuilder, IssuerError, UrlRole};
@@ -68,6 +69,10 @@ pub(super) fn builder(
     if let Some(age) = model.max_token_age {
         issuer = issuer.max_token_age(age.0);
     }
+    let origins = origins.section("introspection");
+    if let Some(introspection) = introspection::build(&model.introspection, &origins)? {
+        issuer = issuer.introspection(introspection);
+    }
     Ok(issuer)
 }
 
@@ -90,19 +95,36 @@ pub(super) fn explain(error: &IssuerError, origins: &Origins<'_>) -> SettingsErr
         let other = origins.described(other);
         origins.reject(key, format!("excludes {other}: keep one of them"))
     };
+    let of_url = |role, remedy| match role {
+        UrlRole::BaseUrl => origins.reject("issuer_base_url", remedy),
+        UrlRole::IntrospectionEndpoint => {
+            origins.section("introspection").reject("endpoint", remedy)
+        }
+        UrlRole::JwksUri => origins.reject("jwks_uri", remedy),
+    };
     match error {
         IssuerError::NoAudience => {
             origins.reject_required("audience", AUDIENCE_NEEDED, &CONFIGURING)
         }
         IssuerError::NoKeys => origins.reject_required("issuer_base_url", KEYS_NEEDED, &["issuer"]),
+        IssuerError::NoIntrospectionEndpoint => {
+            let section = origins.section("introspection");
+            match section.first() {
+                Some(other) => section.reject(
+                    "endpoint",
+                    format!("{ENDPOINT_NEEDED}; {other} requires it"),
+                ),
+                None => section.reject("endpoint", ENDPOINT_NEEDED),
+            }
+        }
         IssuerError::NoName => {
             let keys = ["jwks_uri", "public_key", "secret"];
             origins.reject_required("issuer", NAME_NEEDED, &keys)
         }
         IssuerError::NotAHttpHost => origins.reject("allow_http_hosts", HOSTS_NEEDED),
-        IssuerError::NotAUrl { role } => not_a_url(url_key(*role), origins),
-        IssuerError::NotPlain { role } => origins.reject(url_key(*role), PLAIN_NEEDED),
-        IssuerError::PlainHttp { role } => origins.reject(url_key(*role), HTTPS_NEEDED),
+        IssuerError::NotAUrl { role } => of_url(*role, not_a_url(*role, origins)),
+        IssuerError::NotPlain { role } => of_url(*role, PLAIN_NEEDED),
+        IssuerError::PlainHttp { role } => of_url(*role, HTTPS_NEEDED),
         IssuerError::PublicKey(cause) => {
             origins.reject("public_key", format!("cannot be used: {cause}"))
         }
@@ -128,25 +150,23 @@ pub(super) fn explain(error: &IssuerError, origins: &Origins<'_>) -> SettingsErr
             origins.reject_required("token_signing_alg", HMAC_NEEDED, &["secret"])
         }
         // Of several issuers, which are not built here.
-        IssuerError::SharedAudience { .. } | IssuerError::TwoSpellings { .. } => {
-            origins.reject("issuers", error.to_string())
-        }
+        IssuerError::SharedAudience { .. }
+        | IssuerError::SharedTokenPrefix { .. }
+        | IssuerError::TwoSpellings { .. } => origins.reject("issuers", error.to_string()),
     }
 }
 
-fn not_a_url(key: &str, origins: &Origins<'_>) -> SettingsError {
-    let has_scheme = |text: &str| text.contains("://");
-    if origins.text(key).is_some_and(|text| !has_scheme(text)) {
-        origins.reject(key, SCHEME_NEEDED)
-    } else {
-        origins.reject(key, ABSOLUTE_NEEDED)
-    }
-}
-
-fn url_key(role: UrlRole) -> &'static str {
-    match role {
-        UrlRole::BaseUrl => "issuer_base_url",
-        UrlRole::JwksUri => "jwks_uri",
+/// What a text that is not the URL of an issuer must be.
+fn not_a_url(role: UrlRole, origins: &Origins<'_>) -> &'static str {
+    let introspection = origins.section("introspection");
+    let text = match role {
+        UrlRole::BaseUrl => origins.text("issuer_base_url"),
+        UrlRole::IntrospectionEndpoint => introspection.text("endpoint"),
+        UrlRole::JwksUri => origins.text("jwks_uri"),
+    };
+    match text {
+        Some(text) if !text.contains("://") => SCHEME_NEEDED,
+        _ => ABSOLUTE_NEEDED,
     }
 }
 
@@ -154,6 +174,9 @@ const ABSOLUTE_NEEDED: &str = "must be an absolute URL such as https://tenant.eu
 
 const AUDIENCE_NEEDED: &str =
     "name this API as tokens do in aud, for example AUDIENCE=https://quickstarts/api";
+
+const ENDPOINT_NEEDED: &str =
+    "set the URL where tokens are introspected, or issuer_base_url to discover it";
 
 const HMAC_NEEDED: &str = "a secret needs its algorithm: HS256, HS384 or HS512";
 
