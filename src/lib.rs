@@ -138,7 +138,9 @@ pub use extract::{
     CustomClaims, Identified, KnownUser, MaybeUser, NoClaims, Public, Requirement, Scoped, StepUp,
 };
 #[doc(inline)]
-pub use issuer::{Introspection, IntrospectionClient, Issuer, IssuerBuilder, SignedResponses};
+pub use issuer::{
+    Introspection, IntrospectionClient, Issuer, IssuerBuilder, SecretEncoding, SignedResponses,
+};
 #[doc(inline)]
 pub use jose::Algorithm;
 #[doc(inline)]

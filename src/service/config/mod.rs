@@ -47,6 +47,7 @@ pub(crate) use self::server::{Cors, Operations, Server, Tls};
 pub(crate) use self::trust::DEV_AUDIENCE;
 pub(crate) use self::trust::Trust;
 pub use self::values::Secret;
+pub(crate) use self::values::debris::of_secret as debris_of_secret;
 use crate::sender::CertificateSource;
 
 /// All settings of the service.

@@ -18,7 +18,7 @@ use super::values::{
     Port, PositivePeriod, PublicUrl, RedirectUri, ReplayUrl, ScopeToken, Secret, Text, WebOrigin,
 };
 use crate::claims::scope::ScopeClaim;
-use crate::issuer;
+use crate::issuer::{self, SecretEncoding};
 use crate::jose::Algorithm;
 use crate::sender::{Dpop as Proofs, NonceIssuer, Replay};
 use crate::verifier::DEFAULT_TOKEN_MEMORY;
@@ -134,6 +134,7 @@ section! {
         /// Not shown: a private key may be set here by mistake.
         public_key: Option<One<KeyText>> = None,
         secret: Option<Secret> = None,
+        secret_encoding: SecretEncoding = SecretEncoding::Text,
         token_signing_alg: Option<List<Algorithm>> = None,
         strict: Flag = Flag(false),
         clock_tolerance: Period = Period::seconds(5),

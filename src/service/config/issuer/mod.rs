@@ -61,7 +61,9 @@ pub(super) fn builder(
         issuer = issuer.public_key(&key);
     }
     if let Some(secret) = &model.secret {
-        issuer = issuer.secret(&secret.0);
+        issuer = issuer
+            .secret(&secret.0)
+            .secret_encoding(model.secret_encoding);
     }
     if let Some(algorithms) = &model.token_signing_alg {
         issuer = issuer.algorithms(algorithms.0.iter().copied());
@@ -131,6 +133,13 @@ pub(super) fn explain(error: &IssuerError, origins: &Origins<'_>) -> SettingsErr
         IssuerError::PublicKeyWithJwksUri => excludes("public_key", "jwks_uri"),
         IssuerError::SecretWithJwksUri => excludes("secret", "jwks_uri"),
         IssuerError::SecretWithPublicKey => excludes("secret", "public_key"),
+        IssuerError::SecretNotBase64 => {
+            let encoding = origins.described("secret_encoding");
+            origins.reject(
+                "secret",
+                format!("is not in base64, as {encoding} requires"),
+            )
+        }
         IssuerError::SecretTooShort { needed, .. } => origins.reject(
             "secret",
             format!("must have at least {needed} bytes, or it is weaker than the hash"),

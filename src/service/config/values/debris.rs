@@ -23,7 +23,7 @@ pub(in super::super) fn is_quoted(text: &str) -> bool {
 }
 
 /// What is wrong with the ends of a secret, which is used exactly as it is set.
-pub(in super::super) fn of_secret(secret: &str) -> Option<&'static str> {
+pub(crate) fn of_secret(secret: &str) -> Option<&'static str> {
     if secret.ends_with(['\n', '\r']) {
         Some("ends in a line break, which counts as a part of the secret")
     } else if secret.trim() != secret {
