@@ -80,6 +80,7 @@ fn of_der(der: &[u8]) -> Result<Jwk, PublicKeyError> {
         .ok_or(PublicKeyError::Key(JwkError::Malformed))?;
     Ok(Jwk {
         key_id: None,
+        issuer: None,
         thumbprint: String::new(),
         key,
     })

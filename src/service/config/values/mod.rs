@@ -15,9 +15,11 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-pub(super) use self::claims::Claims;
+pub(super) use self::claims::{Claims, RequiredClaims};
+#[cfg(test)]
+pub(super) use self::text::Kind;
 pub(super) use self::text::{
-    BRACKETS, Host, IssuerUrl, KeyPath, KeyText, List, Network, One, PemPath, PublicUrl,
+    BRACKETS, ClaimPath, Host, IssuerUrl, KeyPath, KeyText, List, Network, One, PemPath, PublicUrl,
     RedirectUri, ReplayUrl, ScopeToken, Text, WebOrigin,
 };
 

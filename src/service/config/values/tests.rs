@@ -229,14 +229,14 @@ fn an_origin_takes_the_form_that_browsers_send() {
         "'localhost:5173'",
         "'https://'",
     ];
-    let form = <WebOrigin as text::Kind>::REMEDY;
+    let form = <WebOrigin as Kind>::REMEDY;
     assert_rejected::<List<WebOrigin>>(&others, form);
 }
 
 #[test]
 fn methods_are_in_upper_case() {
     assert_accepted::<List<Method>>(&[("'get, Patch,'", json!(["GET", "PATCH"]))]);
-    assert_rejected::<List<Method>>(&["'*'", "'GET POST'", "[]"], <Method as text::Kind>::REMEDY);
+    assert_rejected::<List<Method>>(&["'*'", "'GET POST'", "[]"], <Method as Kind>::REMEDY);
 }
 
 #[test]
