@@ -12,14 +12,14 @@ export const SECRET = "a secret: with, signs & spaces + 100 %";
 const SCOPES = "read:messages write:messages";
 
 /** Starts the provider; `stop` and `start` again leave the tokens as they are. */
-export async function startProvider() {
+export async function startProvider({ signsResponses = true } = {}) {
   const server = createServer();
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address();
   const issuer = `http://localhost:${port}/`;
   const clientKey = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const provider = new Provider(issuer, configuration(clientKey.publicKey));
+  const provider = new Provider(issuer, configuration(clientKey.publicKey, signsResponses));
   server.on("request", provider.callback());
   return {
     clientKey: clientKey.privateKey.export({ format: "pem", type: "pkcs8" }),
@@ -55,7 +55,7 @@ export async function startProvider() {
   }
 }
 
-function configuration(clientKey) {
+function configuration(clientKey, signsResponses) {
   const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const client = (client_id, metadata) => ({
     client_id,
@@ -73,7 +73,7 @@ function configuration(clientKey) {
         jwks: { keys: [{ ...clientKey.export({ format: "jwk" }), kid: "client-key", use: "sig" }] },
         token_endpoint_auth_method: "private_key_jwt",
       }),
-      client("signed", { introspection_signed_response_alg: "RS256", token_endpoint_auth_method: "client_secret_basic" }),
+      ...signsResponses ? [client("pss", { introspection_signed_response_alg: "PS256" })] : [],
     ],
     cookies: { keys: [randomBytes(32).toString("hex")] },
     features: {
@@ -81,7 +81,7 @@ function configuration(clientKey) {
       devInteractions: { enabled: false },
       dPoP: { enabled: true },
       introspection: { enabled: true },
-      jwtIntrospection: { enabled: true },
+      jwtIntrospection: { enabled: signsResponses },
       resourceIndicators: {
         defaultResource: () => OPAQUE,
         getResourceServerInfo: (_, resource) => ({ accessTokenFormat: resource === JWT ? "jwt" : "opaque", scope: SCOPES }),

@@ -103,13 +103,23 @@ test("rejected client credentials are no fault of the token", async (t) => {
 });
 
 test("signed responses can be required", async (t) => {
-  const signed = introspection({ CLIENT_ID: "signed", SIGNED_RESPONSES: "required" });
-  const service = await start(t, signed);
+  const required = introspection({ SIGNED_RESPONSES: "required" });
+  for (const variables of [required, { ...required, ...introspection({ CLIENT_ID: "pss" }) }]) {
+    const service = await start(t, variables);
+    assert.deepEqual(await seen(service, await provider.issue(), SCOPED), [200]);
+    assert.deepEqual(await seen(service, "never-issued"), [401, "invalid_token"]);
+  }
+  const unsigned = await startProvider({ signsResponses: false });
+  t.after(unsigned.stop);
+  const service = await start(t, { ...required, ISSUER_BASE_URL: unsigned.issuer });
+  await assertUnavailable(service, await unsigned.issue());
+  assert.ok(service.log.some((line) => line.includes("the response is not signed")));
+});
+
+test("signed responses need not be requested", async (t) => {
+  const service = await start(t, introspection({ SIGNED_RESPONSES: "off" }));
   assert.deepEqual(await seen(service, await provider.issue(), SCOPED), [200]);
   assert.deepEqual(await seen(service, "never-issued"), [401, "invalid_token"]);
-  const unsigned = await start(t, { ...signed, ...introspection({ CLIENT_ID: "basic" }) });
-  await assertUnavailable(unsigned, await provider.issue());
-  assert.ok(unsigned.log.some((line) => line.includes("the response is not signed")));
 });
 
 test("a revoked token is rejected once its response is too old", async (t) => {
@@ -125,11 +135,14 @@ test("an opaque token that is bound to a key needs a proof of this key", async (
   const [key, otherKey] = [1, 2].map(() => generateKeyPairSync("ec", { namedCurve: "P-256" }));
   const headers = { DPoP: proof(key, "POST", `${provider.issuer}token`) };
   const token = await provider.issue(undefined, undefined, {}, headers);
-  const attempt = (key) => ({ headers: { DPoP: proof(key, "GET", `${service.api}/api/private`, token) }, scheme: "DPoP" });
-  assert.deepEqual(await seen(service, token, attempt(key)), [200]);
+  const attempt = (key) => seen(service, token, {
+    headers: { DPoP: proof(key, "GET", `${service.api}/api/private`, token) },
+    scheme: "DPoP",
+  });
+  // Just after its start, the service asks for a nonce, because proofs may have been used before.
+  await until([200], () => attempt(key));
   assert.deepEqual(await seen(service, token), [401, "invalid_token"]);
-  const [status] = await seen(service, token, attempt(otherKey));
-  assert.equal(status, 401);
+  assert.deepEqual(await attempt(otherKey), [401, "invalid_token"]);
 });
 
 /** A DPoP proof (RFC 9449 §4.2). */
@@ -197,7 +210,7 @@ test("check asks the introspection endpoint", async () => {
 
 test("explain introspects a token", async () => {
   const accepted = await runCommand(["explain", await provider.issue()], settings());
-  assert.match(accepted.output, /the issuer says that the token is active/);
+  assert.match(accepted.output, /^ACCEPTED/);
   assert.equal(accepted.code, 0);
   const rejected = await runCommand(["explain", "never-issued"], settings());
   assert.match(rejected.output, /not active: it has expired, was revoked, or was never issued/);
