@@ -13,9 +13,7 @@ const cwd = fileURLToPath(ROOT);
  * that stops both. `variables` are further settings of `program`.
  */
 export async function startService(variables = {}, program = BINARY) {
-  const env = { ...process.env, APP__DEV_ISSUER__PORT: "0", ...variables, PORT: "0", APP__LOG__FORMAT: "text", RUST_LOG: "info" };
-  // The port of a development issuer that is not used is a contradiction.
-  if (variables.ISSUER_BASE_URL) delete env.APP__DEV_ISSUER__PORT;
+  const env = { ...process.env, ...variables, PORT: "0", APP__DEV_ISSUER__PORT: "0", APP__LOG__FORMAT: "text", RUST_LOG: "info" };
   const child = spawn(program, { cwd, env, stdio: ["ignore", "inherit", "pipe"] });
   await once(child, "spawn");
   const ended = once(child, "exit");
