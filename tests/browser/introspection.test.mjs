@@ -205,6 +205,7 @@ test("check asks the introspection endpoint", async () => {
   assert.equal(well.code, 0);
   const rejected = await runCommand(["check"], settings(introspection({ CLIENT_SECRET: "another secret" })));
   assert.match(rejected.output, /tokens cannot be introspected: .*rejects the client credentials of this API \(status 401\)/);
+  assert.match(rejected.output, /not every issuer can be asked about its tokens/);
   assert.equal(rejected.code, 1);
 });
 
