@@ -270,10 +270,12 @@ impl Introspector {
         Ok((endpoint, offers_signatures))
     }
 
-    /// The issuer's exact name.
+    /// The issuer's exact name. Its keys may be missing: most responses are not signed.
     fn name(&self) -> Option<String> {
         let current = self.keys.current();
-        current.as_ref().map(|set| set.issuer().to_owned())
+        let named = current.as_ref().map(|set| set.issuer().to_owned());
+        let named = named.or_else(|| self.keys.issuer.name().map(str::to_owned));
+        named.or_else(|| Some(self.keys.discovered_introspection()?.issuer.clone()))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
