@@ -174,6 +174,14 @@ impl Issuer {
         IssuerBuilder::default().name(issuer).public_key(key)
     }
 
+    /// An issuer named `issuer` all of whose tokens are opaque; `introspection` needs an
+    /// [`endpoint`](Introspection::endpoint).
+    pub fn introspected(issuer: &str, introspection: Introspection) -> IssuerBuilder {
+        IssuerBuilder::default()
+            .name(issuer)
+            .introspection(introspection)
+    }
+
     /// A warning for the operator, logged at start.
     pub(crate) fn warning(&self) -> Option<String> {
         let warning = format!("{}: {PLAIN_HTTP}", self.label());

@@ -106,6 +106,26 @@ impl Verifier {
         Ok(verified)
     }
 
+    /// Verifies a bearer token as the extractors do: waits for the fetch of a missing key, or for introspection.
+    ///
+    /// # Errors
+    /// Those of [`verify`](Self::verify); also [`VerifyError::KeysUnavailable`], [`VerifyError::KeyUndetermined`] and
+    /// [`VerifyError::IntrospectionUnavailable`], after which the token may be valid.
+    pub async fn verify_or_fetch(&self, token: &str) -> Result<Arc<Verified>, VerifyError> {
+        let now = self.now();
+        let verified = match self.cached(token.as_bytes(), now) {
+            Some(verified) => verified,
+            None => match self.verify_or_request_key(token, now)? {
+                Verification::Done(verified) => verified,
+                Verification::Pending(pending) => self.verify_with(token, pending).await?,
+            },
+        };
+        if verified.is_sender_constrained() {
+            return Err(VerifyError::Bound);
+        }
+        Ok(verified)
+    }
+
     /// The cached verification of a token, which may be any bytes, if it is still valid at `now`.
     pub(crate) fn cached(&self, token: &[u8], now: SystemTime) -> Option<Arc<Verified>> {
         let cache = self.0.cache.as_ref()?;
