@@ -62,7 +62,7 @@ fn urls_are_rejected_at_their_keys() {
         ("tenant.eu.auth0.com", ABSOLUTE_NEEDED),
         ("ftp://a.example/", ABSOLUTE_NEEDED),
         ("https://me:sssss@a.example/", PLAIN_NEEDED),
-        ("https://a.example/#f", PLAIN_NEEDED),
+        ("https://a.example/?q", PLAIN_NEEDED),
         ("http://a.example/", HTTPS_NEEDED),
     ];
     for (url, expected) in cases {
