@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    Fetching, HttpHosts, Introspection, Issuer, IssuerError, KeySource, Secret, Source, TokenRules,
-    UrlRole,
+    Fetching, HttpHosts, Introspection, Issuer, IssuerError, KeySource, RequiredClaim, Secret,
+    Source, Tenants, TokenRules, TokenType, UrlRole, is_template,
 };
-use crate::claims::scope::ScopeClaim;
+use crate::claims::scope_claim::ScopeClaim;
 use crate::jose::Algorithm;
 use crate::jose::public_key::{self, PublicKeys};
 
@@ -24,6 +25,9 @@ pub struct IssuerBuilder {
     public_key: Option<String>,
     secret: Option<Secret>,
     allow_http_hosts: Vec<String>,
+    audience_claims: Option<Vec<String>>,
+    required_claims: Vec<(String, Value)>,
+    tenants: Vec<String>,
     introspection: Option<Introspection>,
     rules: TokenRules,
     fetching: Fetching,
@@ -72,10 +76,103 @@ impl IssuerBuilder {
         self
     }
 
+    /// The claims that may hold the audience, as names or JSON pointers; by default `aud` alone.
+    ///
+    /// The first one that a token has decides, and later ones do not count then: with `aud` and `azp`, a token whose `aud`
+    /// is another API is rejected, whatever its `azp`.
+    ///
+    /// # Examples
+    /// ```
+    /// use actix_resource_server::Issuer;
+    ///
+    /// // Amazon Cognito: access tokens have no `aud`, ID tokens do.
+    /// let pool = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbCdEfGhI";
+    /// let issuer = Issuer::discover(pool)
+    ///     .audience_claims(["client_id"])
+    ///     .audience("6q2p1example")
+    ///     .require("token_use", "access")
+    ///     .build()?;
+    /// # Ok::<(), actix_resource_server::errors::IssuerError>(())
+    /// ```
+    pub fn audience_claims<T: Into<String>>(mut self, claims: impl IntoIterator<Item = T>) -> Self {
+        self.audience_claims = Some(claims.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Accepts tokens for any audience, and tokens without one; only for issuers that name none. Not in strict mode.
+    ///
+    /// [`require`](Self::require) must then fix a value of a claim that names the client, the tenant or the owner of a
+    /// token: `client_id`, `azp`, `cid`, `appid`, `tid`, `tenant`, `tenant_id`, `dct`, `org_id`, `organization_id`,
+    /// `/o/id`, `hd`, `repository_owner`, `repository_owner_id`, `namespace_id`, `namespace_path`, `project_id`, `owner` or
+    /// `sub`.
+    pub fn allow_any_audience(mut self, allow: bool) -> Self {
+        self.rules.any_audience = allow;
+        self
+    }
+
+    /// Adds a claim that tokens must have, by its name or a JSON pointer ([RFC 6901]), and its value; tokens without it are
+    /// rejected with 401.
+    ///
+    /// - A string, a number or `false` must be the claim's value exactly. A claim that is an array must contain the string
+    ///   or number.
+    /// - An array lists alternatives.
+    /// - `true` requires the claim to be there, and not `false` or `null`. An array of `true` alone requires `true`.
+    ///
+    /// Each call adds another claim, where most methods replace what an earlier call set.
+    ///
+    /// [RFC 6901]: https://www.rfc-editor.org/rfc/rfc6901
+    ///
+    /// # Examples
+    /// ```
+    /// use actix_resource_server::Issuer;
+    ///
+    /// let issuer = Issuer::discover("https://token.actions.githubusercontent.com")
+    ///     .audience("https://deploy.example")
+    ///     .require("repository_owner", "acme")
+    ///     .require("ref", ["refs/heads/main", "refs/heads/release"])
+    ///     .require("environment", true)
+    ///     .build()?;
+    /// # Ok::<(), actix_resource_server::errors::IssuerError>(())
+    /// ```
+    pub fn require(mut self, claim: &str, value: impl Into<Value>) -> Self {
+        self.required_claims.push((claim.to_owned(), value.into()));
+        self
+    }
+
+    /// The types of token that are accepted, by the `typ` of the header; by default `at+jwt` and `JWT`. A token without
+    /// `typ` counts as `JWT`.
+    pub fn token_types(mut self, types: impl IntoIterator<Item = TokenType>) -> Self {
+        self.rules.accepted_types = types.into_iter().collect();
+        self
+    }
+
+    /// The tenants of an issuer whose [`name`](Self::name) has `{tenantid}` as one segment of its path, as Microsoft Entra ID
+    /// has it: UUIDs, or `*` for every tenant. All of them share one key set.
+    ///
+    /// A token is the issuer's if its `iss` is the name with the value of its claim `tid`, a UUID in lower case, and if
+    /// the key's own `issuer` in the key set, where it has one without placeholder, is that `iss`. A tenant that is not
+    /// listed is rejected before any key is looked for.
+    ///
+    /// # Examples
+    /// ```
+    /// use actix_resource_server::Issuer;
+    ///
+    /// let issuer = Issuer::discover("https://login.microsoftonline.com/common/v2.0")
+    ///     .name("https://login.microsoftonline.com/{tenantid}/v2.0")
+    ///     .tenants(["11111111-2222-3333-4444-555555555555"])
+    ///     .audience("00000000-0000-0000-0000-000000000000")
+    ///     .build()?;
+    /// # Ok::<(), actix_resource_server::errors::IssuerError>(())
+    /// ```
+    pub fn tenants<T: Into<String>>(mut self, tenants: impl IntoIterator<Item = T>) -> Self {
+        self.tenants = tenants.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// The audience to be used where none was named.
     #[cfg(feature = "dev-issuer")]
     pub(crate) fn default_audience(mut self, audience: &str) -> Self {
-        if self.rules.audience.is_empty() {
+        if self.rules.audience.is_empty() && !self.rules.any_audience {
             self.rules.audience.push(audience.to_owned());
         }
         self
@@ -168,12 +265,15 @@ impl IssuerBuilder {
     ///
     /// # Errors
     /// [`IssuerError`] names the first problem, and its text the remedy.
-    pub fn build(self) -> Result<Issuer, IssuerError> {
+    pub fn build(mut self) -> Result<Issuer, IssuerError> {
+        self.read_claims()?;
         self.check_audience()?;
+        self.check_types()?;
         self.check_algorithms()?;
         let http_hosts =
             HttpHosts::parse(&self.allow_http_hosts).ok_or(IssuerError::NotAHttpHost)?;
         let (source, spelling) = self.source(&http_hosts)?;
+        let tenants = self.template()?;
         let introspection_endpoint = self.introspection_endpoint(&http_hosts)?;
         Ok(Issuer {
             introspection: self.introspection.map(Arc::new),
@@ -183,10 +283,46 @@ impl IssuerBuilder {
             rules: self.rules,
             fetching: self.fetching,
             http_hosts,
+            tenants,
         })
     }
 
+    /// Reads the names and values of claims.
+    fn read_claims(&mut self) -> Result<(), IssuerError> {
+        let required = std::mem::take(&mut self.required_claims).into_iter();
+        let required = required.map(|(name, value)| RequiredClaim::new(&name, value).map(Arc::new));
+        self.rules.required_claims = required.collect::<Result<_, _>>()?;
+        if let Some(claims) = &self.audience_claims {
+            let claims = claims.iter().map(|claim| claim.parse());
+            let claims: Result<Vec<_>, _> = claims.collect();
+            let claims = claims.ok().filter(|claims| !claims.is_empty());
+            self.rules.audience_claims = claims.ok_or(IssuerError::AudienceClaims)?;
+        }
+        Ok(())
+    }
+
+    fn template(&self) -> Result<Option<Tenants>, IssuerError> {
+        let name = self.name.as_deref().unwrap_or_default();
+        if self.tenants.is_empty() && !is_template(name) {
+            return Ok(None);
+        }
+        Tenants::new(name, &self.tenants).map(Some)
+    }
+
+    fn check_types(&self) -> Result<(), IssuerError> {
+        let accepted = &self.rules.accepted_types;
+        let is_enough = if self.rules.strict {
+            accepted.contains(&TokenType::AccessToken)
+        } else {
+            !accepted.is_empty()
+        };
+        is_enough.then_some(()).ok_or(IssuerError::NoTokenType)
+    }
+
     fn check_audience(&self) -> Result<(), IssuerError> {
+        if self.rules.any_audience {
+            return self.check_any_audience();
+        }
         if self.rules.audience.is_empty()
             || self
                 .rules
@@ -197,6 +333,19 @@ impl IssuerBuilder {
             return Err(IssuerError::NoAudience);
         }
         Ok(())
+    }
+
+    fn check_any_audience(&self) -> Result<(), IssuerError> {
+        let mut required = self.rules.required_claims.iter();
+        if !self.rules.audience.is_empty() {
+            Err(IssuerError::AnyAudienceWithAudience)
+        } else if self.rules.strict {
+            Err(IssuerError::AnyAudienceWhileStrict)
+        } else if required.any(|required| required.names_party()) {
+            Ok(())
+        } else {
+            Err(IssuerError::AnyAudienceUnlimited)
+        }
     }
 
     fn check_algorithms(&self) -> Result<(), IssuerError> {

@@ -8,7 +8,7 @@ use std::borrow::Borrow;
 
 use url::Url;
 
-use super::{Issuer, IssuerError, Source};
+use super::{Issuer, IssuerError, Source, TokenRules};
 
 /// Checks that every token belongs to at most one entry: by its `iss`, or by its `aud` where several entries are the
 /// same issuer.
@@ -26,12 +26,7 @@ pub(crate) fn check_distinct<I: Borrow<Issuer>>(issuers: &[I]) -> Result<(), Iss
             if other.spelling != issuer.spelling {
                 return Err(IssuerError::TwoSpellings { first, second });
             }
-            if other
-                .rules
-                .audience
-                .iter()
-                .any(|name| issuer.rules.audience.contains(name))
-            {
+            if share_audience(&other.rules, &issuer.rules) {
                 return Err(IssuerError::SharedAudience { first, second });
             }
         }
@@ -54,6 +49,12 @@ fn check_token_prefixes(issuers: &[&Issuer]) -> Result<(), IssuerError> {
         known.push((second, prefix));
     }
     Ok(())
+}
+
+/// Whether a token may be meant for both.
+fn share_audience(one: &TokenRules, other: &TokenRules) -> bool {
+    let mut names = one.audience.iter();
+    one.any_audience || other.any_audience || names.any(|name| other.audience.contains(name))
 }
 
 /// For each issuer, the indexes of all entries of the same issuer, its own included.

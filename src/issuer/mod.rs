@@ -5,6 +5,9 @@ mod error;
 mod http_hosts;
 mod identity;
 mod introspection;
+mod required_claim;
+mod tenants;
+mod token_type;
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +16,8 @@ use std::time::Duration;
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::claims::scope::ScopeClaim;
+use crate::claims::claim_name::ClaimName;
+use crate::claims::scope_claim::ScopeClaim;
 use crate::jose::Algorithm;
 use crate::jose::public_key::PublicKeys;
 pub use builder::IssuerBuilder;
@@ -22,6 +26,11 @@ pub(crate) use http_hosts::{HttpHosts, is_loopback, leads_to_this_machine};
 pub(crate) use identity::{WELL_KNOWN, check_distinct, issuer_of, same_issuers};
 pub(crate) use introspection::ClientAuthentication;
 pub use introspection::{Introspection, IntrospectionClient, SignedResponses};
+#[cfg(feature = "service")]
+pub(crate) use required_claim::PARTY_CLAIMS;
+pub use required_claim::RequiredClaim;
+pub(crate) use tenants::{Tenants, is_template};
+pub use token_type::{TokenType, UnknownTokenType};
 
 /// An issuer whose access tokens are accepted, and the rules for them.
 ///
@@ -40,6 +49,8 @@ pub struct Issuer {
     pub(crate) rules: TokenRules,
     pub(crate) fetching: Fetching,
     pub(crate) http_hosts: HttpHosts,
+    /// The tenants that it stands for, where its name is a template.
+    pub(crate) tenants: Option<Tenants>,
     pub(crate) introspection: Option<Arc<Introspection>>,
     /// The configured endpoint; without it, the discovered one.
     pub(crate) introspection_endpoint: Option<Url>,
@@ -74,7 +85,15 @@ pub(crate) enum KeySource {
 /// What tokens must contain to be accepted.
 #[derive(Clone, Debug)]
 pub(crate) struct TokenRules {
+    /// The names of this API.
     pub(crate) audience: Vec<String>,
+    /// Where tokens name their audience; the first one that a token has decides.
+    pub(crate) audience_claims: Vec<ClaimName>,
+    /// Whether tokens of any audience, or none, are accepted; then a required claim names the client, tenant or owner.
+    pub(crate) any_audience: bool,
+    pub(crate) required_claims: Vec<Arc<RequiredClaim>>,
+    /// Those of [`token_types`](Self::token_types) unless `strict`.
+    pub(crate) accepted_types: Vec<TokenType>,
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) strict: bool,
     pub(crate) clock_tolerance: Duration,
@@ -96,11 +115,26 @@ impl Default for TokenRules {
     fn default() -> Self {
         Self {
             audience: Vec::new(),
+            audience_claims: vec!["aud".into()],
+            any_audience: false,
+            required_claims: Vec::new(),
+            accepted_types: TokenType::DEFAULT.to_vec(),
             algorithms: Vec::new(),
             strict: false,
             clock_tolerance: Duration::from_secs(5),
             max_token_age: None,
             scope_claims: ScopeClaim::defaults(),
+        }
+    }
+}
+
+impl TokenRules {
+    /// The accepted types; of RFC 9068 alone in strict mode.
+    pub(crate) fn token_types(&self) -> &[TokenType] {
+        if self.strict {
+            &[TokenType::AccessToken]
+        } else {
+            &self.accepted_types
         }
     }
 }

@@ -19,6 +19,8 @@ use super::signature::{Material, VerificationKey};
 pub(crate) struct Jwk {
     pub(crate) key_id: Option<String>,
     pub(crate) thumbprint: String,
+    /// The only issuer whose tokens it signs, in a key set of several (Microsoft Entra ID); it may be a template.
+    pub(crate) issuer: Option<String>,
     pub(crate) key: VerificationKey,
 }
 
@@ -32,6 +34,7 @@ impl Jwk {
         let key = VerificationKey::new(unparsed.material, &unparsed.algorithms);
         Ok(Self {
             key_id: unparsed.key_id,
+            issuer: issuer(jwk),
             thumbprint: unparsed.thumbprint,
             key: key.ok_or(JwkError::Malformed)?,
         })
@@ -108,6 +111,12 @@ fn normalized(jwk: &Value) -> Value {
         }
     }
     jwk
+}
+
+/// The member `issuer`; what is no string is no issuer's name.
+fn issuer(jwk: &Value) -> Option<String> {
+    let issuer = jwk.get("issuer").filter(|issuer| !issuer.is_null())?;
+    Some(issuer.as_str().unwrap_or_default().to_owned())
 }
 
 /// A private or shared key in a published set is compromised, and is not used.

@@ -58,6 +58,7 @@ fn pem(text: &str) -> Result<Jwk, PublicKeyError> {
         .ok_or(PublicKeyError::Key(JwkError::Malformed))?;
     Ok(Jwk {
         key_id: None,
+        issuer: None,
         thumbprint: String::new(),
         key,
     })

@@ -53,6 +53,7 @@ impl KeySet {
             Some(Arc::new(Jwk {
                 key_id: None,
                 thumbprint: String::new(),
+                issuer: None,
                 key: verification,
             }))
         };
@@ -128,7 +129,9 @@ impl KeySet {
             return Some(Arc::clone(key));
         }
         let is_same = |known: &&Arc<Jwk>| {
-            known.thumbprint == key.thumbprint && known.key.algorithms().eq(key.key.algorithms())
+            known.thumbprint == key.thumbprint
+                && known.issuer == key.issuer
+                && known.key.algorithms().eq(key.key.algorithms())
         };
         let mut candidates = match &key.key_id {
             Some(id) => self.by_id.get(id).map(Vec::as_slice).unwrap_or_default(),
@@ -142,13 +145,13 @@ impl KeySet {
     }
 }
 
-/// Removes all but the first of keys with the same `name`, thumbprint and algorithms.
+/// Removes all but the first of keys with the same `name`, thumbprint, issuer and algorithms.
 fn remove_duplicates(keys: &mut Vec<Arc<Jwk>>, name: fn(&Jwk) -> Option<&str>) {
     let mut known = HashSet::new();
     let all = keys.clone();
     let mut is_new = all.iter().map(|key| {
         let algorithms: Vec<_> = key.key.algorithms().collect();
-        let is_first = known.insert((name(key), key.thumbprint.as_str(), algorithms));
+        let is_first = known.insert((name(key), key.thumbprint.as_str(), &key.issuer, algorithms));
         // Configured keys in PEM have no thumbprint.
         is_first || key.thumbprint.is_empty()
     });

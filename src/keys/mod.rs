@@ -193,8 +193,14 @@ impl IssuerKeys {
             Source::Discovery {
                 name: Some(name), ..
             }
-            | Source::Configured { name, .. } => iss == name,
+            | Source::Configured { name, .. } => iss == name && self.issuer.tenants.is_none(),
         }
+    }
+
+    /// Whether `iss` names a tenant of this issuer, listed or not.
+    pub(crate) fn has_tenant(&self, iss: &str) -> bool {
+        let tenants = self.issuer.tenants.as_ref();
+        tenants.is_some_and(|tenants| tenants.tenant_of(iss).is_some())
     }
 
     /// Whether anything is ever fetched for this issuer.

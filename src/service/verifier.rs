@@ -8,7 +8,7 @@ use crate::Verifier;
 use crate::sender::{ClientCertificates, Dpop as Proofs, Replay, TargetUriSource};
 use crate::verifier::VerifierBuilder;
 
-/// Configures `verifier`: the authorities that it trusts, and its sender constraints.
+/// Configures `verifier`: the authorities that it trusts, its limits and its sender constraints.
 ///
 /// # Errors
 /// A file of certificates cannot be used, the system gives no random numbers, or no thread for the connection to Redis.
@@ -16,8 +16,9 @@ pub(super) fn configure(
     verifier: VerifierBuilder,
     settings: &Settings,
 ) -> Result<VerifierBuilder, Error> {
-    let verifier = trusting(verifier, settings)?;
-    let verifier = verifier.target_uri(target_uri(&settings.server)?);
+    let verifier = trusting(verifier, settings)?
+        .max_token_length(settings.max_token_length)
+        .target_uri(target_uri(&settings.server)?);
     let verifier = match &settings.dpop {
         Some(dpop) => verifier.dpop(proofs(dpop)?),
         None => verifier.without_dpop(),
@@ -34,6 +35,7 @@ pub(super) fn configure(
 /// A file of certificates cannot be used.
 pub(super) fn schemes_only(settings: &Settings) -> Result<VerifierBuilder, Error> {
     let verifier = trusting(Verifier::builder(), settings)?;
+    let verifier = verifier.max_token_length(settings.max_token_length);
     Ok(match &settings.dpop {
         None => verifier.without_dpop(),
         Some(dpop) if dpop.required.is_some() => verifier.dpop(Proofs::default().required()),

@@ -12,6 +12,7 @@ use super::trust::Trust;
 use super::verified::Origin;
 use super::{Shared, Verifier};
 use crate::issuer::Issuer;
+use crate::jose::compact::MAX_TOKEN_BYTES;
 use crate::keys::KeyRefresher;
 use crate::keys::root_certificates::{RootCertificates, RootCertificatesError};
 use crate::metrics::Counters;
@@ -32,6 +33,7 @@ use crate::sender::{ClientCertificates, Dpop, SenderPolicy, TargetUriSource};
 pub struct VerifierBuilder {
     clock: Clock,
     token_memory: usize,
+    max_token_length: usize,
     senders: SenderPolicy,
     roots: RootCertificates,
 }
@@ -41,6 +43,7 @@ impl Default for VerifierBuilder {
         Self {
             clock: Clock::default(),
             token_memory: DEFAULT_TOKEN_MEMORY,
+            max_token_length: MAX_TOKEN_BYTES,
             senders: SenderPolicy::default(),
             roots: RootCertificates::default(),
         }
@@ -72,6 +75,15 @@ impl VerifierBuilder {
     pub fn root_certificates_pem(mut self, pem: &[u8]) -> Result<Self, RootCertificatesError> {
         self.roots = RootCertificates::from_pem(pem)?;
         Ok(self)
+    }
+
+    /// Sets the length of the longest token that is verified, in bytes; 16 KiB by default. A longer one is rejected with
+    /// 401 before any work.
+    ///
+    /// The server must let such a header through: Actix Web limits the head of a request to 128 KiB.
+    pub fn max_token_length(mut self, bytes: usize) -> Self {
+        self.max_token_length = bytes;
+        self
     }
 
     /// Sets how DPoP proofs are checked ([RFC 9449]); by default they are accepted beside bearer tokens.
@@ -134,6 +146,7 @@ impl VerifierBuilder {
                 verifier: STARTED.fetch_add(1, Ordering::Relaxed),
             },
             cache: TokenCache::new(self.token_memory),
+            max_token_length: self.max_token_length,
             senders,
         })))
     }

@@ -1,10 +1,13 @@
 //! Verification of access tokens; synchronous and independent of any web framework.
 
+mod audience;
 mod builder;
 pub(crate) mod clock;
 mod error;
 mod introspection;
 mod missing_key;
+mod payload;
+mod scopes;
 mod token_cache;
 mod trust;
 mod unverified;
@@ -17,9 +20,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 
-use crate::issuer::{Issuer, KeySource};
-use crate::jose::Algorithm;
+use crate::issuer::{Issuer, KeySource, Tenants};
 use crate::jose::jwk::Jwk;
+use crate::jose::{Algorithm, CompactError};
 #[cfg(feature = "service")]
 use crate::keys::Findings;
 use crate::keys::jwk_set::KeySet;
@@ -72,6 +75,8 @@ struct Shared {
     /// Clock and number.
     origin: Origin,
     cache: Option<Arc<TokenCache>>,
+    /// The length of the longest token that is verified, in bytes.
+    max_token_length: usize,
     senders: SenderPolicy,
 }
 
@@ -128,6 +133,9 @@ impl Verifier {
 
     /// The cached verification of a token, which may be any bytes, if it is still valid at `now`.
     pub(crate) fn cached(&self, token: &[u8], now: SystemTime) -> Option<Arc<Verified>> {
+        if token.len() > self.0.max_token_length {
+            return None;
+        }
         let cache = self.0.cache.as_ref()?;
         cache.get(token, since_epoch(now))
     }
@@ -149,6 +157,9 @@ impl Verifier {
 
     /// The checks in order (RFC 7519 §7.2): form, issuer, key and signature, claims.
     fn check(&self, token: &str, now: Duration) -> Result<Arc<Verified>, VerifyError> {
+        if token.len() > self.0.max_token_length {
+            return Err(CompactError::TooLong.into());
+        }
         let trust = self.0.trust.load();
         if let Some(introspector) = trust.introspector_of_opaque(token) {
             return Err(introspector.needed());
@@ -158,12 +169,13 @@ impl Verifier {
         if let Some(introspector) = trust.introspector(keys.id).filter(|of| of.takes_jwts()) {
             return Err(introspector.needed());
         }
+        check_type(&keys.issuer, &unverified)?;
         let key = find_key(keys, &unverified, now)?;
-        let signed = unverified.into_signature_verified();
-        let valid = validate::validate_claims(&keys.issuer, &signed, now)?;
+        let payload = unverified.into_verified_payload();
+        let valid = validate::validate_claims(&keys.issuer, &payload, now)?;
         let basis = Basis::Key(Arc::downgrade(&key));
         Ok(Arc::new(Verified::new(
-            signed,
+            payload,
             valid,
             basis,
             &self.0.origin,
@@ -239,6 +251,15 @@ impl Verifier {
     }
 }
 
+/// RFC 9068 §4: tokens of other types are signed with the same keys.
+fn check_type(issuer: &Issuer, token: &Unverified<'_>) -> Result<(), VerifyError> {
+    if issuer.rules.token_types().contains(&token.token_type()) {
+        Ok(())
+    } else {
+        Err(VerifyError::WrongType)
+    }
+}
+
 /// The key that verifies the token's signature (RFC 7515 §4.1.4, RFC 8725 §3.1).
 fn find_key(
     keys: &IssuerKeys,
@@ -262,10 +283,11 @@ fn find_key(
         .as_ref()
         .ok_or_else(|| VerifyError::UnknownKey(missing(0)))?;
     // The issuer may have been selected by its configured URL before its exact name was known.
-    if token.issuer()? != set.issuer() {
+    let has_tenants = keys.issuer.tenants.is_some();
+    if !has_tenants && token.issuer()? != set.issuer() {
         return Err(VerifyError::UnknownIssuer);
     }
-    match signing_key(set, token)? {
+    match signing_key(set, token, has_tenants)? {
         SigningKey::Found(key) => Ok(Arc::clone(key)),
         SigningKey::Missing => Err(VerifyError::UnknownKey(missing(set.generation()))),
         SigningKey::Invalid => {
@@ -290,11 +312,17 @@ enum SigningKey<'s> {
 }
 
 /// Tries the keys of the set that may have signed the token.
-fn signing_key<'s>(set: &'s KeySet, token: &Unverified<'_>) -> Result<SigningKey<'s>, VerifyError> {
-    let mut fitting = set
-        .named(token.key_id())
-        .iter()
-        .filter(|key| key.allows(token.algorithm()))
+fn signing_key<'s>(
+    set: &'s KeySet,
+    token: &Unverified<'_>,
+    has_tenants: bool,
+) -> Result<SigningKey<'s>, VerifyError> {
+    let iss = token.issuer()?;
+    let named = set.named(token.key_id()).iter();
+    let mut allowed = named.filter(|key| key.allows(token.algorithm()));
+    let mut fitting = allowed
+        .clone()
+        .filter(|key| !has_tenants || Tenants::has_key(key, iss))
         .take(MOST_KEYS_TRIED)
         .peekable();
     let is_any_fitting = fitting.peek().is_some();
@@ -310,6 +338,8 @@ fn signing_key<'s>(set: &'s KeySet, token: &Unverified<'_>) -> Result<SigningKey
         Ok(SigningKey::Missing)
     } else if is_any_fitting {
         Ok(SigningKey::Invalid)
+    } else if allowed.next().is_some() {
+        Err(VerifyError::KeyOfOtherTenant)
     } else {
         Err(VerifyError::AlgorithmNotAllowed)
     }

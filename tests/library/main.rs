@@ -30,6 +30,7 @@ mod several_apis;
 mod step_up;
 mod strict;
 mod table;
+mod tenants;
 mod times;
 mod token_cache;
 mod user;

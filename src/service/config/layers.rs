@@ -149,6 +149,9 @@ impl Layer {
         if format!("{key}.").starts_with(ISSUERS) {
             return Err(origin.reject(IN_THE_FILE));
         }
+        if key.starts_with(REQUIRED) {
+            return Err(origin.reject(AS_JSON));
+        }
         let text = value
             .into_string()
             .map_err(|_| origin.reject("must be Unicode text"))?;
@@ -189,6 +192,12 @@ const PREFIX: &str = "app__";
 const SEPARATOR: &str = "__";
 
 const ISSUERS: &str = "auth.issuers.";
+
+/// Variables have no case: claims have.
+const REQUIRED: &str = "auth.required_claims.";
+
+const AS_JSON: &str =
+    "names of claims have a case of their own: set APP__AUTH__REQUIRED_CLAIMS to a JSON object";
 
 const IN_THE_FILE: &str =
     "several issuers can be set in the file only: write them there as [[auth.issuers]]";

@@ -65,6 +65,8 @@ pub(crate) struct Settings {
     pub(crate) ca_file: Option<NamedFile>,
     /// The limit of the token cache in bytes; 0 for no cache.
     pub(crate) token_memory: usize,
+    /// The length of the longest token that is verified, in bytes.
+    pub(crate) max_token_length: usize,
     pub(crate) log: Log,
     /// Lines for the log, about settings that have no effect.
     pub(crate) notes: Vec<String>,
@@ -207,6 +209,7 @@ impl Settings {
                 &Origins::of(root, "auth"),
             ),
             token_memory: auth.token_memory_bytes.0,
+            max_token_length: auth.max_token_length.0,
             log: model.log,
             notes: notes.into_iter().flatten().collect(),
             warnings,

@@ -13,12 +13,14 @@ use super::error::{KeyOrigin, SettingsError};
 use super::layers::{Table, member};
 use super::own::OwnSection;
 use super::values::{
-    Claims, Flag, Host, IssuerUrl, KeyPath, List, Network, Number, One, PemPath, Period, Port,
-    PositivePeriod, PublicUrl, RedirectUri, ReplayUrl, ScopeToken, Secret, Text, WebOrigin,
+    ClaimPath, Claims, Flag, Host, IssuerUrl, KeyPath, List, Network, Number, One, PemPath, Period,
+    Port, PositivePeriod, PublicUrl, RedirectUri, ReplayUrl, RequiredClaims, ScopeToken, Secret,
+    Text, WebOrigin,
 };
-use crate::claims::scope::ScopeClaim;
-use crate::issuer;
+use crate::claims::scope_claim::ScopeClaim;
+use crate::issuer::{self, TokenType};
 use crate::jose::Algorithm;
+use crate::jose::compact::MAX_TOKEN_BYTES;
 use crate::sender::{Dpop as Proofs, NonceIssuer, Replay};
 use crate::verifier::DEFAULT_TOKEN_MEMORY;
 
@@ -108,6 +110,8 @@ section! {
         startup_timeout: PositivePeriod = Period::seconds(15),
         ca_file: Option<One<PemPath>> = None,
         token_memory_bytes: Number<usize, 0, { u32::MAX }> = Number(DEFAULT_TOKEN_MEMORY),
+        /// Less would reject tokens of every issuer; with more, the head of a request could pass the server's limit.
+        max_token_length: Number<usize, 1024, { 64 * 1024 }> = Number(MAX_TOKEN_BYTES),
         /// Read into `entries`.
         #[serde(skip_serializing)]
         issuers: IgnoredAny = IgnoredAny,
@@ -137,6 +141,11 @@ section! {
         allow_http_hosts: List<Text> = List::EMPTY,
         longest_outage: Period = Period::seconds(24 * 60 * 60),
         scope_claims: List<ScopeClaim> = List(ScopeClaim::defaults()),
+        audience_claims: List<ClaimPath> = List(vec!["aud".to_owned()]),
+        allow_any_audience: Flag = Flag(false),
+        token_types: List<TokenType> = List(TokenType::DEFAULT.to_vec()),
+        tenants: List<Text> = List::EMPTY,
+        required_claims: RequiredClaims = RequiredClaims::default(),
         introspection: Introspection = Introspection::default(),
     }
 }

@@ -262,6 +262,20 @@ mod tests {
     }
 
     #[test]
+    fn required_claims_of_an_entry_replace_those_of_auth() {
+        let text = format!(
+            "[auth]\naudience = 'all'\nrequired_claims = {{ a = 'x', b = 'y' }}\n{TWO}required_claims = {{ c = true }}"
+        );
+        let issuers = issuers(&text, &[]).unwrap();
+        let required: Vec<Vec<_>> = issuers
+            .iter()
+            .map(|issuer| issuer.rules.required_claims.iter())
+            .map(|required| required.map(|required| required.claim()).collect())
+            .collect();
+        assert_eq!(required, [vec!["a", "b"], vec!["c"]]);
+    }
+
+    #[test]
     fn several_issuers_inherit_from_variables_too() {
         let issuers = issuers(TWO, &[("AUDIENCE", "x,y"), ("APP__AUTH__STRICT", "true")]).unwrap();
         assert_eq!(issuers[0].rules.audience, ["x", "y"]);

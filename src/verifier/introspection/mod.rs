@@ -312,7 +312,7 @@ impl Call {
                 introspector.known.insert(self.token, ());
                 let basis = Basis::Introspection(Arc::downgrade(&introspector));
                 Ok(Arc::new(Verified::new(
-                    valid.token,
+                    valid.payload,
                     valid.claims,
                     basis,
                     &context.origin,

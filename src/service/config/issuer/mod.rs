@@ -7,7 +7,7 @@ use super::file;
 use super::introspection;
 use super::model;
 use super::origins::Origins;
-use crate::issuer::{Issuer, IssuerBuilder, IssuerError, UrlRole};
+use crate::issuer::{Issuer, IssuerBuilder, IssuerError, PARTY_CLAIMS, UrlRole};
 
 /// The keys that configure an issuer; the others only describe how to trust it.
 const CONFIGURING: [&str; 5] = [
@@ -42,7 +42,14 @@ pub(super) fn builder(
         .timeout_duration(model.timeout_duration.0)
         .longest_outage(model.longest_outage.0)
         .allow_http_hosts(model.allow_http_hosts.0.iter().cloned())
-        .scope_claims(model.scope_claims.0.iter().cloned());
+        .scope_claims(model.scope_claims.0.iter().cloned())
+        .audience_claims(model.audience_claims.0.iter().cloned())
+        .allow_any_audience(model.allow_any_audience.0)
+        .tenants(model.tenants.0.iter().cloned())
+        .token_types(model.token_types.0.iter().copied());
+    for (claim, value) in &model.required_claims.0 {
+        issuer = issuer.require(claim, value.clone());
+    }
     for audience in &model.audience.0 {
         issuer = issuer.audience(audience);
     }
@@ -100,6 +107,16 @@ pub(super) fn explain(error: &IssuerError, origins: &Origins<'_>) -> SettingsErr
         UrlRole::JwksUri => origins.reject("jwks_uri", remedy),
     };
     match error {
+        IssuerError::AnyAudienceWithAudience => excludes("allow_any_audience", "audience"),
+        IssuerError::AnyAudienceWhileStrict => excludes("allow_any_audience", "strict"),
+        IssuerError::AnyAudienceUnlimited => origins.reject("allow_any_audience", party_needed()),
+        IssuerError::AudienceClaims => origins.reject("audience_claims", error.to_string()),
+        IssuerError::TenantTemplate => origins.reject("issuer", error.to_string()),
+        IssuerError::Tenants => origins.reject("tenants", error.to_string()),
+        IssuerError::NoTokenType => origins.reject("token_types", error.to_string()),
+        IssuerError::RequiredClaim { claim } => {
+            origins.reject("required_claims", value_needed(claim))
+        }
         IssuerError::NoAudience => origins.reject("audience", AUDIENCE_NEEDED),
         IssuerError::NoKeys => origins.reject("issuer_base_url", KEYS_NEEDED),
         IssuerError::NoIntrospectionEndpoint => origins
@@ -137,6 +154,22 @@ pub(super) fn explain(error: &IssuerError, origins: &Origins<'_>) -> SettingsErr
         | IssuerError::SharedTokenPrefix { .. }
         | IssuerError::TwoSpellings { .. } => origins.reject("issuers", error.to_string()),
     }
+}
+
+fn party_needed() -> String {
+    format!(
+        "accepts the issuer's tokens for every API: add a claim to required_claims with a value (not true) that names \
+         the client, tenant or owner whose tokens are accepted; it must be one of {}",
+        PARTY_CLAIMS.join(", ")
+    )
+}
+
+fn value_needed(claim: &str) -> String {
+    format!(
+        "the value of {} must be true, a text, a number, false or a list of these; a claim inside another is named by a \
+         JSON pointer, such as \"/tenant/id\"",
+        claim.escape_debug()
+    )
 }
 
 const ABSOLUTE_NEEDED: &str = "must be an absolute URL such as https://tenant.eu.auth0.com/";

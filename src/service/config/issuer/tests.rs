@@ -1,8 +1,10 @@
 use std::time::Duration;
 
 use super::super::tests::{Scratch, issuers, parsed};
+use super::super::values::{ClaimPath, Kind};
 use super::*;
-use crate::issuer::KeySource;
+use crate::claims::scope_claim::ScopeClaim;
+use crate::issuer::{KeySource, TokenType};
 use crate::jose::Algorithm;
 
 type Variables<'a> = &'a [(&'a str, &'a str)];
@@ -209,7 +211,10 @@ fn every_key_is_read() {
         cache_max_age = '1s'
         cooldown_duration = '500ms'
         timeout_duration = '2s'
-        scope_claims = ['permissions', '/realm_access/roles']";
+        scope_claims = ['permissions', '/realm_access/roles', { claim = 'o.per', separator = ',' }]
+        audience_claims = ['aud', '/app/id']
+        token_types = ['JOSE', 'AT+JWT']
+        required_claims = { token_use = 'access', '/O/id' = ['a', 7], live = false }";
     let issuer = issuer(text).unwrap();
     assert_eq!(issuer.name(), Some("a"));
     assert!(
@@ -229,10 +234,125 @@ fn every_key_is_read() {
         .iter()
         .map(|claim| claim.as_str())
         .collect();
-    assert_eq!(scope_claims, ["permissions", "/realm_access/roles"]);
+    assert_eq!(
+        scope_claims,
+        ["permissions", "/realm_access/roles", "o.per"]
+    );
+    assert_eq!(issuer.rules.scope_claims[2].separator(), Some(","));
+    let audience_claims = issuer.rules.audience_claims.iter();
+    let audience_claims: Vec<_> = audience_claims.map(|claim| claim.as_str()).collect();
+    assert_eq!(audience_claims, ["aud", "/app/id"]);
+    let types = [TokenType::Jose, TokenType::AccessToken];
+    assert_eq!(issuer.rules.accepted_types, types);
+    assert_eq!(
+        required(&issuer),
+        [
+            r#"/O/id must be "a" or 7"#,
+            "live must be false",
+            r#"token_use must be "access""#
+        ]
+    );
     assert_eq!(issuer.fetching.cache_max_age, Duration::from_secs(1));
     assert_eq!(issuer.fetching.cooldown, Duration::from_millis(500));
     assert_eq!(issuer.fetching.timeout, Duration::from_secs(2));
+}
+
+/// The required claims, sorted by name.
+fn required(issuer: &Issuer) -> Vec<String> {
+    let required = issuer.rules.required_claims.iter();
+    required.map(|required| required.to_string()).collect()
+}
+
+#[test]
+fn a_variable_holds_required_claims_and_scope_claims_with_separators_as_json() {
+    let read = |name, value| {
+        let issuers = issuers("", &[BASE, AUDIENCE, (name, value)]);
+        issuers.map(|mut issuers| issuers.remove(0))
+    };
+    let name = "APP__AUTH__REQUIRED_CLAIMS";
+    let issuer = read(name, r#" {"tokenUse": ["a", "b"], "email": true} "#).unwrap();
+    assert_eq!(
+        required(&issuer),
+        ["email must be present", r#"tokenUse must be "a" or "b""#]
+    );
+    for value in ["access", "token_use=access", r#"["a"]"#, "true"] {
+        let message = "auth.required_claims (variable APP__AUTH__REQUIRED_CLAIMS): must be a section of claims and their \
+                       values; as a variable, a JSON object such as {\"token_use\": \"access\"}";
+        assert_eq!(read(name, value).map(drop), Err(message.to_owned()));
+    }
+    let name = "APP__AUTH__SCOPE_CLAIMS";
+    let issuer = read(name, r#"["scope", {"claim": "o.per", "separator": ","}]"#).unwrap();
+    let expected = ["scope".parse(), "o.per".parse()].map(Result::unwrap);
+    let [scope, clerk]: [ScopeClaim; 2] = expected;
+    assert_eq!(issuer.rules.scope_claims, [scope, clerk.separated_by(",")]);
+}
+
+#[test]
+fn a_required_claim_by_a_variable_of_its_own_is_rejected() {
+    let name = "APP__AUTH__REQUIRED_CLAIMS__TOKEN_USE";
+    let message = message(&[BASE, AUDIENCE, (name, "access")]);
+    assert_eq!(
+        message,
+        "auth.required_claims.token_use (variable APP__AUTH__REQUIRED_CLAIMS__TOKEN_USE): \
+         names of claims have a case of their own: set APP__AUTH__REQUIRED_CLAIMS to a JSON object"
+    );
+}
+
+#[test]
+fn a_required_claim_has_a_usable_value() {
+    for value in ["{ a = [] }", "{ tenant = { id = 'x' } }", "{ a = [['x']] }"] {
+        let claim = if value.contains("tenant") {
+            "tenant"
+        } else {
+            "a"
+        };
+        let message = format!(
+            "auth.required_claims (file Settings.toml): {}",
+            value_needed(claim)
+        );
+        let text = format!("required_claims = {value}");
+        assert_eq!(issuer(&text).map(drop), Err(message), "{text}");
+    }
+}
+
+#[test]
+fn any_audience_needs_a_value_of_a_claim_that_names_a_party() {
+    let outcome = |text: &str| {
+        let auth = format!("[auth]\nissuer_base_url = 'https://a.example/'\n{text}");
+        issuers(&format!("{auth}\nallow_any_audience = true"), &[]).map(drop)
+    };
+    let rejected =
+        |key: &str, remedy: &str| Err(format!("auth.{key} (file Settings.toml): {remedy}"));
+    let unlimited = rejected("allow_any_audience", &party_needed());
+    for required in [
+        "{}",
+        "{ azp = true }",
+        "{ token_use = 'access' }",
+        "{ azp = ['a', true] }",
+    ] {
+        let text = format!("required_claims = {required}");
+        assert_eq!(outcome(&text), unlimited, "{text}");
+    }
+    for required in [
+        "{ azp = 'a' }",
+        "{ '/tid' = ['a', 'b'] }",
+        "{ a = true, cid = 'b' }",
+    ] {
+        let text = format!("required_claims = {required}");
+        assert_eq!(outcome(&text), Ok(()), "{text}");
+    }
+    for (other, text) in [("audience", "'api'"), ("strict", "true")] {
+        let text = format!("{other} = {text}\nrequired_claims = {{ azp = 'a' }}");
+        let excludes = format!("excludes auth.{other} (file Settings.toml): keep one of them");
+        assert_eq!(outcome(&text), rejected("allow_any_audience", &excludes));
+    }
+}
+
+#[test]
+fn strict_mode_needs_its_type() {
+    let message = "auth.token_types (file Settings.toml): a type of token must be accepted; in strict mode at+jwt";
+    let text = "strict = true\ntoken_types = ['JWT']";
+    assert_eq!(issuer(text).map(drop), Err(message.to_owned()));
 }
 
 #[test]
@@ -269,8 +389,7 @@ fn values_of_another_type_are_rejected() {
 #[test]
 fn values_out_of_bounds_are_rejected() {
     let zero = "must be longer than 0s";
-    let claims =
-        "must be claims: names such as permissions, or JSON pointers such as /realm_access/roles";
+    let claims = <ScopeClaim as Kind>::REMEDY;
     let algorithms = "must be one or more of HS256, HS384, HS512, RS256, RS384, RS512, \
                       ES256, ES384, ES512, PS256, PS384, PS512, EdDSA, ML-DSA-44, ML-DSA-65, ML-DSA-87";
     let cases = [
@@ -283,6 +402,21 @@ fn values_out_of_bounds_are_rejected() {
         ("timeout_duration", "0", zero),
         ("scope_claims", "[]", claims),
         ("scope_claims", "['/']", claims),
+        ("scope_claims", "[{ claim = 'a', separator = '' }]", claims),
+        ("scope_claims", "[{ claim = 'a', seperator = ',' }]", claims),
+        ("scope_claims", "[{ separator = ',' }]", claims),
+        ("audience_claims", "[]", <ClaimPath as Kind>::REMEDY),
+        ("audience_claims", "'/a~'", <ClaimPath as Kind>::REMEDY),
+        (
+            "token_types",
+            "[]",
+            "must be one or more of at+jwt, JWT, JOSE",
+        ),
+        (
+            "token_types",
+            "'dpop+jwt'",
+            "must be one or more of at+jwt, JWT, JOSE",
+        ),
     ];
     for (key, value, message) in cases {
         let message = format!("auth.{key} (file Settings.toml): {message}");
@@ -300,7 +434,7 @@ fn a_misspelt_key_is_rejected_before_a_missing_one() {
             "[auth]\nissuerBaseURL = 'x'",
             format!(
                 "auth.issuerBaseURL {unknown} did you mean issuer_base_url? \
-                 known here: {keys}, startup, startup_timeout, ca_file, token_memory_bytes, issuers, dpop, mtls"
+                 known here: {keys}, startup, startup_timeout, ca_file, token_memory_bytes, max_token_length, issuers, dpop, mtls"
             ),
         ),
         (
@@ -462,5 +596,38 @@ mod introspection {
             introspection.client.id.clone()
         });
         assert_eq!(ids.collect::<Vec<_>>(), ["shared", "own"]);
+    }
+}
+
+#[test]
+fn tenants_and_the_template_of_the_issuer_need_each_other() {
+    let template = "'https://login.example/{tenantid}/v2.0'";
+    let tenant = "['11111111-2222-3333-4444-555555555555']";
+    let every = "'*'";
+    for tenants in [tenant, every] {
+        let text = format!("issuer = {template}\ntenants = {tenants}");
+        assert!(issuer(&text).unwrap().tenants.is_some(), "{text}");
+    }
+    let template_needed = IssuerError::TenantTemplate.to_string();
+    let tenants_needed = IssuerError::Tenants.to_string();
+    for (text, expected) in [
+        (
+            format!("issuer = {template}\ntenants = 'common'"),
+            format!("auth.tenants (file Settings.toml): {tenants_needed}"),
+        ),
+        (
+            format!("issuer = {template}"),
+            format!("auth.tenants is missing: {tenants_needed}"),
+        ),
+        (
+            format!("issuer = 'https://login.example/'\ntenants = {tenant}"),
+            format!("auth.issuer (file Settings.toml): {template_needed}"),
+        ),
+        (
+            format!("tenants = {tenant}"),
+            format!("auth.issuer is missing: {template_needed}"),
+        ),
+    ] {
+        assert_eq!(issuer(&text).map(drop), Err(expected), "{text}");
     }
 }

@@ -14,10 +14,12 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-pub(super) use self::claims::Claims;
+pub(super) use self::claims::{Claims, RequiredClaims};
+#[cfg(test)]
+pub(super) use self::text::Kind;
 pub(super) use self::text::{
-    BRACKETS, Host, IssuerUrl, KeyPath, List, Network, One, PemPath, PublicUrl, RedirectUri,
-    ReplayUrl, ScopeToken, Text, WebOrigin,
+    BRACKETS, ClaimPath, Host, IssuerUrl, KeyPath, List, Network, One, PemPath, PublicUrl,
+    RedirectUri, ReplayUrl, ScopeToken, Text, WebOrigin,
 };
 
 /// What a value must be; never contains the value.

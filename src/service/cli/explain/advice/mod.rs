@@ -7,6 +7,7 @@ mod introspection;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::Verdict;
 use super::context::{Context, listed, quoted};
@@ -69,6 +70,9 @@ fn invalid(error: &VerifyError, context: &Context<'_>) -> Explanation {
         VerifyError::KeysUnavailable { .. } => keys_unavailable(context),
         VerifyError::LogoutToken => claims::logout_token(),
         VerifyError::Malformed { claim } => claims::malformed(claim, context),
+        VerifyError::MalformedAudience => claims::malformed_audience(context),
+        VerifyError::RefreshToken => refresh_token(),
+        VerifyError::RequiredClaim(required) => claims::unmet(required, context),
         VerifyError::MalformedKeyId => malformed_key_id(),
         VerifyError::MalformedPayload => malformed_payload(),
         VerifyError::Missing { claim } => claims::missing(claim, context),
@@ -82,6 +86,8 @@ fn invalid(error: &VerifyError, context: &Context<'_>) -> Explanation {
         VerifyError::TooManyScopes => claims::too_many("scopes"),
         VerifyError::TooOld => claims::too_old(context),
         VerifyError::UnknownAlgorithm => unknown_algorithm(context),
+        VerifyError::KeyOfOtherTenant | VerifyError::OtherTenant => other_tenant(context),
+        VerifyError::UnknownTenant => unknown_tenant(context),
         VerifyError::UnknownIssuer => unknown_issuer(context),
         VerifyError::UnknownKey(_) => unknown_key(context),
     }
@@ -123,8 +129,9 @@ fn form(error: &CompactError, context: &Context<'_>) -> Explanation {
         CompactError::Segments => segments(context),
         CompactError::TooLong => Explanation::new(
             "too_long",
-            "The token is longer than 16 KiB.",
-            "Let the issuer put less into it: usually a long list of groups or roles.",
+            "The token is longer than auth.max_token_length allows (16 KiB by default).",
+            "Let the issuer put less into it: usually a long list of groups or roles. Or allow longer tokens, if every proxy \
+             in front lets such a header through.",
         ),
     }
 }
@@ -237,6 +244,33 @@ fn unknown_issuer(context: &Context<'_>) -> Explanation {
     Explanation::new("other_issuer", why, other_issuer(named, context))
 }
 
+fn other_tenant(context: &Context<'_>) -> Explanation {
+    Explanation::new(
+        "other_tenant",
+        format!(
+            "The token's iss is {}, and its claim tid or the key that it names belongs to another tenant.",
+            quoted(context.token.issuer().unwrap_or_default())
+        ),
+        "Get a token from the issuer itself: all three are of one tenant there.",
+    )
+}
+
+fn unknown_tenant(context: &Context<'_>) -> Explanation {
+    let tenant = context.token.claim("tid").and_then(Value::as_str);
+    let tenant = tenant.unwrap_or_default();
+    Explanation::new(
+        "unknown_tenant",
+        format!(
+            "The token is of the tenant {} (tid), which the settings do not list.",
+            quoted(tenant)
+        ),
+        format!(
+            "If its users may call this API, add {} to auth.tenants.",
+            quoted(tenant)
+        ),
+    )
+}
+
 fn unslashed(issuer: &str) -> &str {
     issuer.strip_suffix('/').unwrap_or(issuer)
 }
@@ -290,11 +324,7 @@ fn other_issuer(named: &str, context: &Context<'_>) -> String {
 
 fn other_algorithm(context: &Context<'_>) -> Explanation {
     if context.token.is_refresh_token() {
-        return Explanation::new(
-            "refresh_token",
-            "This is a refresh token: it is for the issuer's token endpoint alone.",
-            "Send the access_token of the same answer instead.",
-        );
+        return refresh_token();
     }
     if context.token.looks_like_id_token() {
         return claims::id_token(context);
@@ -303,6 +333,14 @@ fn other_algorithm(context: &Context<'_>) -> Explanation {
     let (of, remedy) = kept_from(context, is_symmetric(context));
     let why = format!("The token is signed with {}, and {of}.", line(named));
     Explanation::new("wrong_algorithm", why, remedy)
+}
+
+fn refresh_token() -> Explanation {
+    Explanation::new(
+        "refresh_token",
+        "This is a refresh token: it is for the issuer's token endpoint alone.",
+        "Send the access_token of the same answer instead.",
+    )
 }
 
 /// What keeps a token of such an algorithm from being accepted, and the remedy.
