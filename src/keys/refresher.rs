@@ -169,13 +169,7 @@ async fn discover_and_download(
             name,
             keys,
         } => {
-            let expected = Expected {
-                base_url,
-                name: name.as_deref(),
-            };
-            let found = discover(client, expected).await;
-            let found = issuer.note_document(found, |document| &document.issuer)?;
-            issuer.publish_introspection(&found, base_url);
+            let found = document(issuer, client, base_url, name.as_deref()).await?;
             let keys = if let Some(keys) = keys {
                 keys
             } else {
@@ -195,6 +189,19 @@ async fn discover_and_download(
         lifetime: None,
         published: None,
     })
+}
+
+/// Fetches the discovery document, and publishes what it says beside the keys.
+async fn document(
+    issuer: &IssuerKeys,
+    client: &Client,
+    base_url: &Url,
+    name: Option<&str>,
+) -> Result<Metadata, FetchFailure> {
+    let found = discover(client, Expected { base_url, name }).await;
+    let found = issuer.note_document(found, |document| &document.issuer)?;
+    issuer.publish_introspection(&found, base_url);
+    Ok(found)
 }
 
 /// Downloads the key set, unless it has not changed since the last download from the same URL.
