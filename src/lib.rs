@@ -171,6 +171,8 @@ pub mod errors {
     #[doc(inline)]
     pub use crate::jose::{CompactError, JwkError, PrivateKeyError, PublicKeyError};
     #[doc(inline)]
+    pub use crate::keys::root_certificates::RootCertificatesError;
+    #[doc(inline)]
     pub use crate::routing::UnreachableRoutes;
     #[doc(inline)]
     pub use crate::verifier::{ClaimsMismatch, MissingKey, NeededIntrospection, VerifyError};

@@ -35,13 +35,17 @@ pub struct IssuerBuilder {
 }
 
 impl IssuerBuilder {
-    /// The URL under which the discovery document is found.
+    /// The URL under which the discovery document is found: that of the issuer, or the document's own, which contains
+    /// `/.well-known/`. A query is sent with each request, as `?appid=` of Entra ID or `?p=` of Azure AD B2C; where the
+    /// URL is the issuer's, `/.well-known/…` is inserted before it.
     pub fn base_url(mut self, base_url: &str) -> Self {
         self.base_url = Some(base_url.to_owned());
         self
     }
 
     /// The exact value that `iss` must have; by default the discovery document's `issuer`.
+    ///
+    /// The document may then be that of this issuer as well as that of the base URL, which can be an internal address.
     pub fn name(mut self, issuer: &str) -> Self {
         self.name = Some(issuer.to_owned());
         self
@@ -185,7 +189,13 @@ impl IssuerBuilder {
             .unwrap_or_default()
     }
 
-    /// The only algorithms to accept; without them, every asymmetric one that a key allows.
+    /// The first algorithm that was named.
+    #[cfg(feature = "dev-issuer")]
+    pub(crate) fn first_algorithm(&self) -> Option<Algorithm> {
+        self.rules.algorithms.first().copied()
+    }
+
+    /// The only algorithms to accept; without them, every asymmetric one that a key allows, except ML-DSA.
     pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
         self.rules.algorithms = algorithms.into_iter().collect();
         self
@@ -436,7 +446,7 @@ impl IssuerBuilder {
 
 fn base_url_of(text: &str, http_hosts: &HttpHosts) -> Result<Url, IssuerError> {
     let url = fetchable(text, UrlRole::BaseUrl, http_hosts)?;
-    if url.query().is_some() || url.fragment().is_some() {
+    if url.fragment().is_some() {
         return Err(IssuerError::NotPlain {
             role: UrlRole::BaseUrl,
         });
@@ -503,10 +513,6 @@ mod tests {
             (
                 discovered().base_url("ftp://issuer.example/"),
                 IssuerError::NotAUrl { role: base },
-            ),
-            (
-                discovered().base_url("https://issuer.example/?a"),
-                IssuerError::NotPlain { role: base },
             ),
             (
                 discovered().base_url("https://issuer.example/#a"),
@@ -587,6 +593,19 @@ mod tests {
         let issuer = builder.build().unwrap();
         assert_eq!(issuer.rules.audience, ["api", "other"]);
         assert_eq!(issuer.label(), "b");
+    }
+
+    #[test]
+    fn the_query_of_a_base_url_is_accepted_and_not_shown() {
+        for url in [
+            "https://a.example/x/.well-known/openid-configuration?appid=1",
+            "https://a.example/x/.well-known/openid-configuration",
+        ] {
+            let issuer = discovered().base_url(url).build().expect("an issuer");
+            let shown = "https://a.example/x/.well-known/openid-configuration";
+            assert_eq!(issuer.label(), shown);
+            assert_eq!(issuer.base_url().map(Url::as_str), Some(url));
+        }
     }
 
     #[test]

@@ -83,8 +83,8 @@ pub enum IssuerError {
         /// Which URL.
         role: UrlRole,
     },
-    /// The URL carries a user name, a query or a fragment that it may not have.
-    #[error("{role} must have no user name, password, query or fragment")]
+    /// The URL carries a user name, a password or a fragment that it may not have.
+    #[error("{role} must have no user name, password or fragment")]
     NotPlain {
         /// Which URL.
         role: UrlRole,

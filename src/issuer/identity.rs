@@ -84,9 +84,10 @@ fn groups<'a>(issuers: &[&'a Issuer]) -> BTreeMap<&'a str, Vec<usize>> {
 }
 
 /// The issuer that a base URL stands for, without its trailing slash: the URL itself, or what
-/// precedes `/.well-known/` in it.
+/// precedes `/.well-known/` in it. A query selects a document; no issuer has one (RFC 8414 §2).
 pub(crate) fn issuer_of(base: &Url) -> String {
     let mut issuer = base.clone();
+    issuer.set_query(None);
     let path = base.path();
     if let Some((before, after)) = path.split_once(WELL_KNOWN) {
         let behind = after
@@ -196,9 +197,14 @@ mod tests {
                 );
             }
         }
-        let whole = "https://a.example/.well-known/openid-configuration";
-        let issuers = [discovered("https://a.example/"), discovered(whole)];
-        assert_eq!(checked(issuers, ["a", "b"]), Err(two));
+        for whole in [
+            "https://a.example/.well-known/openid-configuration",
+            "https://a.example/.well-known/openid-configuration?appid=1",
+            "https://a.example/?p=B2C_1_signin",
+        ] {
+            let issuers = [discovered("https://a.example/"), discovered(whole)];
+            assert_eq!(checked(issuers, ["a", "b"]), Err(two.clone()), "{whole}");
+        }
     }
 
     #[test]

@@ -103,6 +103,16 @@ pub(crate) struct TokenRules {
     pub(crate) scope_claims: Vec<ScopeClaim>,
 }
 
+impl TokenRules {
+    /// Whether the settings accept the algorithm: those that they name, or else the default ones.
+    pub(crate) fn accepts(&self, algorithm: Algorithm) -> bool {
+        match self.algorithms.as_slice() {
+            [] => algorithm.is_default(),
+            named => named.contains(&algorithm),
+        }
+    }
+}
+
 impl Default for TokenRules {
     fn default() -> Self {
         Self {
@@ -200,20 +210,32 @@ impl Issuer {
         IssuerBuilder::default().name(issuer).public_key(key)
     }
 
+    /// An issuer named `issuer` all of whose tokens are opaque; `introspection` needs an
+    /// [`endpoint`](Introspection::endpoint).
+    pub fn introspected(issuer: &str, introspection: Introspection) -> IssuerBuilder {
+        IssuerBuilder::default()
+            .name(issuer)
+            .introspection(introspection)
+    }
+
     /// A warning for the operator, logged at start.
     pub(crate) fn warning(&self) -> Option<String> {
         let warning = format!("{}: {PLAIN_HTTP}", self.label());
         (!self.http_hosts.is_empty()).then_some(warning)
     }
 
-    /// The name of this issuer in logs: its configured name or URL.
+    /// The name of this issuer in logs: its configured name or its URL without the query, which may contain a key to an
+    /// API.
     pub(crate) fn label(&self) -> &str {
         match &self.source {
             Source::Discovery {
                 name: None,
                 base_url,
                 ..
-            } => base_url.as_str(),
+            } => {
+                let url = base_url.as_str();
+                url.split_once('?').map_or(url, |(url, _)| url)
+            }
             Source::Discovery {
                 name: Some(name), ..
             }

@@ -16,6 +16,7 @@ use super::{Shared, Verifier};
 use crate::issuer::Issuer;
 use crate::jose::compact::MAX_TOKEN_BYTES;
 use crate::keys::KeyRefresher;
+use crate::keys::root_certificates::{RootCertificates, RootCertificatesError};
 use crate::metrics::Counters;
 use crate::sender::{ClientCertificates, Dpop, SenderPolicy, TargetUriSource};
 
@@ -37,6 +38,7 @@ pub struct VerifierBuilder {
     max_token_length: usize,
     resolver: Option<Resolve>,
     senders: SenderPolicy,
+    roots: RootCertificates,
 }
 
 impl Default for VerifierBuilder {
@@ -47,6 +49,7 @@ impl Default for VerifierBuilder {
             max_token_length: MAX_TOKEN_BYTES,
             resolver: None,
             senders: SenderPolicy::default(),
+            roots: RootCertificates::default(),
         }
     }
 }
@@ -66,6 +69,16 @@ impl VerifierBuilder {
     pub fn token_memory(mut self, bytes: usize) -> Self {
         self.token_memory = bytes;
         self
+    }
+
+    /// Trusts the certificates in a PEM text for all requests to issuers, in addition to those of the system and of
+    /// Mozilla, as where an issuer's server certificate is signed by a private authority.
+    ///
+    /// # Errors
+    /// [`RootCertificatesError`] if the text has no certificate, or one that cannot be used.
+    pub fn root_certificates_pem(mut self, pem: &[u8]) -> Result<Self, RootCertificatesError> {
+        self.roots = RootCertificates::from_pem(pem)?;
+        Ok(self)
     }
 
     /// Sets the length of the longest token that is verified, in bytes; 16 KiB by default. A longer one is rejected with
@@ -157,12 +170,17 @@ impl VerifierBuilder {
         let refresher = if fetched.is_empty() && !trust.introspects() {
             None
         } else {
-            Some(KeyRefresher::start(fetched, Arc::clone(&counters))?)
+            Some(KeyRefresher::start(
+                fetched,
+                Arc::clone(&counters),
+                self.roots.clone(),
+            )?)
         };
         Ok(Verifier(Arc::new(Shared {
             trust: ArcSwap::from_pointee(trust),
             refresher: Mutex::new(refresher),
             counters,
+            roots: self.roots,
             origin: Origin {
                 clock: self.clock,
                 verifier: STARTED.fetch_add(1, Ordering::Relaxed),

@@ -24,7 +24,10 @@ use arc_swap::ArcSwap;
 use crate::issuer::{Issuer, KeySource, Tenants};
 use crate::jose::jwk::Jwk;
 use crate::jose::{Algorithm, CompactError};
+#[cfg(feature = "service")]
+use crate::keys::Findings;
 use crate::keys::jwk_set::KeySet;
+use crate::keys::root_certificates::RootCertificates;
 use crate::keys::{IssuerKeys, KeyRefresher, WantedKey};
 pub use crate::keys::{Unready, UnreadyReason};
 use crate::metrics::Counters;
@@ -69,6 +72,8 @@ struct Shared {
     /// issuers are changed.
     refresher: Mutex<Option<KeyRefresher>>,
     counters: Arc<Counters>,
+    /// Trusted for requests to issuers.
+    roots: RootCertificates,
     /// Clock and number.
     origin: Origin,
     cache: Option<Arc<TokenCache>>,
@@ -104,6 +109,26 @@ impl Verifier {
     /// [`VerifyError`]; a fetch of keys may only help for [`VerifyError::UnknownKey`] and [`VerifyError::OutdatedKey`].
     pub fn verify(&self, token: &str, now: SystemTime) -> Result<Arc<Verified>, VerifyError> {
         let verified = self.verify_known(token, now)?;
+        if verified.is_sender_constrained() {
+            return Err(VerifyError::Bound);
+        }
+        Ok(verified)
+    }
+
+    /// Verifies a bearer token as the extractors do: waits for the fetch of a missing key, or for introspection.
+    ///
+    /// # Errors
+    /// Those of [`verify`](Self::verify); also [`VerifyError::KeysUnavailable`], [`VerifyError::KeyUndetermined`] and
+    /// [`VerifyError::IntrospectionUnavailable`], after which the token may be valid.
+    pub async fn verify_or_fetch(&self, token: &str) -> Result<Arc<Verified>, VerifyError> {
+        let now = self.now();
+        let verified = match self.cached(token.as_bytes(), now) {
+            Some(verified) => verified,
+            None => match self.verify_or_request_key(token, now)? {
+                Verification::Done(verified) => verified,
+                Verification::Pending(pending) => self.verify_with(token, pending).await?,
+            },
+        };
         if verified.is_sender_constrained() {
             return Err(VerifyError::Bound);
         }
@@ -183,6 +208,13 @@ impl Verifier {
     pub(crate) fn readiness(&self) -> Vec<Option<Unready>> {
         let trust = self.0.trust.load();
         trust.issuers.iter().map(|keys| keys.unready()).collect()
+    }
+
+    /// For each issuer in the order of the configuration, what fetches have found.
+    #[cfg(feature = "service")]
+    pub(crate) fn findings(&self) -> Vec<Findings> {
+        let trust = self.0.trust.load();
+        trust.issuers.iter().map(|keys| keys.findings()).collect()
     }
 
     /// A number that no other verifier of the process has.
@@ -325,8 +357,7 @@ fn signing_key<'s>(
 
 fn accepts(issuer: &Issuer, algorithm: Algorithm) -> bool {
     let symmetric = matches!(issuer.keys(), Some(KeySource::Secret(_)));
-    algorithm.is_symmetric() == symmetric
-        && (issuer.rules.algorithms.is_empty() || issuer.rules.algorithms.contains(&algorithm))
+    algorithm.is_symmetric() == symmetric && issuer.rules.accepts(algorithm)
 }
 
 /// How many keys of the token's algorithm are tried at most; each try costs a signature verification.
@@ -365,7 +396,9 @@ mod tests {
             .filter(|algorithm| !algorithm.is_symmetric());
         for algorithm in asymmetric {
             let key = shared(algorithm);
-            let verifier = trusting(&key.public_jwk().expect("a public key"));
+            let jwk = key.public_jwk().expect("a public key");
+            let issuer = Issuer::with_public_key(ISSUER, &jwk.to_string());
+            let verifier = verifier(issuer.algorithms([algorithm]));
             assert_eq!(outcome(&verifier, token(&key)), Ok(()), "{algorithm}");
             let other = SigningKey::generate(algorithm).with_kid(key.kid());
             assert_eq!(
@@ -373,6 +406,16 @@ mod tests {
                 Err(VerifyError::Signature),
                 "{algorithm}"
             );
+        }
+    }
+
+    #[test]
+    fn ml_dsa_is_accepted_only_where_it_is_named() {
+        for algorithm in [Algorithm::MlDsa44, Algorithm::MlDsa65, Algorithm::MlDsa87] {
+            let key = shared(algorithm);
+            let verifier = trusting(&key.public_jwk().expect("a public key"));
+            let rejected = Err(VerifyError::AlgorithmNotAllowed);
+            assert_eq!(outcome(&verifier, token(&key)), rejected, "{algorithm}");
         }
     }
 

@@ -209,7 +209,11 @@ impl Verifier {
                 Some(refresher) => refresher.add(Arc::clone(&added)),
                 None => {
                     let counters = Arc::clone(&self.0.counters);
-                    *refresher = Some(KeyRefresher::start([Arc::clone(&added)], counters)?);
+                    *refresher = Some(KeyRefresher::start(
+                        [Arc::clone(&added)],
+                        counters,
+                        self.0.roots.clone(),
+                    )?);
                 }
             }
         }
@@ -227,7 +231,9 @@ impl Verifier {
             .refresher
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let is_meant = |keys: &Arc<IssuerKeys>| keys.issuer.label() == name || keys.is_named(name);
+        let is_meant = |keys: &Arc<IssuerKeys>| {
+            keys.issuer.label() == name || keys.issuer.spelling == name || keys.is_named(name)
+        };
         let before = self.0.trust.load();
         let (removed, kept): (Vec<_>, Vec<_>) = before.issuers.iter().cloned().partition(is_meant);
         // Issuers that are distinct together are distinct without some of them.

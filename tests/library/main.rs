@@ -13,6 +13,7 @@ mod discovery;
 mod error_format;
 mod hostile;
 mod hostile_proofs;
+mod introspection;
 mod issuer_changes;
 mod issuers;
 mod keys;

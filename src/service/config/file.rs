@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::error::{KeyOrigin, SettingsError};
+use super::origins::Origins;
 
 /// A file, and the setting that names it; its `Debug` shows nothing of the content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,13 @@ pub(crate) struct NamedFile {
 }
 
 impl NamedFile {
+    /// The file at the path that the key is set to; `None` where it is not set.
+    pub(super) fn at(path: Option<String>, key: &str, origins: &Origins<'_>) -> Option<Self> {
+        let path = path?.into();
+        let origin = origins.get(key)?;
+        Some(Self { path, origin })
+    }
+
     /// The content of the file; wiped when it is dropped, as it may be a private key.
     pub(crate) fn bytes(&self) -> Result<Zeroizing<Vec<u8>>, SettingsError> {
         read(&self.path)

@@ -6,12 +6,22 @@ use super::model::{self, ClientAuth, IntrospectedTokens};
 use super::origins::Origins;
 use crate::issuer::{Introspection, IntrospectionClient};
 
-/// `None` where no key of the section is set.
+/// The keys that need a client ID; the others have defaults.
+const CONFIGURING: [&str; 6] = [
+    "endpoint",
+    "client_id",
+    "client_secret",
+    "client_auth",
+    "private_key",
+    "token_prefix",
+];
+
+/// `None` where no key that configures it is set.
 pub(super) fn build(
     model: &model::Introspection,
     origins: &Origins<'_>,
 ) -> Result<Option<Introspection>, SettingsError> {
-    let Some(first) = origins.first() else {
+    let Some(first) = CONFIGURING.iter().find_map(|key| origins.get(key)) else {
         return Ok(None);
     };
     let Some(id) = &model.client_id else {

@@ -61,6 +61,8 @@ pub(crate) struct Settings {
     /// How client certificates are used, where they are requested.
     pub(crate) mtls: Option<Mtls>,
     pub(crate) startup: Startup,
+    /// The certificates of private authorities for requests to issuers.
+    pub(crate) ca_file: Option<NamedFile>,
     /// The limit of the token cache in bytes; 0 for no cache.
     pub(crate) token_memory: usize,
     /// The length of the longest token that is verified, in bytes.
@@ -201,6 +203,11 @@ impl Settings {
                 mode: auth.startup,
                 limit: auth.startup_timeout.0,
             },
+            ca_file: NamedFile::at(
+                auth.ca_file.map(|path| path.0),
+                "ca_file",
+                &Origins::of(root, "auth"),
+            ),
             token_memory: auth.token_memory_bytes.0,
             max_token_length: auth.max_token_length.0,
             log: model.log,

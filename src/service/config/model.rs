@@ -108,6 +108,7 @@ section! {
         startup: StartupMode = StartupMode::Background,
         /// Two fetches and the pause between them.
         startup_timeout: PositivePeriod = Period::seconds(15),
+        ca_file: Option<One<PemPath>> = None,
         token_memory_bytes: Number<usize, 0, { u32::MAX }> = Number(DEFAULT_TOKEN_MEMORY),
         /// Less would reject tokens of every issuer; with more, the head of a request could pass the server's limit.
         max_token_length: Number<usize, 1024, { 64 * 1024 }> = Number(MAX_TOKEN_BYTES),

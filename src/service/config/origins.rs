@@ -57,13 +57,13 @@ impl<'a> Origins<'a> {
         }
     }
 
-    /// The first key, in alphabetical order, that is set in this section.
-    pub(super) fn first(&self) -> Option<KeyOrigin> {
-        let keys = self.values.into_iter().flat_map(Table::keys);
-        match keys.min() {
-            Some(key) => self.get(key),
-            None => self.inherited.as_ref()?.first(),
-        }
+    /// Whether any key is set in this section.
+    pub(super) fn is_set(&self) -> bool {
+        self.values.is_some_and(|values| !values.is_empty())
+            || self
+                .inherited
+                .as_ref()
+                .is_some_and(|inherited| inherited.is_set())
     }
 
     pub(super) fn get(&self, key: &str) -> Option<KeyOrigin> {

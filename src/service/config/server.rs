@@ -120,14 +120,10 @@ impl Server {
 impl Tls {
     /// `None` where no file is set.
     fn resolve(model: model::Tls, origins: &Origins<'_>) -> Result<Option<Self>, SettingsError> {
-        let file = |key: &str, path: Option<String>| {
-            let path = path?.into();
-            let origin = origins.get(key)?;
-            Some(NamedFile { path, origin })
-        };
-        let certificate = file("certificate", model.certificate.map(|path| path.0));
-        let key = file("key", model.key.map(|path| path.0));
-        let client_ca = file("client_ca", model.client_ca.map(|path| path.0));
+        let certificate =
+            NamedFile::at(model.certificate.map(|path| path.0), "certificate", origins);
+        let key = NamedFile::at(model.key.map(|path| path.0), "key", origins);
+        let client_ca = NamedFile::at(model.client_ca.map(|path| path.0), "client_ca", origins);
         let missing = |key: &str, other: &NamedFile| {
             origins.reject(key, format!("{} requires it", other.origin))
         };

@@ -73,10 +73,14 @@ pub(crate) struct PendingIntrospection(watch::Receiver<Option<Outcome>>);
 impl PendingIntrospection {
     pub(super) async fn wait(mut self) -> Outcome {
         let outcome = self.0.wait_for(Option::is_some).await;
-        let outcome = outcome.ok().and_then(|outcome| outcome.clone());
-        outcome.unwrap_or(Err(VerifyError::IntrospectionUnavailable {
-            retry_after: AFTER_FAILED_CALL,
-        }))
+        match outcome.ok().and_then(|outcome| outcome.clone()) {
+            // The issuer may have been removed meanwhile.
+            Some(Ok(verified)) if !verified.key_is_current() => Err(VerifyError::UnknownIssuer),
+            Some(outcome) => outcome,
+            None => Err(VerifyError::IntrospectionUnavailable {
+                retry_after: AFTER_FAILED_CALL,
+            }),
+        }
     }
 }
 
@@ -269,7 +273,10 @@ impl Call {
             // Before the call ends: a request that comes later finds the token here.
             cache.insert_introspected(token.as_bytes(), verified);
         }
-        self.outcome.send_replace(Some(outcome));
+        // A token is valid while its introspector is trusted, which the call must not prolong: it ends first.
+        let waiting = self.outcome.clone();
+        drop(self);
+        waiting.send_replace(Some(outcome));
     }
 
     async fn outcome_for(

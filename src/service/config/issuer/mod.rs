@@ -191,7 +191,7 @@ const KEYS_NEEDED: &str = "set where the keys are: issuer_base_url, jwks_uri, pu
 
 const NAME_NEEDED: &str = "set the issuer of these keys: the value of iss in tokens, such as https://tenant.eu.auth0.com/";
 
-const PLAIN_NEEDED: &str = "must have no user name, password, query or fragment";
+const PLAIN_NEEDED: &str = "must have no user name, password or fragment";
 
 const PUBLIC_KEY_NEEDED: &str =
     "must be a PEM, JWK or JWK set, or the path of a file that contains one";

@@ -64,7 +64,7 @@ fn urls_are_rejected_at_their_keys() {
         ("tenant.eu.auth0.com", ABSOLUTE_NEEDED),
         ("ftp://a.example/", ABSOLUTE_NEEDED),
         ("https://me:sssss@a.example/", PLAIN_NEEDED),
-        ("https://a.example/?q", PLAIN_NEEDED),
+        ("https://a.example/#f", PLAIN_NEEDED),
         ("http://a.example/", HTTPS_NEEDED),
     ];
     for (url, expected) in cases {
@@ -391,7 +391,7 @@ fn values_out_of_bounds_are_rejected() {
     let zero = "must be longer than 0s";
     let claims = <ScopeClaim as Kind>::REMEDY;
     let algorithms = "must be one or more of HS256, HS384, HS512, RS256, RS384, RS512, \
-                      ES256, ES384, ES512, PS256, PS384, PS512, EdDSA";
+                      ES256, ES384, ES512, PS256, PS384, PS512, EdDSA, ML-DSA-44, ML-DSA-65, ML-DSA-87";
     let cases = [
         ("token_signing_alg", "'none'", algorithms),
         ("token_signing_alg", "['RS256', 'rs256']", algorithms),
@@ -434,7 +434,7 @@ fn a_misspelt_key_is_rejected_before_a_missing_one() {
             "[auth]\nissuerBaseURL = 'x'",
             format!(
                 "auth.issuerBaseURL {unknown} did you mean issuer_base_url? \
-                 known here: {keys}, startup, startup_timeout, token_memory_bytes, max_token_length, issuers, dpop, mtls"
+                 known here: {keys}, startup, startup_timeout, ca_file, token_memory_bytes, max_token_length, issuers, dpop, mtls"
             ),
         ),
         (
@@ -491,6 +491,112 @@ fn a_file_that_cannot_contain_a_key_is_rejected() {
         missing.starts_with(&expected) && !missing.contains("hush"),
         "{missing}"
     );
+}
+
+mod introspection {
+    use super::super::super::tests::issuers;
+    use crate::issuer::ClientAuthentication;
+
+    const BASE: &str = "[auth]\nissuer_base_url = 'https://a.example/'\naudience = 'api'\n";
+
+    fn configured(text: &str) -> Result<Option<crate::Introspection>, String> {
+        let issuers = issuers(&format!("{BASE}[auth.introspection]\n{text}"), &[])?;
+        Ok(issuers[0].introspection.as_deref().cloned())
+    }
+
+    #[test]
+    fn a_client_and_its_secret_suffice() {
+        assert!(configured("").expect("settings").is_none());
+        let basic = configured("client_id = 'api'\nclient_secret = 'hush'").expect("settings");
+        let client = basic.expect("introspection").client;
+        assert_eq!(client.id, "api");
+        assert!(matches!(
+            client.authentication,
+            ClientAuthentication::Basic(_)
+        ));
+        let post = "client_id = 'api'\nclient_secret = 'hush'\nclient_auth = 'client_secret_post'";
+        let client = configured(post)
+            .expect("settings")
+            .expect("introspection")
+            .client;
+        assert!(matches!(
+            client.authentication,
+            ClientAuthentication::Post(_)
+        ));
+        assert!(!format!("{client:?}").contains("hush"));
+    }
+
+    #[test]
+    fn what_is_missing_or_contradicts_is_named_with_its_cause() {
+        let of = |key: &str| format!("auth.introspection.{key} (file Settings.toml)");
+        for (text, expected) in [
+            (
+                "endpoint = 'https://a.example/i'",
+                format!(
+                    "auth.introspection.client_id is missing: set the client ID of this API at the issuer, with which it \
+                     may introspect tokens, because {} is set",
+                    of("endpoint")
+                ),
+            ),
+            (
+                "client_id = 'api'",
+                format!(
+                    "auth.introspection.client_secret is missing: set the secret of this client, because {} is set",
+                    of("client_id")
+                ),
+            ),
+            (
+                "client_id = 'api'\nclient_auth = 'private_key_jwt'",
+                format!(
+                    "auth.introspection.private_key is missing: set the private key of this client, as PEM or the path of \
+                     a file, because {} is set",
+                    of("client_auth")
+                ),
+            ),
+            (
+                "client_id = 'api'\nprivate_key = '-----BEGIN PUBLIC KEY-----'",
+                format!(
+                    "{}: cannot be used: the text is not the PEM of a private key (PRIVATE KEY, RSA PRIVATE KEY or EC \
+                     PRIVATE KEY)",
+                    of("private_key")
+                ),
+            ),
+            (
+                "client_id = 'api'\nclient_secret = 'x'\nendpoint = 'http://a.example/i'",
+                format!(
+                    "{}: must be https; http is accepted on loopback and on the hosts of auth.allow_http_hosts only",
+                    of("endpoint")
+                ),
+            ),
+        ] {
+            assert_eq!(configured(text).map(drop), Err(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_entry_has_its_own_section_or_that_of_auth() {
+        let text = "
+            [auth.introspection]
+            client_id = 'shared'
+            client_secret = 'x'
+            [[auth.issuers]]
+            issuer_base_url = 'https://a.example/'
+            audience = 'a'
+            [[auth.issuers]]
+            issuer_base_url = 'https://b.example/'
+            audience = 'b'
+            [auth.issuers.introspection]
+            client_id = 'own'
+            client_secret = 'y'
+            token_prefix = 'b_'
+            ";
+        let issuers = issuers(text, &[]).expect("settings");
+        let ids = issuers.iter().map(|issuer| {
+            let introspection = issuer.introspection.as_ref().expect("introspection");
+            introspection.client.id.clone()
+        });
+        assert_eq!(ids.collect::<Vec<_>>(), ["shared", "own"]);
+    }
 }
 
 #[test]

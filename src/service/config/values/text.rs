@@ -243,7 +243,7 @@ impl Kind for Algorithm {
     type Parsed = Self;
 
     const REMEDY: &'static str = "must be one or more of HS256, HS384, HS512, RS256, RS384, RS512, ES256, ES384, \
-                                  ES512, PS256, PS384, PS512, EdDSA";
+                                  ES512, PS256, PS384, PS512, EdDSA, ML-DSA-44, ML-DSA-65, ML-DSA-87";
 
     const LIST_IS_NEEDED: bool = true;
 

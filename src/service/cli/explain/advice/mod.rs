@@ -199,11 +199,11 @@ fn unknown_algorithm(context: &Context<'_>) -> Explanation {
 }
 
 fn known_algorithms() -> String {
-    let asymmetric = Algorithm::ALL
+    let default = Algorithm::ALL
         .iter()
         .copied()
-        .filter(|algorithm| !algorithm.is_symmetric());
-    let names: Vec<_> = asymmetric.map(Algorithm::name).collect();
+        .filter(|algorithm| algorithm.is_default());
+    let names: Vec<_> = default.map(Algorithm::name).collect();
     names.join(", ")
 }
 
