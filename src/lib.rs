@@ -141,8 +141,8 @@ pub use extract::{
 };
 #[doc(inline)]
 pub use issuer::{
-    Introspection, IntrospectionClient, Issuer, IssuerBuilder, RequiredClaim, SignedResponses,
-    TokenType,
+    Introspection, IntrospectionClient, Issuer, IssuerBuilder, RequiredClaim, SecretEncoding,
+    SignedResponses, TokenType,
 };
 #[doc(inline)]
 pub use jose::Algorithm;

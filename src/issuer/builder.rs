@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::identity::identity;
 use super::{
     Fetching, HttpHosts, Introspection, Issuer, IssuerError, KeySource, RequiredClaim, Secret,
-    Source, Tenants, TokenRules, TokenType, UrlRole, is_template,
+    SecretEncoding, Source, Tenants, TokenRules, TokenType, UrlRole, is_template,
 };
 use crate::claims::scope_claim::ScopeClaim;
 use crate::jose::Algorithm;
@@ -25,6 +25,7 @@ pub struct IssuerBuilder {
     jwks_uri: Option<String>,
     public_key: Option<String>,
     secret: Option<Secret>,
+    secret_encoding: SecretEncoding,
     allow_http_hosts: Vec<String>,
     audience_claims: Option<Vec<String>>,
     required_claims: Vec<(String, Value)>,
@@ -63,9 +64,17 @@ impl IssuerBuilder {
         self
     }
 
-    /// The shared secret of HS256, HS384 or HS512; its UTF-8 bytes are the key.
+    /// The shared secret of HS256, HS384 or HS512; its UTF-8 bytes are the key, unless [`secret_encoding`] is set.
+    ///
+    /// [`secret_encoding`]: Self::secret_encoding
     pub fn secret(mut self, secret: &str) -> Self {
         self.secret = Some(Secret(Zeroizing::new(secret.as_bytes().to_vec())));
+        self
+    }
+
+    /// How the text of the secret becomes the key; by default as it is.
+    pub fn secret_encoding(mut self, encoding: SecretEncoding) -> Self {
+        self.secret_encoding = encoding;
         self
     }
 
@@ -268,6 +277,7 @@ impl IssuerBuilder {
     /// [`IssuerError`] names the first problem, and its text the remedy.
     pub fn build(mut self) -> Result<Issuer, IssuerError> {
         self.read_claims()?;
+        self.decode_secret()?;
         self.check_audience()?;
         self.check_types()?;
         self.check_algorithms()?;
@@ -299,6 +309,13 @@ impl IssuerBuilder {
             let claims: Result<Vec<_>, _> = claims.collect();
             let claims = claims.ok().filter(|claims| !claims.is_empty());
             self.rules.audience_claims = claims.ok_or(IssuerError::AudienceClaims)?;
+        }
+        Ok(())
+    }
+
+    fn decode_secret(&mut self) -> Result<(), IssuerError> {
+        if let (Some(secret), SecretEncoding::Base64) = (&self.secret, self.secret_encoding) {
+            self.secret = Some(secret.decoded().ok_or(IssuerError::SecretNotBase64)?);
         }
         Ok(())
     }
@@ -471,6 +488,7 @@ fn fetchable(text: &str, role: UrlRole, http_hosts: &HttpHosts) -> Result<Url, I
 mod tests {
     use super::*;
     use crate::jose::PublicKeyError;
+    use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
 
     fn discovered() -> IssuerBuilder {
         Issuer::discover("https://issuer.example/").audience("api")
@@ -654,6 +672,45 @@ mod tests {
         }
         let url = discovered().allow_http_hosts(["http://keycloak"]);
         assert_eq!(url.build().map(drop), Err(IssuerError::NotAHttpHost));
+    }
+
+    #[test]
+    fn a_secret_may_be_in_base64() {
+        let built = |secret: &str| {
+            let issuer = Issuer::with_secret("a", secret, Algorithm::Hs256).audience("api");
+            issuer.secret_encoding(SecretEncoding::Base64).build()
+        };
+        let bytes = [0xfb; 32];
+        for text in [
+            data_encoding::BASE64.encode(&bytes),
+            BASE64_NOPAD.encode(&bytes),
+            data_encoding::BASE64URL.encode(&bytes),
+            BASE64URL_NOPAD.encode(&bytes),
+            data_encoding::BASE64.encode(&bytes) + "\n",
+        ] {
+            let issuer = built(&text).expect("an issuer");
+            let Some(KeySource::Secret(key)) = issuer.keys() else {
+                panic!("{issuer:?}")
+            };
+            assert_eq!(key.as_bytes(), bytes, "{text}");
+        }
+        for text in [
+            "",
+            "not base64, but long enough for text",
+            "\"AAAA\"",
+            "AAAAA",
+        ] {
+            assert_eq!(
+                built(text).err(),
+                Some(IssuerError::SecretNotBase64),
+                "{text}"
+            );
+        }
+        let short = Some(IssuerError::SecretTooShort {
+            needed: 32,
+            given: 24,
+        });
+        assert_eq!(built(&"A".repeat(32)).err(), short);
     }
 
     #[test]

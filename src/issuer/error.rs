@@ -125,6 +125,9 @@ pub enum IssuerError {
         /// The configured algorithm.
         algorithm: Algorithm,
     },
+    /// The secret is to be decoded from base64, and is not in it.
+    #[error("the secret is not in base64")]
+    SecretNotBase64,
     /// The secret is weaker than the hash (RFC 7518 §3.2).
     #[error("the secret has {given} bytes; the algorithm needs at least {needed}")]
     SecretTooShort {

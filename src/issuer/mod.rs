@@ -13,6 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -169,6 +170,22 @@ impl Default for Fetching {
     }
 }
 
+/// How the text of a shared secret becomes the key of the HMAC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "service",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(rename_all = "lowercase")
+)]
+#[non_exhaustive]
+pub enum SecretEncoding {
+    /// Its UTF-8 bytes are the key.
+    #[default]
+    Text,
+    /// It is decoded from base64: standard or URL-safe, padded or not.
+    Base64,
+}
+
 /// A shared secret, as the bytes that the HMAC uses; its `Debug` is redacted.
 #[derive(Clone)]
 pub(crate) struct Secret(Zeroizing<Vec<u8>>);
@@ -176,6 +193,17 @@ pub(crate) struct Secret(Zeroizing<Vec<u8>>);
 impl Secret {
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The key that the text encodes; white space around base64 is no part of it.
+    fn decoded(&self) -> Option<Self> {
+        let digits = self.0.trim_ascii();
+        let end = digits.iter().rposition(|digit| *digit != b'=')?;
+        let digits = digits.get(..=end)?;
+        let decoded = BASE64_NOPAD
+            .decode(digits)
+            .or_else(|_| BASE64URL_NOPAD.decode(digits));
+        Some(Self(Zeroizing::new(decoded.ok()?)))
     }
 }
 
@@ -216,6 +244,14 @@ impl Issuer {
         IssuerBuilder::default()
             .name(issuer)
             .introspection(introspection)
+    }
+
+    /// Whether the issuer has no keys, because all of its tokens are introspected.
+    pub(crate) fn has_opaque_tokens_only(&self) -> bool {
+        match self.keys() {
+            Some(KeySource::PublicKeys(keys)) => keys.usable.is_empty(),
+            _ => false,
+        }
     }
 
     /// A warning for the operator, logged at start.

@@ -122,7 +122,7 @@ impl Verifier {
     }
 
     /// Runs a task on the thread that sends requests to issuers; it is dropped if there is none.
-    fn run<F: Future<Output = ()> + 'static>(
+    pub(super) fn run<F: Future<Output = ()> + 'static>(
         &self,
         task: impl FnOnce(Arc<Client>) -> F + Send + 'static,
     ) {

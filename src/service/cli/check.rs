@@ -57,6 +57,26 @@ struct Reached {
     /// How long fetched keys are fresh, and how long they stay in use during an outage.
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_seconds: Option<CacheSeconds>,
+    /// Whether the introspection endpoint answers, where tokens are introspected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    introspection: Option<Introspection>,
+}
+
+/// Whether tokens can be introspected, with this API's client credentials.
+#[derive(Debug, Serialize)]
+struct Introspection {
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl From<Result<(), String>> for Introspection {
+    fn from(probed: Result<(), String>) -> Self {
+        Self {
+            ok: probed.is_ok(),
+            reason: probed.err(),
+        }
+    }
 }
 
 /// Keys that cannot be used for one reason.
@@ -98,7 +118,7 @@ pub(super) fn run(arguments: &Arguments, layers: &Layers) -> Result<(), Error> {
         .zip(&issuers)
         .filter_map(|(issuer, reached)| reached.warning(issuer))
         .collect();
-    let reached = issuers.iter().all(|issuer| issuer.keys != Keys::NotReached);
+    let reached = issuers.iter().all(Reached::is_well);
     let report = Report {
         ok: reached || trusted.development,
         development_issuer: trusted.development,
@@ -126,10 +146,12 @@ async fn reach(verifier: VerifierBuilder, trusted: &TrustedIssuers) -> Result<Ve
     };
     // The report lists the issuers that are not ready by then.
     timeout(limit, verifier.ready()).await.ok();
+    let introspection = verifier.probe_introspection().await;
     let found = verifier.readiness().into_iter().zip(verifier.findings());
-    let issuers = trusted.issuers.iter().zip(found);
-    let reached = issuers.map(|(issuer, (unready, findings))| {
-        Reached::new(issuer, unready.map(|unready| unready.details), findings)
+    let issuers = trusted.issuers.iter().zip(found).zip(introspection);
+    let reached = issuers.map(|((issuer, (unready, findings)), probed)| Reached {
+        introspection: probed.map(Introspection::from),
+        ..Reached::new(issuer, unready.map(|unready| unready.details), findings)
     });
     Ok(reached.collect())
 }
@@ -164,7 +186,12 @@ impl Reached {
                 .map(Algorithm::name)
                 .collect(),
             cache_seconds: findings.fresh_for.map(cache),
+            introspection: None,
         }
+    }
+
+    fn is_well(&self) -> bool {
+        self.keys != Keys::NotReached && self.introspection.as_ref().is_none_or(|probed| probed.ok)
     }
 
     /// What an operator must know although the keys are available.
@@ -173,7 +200,7 @@ impl Reached {
             return None;
         }
         let label = line(&self.issuer);
-        if self.usable_keys == 0 {
+        if self.usable_keys == 0 && !issuer.has_opaque_tokens_only() {
             return Some(format!("{label}: {NONE_FITS}"));
         }
         let configured = issuer.name()?;
@@ -215,6 +242,14 @@ impl Reached {
                 "cache: refreshed after {} s, in use for {} s while the issuer is unavailable",
                 cache.refresh, cache.longest_outage
             ));
+        }
+        match &self.introspection {
+            Some(Introspection {
+                reason: Some(reason),
+                ..
+            }) => lines.push(format!("tokens cannot be introspected: {reason}")),
+            Some(_) => lines.push("its introspection endpoint answers".to_owned()),
+            None => {}
         }
         lines
     }

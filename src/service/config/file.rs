@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
 use super::error::{KeyOrigin, SettingsError};
@@ -37,16 +38,25 @@ impl NamedFile {
     }
 }
 
-/// The content of a file that holds one secret or key, without its final line break.
+/// The content of a file that holds one secret or key, without a byte order mark and the final line break.
 pub(super) fn read_line(path: &str) -> Result<String, Cow<'static, str>> {
-    let mut text = read_text(path)?;
-    if text.ends_with('\n') {
-        text.pop();
+    let text = read_text(path)?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.is_empty() {
+        return Err("names a file that is empty".into());
     }
-    if text.ends_with('\r') {
-        text.pop();
+    Ok(line.to_owned())
+}
+
+/// The content of a file that contains a key as text, or in DER, which is returned in base64.
+pub(super) fn read_key(path: &str) -> Result<String, Cow<'static, str>> {
+    match String::from_utf8(read(Path::new(path))?) {
+        Ok(text) => Ok(text),
+        Err(error) if error.as_bytes().starts_with(DER) => Ok(BASE64.encode(error.as_bytes())),
+        Err(_) => Err("names a file that is not text".into()),
     }
-    Ok(text)
 }
 
 /// The content of a text file.
@@ -72,5 +82,8 @@ fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
     file.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
+
+/// How keys and certificates in DER begin: a sequence.
+const DER: &[u8] = &[0x30];
 
 const LARGEST: usize = 1024 * 1024;

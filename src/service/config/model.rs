@@ -3,6 +3,7 @@
 //! `check`, the messages about unknown keys and the search for misspelt variables follow these structs; tests compare
 //! Settings.toml and docs/settings.md with them.
 
+use actix_web::http::Method;
 use actix_web::http::header::HeaderName;
 use config::{Value, ValueKind};
 use serde::de::IgnoredAny;
@@ -13,12 +14,12 @@ use super::error::{KeyOrigin, SettingsError};
 use super::layers::{Table, member};
 use super::own::OwnSection;
 use super::values::{
-    ClaimPath, Claims, Flag, Host, IssuerUrl, KeyPath, List, Network, Number, One, PemPath, Period,
-    Port, PositivePeriod, PublicUrl, RedirectUri, ReplayUrl, RequiredClaims, ScopeToken, Secret,
-    Text, WebOrigin,
+    ClaimPath, Claims, Flag, Host, IssuerUrl, KeyPath, KeyText, List, Network, Number, One,
+    PemPath, Period, Port, PositivePeriod, PublicUrl, RedirectUri, ReplayUrl, RequiredClaims,
+    ScopeToken, Secret, Text, WebOrigin,
 };
 use crate::claims::scope_claim::ScopeClaim;
-use crate::issuer::{self, TokenType};
+use crate::issuer::{self, SecretEncoding, TokenType};
 use crate::jose::Algorithm;
 use crate::jose::compact::MAX_TOKEN_BYTES;
 use crate::sender::{Dpop as Proofs, NonceIssuer, Replay};
@@ -95,6 +96,13 @@ section! {
 section! {
     pub(super) Cors {
         allowed_origins: List<WebOrigin> = List::EMPTY,
+        allowed_methods: List<Method> = List(DEFAULT_METHODS.to_vec()),
+        /// Not set: those that a page asks for.
+        allowed_headers: Option<List<HeaderName>> = None,
+        expose_headers: List<HeaderName> = List::EMPTY,
+        allow_credentials: Flag = Flag(false),
+        allow_credentials_for_wildcards: Flag = Flag(false),
+        allow_private_network: Flag = Flag(false),
         max_age: Period = Period::seconds(10 * 60),
     }
 }
@@ -129,8 +137,9 @@ section! {
         issuer: Option<One<Text>> = None,
         jwks_uri: Option<One<IssuerUrl>> = None,
         /// Not shown: a private key may be set here by mistake.
-        public_key: Option<Secret> = None,
+        public_key: Option<One<KeyText>> = None,
         secret: Option<Secret> = None,
+        secret_encoding: SecretEncoding = SecretEncoding::Text,
         token_signing_alg: Option<List<Algorithm>> = None,
         strict: Flag = Flag(false),
         clock_tolerance: Period = Period::seconds(5),
@@ -410,6 +419,15 @@ fn read_entries<'de, T: Deserialize<'de>>(
     });
     entries.collect()
 }
+
+const DEFAULT_METHODS: [Method; 6] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+];
 
 const LOOPBACK: &str = "127.0.0.1";
 

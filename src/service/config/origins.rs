@@ -92,6 +92,19 @@ impl<'a> Origins<'a> {
         origin.map_or_else(|| self.path_of(key), |origin| origin.to_string())
     }
 
+    /// An error about `key`, which is needed because of the first of `others` that is set.
+    pub(super) fn reject_required(
+        &self,
+        key: &str,
+        remedy: &str,
+        others: &[&str],
+    ) -> SettingsError {
+        match others.iter().find_map(|other| self.get(other)) {
+            Some(other) => self.reject(key, format!("{remedy}; {other} requires it")),
+            None => self.reject(key, remedy.to_owned()),
+        }
+    }
+
     /// An error about the value of `key`, or about its absence.
     pub(super) fn reject(&self, key: &str, remedy: impl Into<Cow<'static, str>>) -> SettingsError {
         match self.get(key) {

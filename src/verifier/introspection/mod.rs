@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
+#[cfg(feature = "service")]
+use tokio::sync::oneshot;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use url::Url;
@@ -19,6 +21,8 @@ use zeroize::Zeroizing;
 
 use self::response::{ResponseError, ValidResponse};
 use self::signed::Recipient;
+#[cfg(feature = "service")]
+use super::Verifier;
 use super::clock::since_epoch;
 use super::token_cache::{Fingerprint, TokenCache};
 use super::verified::{Basis, Origin};
@@ -170,6 +174,29 @@ impl Introspector {
         Decision::Call(call, PendingIntrospection(pending))
     }
 
+    /// Asks the endpoint about a token that nobody was issued, outside the limits.
+    ///
+    /// # Errors
+    /// Why there is no response that can be used.
+    #[cfg(feature = "service")]
+    async fn probe(
+        &self,
+        client: &Client,
+        now: Duration,
+        counters: &Counters,
+    ) -> Result<(), String> {
+        let prefix = self.settings.token_prefix.as_deref().unwrap_or_default();
+        let token = format!("{prefix}not-a-token");
+        let limit = self.keys.issuer.fetching.timeout;
+        let asked = timeout(limit, self.ask(client, &token, now)).await;
+        let asked = asked.unwrap_or(Err(CallError::Fetch(FetchError::Timeout)));
+        let response = asked.map_err(|error| Chain(&error).to_string())?;
+        match self.judge(response, now, counters).await {
+            Ok(_) | Err(ResponseError::Token(_)) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     /// Asks the endpoint about a token.
     async fn ask(
         &self,
@@ -251,6 +278,35 @@ impl Introspector {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(feature = "service")]
+impl Verifier {
+    /// For each issuer in the order of the configuration, whether tokens can be introspected, or why not; `None` where
+    /// they are not.
+    pub(crate) async fn probe_introspection(&self) -> Vec<Option<Result<(), String>>> {
+        let trust = self.0.trust.load_full();
+        let mut probed = Vec::new();
+        for keys in &trust.issuers {
+            probed.push(match trust.introspector(keys.id) {
+                Some(introspector) => Some(self.probe(Arc::clone(introspector)).await),
+                None => None,
+            });
+        }
+        probed
+    }
+
+    async fn probe(&self, introspector: Arc<Introspector>) -> Result<(), String> {
+        let (now, counters) = (since_epoch(self.now()), Arc::clone(&self.0.counters));
+        let (sender, receiver) = oneshot::channel();
+        self.run(async move |client| {
+            let probed = introspector.probe(&client, now, &counters).await;
+            drop(sender.send(probed));
+        });
+        receiver
+            .await
+            .unwrap_or_else(|_| Err("there is no thread for requests".to_owned()))
     }
 }
 

@@ -685,6 +685,26 @@ fn text_copied_around_a_token_is_removed_and_noted() {
     }
 }
 
+#[actix_web::test]
+async fn a_secret_with_debris_is_named_where_a_signature_fails() {
+    let secret = "s".repeat(32);
+    let key = SigningKey::from_secret(&secret, Algorithm::Hs256);
+    for (debris, why) in [
+        ("\n", "the configured secret ends in a line break"),
+        ("", "The signature is invalid: the token was changed"),
+    ] {
+        let other = if debris.is_empty() { "other" } else { "" };
+        let configured = format!("{other}{secret}{debris}");
+        let bench = Bench::with(|issuer| issuer.secret(&configured).algorithms([Algorithm::Hs256]));
+        let token = bench.token().signed_by(&key).build();
+        let report = bench.explain(&token, PRIVATE).await;
+        let found = report.explanation.expect("an explanation");
+        assert_eq!(found.code, "bad_signature");
+        assert!(found.why.contains(why), "{}", found.why);
+        assert!(!found.why.contains(&secret) && !found.remedy.contains(&secret));
+    }
+}
+
 crate::claim!(Staff = "/roles" includes "staff");
 
 async fn staff(_: crate::Claim<Staff>) -> &'static str {

@@ -33,23 +33,47 @@ const AUDIENCE: (&str, &str) = ("AUDIENCE", "api");
 fn a_missing_setting_is_named_with_an_example() {
     let hmac = ("TOKEN_SIGNING_ALG", "HS256");
     let (secret, jwks_uri) = (("SECRET", "LONG"), ("JWKS_URI", "https://a.example/keys"));
-    let cases: [(Variables<'_>, &str, &str); 6] = [
-        (&[BASE], "audience", AUDIENCE_NEEDED),
-        (&[BASE, ("AUDIENCE", "")], "audience", AUDIENCE_NEEDED),
-        (&[AUDIENCE, jwks_uri], "issuer", NAME_NEEDED),
-        (&[AUDIENCE, secret, hmac], "issuer", NAME_NEEDED),
-        (&[AUDIENCE, ("ISSUER", "a")], "issuer_base_url", KEYS_NEEDED),
-        (&[AUDIENCE, BASE, secret], "token_signing_alg", HMAC_NEEDED),
+    let no_audience = [BASE, ("AUDIENCE", "")];
+    let base = "issuer_base_url (variable ISSUER_BASE_URL)";
+    let cases: [(Variables<'_>, &str, &str, &str); 6] = [
+        (&[BASE], "audience", AUDIENCE_NEEDED, base),
+        (&no_audience, "audience", AUDIENCE_NEEDED, base),
+        (
+            &[AUDIENCE, jwks_uri],
+            "issuer",
+            NAME_NEEDED,
+            "jwks_uri (variable JWKS_URI)",
+        ),
+        (
+            &[AUDIENCE, secret, hmac],
+            "issuer",
+            NAME_NEEDED,
+            "secret (variable SECRET)",
+        ),
+        (
+            &[AUDIENCE, ("ISSUER", "a")],
+            "issuer_base_url",
+            KEYS_NEEDED,
+            "issuer (variable ISSUER)",
+        ),
+        (
+            &[AUDIENCE, BASE, secret],
+            "token_signing_alg",
+            HMAC_NEEDED,
+            "secret (variable SECRET)",
+        ),
     ];
-    for (variables, key, remedy) in cases {
-        let expected = format!("auth.{key} is missing: {remedy}");
+    for (variables, key, remedy, cause) in cases {
+        let expected = format!("auth.{key} is missing: {remedy}; auth.{cause} requires it");
         assert_eq!(message(variables), expected, "{variables:?}");
     }
 }
 
 #[test]
 fn a_value_without_content_is_named_with_its_layer() {
-    let audience = format!("auth.audience (variable AUDIENCE): {AUDIENCE_NEEDED}");
+    let audience = format!(
+        "auth.audience (variable AUDIENCE): {AUDIENCE_NEEDED}; auth.issuer_base_url (variable ISSUER_BASE_URL) requires it"
+    );
     assert_eq!(message(&[BASE, ("AUDIENCE", " , ")]), audience);
     let issuer = format!("auth.issuer (variable APP__AUTH__ISSUER): {NAME_NEEDED}");
     assert_eq!(
@@ -61,7 +85,8 @@ fn a_value_without_content_is_named_with_its_layer() {
 #[test]
 fn urls_are_rejected_at_their_keys() {
     let cases = [
-        ("tenant.eu.auth0.com", ABSOLUTE_NEEDED),
+        ("tenant.eu.auth0.com", SCHEME_NEEDED),
+        ("localhost:8080/realms/a", SCHEME_NEEDED),
         ("ftp://a.example/", ABSOLUTE_NEEDED),
         ("https://me:sssss@a.example/", PLAIN_NEEDED),
         ("https://a.example/#f", PLAIN_NEEDED),
@@ -164,7 +189,10 @@ fn an_entry_and_its_inherited_values_are_named_separately() {
     let cases = [
         (
             entry.to_owned(),
-            format!("auth.issuers[0].audience is missing: {AUDIENCE_NEEDED}"),
+            format!(
+                "auth.issuers[0].audience is missing: {AUDIENCE_NEEDED}; \
+                 auth.issuers[0].issuer_base_url (file Settings.toml) requires it"
+            ),
         ),
         (
             format!("[auth]\naudience = 'api'\ntoken_signing_alg = 'HS256'\n{entry}"),
@@ -463,8 +491,8 @@ fn a_public_key_is_inline_or_in_a_file() {
     }
     let file = Scratch::new("key", b"text");
     assert_eq!(public_key(file.path()).as_deref(), Ok("text"));
-    let path = format!(" {}\n", file.path());
-    assert_eq!(public_key(&path).as_deref(), Ok("text"));
+    let der = Scratch::new("der", &[0x30, 0x82]);
+    assert_eq!(public_key(der.path()).as_deref(), Ok("MII="));
 }
 
 #[test]
@@ -483,8 +511,10 @@ fn a_file_that_cannot_contain_a_key_is_rejected() {
         (Scratch::new("binary", &[0xff]), "is not text"),
     ] {
         let message = format!("{PUBLIC_KEY_NEEDED}; it names a file that {problem}");
-        assert_eq!(public_key(file.path()), Err(message));
+        assert_eq!(public_key(file.path()), Err(message.into()));
     }
+    let url = public_key("https://hush.example/keys");
+    assert_eq!(url, Err(KEY_URL.into()));
     let missing = public_key("/nowhere/hush.pem").unwrap_err();
     let expected = format!("{PUBLIC_KEY_NEEDED}; it names a file that cannot be read: ");
     assert!(
@@ -534,14 +564,14 @@ mod introspection {
                 "endpoint = 'https://a.example/i'",
                 format!(
                     "auth.introspection.client_id is missing: set the client ID of this API at the issuer, with which it \
-                     may introspect tokens, because {} is set",
+                     may introspect tokens; {} requires it",
                     of("endpoint")
                 ),
             ),
             (
                 "client_id = 'api'",
                 format!(
-                    "auth.introspection.client_secret is missing: set the secret of this client, because {} is set",
+                    "auth.introspection.client_secret is missing: set the secret of this client; {} requires it",
                     of("client_id")
                 ),
             ),
@@ -549,7 +579,7 @@ mod introspection {
                 "client_id = 'api'\nclient_auth = 'private_key_jwt'",
                 format!(
                     "auth.introspection.private_key is missing: set the private key of this client, as PEM or the path of \
-                     a file, because {} is set",
+                     a file; {} requires it",
                     of("client_auth")
                 ),
             ),

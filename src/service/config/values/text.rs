@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Display};
 use std::net::IpAddr;
 
+use actix_web::http::Method;
 use actix_web::http::header::HeaderName;
 use config::{Value, ValueKind};
 use ipnet::IpNet;
@@ -215,27 +216,59 @@ impl Kind for Network {
     }
 }
 
-/// An origin of web pages as browsers send it: lower case, no default port (RFC 6454 §6.2), or `*`.
+/// An origin of web pages as browsers send it: lower case, no default port (RFC 6454 §6.2), or `*`. The leftmost of at
+/// least three labels may be `*`.
 pub(in super::super) enum WebOrigin {}
 
 impl Kind for WebOrigin {
     type Parsed = String;
 
-    const REMEDY: &'static str =
-        "must be origins such as http://localhost:5173, without a path, or * for all";
+    const REMEDY: &'static str = "must be origins such as http://localhost:5173, without a path, or * for all; \
+        https://*.app.example is any one label below a domain of two or more";
 
     fn parse(text: &str) -> Option<String> {
         if text == "*" {
             return Some(text.to_owned());
         }
-        let url = url::Url::parse(text).ok()?;
-        let host = url.host_str()?;
-        let port = url
-            .port()
-            .map_or_else(String::new, |port| format!(":{port}"));
-        let is_origin = matches!(url.path(), "" | "/") && is_plain(&url);
-        let is_host = !host.is_empty() && !host.contains('*');
-        (is_origin && is_host).then(|| format!("{}://{host}{port}", url.scheme()))
+        match text.split_once("://*.") {
+            Some((scheme, parent)) => {
+                let origin = origin(&format!("{scheme}://{parent}"))?;
+                let (scheme, parent) = origin.split_once("://")?;
+                let host = parent.split(':').next().unwrap_or_default();
+                let is_domain = host.parse::<IpAddr>().is_err() && !host.starts_with('[');
+                let is_own = host.trim_end_matches('.').contains('.') || host == "localhost";
+                (is_domain && is_own).then(|| format!("{scheme}://*.{parent}"))
+            }
+            None => origin(text),
+        }
+    }
+}
+
+fn origin(text: &str) -> Option<String> {
+    let url = url::Url::parse(text).ok()?;
+    let host = url.host_str()?;
+    let port = url
+        .port()
+        .map_or_else(String::new, |port| format!(":{port}"));
+    let is_origin = matches!(url.path(), "" | "/") && is_plain(&url);
+    let is_host = !host.is_empty() && !host.contains('*');
+    (is_origin && is_host).then(|| format!("{}://{host}{port}", url.scheme()))
+}
+
+/// A method of requests, in upper case.
+impl Kind for Method {
+    type Parsed = Self;
+
+    const REMEDY: &'static str = "must be methods such as GET, POST";
+
+    const LIST_IS_NEEDED: bool = true;
+
+    fn parse(text: &str) -> Option<Self> {
+        let is_name = text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphabetic() || byte == b'-');
+        let method = text.to_ascii_uppercase();
+        is_name.then(|| Self::from_bytes(method.as_bytes()).ok())?
     }
 }
 
@@ -343,6 +376,21 @@ impl Kind for KeyPath {
 
     fn parse(text: &str) -> Option<String> {
         PemPath::parse(text)
+    }
+
+    fn shown(_: &String) -> String {
+        NOT_SHOWN.to_owned()
+    }
+}
+
+/// A public key, or the path of one, not shown: a private key may be set by mistake.
+pub(in super::super) enum KeyText {}
+
+impl Kind for KeyText {
+    type Parsed = String;
+
+    fn parse(text: &str) -> Option<String> {
+        Some(text.to_owned())
     }
 
     fn shown(_: &String) -> String {

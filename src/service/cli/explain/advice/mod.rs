@@ -16,6 +16,7 @@ use crate::extract::AuthenticationError;
 use crate::issuer::{Issuer, KeySource};
 use crate::jose::{Algorithm, CompactError};
 use crate::service::cli::output::line;
+use crate::service::config;
 use crate::verifier::VerifyError;
 
 /// A cause, and its remedy.
@@ -408,8 +409,16 @@ fn several_audiences() -> Explanation {
 }
 
 fn signature(context: &Context<'_>) -> Explanation {
+    if let Some(debris) = debris_of_secret(context) {
+        return Explanation::new(
+            "bad_signature",
+            format!("The signature is invalid, and the configured secret {debris}."),
+            "Remove that from the secret (SECRET, auth.secret), or use the same secret, with it, on both sides.",
+        );
+    }
     let remedy = if is_symmetric(context) {
-        "Use the same secret on both sides. SECRET is used as it is, not decoded from base64."
+        "Use the same secret on both sides. SECRET is used as it is, not decoded from base64, unless \
+         auth.secret_encoding = \"base64\"."
     } else if context.token.parameter("nonce").is_some() {
         "A nonce in the header means a token for Microsoft Graph, which Graph alone can verify: ask for a scope of \
          your own API."
@@ -421,6 +430,17 @@ fn signature(context: &Context<'_>) -> Explanation {
         "The signature is invalid: the token was changed after it was signed, or another key signed it.",
         remedy,
     )
+}
+
+/// What is wrong with the ends of the secret of the token's issuer.
+fn debris_of_secret(context: &Context<'_>) -> Option<&'static str> {
+    match context.issuer()?.keys() {
+        Some(KeySource::Secret(secret)) => {
+            let text = std::str::from_utf8(secret.as_bytes()).ok()?;
+            config::debris_of_secret(text)
+        }
+        _ => None,
+    }
 }
 
 fn keys_unavailable(context: &Context<'_>) -> Explanation {
