@@ -7,6 +7,7 @@ use serde_json::Value;
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::identity::identity;
 use super::{
     Fetching, HttpHosts, Introspection, Issuer, IssuerError, KeySource, RequiredClaim, Secret,
     SecretEncoding, Source, Tenants, TokenRules, TokenType, UrlRole, is_template,
@@ -288,6 +289,7 @@ impl IssuerBuilder {
         Ok(Issuer {
             introspection: self.introspection.map(Arc::new),
             introspection_endpoint,
+            identity: identity(&source),
             spelling,
             source,
             rules: self.rules,

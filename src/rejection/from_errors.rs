@@ -111,7 +111,8 @@ impl From<VerifyError> for Cause {
             VerifyError::KeysUnavailable { retry_after } => {
                 return Self::KeysUnavailable { retry_after };
             }
-            VerifyError::KeyUndetermined { retry_after } => {
+            VerifyError::IssuerUndetermined { retry_after }
+            | VerifyError::KeyUndetermined { retry_after } => {
                 return Self::KeyUndetermined { retry_after };
             }
             // Without an introspector the token is only reached through the synchronous `verify`.
