@@ -118,7 +118,7 @@ impl From<VerifyError> for Cause {
             // Without an introspector the token is only reached through the synchronous `verify`.
             VerifyError::IntrospectionNeeded(_) => {
                 return Self::IntrospectionUnavailable {
-                    retry_after: Duration::ZERO,
+                    retry_after: Duration::from_secs(1),
                 };
             }
             VerifyError::IntrospectionUnavailable { retry_after } => {

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use log::Level;
 use quick_cache::sync::Cache;
 #[cfg(feature = "service")]
 use tokio::sync::oneshot;
@@ -58,6 +59,8 @@ struct State {
     limits: CallLimits,
     /// The calls in progress.
     calls: HashMap<Fingerprint, watch::Receiver<Option<Outcome>>>,
+    /// When a failure was last logged as a warning.
+    reported_at: Option<Instant>,
 }
 
 pub(super) type Outcome = Result<Arc<Verified>, VerifyError>;
@@ -117,6 +120,7 @@ impl Introspector {
             state: Mutex::new(State {
                 limits: CallLimits::new(settings.calls_per_second, Instant::now()),
                 calls: HashMap::new(),
+                reported_at: None,
             }),
             inactive: Cache::new(MOST_INACTIVE),
             known: Cache::new(MOST_KNOWN),
@@ -270,6 +274,22 @@ impl Introspector {
         Ok((endpoint, offers_signatures))
     }
 
+    /// Logs why there is no response that can be used; clients must not be able to fill the log.
+    fn report(&self, error: &(dyn std::error::Error + 'static)) {
+        let now = Instant::now();
+        let mut state = self.state();
+        let is_news = state
+            .reported_at
+            .is_none_or(|at| now.saturating_duration_since(at) >= REPORT_INTERVAL);
+        if is_news {
+            state.reported_at = Some(now);
+        }
+        drop(state);
+        let level = if is_news { Level::Warn } else { Level::Debug };
+        let label = self.keys.issuer.label();
+        log::log!(level, "introspection: {label}: {}", Chain(error));
+    }
+
     /// The issuer's exact name.
     fn name(&self) -> Option<String> {
         let current = self.keys.current();
@@ -346,14 +366,13 @@ impl Call {
         let limit = introspector.keys.issuer.fetching.timeout;
         let asked = timeout(limit, introspector.ask(client, token, now)).await;
         let asked = asked.unwrap_or(Err(CallError::Fetch(FetchError::Timeout)));
-        let label = introspector.keys.issuer.label();
         let unavailable = Err(VerifyError::IntrospectionUnavailable {
             retry_after: AFTER_FAILED_CALL,
         });
         let response = match asked {
             Ok(response) => response,
             Err(error) => {
-                log::warn!("introspection: {label}: {}", Chain(&error));
+                introspector.report(&error);
                 if error.may_be_of_token() {
                     self.end = CallOutcome::Answered;
                 }
@@ -380,7 +399,7 @@ impl Call {
                 Err(error)
             }
             Err(error) => {
-                log::warn!("introspection: {label}: {error}");
+                introspector.report(&error);
                 unavailable
             }
         }
@@ -399,6 +418,9 @@ impl Drop for Call {
 const MOST_INACTIVE: usize = 4096;
 
 const INACTIVE_AGE: Duration = Duration::from_secs(10);
+
+/// At most one warning in this time; further failures are logged at `debug`.
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 const MOST_KNOWN: usize = 16 * 1024;
 
