@@ -31,12 +31,15 @@ pub(crate) struct KeyRefresher {
     tasks: mpsc::UnboundedSender<Task>,
 }
 
+/// A future of the thread.
+type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
+
 /// What the thread runs.
 enum Task {
     /// Keeps the keys of this issuer fresh.
     Refresh(Arc<IssuerKeys>),
     /// Another task that sends requests to an issuer.
-    Request(Box<dyn FnOnce(Arc<Client>) -> Pin<Box<dyn Future<Output = ()>>> + Send>),
+    Request(Box<dyn FnOnce(Arc<Client>) -> LocalFuture + Send>),
 }
 
 impl KeyRefresher {
@@ -90,8 +93,8 @@ impl KeyRefresher {
         &self,
         task: impl FnOnce(Arc<Client>) -> F + Send + 'static,
     ) {
-        let task = Box::new(|client| Box::pin(task(client)) as Pin<Box<dyn Future<Output = ()>>>);
-        let _ = self.tasks.send(Task::Request(task));
+        let task = |client| -> LocalFuture { Box::pin(task(client)) };
+        let _ = self.tasks.send(Task::Request(Box::new(task)));
     }
 }
 
