@@ -90,7 +90,7 @@ impl<'de> Members<'de> for Claims {
                 let Unique(tenant) = values.next_value::<Unique<Value>>()?;
                 self.tenant_id = String::from_json(tenant).map_or(Member::Malformed, Member::Valid);
             }
-            "token_use" | "typ" => {
+            "token_use" | "token_type" | "typ" => {
                 let Unique(kind) = values.next_value::<Unique<Value>>()?;
                 self.other_kind = self.other_kind.or_else(|| OtherKind::named(&kind));
             }
@@ -114,10 +114,11 @@ pub(crate) enum OtherKind {
 }
 
 impl OtherKind {
-    /// The kind that `token_use` (Cognito) or `typ` in the payload (Keycloak) names, in any case.
+    /// The kind that `token_use` (Cognito), `token_type` (RFC 7662 §2.2, RFC 8693 §3) or `typ` in the payload (Keycloak)
+    /// names, in any case.
     fn named(kind: &Value) -> Option<Self> {
         let kind = kind.as_str()?.to_ascii_lowercase();
-        match kind.as_str() {
+        match kind.strip_prefix(TOKEN_TYPE).unwrap_or(&kind) {
             "id" | "id_token" => Some(Self::Id),
             "logout" | "logout_token" => Some(Self::Logout),
             "offline" | "refresh" | "refresh_token" => Some(Self::Refresh),
@@ -125,6 +126,9 @@ impl OtherKind {
         }
     }
 }
+
+/// RFC 8693 §3.
+const TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:";
 
 /// The `cnf` claim: the key or certificate that the token is bound to (RFC 7800 §3.1).
 #[derive(Clone, Debug, Default)]
@@ -365,12 +369,17 @@ mod tests {
             ("Refresh", Some(Refresh)),
             ("refresh_token", Some(Refresh)),
             ("Offline", Some(Refresh)),
+            (
+                "urn:ietf:params:oauth:token-type:refresh_token",
+                Some(Refresh),
+            ),
+            ("urn:ietf:params:oauth:token-type:access_token", None),
             ("access", None),
             ("Bearer", None),
             ("DPoP", None),
             ("", None),
         ] {
-            for claim in ["token_use", "typ"] {
+            for claim in ["token_use", "token_type", "typ"] {
                 let read = claims(&format!(r#"{{"{claim}":"{name}"}}"#));
                 assert_eq!(read.other_kind, kind, "{claim} {name}");
             }

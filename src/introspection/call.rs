@@ -146,9 +146,15 @@ fn is_jwt(headers: &HeaderMap) -> bool {
 }
 
 /// RFC 6749 §2.3.1: both parts are form-encoded before they are joined.
+///
+/// A space is `%20`: form decoding reads that as it reads `+`, and servers that only decode percent signs need it.
 fn basic(id: &str, secret: &[u8]) -> Result<HeaderValue, CallError> {
-    let encode = |bytes: &[u8]| form_urlencoded::byte_serialize(bytes).collect::<String>();
-    let pair = Zeroizing::new(format!("{}:{}", encode(id.as_bytes()), encode(secret)));
+    let encode = |bytes: &[u8]| {
+        let encoded = form_urlencoded::byte_serialize(bytes);
+        let parts = encoded.map(|part| if part == "+" { "%20" } else { part });
+        Zeroizing::new(parts.collect::<String>())
+    };
+    let pair = Zeroizing::new(format!("{}:{}", *encode(id.as_bytes()), *encode(secret)));
     let value = Zeroizing::new(format!("Basic {}", BASE64.encode(pair.as_bytes())));
     let mut value = HeaderValue::from_str(&value).map_err(|_| CallError::NotSigned)?;
     value.set_sensitive(true);
@@ -162,3 +168,21 @@ const SIGNED: &str = "application/token-introspection+jwt";
 
 /// RFC 7523 §2.2.
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn client_credentials_are_encoded_so_that_form_and_percent_decoders_read_them() {
+        let value = basic("my api", "a+b c:d/e%20é~".as_bytes()).expect("a header");
+        assert!(value.is_sensitive());
+        let text = value.to_str().expect("text");
+        let pair = text.strip_prefix("Basic ").expect("the scheme");
+        let pair = BASE64.decode(pair.as_bytes()).expect("base64");
+        assert_eq!(
+            String::from_utf8_lossy(&pair),
+            "my%20api:a%2Bb%20c%3Ad%2Fe%2520%C3%A9%7E"
+        );
+    }
+}

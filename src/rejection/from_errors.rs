@@ -141,6 +141,7 @@ impl From<VerifyError> for Cause {
             VerifyError::MalformedPayload => "The token's payload is malformed.",
             VerifyError::Missing { .. } => "A required claim is missing from the token.",
             VerifyError::RefreshToken => "The token is a refresh token; an access token is needed.",
+            VerifyError::UnknownKind => "Nothing shows that the token is an access token.",
             VerifyError::RequiredClaim(_) => "A claim of the token is not what this API requires.",
             VerifyError::NotYetValid => "The token is not valid yet.",
             VerifyError::AlgorithmNotAllowed => "The token's algorithm is not accepted here.",

@@ -44,6 +44,8 @@ pub(crate) enum Error {
     Issuer(#[from] crate::issuer::IssuerError),
     #[error("not every issuer's keys are reached")]
     KeysNotReached,
+    #[error("not every issuer can be asked about its tokens")]
+    NotIntrospected,
     #[error(transparent)]
     New(#[from] NewError),
     #[error("keys are required at the start (auth.startup) and did not come: {reasons}")]

@@ -53,6 +53,9 @@ pub enum VerifyError {
     /// The token is a refresh token, which is meant for the issuer alone (RFC 6749 §1.5).
     #[error("the token is a refresh token")]
     RefreshToken,
+    /// The issuer says that the token is active, but neither that it is an access token nor that it is for this API.
+    #[error("nothing shows that the token is an access token")]
+    UnknownKind,
     /// A claim that the issuer's configuration requires is missing or has another value.
     #[error("a required claim is not met: {0}")]
     RequiredClaim(Arc<RequiredClaim>),

@@ -1,15 +1,10 @@
 // The SDK of Auth0, an OpenID provider that others wrote, and the API: with DPoP and nonces throughout.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { freshPage, launch } from "./browser.mjs";
 import { serveClients } from "./clients.mjs";
 import { AUDIENCE, startProvider } from "./provider.mjs";
-
-const BINARY = process.env.SERVICE ?? fileURLToPath(new URL("../../target/debug/actix-resource-server", import.meta.url));
+import { startService } from "./service.mjs";
 
 let browser;
 let clients;
@@ -22,42 +17,22 @@ before(async () => {
   clients = await serveClients();
   origin = `http://localhost:${clients.address().port}`;
   provider = await startProvider(origin);
-  service = await startService();
-});
-
-after(async () => {
-  await browser?.close();
-  clients?.close();
-  provider?.server.close();
-  if (service) {
-    service.child.kill("SIGTERM");
-    await once(service.child, "exit");
-  }
-});
-
-/** The service with the provider as its issuer, whose keys it waits for. */
-async function startService() {
-  const env = {
+  service = await startService({
     APP__AUTH__DPOP__NONCE: "true",
     APP__AUTH__DPOP__REQUIRED: "true",
     APP__AUTH__STARTUP: "require",
     APP__CORS__ALLOWED_ORIGINS: origin,
     AUDIENCE,
     ISSUER_BASE_URL: provider.issuer,
-    PORT: "0",
-  };
-  const child = spawn(BINARY, { cwd: fileURLToPath(new URL("../..", import.meta.url)), env, stdio: ["ignore", "inherit", "pipe"] });
-  const lines = [];
-  for await (const line of createInterface({ input: child.stderr })) {
-    lines.push(line);
-    const api = line.match(/listening on (http:\/\/127\.0\.0\.1:\d+)/)?.[1];
-    if (api) {
-      child.stderr.resume();
-      return { api, child };
-    }
-  }
-  throw new Error(`the service did not start:\n${lines.join("\n")}`);
-}
+  });
+});
+
+after(async () => {
+  await browser?.close();
+  clients?.close();
+  provider?.server.close();
+  await service?.stop();
+});
 
 /** A page with an SDK client in `window.client`, and a fetcher of it in `window.fetcher`. */
 async function openClient(page) {

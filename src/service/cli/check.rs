@@ -132,7 +132,15 @@ pub(super) fn run(arguments: &Arguments, layers: &Layers) -> Result<(), Error> {
     } else {
         print(&report.text())?;
     }
-    report.ok.then_some(()).ok_or(Error::KeysNotReached)
+    if report.ok {
+        return Ok(());
+    }
+    let lacks_keys = report.issuers.iter().any(Reached::lacks_keys);
+    Err(if lacks_keys {
+        Error::KeysNotReached
+    } else {
+        Error::NotIntrospected
+    })
 }
 
 /// Fetches every issuer's keys, as the service does at its start.
@@ -190,13 +198,17 @@ impl Reached {
         }
     }
 
+    fn lacks_keys(&self) -> bool {
+        self.keys == Keys::NotReached
+    }
+
     fn is_well(&self) -> bool {
-        self.keys != Keys::NotReached && self.introspection.as_ref().is_none_or(|probed| probed.ok)
+        !self.lacks_keys() && self.introspection.as_ref().is_none_or(|probed| probed.ok)
     }
 
     /// What an operator must know although the keys are available.
     fn warning(&self, issuer: &Issuer) -> Option<String> {
-        if self.keys == Keys::NotReached {
+        if self.lacks_keys() {
             return None;
         }
         let label = line(&self.issuer);
@@ -231,7 +243,7 @@ impl Reached {
         if let Some(found) = &self.discovered_issuer {
             lines.push(format!("issuer of the discovery document: {}", line(found)));
         }
-        if self.keys != Keys::NotReached {
+        if !self.lacks_keys() {
             let algorithms = self.algorithms.join(", ");
             lines.push(format!("usable keys: {} ({algorithms})", self.usable_keys));
         }

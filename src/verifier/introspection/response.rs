@@ -68,14 +68,27 @@ pub(super) fn validate(
     }
     let payload = Payload::new(body, claims);
     let mut claims = validate_claims(issuer, &payload, now)?;
+    if !status.names_kind && !names_api(issuer, &payload) {
+        return Err(VerifyError::UnknownKind.into());
+    }
     claims.until = claims.until.min(used_until);
     Ok(ValidResponse { payload, claims })
 }
 
-/// The member that every response has.
+/// Whether `aud` names this API. Issuers say of refresh tokens, too, that they are active. Most then leave out
+/// `token_type`, which is defined for access tokens, and `aud`: one of both is needed.
+fn names_api(issuer: &Issuer, payload: &Payload) -> bool {
+    let audience = payload.claims.audience.valid();
+    audience.is_some_and(|audience| audience.names_one_of(&issuer.rules.audience))
+}
+
+/// What a response says beside the claims.
 #[derive(Default)]
 struct Status {
+    /// The member that every response has.
     active: Member<Active>,
+    /// Whether any member names the kind of the token; kinds that are not accepted are rejected as claims.
+    names_kind: bool,
 }
 
 struct Active(bool);
@@ -88,10 +101,13 @@ impl FromJson for Active {
 
 impl<'de> Members<'de> for Status {
     fn read<A: MapAccess<'de>>(&mut self, name: &str, values: &mut A) -> Result<(), A::Error> {
-        if name == "active" {
-            self.active = values.next_value()?;
-        } else {
-            values.next_value::<Unique>()?;
+        match name {
+            "active" => self.active = values.next_value()?,
+            "token_type" | "token_use" | "typ" => {
+                let Unique(kind) = values.next_value::<Unique<Value>>()?;
+                self.names_kind |= kind.as_str().is_some_and(|kind| !kind.is_empty());
+            }
+            _ => drop(values.next_value::<Unique>()?),
         }
         Ok(())
     }
@@ -162,6 +178,60 @@ mod tests {
         ] {
             let expected = expected.map(|error| ResponseError::Token(token(error)));
             assert_eq!(changed(&changes).err(), expected, "{changes}");
+        }
+    }
+
+    #[test]
+    fn a_token_whose_kind_no_member_names_is_accepted_by_aud_alone() {
+        let issuer = || Issuer::with_secret(ISSUER, &"k".repeat(32), Algorithm::Hs256);
+        let by_client = issuer().audience("web").audience_claims(["client_id"]);
+        let any = issuer().allow_any_audience(true);
+        let any = any.require("client_id", "web");
+        let issuers = [issuer().audience("api"), by_client, any];
+        let issuers = issuers.map(|issuer| issuer.build().expect("an issuer"));
+        let response = json!({"active": true, "client_id": "web", "scope": "a"});
+        let outcomes = |name: &str, value: Value| {
+            let mut response = response.clone();
+            response["aud"] = "api".into();
+            response[name] = value;
+            let [strict, others @ ..] = &issuers;
+            let with_aud = response_of(strict, &response);
+            response.as_object_mut().expect("an object").remove("aud");
+            let others = others.each_ref();
+            (
+                with_aud,
+                others.map(|issuer| response_of(issuer, &response)),
+            )
+        };
+        let unknown = Some(VerifyError::UnknownKind);
+        for value in [json!(null), json!(""), json!(1), json!(["Bearer"])] {
+            let expected = (None, [unknown.clone(), unknown.clone()]);
+            assert_eq!(outcomes("token_type", value.clone()), expected, "{value}");
+        }
+        for (name, value) in [
+            ("token_type", "Bearer"),
+            ("token_type", "dpop"),
+            ("token_type", "access_token"),
+            ("token_use", "access_token"),
+            ("typ", "Bearer"),
+        ] {
+            assert_eq!(outcomes(name, value.into()), (None, [None, None]), "{name}");
+        }
+        for value in ["refresh_token", "Refresh"] {
+            let refresh = Some(VerifyError::RefreshToken);
+            let expected = (refresh.clone(), [refresh.clone(), refresh]);
+            assert_eq!(outcomes("token_type", value.into()), expected, "{value}");
+        }
+    }
+
+    /// Why the issuer's response is rejected.
+    fn response_of(issuer: &Issuer, response: &Value) -> Option<VerifyError> {
+        let (max_age, now) = (Duration::from_secs(60), Duration::from_secs(NOW));
+        let body = response.to_string().into_bytes();
+        let error = validate(body, issuer, ISSUER, max_age, now).err()?;
+        match error {
+            ResponseError::Token(error) => Some(error),
+            other => panic!("{other}"),
         }
     }
 

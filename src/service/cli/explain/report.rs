@@ -351,9 +351,10 @@ impl Check {
             VerifyError::CriticalHeader => Self::Extensions,
             VerifyError::Expired { .. } => Self::Expiry,
             VerifyError::Form(_) => Self::Form,
-            VerifyError::IdToken | VerifyError::LogoutToken | VerifyError::RefreshToken => {
-                Self::Kind
-            }
+            VerifyError::IdToken
+            | VerifyError::LogoutToken
+            | VerifyError::RefreshToken
+            | VerifyError::UnknownKind => Self::Kind,
             VerifyError::Inactive
             | VerifyError::IntrospectionNeeded(_)
             | VerifyError::IntrospectionUnavailable { .. } => Self::Activity,

@@ -20,3 +20,13 @@ pub(super) fn unavailable() -> Explanation {
          endpoint and the client credentials of auth.introspection.",
     )
 }
+
+pub(super) fn unknown_kind() -> Explanation {
+    Explanation::new(
+        "unknown_kind",
+        "The issuer says that the token is active, but neither what kind of token it is (token_type) nor that it is for \
+         this API (aud). It says the same of refresh tokens.",
+        "If this is a refresh token, send the access_token of the same answer instead. Otherwise let the issuer put \
+         token_type or aud into its responses, or set audience to the aud that it puts there.",
+    )
+}

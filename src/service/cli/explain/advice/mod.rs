@@ -66,6 +66,7 @@ fn invalid(error: &VerifyError, context: &Context<'_>) -> Explanation {
         VerifyError::IntrospectionNeeded(_) | VerifyError::IntrospectionUnavailable { .. } => {
             introspection::unavailable()
         }
+        VerifyError::UnknownKind => introspection::unknown_kind(),
         VerifyError::IssuedAhead => claims::ahead("iat", "issued_ahead", context),
         VerifyError::IssuerUndetermined { retry_after }
         | VerifyError::KeyUndetermined { retry_after } => key_undetermined(*retry_after),
