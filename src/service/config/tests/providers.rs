@@ -99,10 +99,10 @@ fn offline(section: &[&str], tokens: &[Token], without: Option<&str>) -> String 
     if section.contains(&INTROSPECTION) {
         return String::new();
     }
-    let fetched = ["issuer_base_url", "jwks_uri"];
+    let replaced = ["issuer_base_url", "jwks_uri", "public_key"];
     let kept = section
         .iter()
-        .filter(|line| !fetched.contains(&key(line)) && without != Some(key(line)));
+        .filter(|line| !replaced.contains(&key(line)) && without != Some(key(line)));
     let mut text: String = kept.flat_map(|line| [line, "\n"]).collect();
     let base_url = value(section, "issuer_base_url");
     let issuer = value(section, "issuer");
@@ -110,10 +110,15 @@ fn offline(section: &[&str], tokens: &[Token], without: Option<&str>) -> String 
         text.push_str(&format!("issuer = '{}'\n", issuer_at(base_url, tokens)));
     }
     if issuer.or(base_url).is_some() {
-        let public_key = shared(Algorithm::Es256).public_jwk().unwrap();
-        text.push_str(&format!("public_key = '{public_key}'\n"));
+        text.push_str(&format!("{}\n", public_key()));
     }
     text
+}
+
+/// The setting with the key of the test.
+fn public_key() -> String {
+    let key = shared(Algorithm::Es256).public_jwk().unwrap();
+    format!("public_key = '{key}'")
 }
 
 /// The issuer that the document at `base_url` names, as tokens do: the same up to a slash at the end.
@@ -175,7 +180,8 @@ fn the_documented_settings_are_valid() {
         } else {
             &[]
         };
-        let settings = parsed(&block.lines.join("\n"), variables).map(drop);
+        let text = block.lines.join("\n").replace(KEY_FILE, &public_key());
+        let settings = parsed(&text, variables).map(drop);
         assert_eq!(settings, Ok(()), "{}", block.heading);
     }
 }
@@ -239,6 +245,9 @@ fn every_provider_has_a_row_in_the_overview() {
 const PAGE: &str = include_str!("../../../../docs/providers.md");
 
 const INTROSPECTION: &str = "[auth.introspection]";
+
+/// The setting that names a file which the test does not have.
+const KEY_FILE: &str = "public_key = \"propelauth.pem\"";
 
 /// The headings that are no providers.
 const OTHERS: [&str; 2] = ["Several issuers", "What cannot be used"];
