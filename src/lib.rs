@@ -88,6 +88,8 @@ mod issuer;
 
 mod keys;
 
+mod introspection;
+
 pub mod sender;
 
 mod verifier;
@@ -136,7 +138,7 @@ pub use extract::{
     CustomClaims, Identified, KnownUser, MaybeUser, NoClaims, Public, Requirement, Scoped, StepUp,
 };
 #[doc(inline)]
-pub use issuer::{Issuer, IssuerBuilder};
+pub use issuer::{Introspection, IntrospectionClient, Issuer, IssuerBuilder, SignedResponses};
 #[doc(inline)]
 pub use jose::Algorithm;
 #[doc(inline)]
@@ -162,11 +164,11 @@ pub mod errors {
     #[doc(inline)]
     pub use crate::jose::algorithm::UnknownAlgorithm;
     #[doc(inline)]
-    pub use crate::jose::{CompactError, JwkError, PublicKeyError};
+    pub use crate::jose::{CompactError, JwkError, PrivateKeyError, PublicKeyError};
     #[doc(inline)]
     pub use crate::routing::UnreachableRoutes;
     #[doc(inline)]
-    pub use crate::verifier::{ClaimsMismatch, MissingKey, VerifyError};
+    pub use crate::verifier::{ClaimsMismatch, MissingKey, NeededIntrospection, VerifyError};
 }
 
 /// The traits and futures behind [`protected`] and [`Api`], which appear in signatures.

@@ -8,6 +8,8 @@ pub struct Counters {
     pub(crate) granted: Count,
     rejected: [Count; RejectionReason::ALL.len()],
     fetched: [Count; Fetched::ALL.len()],
+    introspected: [Count; Introspected::ALL.len()],
+    pub(crate) introspections_denied: Count,
     pub(crate) awaited_keys: Count,
     pub(crate) unknown_keys: Count,
     pub(crate) refreshes_denied: Count,
@@ -55,6 +57,8 @@ labels! {
         KeysUnavailable = "keys_unavailable",
         /// The token names an unknown key, and the budget allows no fetch now.
         KeyUndetermined = "key_undetermined",
+        /// The token could not be introspected.
+        IntrospectionUnavailable = "introspection_unavailable",
         /// The DPoP proof is invalid, or lacks a nonce.
         InvalidProof = "invalid_dpop_proof",
         /// The replay store could not tell whether the proof was used before.
@@ -71,6 +75,18 @@ labels! {
         Keys = "ok",
         /// The fetch failed.
         Nothing = "failed",
+    }
+}
+
+labels! {
+    /// How a call of an introspection endpoint ended.
+    Introspected, "Every outcome, in the order of declaration.", "The label under which the outcome is counted." {
+        /// The token is active and valid for this API.
+        Active = "active",
+        /// The token is not active, or not valid for this API.
+        Rejected = "rejected",
+        /// There was no response that can be used.
+        Failed = "failed",
     }
 }
 
@@ -91,6 +107,18 @@ impl Counters {
     #[must_use]
     pub fn fetched(&self, outcome: Fetched) -> u64 {
         counted(Fetched::ALL, &self.fetched, &outcome).map_or(0, Count::read)
+    }
+
+    /// Calls of introspection endpoints with this outcome.
+    #[must_use]
+    pub fn introspected(&self, outcome: Introspected) -> u64 {
+        counted(Introspected::ALL, &self.introspected, &outcome).map_or(0, Count::read)
+    }
+
+    /// Requests with a token that was not introspected because of the limits of calls.
+    #[must_use]
+    pub fn introspections_denied(&self) -> u64 {
+        self.introspections_denied.read()
     }
 
     /// Requests that waited for a fetch of keys.
@@ -119,6 +147,12 @@ impl Counters {
 
     pub(crate) fn count_rejected(&self, reason: RejectionReason) {
         if let Some(count) = counted(RejectionReason::ALL, &self.rejected, &reason) {
+            count.add(1);
+        }
+    }
+
+    pub(crate) fn count_introspected(&self, outcome: Introspected) {
+        if let Some(count) = counted(Introspected::ALL, &self.introspected, &outcome) {
             count.add(1);
         }
     }
@@ -167,7 +201,7 @@ mod tests {
             .map(|&reason| counters.rejected(reason));
         assert_eq!(
             rejected.collect::<Vec<_>>(),
-            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]
         );
     }
 }

@@ -163,6 +163,11 @@ impl NumericDate {
         Duration::try_from_secs_f64(seconds).ok().map(Self)
     }
 
+    /// This long after the beginning of 1970.
+    pub(crate) const fn at(since_epoch: Duration) -> Self {
+        Self(since_epoch)
+    }
+
     /// The moment as the rules compare it: the time since 1970.
     pub(crate) fn since_epoch(self) -> Duration {
         self.0

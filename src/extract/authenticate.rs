@@ -19,7 +19,7 @@ use crate::authorization::{AuthScheme, Credentials, CredentialsError};
 use crate::rejection::{Cause, Rejection};
 use crate::sender::SenderError;
 use crate::verifier::clock::since_epoch;
-use crate::verifier::{PendingKey, Verification, Verifier, VerifyError};
+use crate::verifier::{Pending, Verification, Verifier, VerifyError};
 
 /// The future of an access type: its `FromRequest::Future`.
 #[must_use = "futures do nothing unless polled"]
@@ -71,8 +71,8 @@ fn registered_verifier(request: &HttpRequest) -> Option<&Verifier> {
 pub(crate) enum Progress {
     /// The caller; `None` if the request has no credentials.
     Authenticated(Option<Caller>),
-    /// A fetch may bring the key of the token.
-    AwaitsKey(Credentials, PendingKey),
+    /// A fetch may bring the key of the token, or its issuer is being asked about it.
+    AwaitsToken(Credentials, Pending),
     /// The replay store has not answered yet whether the proof was used before.
     AwaitsReplayCheck(Caller, ReplayCheck),
 }
@@ -102,7 +102,7 @@ pub(crate) fn authenticate(
     let now = verifier.now();
     let verified = match verify(verifier, &credentials, now)? {
         Verification::Done(verified) => verified,
-        Verification::Pending(key) => return Ok(Progress::AwaitsKey(credentials, key)),
+        Verification::Pending(key) => return Ok(Progress::AwaitsToken(credentials, key)),
     };
     let (caller, replay_check) = prove_sender(verifier, request, &credentials, verified, now)?;
     Ok(match replay_check {
@@ -123,7 +123,7 @@ pub(crate) async fn finish(
     let (caller, replay_check) = match progress {
         Progress::Authenticated(caller) => return Ok(caller),
         Progress::AwaitsReplayCheck(caller, check) => (caller, Some(check)),
-        Progress::AwaitsKey(credentials, key) => {
+        Progress::AwaitsToken(credentials, key) => {
             let verified = verifier.verify_with(credentials.as_word()?, key).await;
             let verified =
                 verified.map_err(|error| AuthenticationError::token(&credentials, error))?;

@@ -1,15 +1,18 @@
 //! Builds an [`Issuer`] and checks its configuration as a whole.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    Fetching, HttpHosts, Issuer, IssuerError, KeySource, Secret, Source, TokenRules, UrlRole,
+    Fetching, HttpHosts, Introspection, Issuer, IssuerError, KeySource, Secret, Source, TokenRules,
+    UrlRole,
 };
 use crate::claims::scope::ScopeClaim;
-use crate::jose::{Algorithm, public_key};
+use crate::jose::Algorithm;
+use crate::jose::public_key::{self, PublicKeys};
 
 /// Builds an [`Issuer`] and checks its configuration as a whole.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +24,7 @@ pub struct IssuerBuilder {
     public_key: Option<String>,
     secret: Option<Secret>,
     allow_http_hosts: Vec<String>,
+    introspection: Option<Introspection>,
     rules: TokenRules,
     fetching: Fetching,
 }
@@ -144,6 +148,12 @@ impl IssuerBuilder {
         self
     }
 
+    /// Introspects opaque tokens of the issuer, or all of its tokens.
+    pub fn introspection(mut self, introspection: Introspection) -> Self {
+        self.introspection = Some(introspection);
+        self
+    }
+
     /// Checks the configuration, each part and all of it together.
     ///
     /// # Errors
@@ -154,7 +164,10 @@ impl IssuerBuilder {
         let http_hosts =
             HttpHosts::parse(&self.allow_http_hosts).ok_or(IssuerError::NotAHttpHost)?;
         let (source, spelling) = self.source(&http_hosts)?;
+        let introspection_endpoint = self.introspection_endpoint(&http_hosts)?;
         Ok(Issuer {
+            introspection: self.introspection.map(Arc::new),
+            introspection_endpoint,
             spelling,
             source,
             rules: self.rules,
@@ -239,6 +252,17 @@ impl IssuerBuilder {
         }
     }
 
+    fn introspection_endpoint(&self, http_hosts: &HttpHosts) -> Result<Option<Url>, IssuerError> {
+        let Some(introspection) = &self.introspection else {
+            return Ok(None);
+        };
+        match &introspection.endpoint {
+            Some(url) => fetchable(url, UrlRole::IntrospectionEndpoint, http_hosts).map(Some),
+            None if self.base_url.is_none() => Err(IssuerError::NoIntrospectionEndpoint),
+            None => Ok(None),
+        }
+    }
+
     fn key_source(&self, http_hosts: &HttpHosts) -> Result<Option<KeySource>, IssuerError> {
         match (&self.secret, &self.public_key, &self.jwks_uri) {
             (Some(_), None, Some(_)) => Err(IssuerError::SecretWithJwksUri),
@@ -249,6 +273,10 @@ impl IssuerBuilder {
             (None, None, Some(uri)) => {
                 let uri = fetchable(uri, UrlRole::JwksUri, http_hosts)?;
                 Ok(Some(KeySource::JwksUri(uri)))
+            }
+            // All of its tokens are opaque.
+            (None, None, None) if self.introspection.is_some() && self.base_url.is_none() => {
+                Ok(Some(KeySource::PublicKeys(PublicKeys::default())))
             }
             (None, None, None) => Ok(None),
         }

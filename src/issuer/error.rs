@@ -10,6 +10,8 @@ use crate::jose::{Algorithm, PublicKeyError};
 pub enum UrlRole {
     /// Where discovery begins.
     BaseUrl,
+    /// Where tokens are introspected.
+    IntrospectionEndpoint,
     /// Where the key set is.
     JwksUri,
 }
@@ -18,6 +20,7 @@ impl fmt::Display for UrlRole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::BaseUrl => "the issuer's base URL",
+            Self::IntrospectionEndpoint => "the introspection endpoint",
             Self::JwksUri => "the key set's URL",
         })
     }
@@ -30,6 +33,9 @@ pub enum IssuerError {
     /// No audience is configured: the tokens of every API would be accepted (RFC 9068 §4).
     #[error("an audience is needed: the identifier of this API, as `aud` carries it")]
     NoAudience,
+    /// An introspection endpoint is neither configured nor discovered.
+    #[error("an introspection endpoint is needed: its URL, or a base URL to discover it")]
+    NoIntrospectionEndpoint,
     /// No source of keys is configured.
     #[error("keys are needed: a base URL to discover them, a key set's URL or a secret")]
     NoKeys,
@@ -69,6 +75,16 @@ pub enum IssuerError {
     /// Keys cannot be configured and fetched at once.
     #[error("a public key and a key set's URL exclude each other: give one of them")]
     PublicKeyWithJwksUri,
+    /// Opaque tokens of two issuers cannot be told apart.
+    #[error(
+        "issuers {first} and {second} both introspect opaque tokens: give all but one a prefix of its own"
+    )]
+    SharedTokenPrefix {
+        /// The index of the first entry.
+        first: usize,
+        /// The index of the second entry.
+        second: usize,
+    },
     /// Two entries are the same issuer and have an audience in common, so that a token would belong to both.
     #[error("issuers {first} and {second} are the same one and have an audience in common")]
     SharedAudience {

@@ -36,6 +36,23 @@ pub(crate) fn check_distinct<I: Borrow<Issuer>>(issuers: &[I]) -> Result<(), Iss
             }
         }
     }
+    check_token_prefixes(&issuers)
+}
+
+/// Checks that each opaque token belongs to at most one entry.
+fn check_token_prefixes(issuers: &[&Issuer]) -> Result<(), IssuerError> {
+    let mut known: Vec<(usize, Option<&str>)> = Vec::new();
+    for (second, issuer) in issuers.iter().enumerate() {
+        let Some(introspection) = &issuer.introspection else {
+            continue;
+        };
+        let prefix = introspection.token_prefix.as_deref();
+        if let Some((first, _)) = known.iter().find(|(_, other)| *other == prefix) {
+            let first = *first;
+            return Err(IssuerError::SharedTokenPrefix { first, second });
+        }
+        known.push((second, prefix));
+    }
     Ok(())
 }
 

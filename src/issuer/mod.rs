@@ -4,8 +4,10 @@ mod builder;
 mod error;
 mod http_hosts;
 mod identity;
+mod introspection;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
@@ -18,6 +20,8 @@ pub use builder::IssuerBuilder;
 pub use error::{IssuerError, UrlRole};
 pub(crate) use http_hosts::{HttpHosts, is_loopback, leads_to_this_machine};
 pub(crate) use identity::{WELL_KNOWN, check_distinct, issuer_of, same_issuers};
+pub(crate) use introspection::ClientAuthentication;
+pub use introspection::{Introspection, IntrospectionClient, SignedResponses};
 
 /// An issuer whose access tokens are accepted, and the rules for them.
 ///
@@ -36,6 +40,9 @@ pub struct Issuer {
     pub(crate) rules: TokenRules,
     pub(crate) fetching: Fetching,
     pub(crate) http_hosts: HttpHosts,
+    pub(crate) introspection: Option<Arc<Introspection>>,
+    /// The configured endpoint; without it, the discovered one.
+    pub(crate) introspection_endpoint: Option<Url>,
     /// The name, or else the base URL, as it is configured.
     pub(crate) spelling: String,
 }

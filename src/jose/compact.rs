@@ -4,7 +4,7 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::de::MapAccess;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::json::{self, Member, Members, Unique};
 
@@ -94,6 +94,16 @@ impl<'t, H: for<'h> Members<'h>> Compact<'t, H> {
     pub(crate) fn encoded_signature(&self) -> &str {
         self.signature
     }
+}
+
+/// Whether a text has three segments, of which the first is a JSON object in base64url: whether it is meant as a signed
+/// JWT, however malformed it is otherwise (RFC 7519 §7.2).
+pub(crate) fn has_form_of_jwt(text: &str) -> bool {
+    let mut segments = text.split('.');
+    let header = segments.next().unwrap_or_default();
+    segments.count() == 2
+        && decode(header)
+            .is_ok_and(|header| serde_json::from_slice::<Map<String, Value>>(&header).is_ok())
 }
 
 const fn is_base64url(byte: u8) -> bool {

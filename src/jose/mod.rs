@@ -9,6 +9,7 @@ pub(crate) mod digest;
 pub(crate) mod json;
 pub(crate) mod jwk;
 pub(crate) mod mac;
+pub(crate) mod private_key;
 pub(crate) mod public_key;
 #[cfg(feature = "test-kit")]
 pub(crate) mod sign;
@@ -17,4 +18,5 @@ pub(crate) mod signature;
 pub use algorithm::Algorithm;
 pub use compact::CompactError;
 pub use jwk::JwkError;
+pub use private_key::PrivateKeyError;
 pub use public_key::PublicKeyError;

@@ -14,7 +14,7 @@ use super::jwk::{self, Jwk, JwkError};
 use super::signature::{Material, VerificationKey, point_parameters};
 
 /// The keys of a text that can be used, at least one, and why others of a JWK set cannot.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct PublicKeys {
     pub(crate) usable: Vec<Arc<Jwk>>,
     pub(crate) skipped: Vec<JwkError>,

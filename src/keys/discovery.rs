@@ -14,14 +14,19 @@ use crate::issuer::{HttpHosts, WELL_KNOWN, issuer_of, leads_to_this_machine};
 pub(crate) struct Metadata {
     /// The exact value of `iss`.
     pub(crate) issuer: String,
-    /// The URL of its key set, not validated yet; see [`key_set_url`].
+    /// The URL of its key set, not validated yet; see [`endpoint_url`].
     pub(crate) jwks_uri: Option<String>,
+    /// The URL of its introspection endpoint, not validated yet; see [`endpoint_url`].
+    pub(crate) introspection_endpoint: Option<String>,
+    pub(crate) offers_signed_introspection: bool,
 }
 
 #[derive(Deserialize)]
 struct Document {
     issuer: String,
     jwks_uri: Option<String>,
+    introspection_endpoint: Option<String>,
+    introspection_signing_alg_values_supported: Option<Vec<String>>,
 }
 
 /// Fetches the discovery document from the first of the well-known URLs that has one.
@@ -53,6 +58,10 @@ pub(crate) fn read(body: &[u8], base: &Url) -> Result<Metadata, DiscoveryError> 
     Ok(Metadata {
         issuer: document.issuer,
         jwks_uri: document.jwks_uri,
+        introspection_endpoint: document.introspection_endpoint,
+        offers_signed_introspection: document
+            .introspection_signing_alg_values_supported
+            .is_some_and(|algorithms| !algorithms.is_empty()),
     })
 }
 
@@ -85,9 +94,9 @@ fn well_known_urls(base: &Url) -> (Url, Vec<Url>) {
     (first, others)
 }
 
-/// Validates the `jwks_uri` of the document found under `base`. The document of a remote issuer must not refer to
+/// Validates a URL, such as `jwks_uri`, in the document found under `base`. The document of a remote issuer must not refer to
 /// loopback, where services may trust local callers, nor to a URL that is not https.
-pub(crate) fn key_set_url(
+pub(crate) fn endpoint_url(
     text: &str,
     base: &Url,
     http_hosts: &HttpHosts,
@@ -196,7 +205,9 @@ mod tests {
             read(r#"{"issuer":"https://a.example/","jwks_uri":"https://keys.example/k","more":1}"#),
             Ok(Metadata {
                 issuer: "https://a.example/".to_owned(),
-                jwks_uri: Some("https://keys.example/k".to_owned())
+                jwks_uri: Some("https://keys.example/k".to_owned()),
+                introspection_endpoint: None,
+                offers_signed_introspection: false,
             })
         );
         for (document, error) in [
@@ -226,7 +237,7 @@ mod tests {
             "http://keycloak:8080/",
         ];
         let far = ["https://a.example/"];
-        let accepted = |text, base| key_set_url(text, &url(base), &hosts);
+        let accepted = |text, base| endpoint_url(text, &url(base), &hosts);
         for base in near.into_iter().chain(far) {
             let plain = "https://keys.example/k";
             assert_eq!(accepted(plain, base), Ok(url(plain)), "{base}");

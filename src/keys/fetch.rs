@@ -57,7 +57,7 @@ impl Client {
             (StatusCode::OK, _) => Ok(Answer {
                 etag: etag_now.map(str::to_owned),
                 lifetime,
-                body: Some(body(response).await?),
+                body: Some(read_body(response).await?),
             }),
             (status, _) => Err(FetchError::Status(status.as_u16())),
         }
@@ -89,11 +89,12 @@ impl Client {
             .map_err(|error| FetchError::of(&error))?;
         Ok(Posted {
             nonce: text(response.headers(), &NONCE).map(str::to_owned),
-            body: body(response).await?,
+            body: read_body(response).await?,
         })
     }
 
-    async fn http_for(&self, url: &Url) -> Result<&reqwest::Client, FetchError> {
+    /// The client that may send requests to this URL.
+    pub(crate) async fn http_for(&self, url: &Url) -> Result<&reqwest::Client, FetchError> {
         match url.scheme() {
             "http" if is_loopback(url) => {
                 self.loopback
@@ -139,7 +140,8 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, FetchError> {
+/// The body, up to the size limit.
+pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>, FetchError> {
     let mut body = Vec::new();
     while let Some(chunk) = response
         .chunk()

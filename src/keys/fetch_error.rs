@@ -44,7 +44,7 @@ pub(crate) enum Cause {
 }
 
 impl FetchError {
-    pub(super) fn of(error: &reqwest::Error) -> Self {
+    pub(crate) fn of(error: &reqwest::Error) -> Self {
         if let Some(failure) = resolver_failure(error) {
             return Self::Resolve(Cause::Resolver(failure));
         }

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwapOption, Guard};
 use tokio::sync::{Notify, watch};
+use url::Url;
 
 use crate::issuer::{Issuer, KeySource, Source};
 use crate::jose::Algorithm;
@@ -39,11 +40,20 @@ pub(crate) struct IssuerKeys {
     pub(crate) id: u64,
     pub(crate) issuer: Issuer,
     current: ArcSwapOption<KeySet>,
+    /// Where its tokens are introspected, once discovered.
+    introspection: ArcSwapOption<DiscoveredIntrospection>,
     state: Mutex<State>,
     /// The last completed fetch.
     ended: watch::Sender<Ended>,
     /// Wakes the refresher before its timer.
     fetch_requested: Notify,
+}
+
+/// What an issuer's discovery document offers to introspect tokens (RFC 8414 §2, RFC 9701 §7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DiscoveredIntrospection {
+    pub(crate) endpoint: Url,
+    pub(crate) offers_signatures: bool,
 }
 
 #[derive(Debug)]
@@ -125,6 +135,7 @@ impl IssuerKeys {
         let keys = Self {
             id,
             current: ArcSwapOption::empty(),
+            introspection: ArcSwapOption::empty(),
             state: Mutex::new(State {
                 budget: RefreshBudget::new(issuer.fetching, Instant::now()),
                 fetch_state: FetchState::InFlight,
@@ -143,6 +154,11 @@ impl IssuerKeys {
             keys.current.store(set);
         }
         keys
+    }
+
+    /// The discovered introspection endpoint, if the discovery document has been fetched and names a usable one.
+    pub(crate) fn discovered_introspection(&self) -> Option<Arc<DiscoveredIntrospection>> {
+        self.introspection.load_full()
     }
 
     /// The current key set; `None` until the first one has been fetched.
@@ -249,6 +265,14 @@ impl IssuerKeys {
     pub(crate) async fn ready(&self) {
         let mut ended = self.ended.subscribe();
         while self.unready().is_some() && !self.is_removed() && ended.changed().await.is_ok() {}
+    }
+
+    /// Waits until the first fetch has ended, whether it brought keys or not; at once if nothing is fetched.
+    pub(crate) async fn first_fetch(&self) {
+        if self.is_fetched() {
+            let mut ended = self.ended.subscribe();
+            drop(ended.wait_for(|ended| ended.number > 0).await);
+        }
     }
 
     /// Withdraws the keys, so that tokens that they verified are no longer valid, and ends all fetches.

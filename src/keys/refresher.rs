@@ -4,6 +4,7 @@
 //! block requests that wait for a key.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,19 +14,27 @@ use tokio::task::LocalSet;
 use tokio::time::{sleep, timeout};
 use url::Url;
 
-use super::discovery::{DiscoveryError, discover, key_set_url};
+use super::discovery::{DiscoveryError, Metadata, discover, endpoint_url};
 use super::fetch::Client;
 use super::fetch_error::{Chain, FetchError};
 use super::jwk_set::{self, KeySet, KeySetError};
 use super::refresh_budget::RefreshBudget;
-use super::{Ended, FetchState, IssuerKeys, configured};
+use super::{DiscoveredIntrospection, Ended, FetchState, IssuerKeys, configured};
 use crate::issuer::{KeySource, Source};
 use crate::metrics::{Counters, Fetched};
 
 /// Keeps the thread alive; it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct KeyRefresher {
-    issuers: mpsc::UnboundedSender<Arc<IssuerKeys>>,
+    tasks: mpsc::UnboundedSender<Task>,
+}
+
+/// What the thread runs.
+enum Task {
+    /// Keeps the keys of this issuer fresh.
+    Refresh(Arc<IssuerKeys>),
+    /// Another task that sends requests to an issuer.
+    Request(Box<dyn FnOnce(Arc<Client>) -> Pin<Box<dyn Future<Output = ()>>> + Send>),
 }
 
 impl KeyRefresher {
@@ -47,15 +56,21 @@ impl KeyRefresher {
             let tasks = LocalSet::new();
             let client = Arc::new(Client::default());
             tasks.block_on(&runtime, async {
-                while let Some(issuer) = added.recv().await {
-                    tasks.spawn_local(refresh(issuer, Arc::clone(&client), Arc::clone(&counters)));
+                while let Some(task) = added.recv().await {
+                    let client = Arc::clone(&client);
+                    match task {
+                        Task::Refresh(issuer) => {
+                            tasks.spawn_local(refresh(issuer, client, Arc::clone(&counters)))
+                        }
+                        Task::Request(request) => tasks.spawn_local(request(client)),
+                    };
                 }
             });
         };
         std::thread::Builder::new()
             .name("keys".to_owned())
             .spawn(run)?;
-        let refresher = Self { issuers: sender };
+        let refresher = Self { tasks: sender };
         issuers.into_iter().for_each(|issuer| refresher.add(issuer));
         Ok(refresher)
     }
@@ -63,7 +78,16 @@ impl KeyRefresher {
     /// Fetches the keys of another issuer, too.
     pub(crate) fn add(&self, issuer: Arc<IssuerKeys>) {
         // Fails only if the thread has ended, as the process does.
-        let _ = self.issuers.send(issuer);
+        let _ = self.tasks.send(Task::Refresh(issuer));
+    }
+
+    /// Runs a task that sends requests to an issuer, on the thread and with its client.
+    pub(crate) fn run<F: Future<Output = ()> + 'static>(
+        &self,
+        task: impl FnOnce(Arc<Client>) -> F + Send + 'static,
+    ) {
+        let task = Box::new(|client| Box::pin(task(client)) as Pin<Box<dyn Future<Output = ()>>>);
+        let _ = self.tasks.send(Task::Request(task));
     }
 }
 
@@ -142,11 +166,12 @@ async fn discover_and_download(
             keys,
         } => {
             let found = discover(client, base_url).await?;
+            issuer.publish_introspection(&found, base_url);
             let keys = if let Some(keys) = keys {
                 keys
             } else {
                 let uri = found.jwks_uri.ok_or(FetchFailure::NoJwksUri)?;
-                let uri = key_set_url(&uri, base_url, &issuer.issuer.http_hosts)?;
+                let uri = endpoint_url(&uri, base_url, &issuer.issuer.http_hosts)?;
                 named_set = KeySource::JwksUri(uri);
                 &named_set
             };
@@ -309,6 +334,28 @@ impl IssuerKeys {
     /// older one.
     fn has_keys(&self) -> bool {
         self.current().as_ref().is_some_and(|set| set.len() > 0)
+    }
+
+    /// Publishes where tokens are introspected by the discovery document found under `base_url`.
+    fn publish_introspection(&self, found: &Metadata, base_url: &Url) {
+        let endpoint = found.introspection_endpoint.as_deref();
+        let endpoint = endpoint.map(|text| endpoint_url(text, base_url, &self.issuer.http_hosts));
+        let is_needed =
+            self.issuer.introspection.is_some() && self.issuer.introspection_endpoint.is_none();
+        if is_needed && !matches!(endpoint, Some(Ok(_))) {
+            log::warn!(
+                "keys: {}: its discovery document names no introspection endpoint, or one that may not be called from \
+                 here",
+                self.issuer.label()
+            );
+        }
+        let discovered = endpoint.and_then(Result::ok).map(|endpoint| {
+            Arc::new(DiscoveredIntrospection {
+                endpoint,
+                offers_signatures: found.offers_signed_introspection,
+            })
+        });
+        self.introspection.store(discovered);
     }
 
     fn publish(&self, set: KeySet, generation: u64) {

@@ -51,6 +51,12 @@ pub enum Cause {
         /// The time until the issuer may be asked.
         retry_after: Duration,
     },
+    /// 503 with `Retry-After`: the token could not be introspected; it may be valid.
+    #[error("the token could not be introspected")]
+    IntrospectionUnavailable {
+        /// The time until a retry may succeed.
+        retry_after: Duration,
+    },
     /// 503 with `Retry-After`: the replay store is unavailable; the proof may be valid.
     #[error("{PROOFS_UNKNOWN}")]
     ReplayUnknown,
@@ -83,6 +89,7 @@ impl Cause {
             }
             Self::KeysUnavailable { .. } => (503, None, Reason::KeysUnavailable),
             Self::KeyUndetermined { .. } => (503, None, Reason::KeyUndetermined),
+            Self::IntrospectionUnavailable { .. } => (503, None, Reason::IntrospectionUnavailable),
             Self::ReplayUnknown => (503, None, Reason::ReplayUnknown),
             Self::TooManyProofs => (429, None, Reason::TooManyProofs),
             // A fault of the application is not a rejection, and not counted.
@@ -124,6 +131,9 @@ impl Cause {
             Self::KeyUndetermined { .. } => {
                 "The token's key is not known yet; the token may be valid."
             }
+            Self::IntrospectionUnavailable { .. } => {
+                "The token could not be introspected at the moment; it may be valid."
+            }
             Self::NoVerifier => "The server is not configured to verify access tokens.",
         })
     }
@@ -131,9 +141,9 @@ impl Cause {
     /// The value of `Retry-After`.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::KeysUnavailable { retry_after } | Self::KeyUndetermined { retry_after } => {
-                Some(*retry_after)
-            }
+            Self::KeysUnavailable { retry_after }
+            | Self::KeyUndetermined { retry_after }
+            | Self::IntrospectionUnavailable { retry_after } => Some(*retry_after),
             Self::ReplayUnknown | Self::TooManyProofs => Some(RETRY_SOON),
             _ => None,
         }
@@ -143,7 +153,10 @@ impl Cause {
     pub(super) fn reads_as(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::KeysUnavailable { .. }, Self::KeysUnavailable { .. })
-            | (Self::KeyUndetermined { .. }, Self::KeyUndetermined { .. }) => true,
+            | (Self::KeyUndetermined { .. }, Self::KeyUndetermined { .. })
+            | (Self::IntrospectionUnavailable { .. }, Self::IntrospectionUnavailable { .. }) => {
+                true
+            }
             _ => self == other,
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! There is no catch-all arm: a new error does not compile until its response is decided here.
 
+use std::time::Duration;
+
 use super::Cause;
 use crate::authorization::CredentialsError;
 use crate::jose::compact::CompactError;
@@ -112,6 +114,16 @@ impl From<VerifyError> for Cause {
             VerifyError::KeyUndetermined { retry_after } => {
                 return Self::KeyUndetermined { retry_after };
             }
+            // Without an introspector the token is only reached through the synchronous `verify`.
+            VerifyError::IntrospectionNeeded(_) => {
+                return Self::IntrospectionUnavailable {
+                    retry_after: Duration::ZERO,
+                };
+            }
+            VerifyError::IntrospectionUnavailable { retry_after } => {
+                return Self::IntrospectionUnavailable { retry_after };
+            }
+            VerifyError::Inactive => "The token is not active.",
             VerifyError::Bound => "The token is bound to its sender and is not a bearer token.",
             VerifyError::CriticalHeader => {
                 "The token's header requires extensions that are not supported."

@@ -102,7 +102,7 @@ impl VerifierBuilder {
         let counters = Arc::new(Counters::default());
         let fetched = trust.issuers.iter().filter(|issuer| issuer.is_fetched());
         let fetched: Vec<_> = fetched.map(Arc::clone).collect();
-        let refresher = if fetched.is_empty() {
+        let refresher = if fetched.is_empty() && !trust.introspects() {
             None
         } else {
             Some(KeyRefresher::start(fetched, Arc::clone(&counters))?)

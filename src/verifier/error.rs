@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::MissingKey;
+use super::{MissingKey, NeededIntrospection};
 use crate::jose::compact::CompactError;
 
 /// Why a token is rejected.
@@ -29,6 +29,18 @@ pub enum VerifyError {
     /// The token is an ID token, which is meant for the client (OpenID Connect Core §2).
     #[error("the token is an ID token")]
     IdToken,
+    /// The issuer says that the token is not active (RFC 7662 §2.2).
+    #[error("the token is not active")]
+    Inactive,
+    /// Only the issuer can tell whether the token is valid; it has not been asked (RFC 7662).
+    #[error("the token must be introspected")]
+    IntrospectionNeeded(NeededIntrospection),
+    /// The issuer could not be asked about the token, or may not be asked now.
+    #[error("the token could not be introspected")]
+    IntrospectionUnavailable {
+        /// The time until it may be asked.
+        retry_after: Duration,
+    },
     /// `iat` is in the future while a maximum age is configured.
     #[error("the token was issued ahead of the clock")]
     IssuedAhead,

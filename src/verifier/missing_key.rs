@@ -1,9 +1,14 @@
 //! Verification of a token whose key is missing: requests a fetch of keys and waits for it.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use zeroize::Zeroizing;
+
+use super::introspection::{CallContext, Decision, NeededIntrospection, PendingIntrospection};
 use super::{Verified, Verifier, VerifyError};
+use crate::jose::compact::{CompactError, MAX_TOKEN_BYTES};
+use crate::keys::fetch::Client;
 use crate::keys::{Fetch, KeyRequest, WantedKey};
 
 /// A key that a token needs and the issuer may have.
@@ -17,8 +22,17 @@ pub struct MissingKey {
 #[derive(Debug)]
 pub(crate) enum Verification {
     Done(Arc<Verified>),
+    /// The token's key or the issuer's response is still to come.
+    Pending(Pending),
+}
+
+/// What decides about a token, and is still to come.
+#[derive(Debug)]
+pub(crate) enum Pending {
     /// A fetch in progress may bring the token's key.
-    Pending(PendingKey),
+    Key(PendingKey),
+    /// The issuer is being asked about the token.
+    Introspection(PendingIntrospection),
 }
 
 /// A key that a fetch in progress may bring.
@@ -58,13 +72,18 @@ impl Verifier {
         loop {
             let error = match self.verify_uncached(token, now) {
                 Ok(verified) => return Ok(Verification::Done(verified)),
+                Err(VerifyError::IntrospectionNeeded(needed)) => {
+                    let pending = self.introspect(needed, token)?;
+                    return Ok(Verification::Pending(Pending::Introspection(pending)));
+                }
                 Err(error) => error,
             };
             match self.request_key(&error) {
                 // Other keys have been published since: verify again.
                 KeyRequest::Arrived => {}
                 KeyRequest::Fetching(fetch) => {
-                    return Ok(Verification::Pending(PendingKey { error, fetch }));
+                    let key = PendingKey { error, fetch };
+                    return Ok(Verification::Pending(Pending::Key(key)));
                 }
                 KeyRequest::Denied => return Err(error),
                 KeyRequest::Failing(retry_after) => {
@@ -77,15 +96,63 @@ impl Verifier {
         }
     }
 
-    /// Waits for the token's key, then verifies the token with the current keys.
+    /// Asks the token's issuer about it, or joins the call that another request has caused.
+    fn introspect(
+        &self,
+        needed: NeededIntrospection,
+        token: &str,
+    ) -> Result<PendingIntrospection, VerifyError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(CompactError::TooLong.into());
+        }
+        let trust = self.0.trust.load();
+        let introspector = trust
+            .introspector(needed.issuer)
+            .ok_or(VerifyError::UnknownIssuer)?;
+        match introspector.decide(token, &self.0.counters) {
+            Decision::Rejected(error) => Err(error),
+            Decision::Joined(pending) => Ok(pending),
+            Decision::Call(call, pending) => {
+                let context = CallContext {
+                    cache: self.0.cache.clone(),
+                    counters: Arc::clone(&self.0.counters),
+                    origin: self.0.origin.clone(),
+                };
+                let token = Zeroizing::new(token.to_owned());
+                self.run(move |client| call.make(client, token, context));
+                Ok(pending)
+            }
+        }
+    }
+
+    /// Runs a task on the thread that sends requests to issuers; it is dropped if there is none.
+    fn run<F: Future<Output = ()> + 'static>(
+        &self,
+        task: impl FnOnce(Arc<Client>) -> F + Send + 'static,
+    ) {
+        let refresher = self
+            .0
+            .refresher
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(refresher) = &*refresher {
+            refresher.run(task);
+        }
+    }
+
+    /// Waits for the issuer's response, or for the token's key, and then verifies the token with the current keys.
     ///
     /// # Errors
     /// As of [`verify_or_request_key`](Self::verify_or_request_key); a key that the fetch did not bring is [`VerifyError::UnknownKey`].
     pub(crate) async fn verify_with(
         &self,
         token: &str,
-        key: PendingKey,
+        pending: Pending,
     ) -> Result<Arc<Verified>, VerifyError> {
+        let key = match pending {
+            Pending::Introspection(pending) => return pending.wait().await,
+            Pending::Key(key) => key,
+        };
         // A fetch that began before the key was requested may have read the set before the key was in it: then the
         // key is requested once more.
         let may_have_missed = key.fetch.is_late;
@@ -93,7 +160,10 @@ impl Verifier {
         if may_have_missed {
             match self.verify_or_request_key(token, self.now())? {
                 Verification::Done(verified) => return Ok(verified),
-                Verification::Pending(key) => key.wait().await?,
+                Verification::Pending(Pending::Key(key)) => key.wait().await?,
+                Verification::Pending(Pending::Introspection(pending)) => {
+                    return pending.wait().await;
+                }
             }
         }
         self.verify_known(token, self.now())

@@ -3,6 +3,7 @@
 mod builder;
 pub(crate) mod clock;
 mod error;
+mod introspection;
 mod missing_key;
 mod token_cache;
 mod trust;
@@ -29,12 +30,13 @@ pub(crate) use builder::DEFAULT_TOKEN_MEMORY;
 pub use builder::VerifierBuilder;
 use clock::since_epoch;
 pub use error::VerifyError;
+pub use introspection::NeededIntrospection;
 pub use missing_key::MissingKey;
-pub(crate) use missing_key::{PendingKey, Verification};
+pub(crate) use missing_key::{Pending, Verification};
 use token_cache::TokenCache;
 use trust::Trust;
 use unverified::Unverified;
-use verified::Origin;
+use verified::{Basis, Origin};
 pub use verified::{ClaimsMismatch, Verified};
 
 /// Verifies access tokens with the keys of the trusted issuers.
@@ -122,13 +124,25 @@ impl Verifier {
 
     /// The checks in order (RFC 7519 §7.2): form, issuer, key and signature, claims.
     fn check(&self, token: &str, now: Duration) -> Result<Arc<Verified>, VerifyError> {
-        let unverified = Unverified::parse(token)?;
         let trust = self.0.trust.load();
+        if let Some(introspector) = trust.introspector_of_opaque(token) {
+            return Err(introspector.needed());
+        }
+        let unverified = Unverified::parse(token)?;
         let keys = trust.entry_for(&unverified)?;
+        if let Some(introspector) = trust.introspector(keys.id).filter(|of| of.takes_jwts()) {
+            return Err(introspector.needed());
+        }
         let key = find_key(keys, &unverified, now)?;
         let signed = unverified.into_signature_verified();
         let valid = validate::validate_claims(&keys.issuer, &signed, now)?;
-        Ok(Arc::new(Verified::new(signed, valid, &key, &self.0.origin)))
+        let basis = Basis::Key(Arc::downgrade(&key));
+        Ok(Arc::new(Verified::new(
+            signed,
+            valid,
+            basis,
+            &self.0.origin,
+        )))
     }
 
     /// The counters since the start.

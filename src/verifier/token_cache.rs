@@ -57,10 +57,10 @@ impl CacheEntry {
 
 /// The SHA-256 of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Fingerprint([u8; 32]);
+pub(super) struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    fn of(token: &[u8]) -> Self {
+    pub(super) fn of(token: &[u8]) -> Self {
         Self(sha256(token))
     }
 }
@@ -97,9 +97,18 @@ impl TokenCache {
 
     /// Inserts a token that has just been verified, if it has been verified before.
     pub(crate) fn insert(self: &Arc<Self>, token: &[u8], verified: &Arc<Verified>) {
-        if !self.seen_once.insert(token) {
-            return;
+        if self.seen_once.insert(token) {
+            self.store(token, verified);
         }
+    }
+
+    /// Inserts a token that has just been introspected: unlike a verification, the call must not be repeated.
+    pub(crate) fn insert_introspected(self: &Arc<Self>, token: &[u8], verified: &Arc<Verified>) {
+        self.seen_once.insert(token);
+        self.store(token, verified);
+    }
+
+    fn store(self: &Arc<Self>, token: &[u8], verified: &Arc<Verified>) {
         let token = Fingerprint::of(token);
         // Before the entry is weighed, so that a part that is parsed meanwhile is counted here or by an update.
         let cache = Arc::downgrade(self);

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, PoisonError};
 
+use super::introspection::Introspector;
 use super::unverified::Unverified;
 use super::{Verifier, VerifyError};
 use crate::issuer::{Issuer, check_distinct, same_issuers};
+use crate::jose::compact::has_form_of_jwt;
 use crate::keys::{IssuerKeys, KeyRefresher};
 
 /// The issuers at one time.
@@ -16,6 +18,8 @@ pub(super) struct Trust {
     by_name: HashMap<String, usize>,
     /// The number of the next entry.
     next_id: u64,
+    /// The issuers whose tokens are introspected.
+    introspectors: Vec<Arc<Introspector>>,
     /// For each entry, the indices of all entries of the same issuer; the token's audience selects one.
     same_issuers: Vec<Vec<usize>>,
 }
@@ -28,10 +32,15 @@ impl Trust {
         let issuers = numbered.map(|(id, issuer)| Arc::new(IssuerKeys::new(issuer, id)));
         let issuers: Vec<_> = issuers.collect();
         let next_id = issuers.last().map_or(0, |last| last.id.saturating_add(1));
-        Self::of(issuers, next_id)
+        Self::of(issuers, next_id, &[])
     }
 
-    fn of(issuers: Vec<Arc<IssuerKeys>>, next_id: u64) -> io::Result<Self> {
+    /// Trusts `issuers`; those of them that `introspectors` introspect keep their limits and calls.
+    fn of(
+        issuers: Vec<Arc<IssuerKeys>>,
+        next_id: u64,
+        introspectors: &[Arc<Introspector>],
+    ) -> io::Result<Self> {
         let configured: Vec<_> = issuers.iter().map(|keys| &keys.issuer).collect();
         check_distinct(&configured)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
@@ -39,6 +48,7 @@ impl Trust {
         let names =
             names.map(|(index, keys)| (without_slash(keys.issuer.label()).to_owned(), index));
         Ok(Self {
+            introspectors: introspectors_of(&issuers, introspectors),
             by_name: names.collect(),
             next_id,
             same_issuers: same_issuers(&configured),
@@ -89,10 +99,42 @@ impl Trust {
         }
     }
 
+    /// The issuer that must introspect this token without reading it; `None` for a JWT, and for an opaque token that
+    /// no issuer introspects.
+    pub(super) fn introspector_of_opaque(&self, token: &str) -> Option<&Arc<Introspector>> {
+        if self.introspectors.is_empty() || has_form_of_jwt(token) {
+            return None;
+        }
+        let of_prefix = self.introspectors.iter().find(|of| of.takes(token));
+        of_prefix.or_else(|| self.introspectors.iter().find(|of| of.takes_others()))
+    }
+
+    /// The introspector of the issuer with this number.
+    pub(super) fn introspector(&self, id: u64) -> Option<&Arc<Introspector>> {
+        self.introspectors.iter().find(|of| of.keys.id == id)
+    }
+
+    /// Whether tokens of any issuer are introspected.
+    pub(super) fn introspects(&self) -> bool {
+        !self.introspectors.is_empty()
+    }
+
     /// The entry with this number, unless it has been removed.
     pub(super) fn with_id(&self, id: u64) -> Option<&Arc<IssuerKeys>> {
         self.issuers.iter().find(|keys| keys.id == id)
     }
+}
+
+/// The introspectors of all issuers that have one, as far as possible those that there are.
+fn introspectors_of(
+    issuers: &[Arc<IssuerKeys>],
+    known: &[Arc<Introspector>],
+) -> Vec<Arc<Introspector>> {
+    let introspector = |keys: &Arc<IssuerKeys>| {
+        let known = known.iter().find(|known| known.keys.id == keys.id);
+        known.cloned().or_else(|| Introspector::new(keys))
+    };
+    issuers.iter().filter_map(introspector).collect()
 }
 
 impl Verifier {
@@ -123,8 +165,12 @@ impl Verifier {
         let added = Arc::new(IssuerKeys::new(issuer, before.next_id));
         let mut issuers = before.issuers.clone();
         issuers.push(Arc::clone(&added));
-        let trust = Trust::of(issuers, before.next_id.saturating_add(1))?;
-        if added.is_fetched() {
+        let trust = Trust::of(
+            issuers,
+            before.next_id.saturating_add(1),
+            &before.introspectors,
+        )?;
+        if added.is_fetched() || added.issuer.introspection.is_some() {
             match &*refresher {
                 Some(refresher) => refresher.add(Arc::clone(&added)),
                 None => {
@@ -151,7 +197,8 @@ impl Verifier {
         let before = self.0.trust.load();
         let (removed, kept): (Vec<_>, Vec<_>) = before.issuers.iter().cloned().partition(is_meant);
         // Issuers that are distinct together are distinct without some of them.
-        if let (false, Ok(trust)) = (removed.is_empty(), Trust::of(kept, before.next_id)) {
+        let trust = Trust::of(kept, before.next_id, &before.introspectors);
+        if let (false, Ok(trust)) = (removed.is_empty(), trust) {
             self.0.trust.store(Arc::new(trust));
         }
         removed.iter().for_each(|keys| keys.remove());

@@ -10,6 +10,7 @@ use serde_json::Value;
 use serde_path_to_error::Segment;
 
 use super::clock::{Clock, since_epoch};
+use super::introspection::Introspector;
 use super::token_cache::CacheEntry;
 use super::unverified::SignatureVerified;
 use super::validate::ValidClaims;
@@ -33,14 +34,22 @@ pub struct Verified {
     until: Duration,
     payload: Box<[u8]>,
     origin: Origin,
-    /// Dangling once the issuer has withdrawn the key; then the token is no longer valid.
-    key: Weak<Jwk>,
+    basis: Basis,
     /// The payload as JSON, parsed on first use.
     document: OnceLock<Value>,
     /// The payload as a type of the application, parsed on first use.
     custom_claims: OnceLock<CustomClaims>,
     /// The token's entry in the cache, if it is cached: what is parsed later counts there.
     cache_entry: OnceLock<CacheEntry>,
+}
+
+/// What a token was verified with; once it is gone, the token is no longer valid.
+#[derive(Debug)]
+pub(super) enum Basis {
+    /// Dangling once the issuer has withdrawn the key.
+    Key(Weak<Jwk>),
+    /// Dangling once the issuer is no longer trusted.
+    Introspection(Weak<Introspector>),
 }
 
 /// The verifier of a token.
@@ -62,7 +71,7 @@ impl Verified {
     pub(super) fn new(
         token: SignatureVerified,
         valid: ValidClaims,
-        key: &Arc<Jwk>,
+        basis: Basis,
         origin: &Origin,
     ) -> Self {
         // The granted scopes are kept; the claims that they come from are not.
@@ -79,7 +88,7 @@ impl Verified {
             until: valid.until,
             payload: token.payload.into_boxed_slice(),
             origin: origin.clone(),
-            key: Arc::downgrade(key),
+            basis,
             document: OnceLock::new(),
             custom_claims: OnceLock::new(),
             cache_entry: OnceLock::new(),
@@ -146,6 +155,8 @@ impl Verified {
     }
 
     /// When the token expires (`exp`), without the clock tolerance.
+    ///
+    /// For an opaque token whose issuer tells no `exp`, the time until which the issuer's response is used.
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
         let expires_at = self.claims.expires_at.valid();
@@ -260,10 +271,14 @@ impl Verified {
         requirement.is_met_by(|claim| self.claim(claim), since_epoch(now), self.tolerance)
     }
 
-    /// Whether the key that verified the token is still in the issuer's key set.
+    /// Whether the key that verified the token is still in the issuer's key set; for an introspected token, whether its
+    /// issuer is still trusted.
     #[must_use]
     pub fn key_is_current(&self) -> bool {
-        self.key.strong_count() > 0
+        match &self.basis {
+            Basis::Key(key) => key.strong_count() > 0,
+            Basis::Introspection(introspector) => introspector.strong_count() > 0,
+        }
     }
 
     /// What the sender of the token must prove (`cnf`).

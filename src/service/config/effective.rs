@@ -40,9 +40,15 @@ pub(super) fn list(root: &Table, own: Option<OwnSection>) -> Result<Vec<Effectiv
     all.extend(section(&of("cors"), &cors));
     all.extend(section(&of("auth"), &auth.issuer));
     all.extend(section(&of("auth"), &auth));
+    let introspection = of("auth").section("introspection");
+    all.extend(section(&introspection, &auth.issuer.introspection));
     let entries = auth.entries.iter().flatten();
     for (entry, origins) in entries.zip(of("auth").entries("issuers")) {
         all.extend(section(&origins, entry));
+        let own = origins.section("introspection");
+        if own.first().is_some() {
+            all.extend(section(&own, &entry.introspection));
+        }
     }
     all.extend(section(&of("auth.dpop"), &auth.dpop));
     all.extend(section(&of("auth.mtls"), &auth.mtls));

@@ -10,6 +10,7 @@ mod dpop;
 mod effective;
 mod error;
 mod file;
+mod introspection;
 mod issuer;
 mod layers;
 mod misspelt;

@@ -17,6 +17,7 @@ use super::values::{
     PositivePeriod, PublicUrl, RedirectUri, ReplayUrl, ScopeToken, Secret, Text, WebOrigin,
 };
 use crate::claims::scope::ScopeClaim;
+use crate::issuer;
 use crate::jose::Algorithm;
 use crate::sender::{Dpop as Proofs, NonceIssuer, Replay};
 use crate::verifier::DEFAULT_TOKEN_MEMORY;
@@ -135,6 +136,26 @@ section! {
         allow_http_hosts: List<Text> = List::EMPTY,
         longest_outage: Period = Period::seconds(24 * 60 * 60),
         scope_claims: List<ScopeClaim> = List(ScopeClaim::defaults()),
+        introspection: Introspection = Introspection::default(),
+    }
+}
+
+section! {
+    /// `[auth.introspection]`; of an entry of `[[auth.issuers]]`, its own section.
+    pub(super) Introspection {
+        endpoint: Option<One<IssuerUrl>> = None,
+        client_id: Option<One<Text>> = None,
+        client_secret: Option<Secret> = None,
+        client_auth: Option<ClientAuth> = None,
+        private_key: Option<Secret> = None,
+        private_key_id: Option<One<Text>> = None,
+        private_key_alg: Option<One<Algorithm>> = None,
+        assertion_audience: Option<One<Text>> = None,
+        tokens: IntrospectedTokens = IntrospectedTokens::Opaque,
+        token_prefix: Option<One<Text>> = None,
+        cache_max_age: PositivePeriod = Period(issuer::Introspection::CACHE_MAX_AGE),
+        calls_per_second: Number<u32, 1, 100_000> = Number(issuer::Introspection::CALLS_PER_SECOND),
+        signed_responses: SignedResponses = SignedResponses::Offered,
     }
 }
 
@@ -222,6 +243,42 @@ pub(crate) enum StartupMode {
     Wait,
     /// Wait for them; exit without them.
     Require,
+}
+
+/// How this API authenticates to the introspection endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ClientAuth {
+    ClientSecretBasic,
+    ClientSecretPost,
+    PrivateKeyJwt,
+}
+
+/// Which tokens of an issuer are introspected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum IntrospectedTokens {
+    Opaque,
+    All,
+}
+
+/// Whether responses of the introspection endpoint are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum SignedResponses {
+    Offered,
+    Required,
+    Off,
+}
+
+impl From<SignedResponses> for issuer::SignedResponses {
+    fn from(setting: SignedResponses) -> Self {
+        match setting {
+            SignedResponses::Offered => Self::Offered,
+            SignedResponses::Required => Self::Required,
+            SignedResponses::Off => Self::Off,
+        }
+    }
 }
 
 /// What is done with a proof while the replay store is unavailable.

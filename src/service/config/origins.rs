@@ -43,6 +43,29 @@ impl<'a> Origins<'a> {
         entries.collect()
     }
 
+    /// Those of the section `name` in this one.
+    pub(super) fn section(&self, name: &str) -> Self {
+        let values = self.values.and_then(|values| table(values.get(name)?));
+        let inherited = self.inherited.as_ref();
+        Self {
+            path: self.path_of(name),
+            // A section that is set replaces the inherited one as a whole.
+            inherited: inherited
+                .filter(|_| values.is_none())
+                .map(|inherited| Box::new(inherited.section(name))),
+            values,
+        }
+    }
+
+    /// The first key, in alphabetical order, that is set in this section.
+    pub(super) fn first(&self) -> Option<KeyOrigin> {
+        let keys = self.values.into_iter().flat_map(Table::keys);
+        match keys.min() {
+            Some(key) => self.get(key),
+            None => self.inherited.as_ref()?.first(),
+        }
+    }
+
     pub(super) fn get(&self, key: &str) -> Option<KeyOrigin> {
         match self.values.and_then(|values| values.get(key)) {
             Some(value) => Some(KeyOrigin::of(self.path_of(key), value)),

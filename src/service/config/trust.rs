@@ -112,6 +112,10 @@ fn remedy(error: &IssuerError) -> String {
             "the entries {first} and {second} are one issuer with an audience in common: keep one of them, or give \
              each an audience of its own"
         ),
+        IssuerError::SharedTokenPrefix { first, second } => format!(
+            "the entries {first} and {second} both introspect opaque tokens, which do not name their issuer: give all but \
+             one introspection.token_prefix"
+        ),
         other => other.to_string(),
     }
 }

@@ -238,6 +238,7 @@ fn plain(value: &Value) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Check {
     Credentials,
+    Activity,
     Form,
     KnownAlgorithm,
     Extensions,
@@ -262,8 +263,9 @@ enum Check {
 
 impl Check {
     /// Every check, in order.
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 22] = [
         Self::Credentials,
+        Self::Activity,
         Self::Form,
         Self::KnownAlgorithm,
         Self::Extensions,
@@ -290,6 +292,7 @@ impl Check {
     const fn demand(self) -> &'static str {
         match self {
             Self::Credentials => "one bearer token, in characters that a header may carry",
+            Self::Activity => "the issuer says that the token is active, if it is introspected",
             Self::Form => "three parts of base64url between dots, the first a JSON object",
             Self::KnownAlgorithm => "alg is a supported signature algorithm, never none",
             Self::Extensions => "the header demands no extensions (crit, b64)",
@@ -337,6 +340,9 @@ impl Check {
             VerifyError::Expired { .. } => Self::Expiry,
             VerifyError::Form(_) => Self::Form,
             VerifyError::IdToken | VerifyError::LogoutToken => Self::Kind,
+            VerifyError::Inactive
+            | VerifyError::IntrospectionNeeded(_)
+            | VerifyError::IntrospectionUnavailable { .. } => Self::Activity,
             VerifyError::IssuedAhead | VerifyError::TooOld => Self::Age,
             VerifyError::Malformed { claim } => Self::of_claim(claim),
             VerifyError::MalformedKeyId => Self::KeyName,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::error::{KeyOrigin, SettingsError};
 use super::file;
+use super::introspection;
 use super::model;
 use super::origins::Origins;
 use crate::issuer::{Issuer, IssuerBuilder, IssuerError, UrlRole};
@@ -67,6 +68,10 @@ pub(super) fn builder(
     if let Some(age) = model.max_token_age {
         issuer = issuer.max_token_age(age.0);
     }
+    let origins = origins.section("introspection");
+    if let Some(introspection) = introspection::build(&model.introspection, &origins)? {
+        issuer = issuer.introspection(introspection);
+    }
     Ok(issuer)
 }
 
@@ -87,14 +92,24 @@ pub(super) fn explain(error: &IssuerError, origins: &Origins<'_>) -> SettingsErr
         let other = origins.described(other);
         origins.reject(key, format!("excludes {other}: keep one of them"))
     };
+    let of_url = |role, remedy| match role {
+        UrlRole::BaseUrl => origins.reject("issuer_base_url", remedy),
+        UrlRole::IntrospectionEndpoint => {
+            origins.section("introspection").reject("endpoint", remedy)
+        }
+        UrlRole::JwksUri => origins.reject("jwks_uri", remedy),
+    };
     match error {
         IssuerError::NoAudience => origins.reject("audience", AUDIENCE_NEEDED),
         IssuerError::NoKeys => origins.reject("issuer_base_url", KEYS_NEEDED),
+        IssuerError::NoIntrospectionEndpoint => origins
+            .section("introspection")
+            .reject("endpoint", ENDPOINT_NEEDED),
         IssuerError::NoName => origins.reject("issuer", NAME_NEEDED),
         IssuerError::NotAHttpHost => origins.reject("allow_http_hosts", HOSTS_NEEDED),
-        IssuerError::NotAUrl { role } => origins.reject(url_key(*role), ABSOLUTE_NEEDED),
-        IssuerError::NotPlain { role } => origins.reject(url_key(*role), PLAIN_NEEDED),
-        IssuerError::PlainHttp { role } => origins.reject(url_key(*role), HTTPS_NEEDED),
+        IssuerError::NotAUrl { role } => of_url(*role, ABSOLUTE_NEEDED),
+        IssuerError::NotPlain { role } => of_url(*role, PLAIN_NEEDED),
+        IssuerError::PlainHttp { role } => of_url(*role, HTTPS_NEEDED),
         IssuerError::PublicKey(cause) => {
             origins.reject("public_key", format!("cannot be used: {cause}"))
         }
@@ -118,16 +133,9 @@ pub(super) fn explain(error: &IssuerError, origins: &Origins<'_>) -> SettingsErr
         }
         IssuerError::SecretWithoutAlgorithm => origins.reject("token_signing_alg", HMAC_NEEDED),
         // Of several issuers, which are not built here.
-        IssuerError::SharedAudience { .. } | IssuerError::TwoSpellings { .. } => {
-            origins.reject("issuers", error.to_string())
-        }
-    }
-}
-
-fn url_key(role: UrlRole) -> &'static str {
-    match role {
-        UrlRole::BaseUrl => "issuer_base_url",
-        UrlRole::JwksUri => "jwks_uri",
+        IssuerError::SharedAudience { .. }
+        | IssuerError::SharedTokenPrefix { .. }
+        | IssuerError::TwoSpellings { .. } => origins.reject("issuers", error.to_string()),
     }
 }
 
@@ -135,6 +143,9 @@ const ABSOLUTE_NEEDED: &str = "must be an absolute URL such as https://tenant.eu
 
 const AUDIENCE_NEEDED: &str =
     "name this API as tokens do in aud, for example AUDIENCE=https://quickstarts/api";
+
+const ENDPOINT_NEEDED: &str =
+    "set the URL where tokens are introspected, or issuer_base_url to discover it";
 
 const HMAC_NEEDED: &str = "a secret needs its algorithm: HS256, HS384 or HS512";
 

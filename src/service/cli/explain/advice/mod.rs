@@ -2,6 +2,7 @@
 
 mod access;
 mod claims;
+mod introspection;
 
 use std::time::Duration;
 
@@ -59,6 +60,10 @@ fn invalid(error: &VerifyError, context: &Context<'_>) -> Explanation {
         VerifyError::Expired { ago } => claims::expired(*ago, context),
         VerifyError::Form(error) => form(error, context),
         VerifyError::IdToken => claims::id_token(context),
+        VerifyError::Inactive => introspection::inactive(),
+        VerifyError::IntrospectionNeeded(_) | VerifyError::IntrospectionUnavailable { .. } => {
+            introspection::unavailable()
+        }
         VerifyError::IssuedAhead => claims::ahead("iat", "issued_ahead", context),
         VerifyError::KeyUndetermined { retry_after } => key_undetermined(*retry_after),
         VerifyError::KeysUnavailable { .. } => keys_unavailable(context),
@@ -130,7 +135,10 @@ fn segments(context: &Context<'_>) -> Explanation {
             "opaque_token",
             "This is an opaque token: one word without dots, which only its issuer can read. \
              Issuers give such tokens when no audience was asked for; refresh tokens look like this too.",
-            ask_for_audience(context),
+            format!(
+                "{} If the issuer only has opaque tokens, set auth.introspection, so that it is asked about each.",
+                ask_for_audience(context)
+            ),
         ),
         5 => encrypted(context),
         parts => Explanation::new(

@@ -1,0 +1,343 @@
+//! Introspected tokens: which tokens are introspected, one call for all requests with a token, and the validation of
+//! responses ([RFC 7662 §2.2], [RFC 9701 §5]).
+//!
+//! [RFC 7662 §2.2]: https://www.rfc-editor.org/rfc/rfc7662#section-2.2
+//! [RFC 9701 §5]: https://www.rfc-editor.org/rfc/rfc9701#section-5
+
+mod response;
+mod signed;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use quick_cache::sync::Cache;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use url::Url;
+use zeroize::Zeroizing;
+
+use self::response::{ResponseError, ValidResponse};
+use self::signed::Recipient;
+use super::clock::since_epoch;
+use super::token_cache::{Fingerprint, TokenCache};
+use super::verified::{Basis, Origin};
+use super::{Verified, VerifyError};
+use crate::introspection::call::{CallError, Question, Response};
+use crate::introspection::limits::{CallLimits, CallOutcome};
+use crate::issuer::{Introspection, SignedResponses};
+use crate::keys::IssuerKeys;
+use crate::keys::fetch::Client;
+use crate::keys::fetch_error::{Chain, FetchError};
+use crate::metrics::{Counters, Introspected};
+
+/// An issuer that a token must be introspected by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NeededIntrospection {
+    pub(super) issuer: u64,
+}
+
+/// Introspects the tokens of one issuer.
+#[derive(Debug)]
+pub(crate) struct Introspector {
+    pub(super) keys: Arc<IssuerKeys>,
+    settings: Arc<Introspection>,
+    state: Mutex<State>,
+    /// Tokens that are not active, and until when that is taken for granted.
+    inactive: Cache<Fingerprint, Instant>,
+    /// Tokens that were active before; they have a share of the calls for themselves.
+    known: Cache<Fingerprint, ()>,
+}
+
+#[derive(Debug)]
+struct State {
+    limits: CallLimits,
+    /// The calls in progress.
+    calls: HashMap<Fingerprint, watch::Receiver<Option<Outcome>>>,
+}
+
+pub(super) type Outcome = Result<Arc<Verified>, VerifyError>;
+
+/// What a call needs of the verifier.
+#[derive(Debug)]
+pub(super) struct CallContext {
+    pub(super) cache: Option<Arc<TokenCache>>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) origin: Origin,
+}
+
+/// A call that will decide about a token.
+#[derive(Debug)]
+pub(crate) struct PendingIntrospection(watch::Receiver<Option<Outcome>>);
+
+impl PendingIntrospection {
+    pub(super) async fn wait(mut self) -> Outcome {
+        let outcome = self.0.wait_for(Option::is_some).await;
+        let outcome = outcome.ok().and_then(|outcome| outcome.clone());
+        outcome.unwrap_or(Err(VerifyError::IntrospectionUnavailable {
+            retry_after: AFTER_FAILED_CALL,
+        }))
+    }
+}
+
+/// How a token is decided.
+#[derive(Debug)]
+pub(super) enum Decision {
+    /// The token is known not to be active, or no call may be made now.
+    Rejected(VerifyError),
+    /// Another request's call decides about this token, too.
+    Joined(PendingIntrospection),
+    /// A call must be made.
+    Call(Call, PendingIntrospection),
+}
+
+/// A call to be made; its end is recorded even if it is dropped.
+#[derive(Debug)]
+pub(super) struct Call {
+    introspector: Arc<Introspector>,
+    token: Fingerprint,
+    outcome: watch::Sender<Option<Outcome>>,
+    end: CallOutcome,
+}
+
+impl Introspector {
+    /// The introspector of an issuer that is configured so.
+    pub(super) fn new(keys: &Arc<IssuerKeys>) -> Option<Arc<Self>> {
+        let settings = Arc::clone(keys.issuer.introspection.as_ref()?);
+        Some(Arc::new(Self {
+            keys: Arc::clone(keys),
+            state: Mutex::new(State {
+                limits: CallLimits::new(settings.calls_per_second, Instant::now()),
+                calls: HashMap::new(),
+            }),
+            inactive: Cache::new(MOST_INACTIVE),
+            known: Cache::new(MOST_KNOWN),
+            settings,
+        }))
+    }
+
+    /// The error of a token that this introspector must decide about.
+    pub(super) fn needed(&self) -> VerifyError {
+        VerifyError::IntrospectionNeeded(NeededIntrospection {
+            issuer: self.keys.id,
+        })
+    }
+
+    /// Whether JWTs of this issuer are introspected, too.
+    pub(super) fn takes_jwts(&self) -> bool {
+        self.settings.introspects_jwts
+    }
+
+    /// Whether an opaque token may be this issuer's, by its prefix.
+    pub(super) fn takes(&self, token: &str) -> bool {
+        let prefix = self.settings.token_prefix.as_deref();
+        prefix.is_some_and(|prefix| token.starts_with(prefix))
+    }
+
+    /// Whether opaque tokens without a known prefix are this issuer's.
+    pub(super) fn takes_others(&self) -> bool {
+        self.settings.token_prefix.is_none()
+    }
+
+    /// Decides about a token as far as that is possible without waiting.
+    pub(super) fn decide(self: &Arc<Self>, token: &str, counters: &Counters) -> Decision {
+        let (token, now) = (Fingerprint::of(token.as_bytes()), Instant::now());
+        if self.inactive.get(&token).is_some_and(|until| now < until) {
+            return Decision::Rejected(VerifyError::Inactive);
+        }
+        let is_known = self.known.get(&token).is_some();
+        let mut state = self.state();
+        if let Some(call) = state.calls.get(&token) {
+            return Decision::Joined(PendingIntrospection(call.clone()));
+        }
+        if let Err(retry_after) = state.limits.begin(is_known, now) {
+            counters.introspections_denied.add(1);
+            return Decision::Rejected(VerifyError::IntrospectionUnavailable { retry_after });
+        }
+        let (outcome, pending) = watch::channel(None);
+        state.calls.insert(token, pending.clone());
+        let call = Call {
+            introspector: Arc::clone(self),
+            token,
+            outcome,
+            // Unless the endpoint answers.
+            end: CallOutcome::Failed,
+        };
+        Decision::Call(call, PendingIntrospection(pending))
+    }
+
+    /// Asks the endpoint about a token.
+    async fn ask(
+        &self,
+        client: &Client,
+        token: &str,
+        now: Duration,
+    ) -> Result<Response, CallError> {
+        let (endpoint, offers_signatures) = self.endpoint().await?;
+        let wants_signature = match self.settings.signed_responses {
+            SignedResponses::Offered => offers_signatures,
+            SignedResponses::Required => true,
+            SignedResponses::Off => false,
+        };
+        let name = self.name();
+        let question = Question {
+            endpoint: &endpoint,
+            client: &self.settings.client,
+            token,
+            issuer: name.as_deref().unwrap_or(endpoint.as_str()),
+            wants_signature,
+            now,
+        };
+        question.ask(client).await
+    }
+
+    /// Judges a response; a signed one may have to wait for the issuer's key.
+    async fn judge(
+        &self,
+        response: Response,
+        now: Duration,
+        counters: &Counters,
+    ) -> Result<ValidResponse, ResponseError> {
+        let name = self.name().ok_or(ResponseError::NoKeys)?;
+        let body = match response {
+            Response::Plain(_) if self.settings.signed_responses == SignedResponses::Required => {
+                return Err(ResponseError::NotSigned);
+            }
+            Response::Plain(body) => body,
+            Response::Signed(text) => {
+                let recipient = Recipient {
+                    keys: &self.keys,
+                    issuer: &name,
+                    client_id: &self.settings.client.id,
+                    now,
+                };
+                let limit = self.keys.issuer.fetching.timeout;
+                let opened = timeout(limit, recipient.open(&text, counters)).await;
+                opened.unwrap_or(Err(ResponseError::NoKeys))?
+            }
+        };
+        response::validate(
+            body,
+            &self.keys.issuer,
+            &name,
+            self.settings.cache_max_age,
+            now,
+        )
+    }
+
+    /// The endpoint, once it is known; whether it offers signed responses.
+    async fn endpoint(&self) -> Result<(Url, bool), CallError> {
+        // The name of the issuer comes from the discovery document, too.
+        self.keys.first_fetch().await;
+        let discovered = self.keys.discovered_introspection();
+        let offers_signatures = discovered
+            .as_ref()
+            .is_some_and(|found| found.offers_signatures);
+        let configured = self.keys.issuer.introspection_endpoint.clone();
+        let endpoint = configured.or_else(|| discovered.map(|found| found.endpoint.clone()));
+        let endpoint = endpoint.ok_or(CallError::NoEndpoint)?;
+        Ok((endpoint, offers_signatures))
+    }
+
+    /// The issuer's exact name.
+    fn name(&self) -> Option<String> {
+        let current = self.keys.current();
+        current.as_ref().map(|set| set.issuer().to_owned())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Call {
+    /// Makes the call, validates the response, and tells all requests that wait for it.
+    pub(super) async fn make(
+        mut self,
+        client: Arc<Client>,
+        token: Zeroizing<String>,
+        context: CallContext,
+    ) {
+        let outcome = self.outcome_for(&client, &token, &context).await;
+        let count = match &outcome {
+            Ok(_) => Introspected::Active,
+            Err(VerifyError::IntrospectionUnavailable { .. }) => Introspected::Failed,
+            Err(_) => Introspected::Rejected,
+        };
+        context.counters.count_introspected(count);
+        if let (Ok(verified), Some(cache)) = (&outcome, &context.cache) {
+            // Before the call ends: a request that comes later finds the token here.
+            cache.insert_introspected(token.as_bytes(), verified);
+        }
+        self.outcome.send_replace(Some(outcome));
+    }
+
+    async fn outcome_for(
+        &mut self,
+        client: &Client,
+        token: &str,
+        context: &CallContext,
+    ) -> Outcome {
+        let introspector = Arc::clone(&self.introspector);
+        let now = since_epoch(context.origin.clock.now());
+        let limit = introspector.keys.issuer.fetching.timeout;
+        let asked = timeout(limit, introspector.ask(client, token, now)).await;
+        let asked = asked.unwrap_or(Err(CallError::Fetch(FetchError::Timeout)));
+        let label = introspector.keys.issuer.label();
+        let unavailable = Err(VerifyError::IntrospectionUnavailable {
+            retry_after: AFTER_FAILED_CALL,
+        });
+        let response = match asked {
+            Ok(response) => response,
+            Err(error) => {
+                log::warn!("introspection: {label}: {}", Chain(&error));
+                if error.may_be_of_token() {
+                    self.end = CallOutcome::Answered;
+                }
+                return unavailable;
+            }
+        };
+        self.end = CallOutcome::Answered;
+        let now = since_epoch(context.origin.clock.now());
+        let judged = introspector.judge(response, now, &context.counters).await;
+        match judged {
+            Ok(valid) => {
+                introspector.known.insert(self.token, ());
+                let basis = Basis::Introspection(Arc::downgrade(&introspector));
+                Ok(Arc::new(Verified::new(
+                    valid.token,
+                    valid.claims,
+                    basis,
+                    &context.origin,
+                )))
+            }
+            Err(ResponseError::Token(error)) => {
+                let until = Instant::now().checked_add(INACTIVE_AGE);
+                until.map(|until| introspector.inactive.insert(self.token, until));
+                Err(error)
+            }
+            Err(error) => {
+                log::warn!("introspection: {label}: {error}");
+                unavailable
+            }
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let mut state = self.introspector.state();
+        state.calls.remove(&self.token);
+        state.limits.end(self.end, Instant::now());
+    }
+}
+
+/// How many tokens that are not active are kept in mind; a limit of 100 calls a second fills a quarter of it.
+const MOST_INACTIVE: usize = 4096;
+
+const INACTIVE_AGE: Duration = Duration::from_secs(10);
+
+const MOST_KNOWN: usize = 16 * 1024;
+
+/// `Retry-After` for a request that waited for a failed call; the next call is allowed before.
+const AFTER_FAILED_CALL: Duration = Duration::from_secs(1);
