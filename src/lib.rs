@@ -131,14 +131,19 @@ pub mod fuzzing;
 #[doc(inline)]
 pub use claims::authn::{AuthnLevel, AuthnRequirement};
 #[doc(inline)]
-pub use claims::scope::{AnyOf, Scope, ScopeClaim, ScopeSet, Scopes};
+pub use claims::scope::{AnyOf, Scope, ScopeSet, Scopes};
+#[doc(inline)]
+pub use claims::scope_claim::ScopeClaim;
 #[doc(inline)]
 pub use extract::{
     Access, AccessFuture, AuthenticatedUser, Authentication, Bound, Caller, Claim, ClaimRule,
     CustomClaims, Identified, KnownUser, MaybeUser, NoClaims, Public, Requirement, Scoped, StepUp,
 };
 #[doc(inline)]
-pub use issuer::{Introspection, IntrospectionClient, Issuer, IssuerBuilder, SignedResponses};
+pub use issuer::{
+    Introspection, IntrospectionClient, Issuer, IssuerBuilder, RequiredClaim, SecretEncoding,
+    SignedResponses, TokenType,
+};
 #[doc(inline)]
 pub use jose::Algorithm;
 #[doc(inline)]
@@ -158,13 +163,15 @@ pub use verifier::{Unready, UnreadyReason, Verified, Verifier, VerifierBuilder};
 /// Errors of configuration and verification; those of [`sender`] stand beside their types.
 pub mod errors {
     #[doc(inline)]
-    pub use crate::claims::scope::NoScopeClaim;
+    pub use crate::claims::scope_claim::NoScopeClaim;
     #[doc(inline)]
-    pub use crate::issuer::{IssuerError, UrlRole};
+    pub use crate::issuer::{IssuerError, UnknownTokenType, UrlRole};
     #[doc(inline)]
     pub use crate::jose::algorithm::UnknownAlgorithm;
     #[doc(inline)]
     pub use crate::jose::{CompactError, JwkError, PrivateKeyError, PublicKeyError};
+    #[doc(inline)]
+    pub use crate::keys::root_certificates::RootCertificatesError;
     #[doc(inline)]
     pub use crate::routing::UnreachableRoutes;
     #[doc(inline)]

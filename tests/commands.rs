@@ -105,7 +105,60 @@ fn check_shows_the_sources_of_settings_and_that_keys_are_reached() {
         issuer.url(),
         issuer.audience()
     );
-    assert!(text.contains(&reached), "{text}");
+    let details = format!(
+        "    issuer of the discovery document: {}\n    usable keys: 1 (ES256)\n    \
+         cache: refreshed after 600 s, in use for 86400 s while the issuer is unavailable\n",
+        issuer.url()
+    );
+    assert!(text.contains(&(reached + &details)), "{text}");
+}
+
+#[test]
+fn check_names_unusable_keys_and_warns_where_none_is_for_an_accepted_algorithm() {
+    let issuer = issuer();
+    let jwk = issuer.key().public_jwk();
+    let encryption = serde_json::json!({"kty": "RSA", "use": "enc"});
+    issuer.publish(serde_json::json!({"keys": [encryption, jwk, encryption]}));
+    let named = [("TOKEN_SIGNING_ALG", "RS256,PS256")];
+    let checked = run(
+        &["check", "--json"],
+        &[&trusting(&issuer)[..], &named].concat(),
+        "",
+    );
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+    let report = json(&checked);
+    let of = &report["issuers"][0];
+    assert_eq!(of["discovered_issuer"], issuer.url());
+    assert_eq!(
+        (&of["usable_keys"], &of["algorithms"]),
+        (&0.into(), &Value::Array(vec![]))
+    );
+    let unusable = serde_json::json!([{"reason": "the key is for another use", "keys": 2}]);
+    assert_eq!(of["unusable_keys"], unusable);
+    assert_eq!(of["cache_seconds"]["refresh"], 600);
+    let warning = format!(
+        "{}: none of its keys is for an algorithm that is accepted",
+        issuer.url()
+    );
+    assert_eq!(report["warnings"], serde_json::json!([warning]));
+}
+
+#[test]
+fn check_names_the_issuer_of_a_document_that_is_not_accepted() {
+    let issuer = issuer();
+    let other = [
+        ("ISSUER_BASE_URL", &*format!("{}tenant", issuer.url())),
+        ("AUDIENCE", "api"),
+    ];
+    let checked = run(&["check"], &other, "");
+    assert_eq!(checked.status.code(), Some(1), "{checked:?}");
+    let text = String::from_utf8(checked.stdout).unwrap();
+    let reason = format!(
+        "its keys are not reached: its discovery document is another issuer's\n    \
+         issuer of the discovery document: {}\n",
+        issuer.url()
+    );
+    assert!(text.contains(&reason), "{text}");
 }
 
 #[test]

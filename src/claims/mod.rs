@@ -1,8 +1,10 @@
 //! The claims of a token, as plain data that is not trusted yet.
 
 pub(crate) mod authn;
+pub(crate) mod claim_name;
 pub(crate) mod footprint;
 pub(crate) mod scope;
+pub(crate) mod scope_claim;
 mod texts;
 
 use std::time::{Duration, SystemTime};
@@ -26,12 +28,16 @@ pub(crate) struct Claims {
     pub(crate) issued_at: Member<NumericDate>,
     pub(crate) token_id: Member<String>,
     pub(crate) client_id: Member<String>,
+    /// `tid` of Microsoft Entra ID.
+    pub(crate) tenant_id: Member<String>,
     pub(crate) scope: Member<ScopeValue>,
     pub(crate) scp: Member<ScopeValue>,
     pub(crate) confirmation: Confirmation,
     pub(crate) has_access_token_hash: bool,
     pub(crate) has_events: bool,
     pub(crate) has_nonce: bool,
+    /// The kind of token that `token_use` or `typ` names, if it is not an access token.
+    pub(crate) other_kind: Option<OtherKind>,
 }
 
 impl Claims {
@@ -80,6 +86,14 @@ impl<'de> Members<'de> for Claims {
             "scope" => self.scope = values.next_value()?,
             "scp" => self.scp = values.next_value()?,
             "cnf" => self.confirmation = values.next_value::<Strict<Confirmation>>()?.0.present(),
+            "tid" => {
+                let Unique(tenant) = values.next_value::<Unique<Value>>()?;
+                self.tenant_id = String::from_json(tenant).map_or(Member::Malformed, Member::Valid);
+            }
+            "token_use" | "typ" => {
+                let Unique(kind) = values.next_value::<Unique<Value>>()?;
+                self.other_kind = self.other_kind.or_else(|| OtherKind::named(&kind));
+            }
             other => {
                 self.has_access_token_hash |= other == "at_hash";
                 self.has_events |= other == "events";
@@ -88,6 +102,27 @@ impl<'de> Members<'de> for Claims {
             }
         }
         Ok(())
+    }
+}
+
+/// A kind of token that no API accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OtherKind {
+    Id,
+    Logout,
+    Refresh,
+}
+
+impl OtherKind {
+    /// The kind that `token_use` (Cognito) or `typ` in the payload (Keycloak) names, in any case.
+    fn named(kind: &Value) -> Option<Self> {
+        let kind = kind.as_str()?.to_ascii_lowercase();
+        match kind.as_str() {
+            "id" | "id_token" => Some(Self::Id),
+            "logout" | "logout_token" => Some(Self::Logout),
+            "offline" | "refresh" | "refresh_token" => Some(Self::Refresh),
+            _ => None,
+        }
     }
 }
 
@@ -317,6 +352,35 @@ mod tests {
         assert!(read.has_access_token_hash && read.has_nonce && read.has_events);
         let read = claims(r#"{"other":1}"#);
         assert!(!read.has_access_token_hash && !read.has_nonce && !read.has_events);
+    }
+
+    #[test]
+    fn a_claim_that_names_another_kind_of_token_is_noticed() {
+        use OtherKind::{Id, Logout, Refresh};
+        for (name, kind) in [
+            ("id", Some(Id)),
+            ("ID", Some(Id)),
+            ("id_token", Some(Id)),
+            ("Logout", Some(Logout)),
+            ("Refresh", Some(Refresh)),
+            ("refresh_token", Some(Refresh)),
+            ("Offline", Some(Refresh)),
+            ("access", None),
+            ("Bearer", None),
+            ("DPoP", None),
+            ("", None),
+        ] {
+            for claim in ["token_use", "typ"] {
+                let read = claims(&format!(r#"{{"{claim}":"{name}"}}"#));
+                assert_eq!(read.other_kind, kind, "{claim} {name}");
+            }
+        }
+        let read = claims(r#"{"typ":"Bearer","token_use":"id"}"#);
+        assert_eq!(read.other_kind, Some(Id));
+        for other in ["null", "1", r#"["id"]"#] {
+            assert_eq!(claims(&format!(r#"{{"typ":{other}}}"#)).other_kind, None);
+        }
+        assert!(Claims::parse(br#"{"typ":{"a":1,"a":1}}"#).is_err());
     }
 
     #[test]

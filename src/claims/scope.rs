@@ -3,7 +3,6 @@
 //! [RFC 6749 §3.3]: https://www.rfc-editor.org/rfc/rfc6749#section-3.3
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde_json::Value;
 
@@ -228,74 +227,6 @@ impl FromJson for ScopeValue {
     }
 }
 
-/// Where a token's scopes are read from: the name of a claim, or a JSON pointer ([RFC 6901]) to one.
-///
-/// # Examples
-/// ```
-/// use actix_resource_server::ScopeClaim;
-///
-/// let auth0: ScopeClaim = "permissions".parse()?;
-/// let keycloak: ScopeClaim = "/realm_access/roles".parse()?;
-/// # Ok::<(), actix_resource_server::errors::NoScopeClaim>(())
-/// ```
-///
-/// [RFC 6901]: https://www.rfc-editor.org/rfc/rfc6901
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScopeClaim(String);
-
-impl ScopeClaim {
-    pub(crate) fn defaults() -> Vec<Self> {
-        vec![Self("scope".to_owned()), Self("scp".to_owned())]
-    }
-
-    /// The claim's name or pointer, as it was written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    pub(crate) fn find<'a>(&self, payload: &'a Value) -> Option<&'a Value> {
-        find_claim(payload, &self.0)
-    }
-}
-
-/// A claim by its name, or by a JSON pointer to it.
-pub(crate) fn find_claim<'a>(payload: &'a Value, claim: &str) -> Option<&'a Value> {
-    if claim.starts_with('/') {
-        payload.pointer(claim)
-    } else {
-        payload.get(claim)
-    }
-}
-
-impl fmt::Display for ScopeClaim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl FromStr for ScopeClaim {
-    type Err = NoScopeClaim;
-
-    fn from_str(text: &str) -> Result<Self, NoScopeClaim> {
-        let escaped = text
-            .split('~')
-            .skip(1)
-            .all(|after| after.starts_with(['0', '1']));
-        if text.is_empty() || text == "/" || (text.starts_with('/') && !escaped) {
-            return Err(NoScopeClaim);
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-/// The text is neither a claim's name nor a JSON pointer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "neither a claim's name such as permissions nor a JSON pointer such as /realm_access/roles"
-)]
-pub struct NoScopeClaim;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -384,23 +315,5 @@ mod tests {
             <(Admin, AnyOf<(Read, Write)>)>::alternatives(),
             [["admin", "read"], ["admin", "write"]]
         );
-    }
-
-    #[test]
-    fn a_scope_claim_is_a_name_or_a_pointer() {
-        for good in [
-            "scope",
-            "https://api/roles",
-            "/realm_access/roles",
-            "/a~1b/~0",
-        ] {
-            assert_eq!(
-                good.parse::<ScopeClaim>().map(|claim| claim.0),
-                Ok(good.to_owned())
-            );
-        }
-        for bad in ["", "/", "/a~2", "/a~"] {
-            assert_eq!(bad.parse::<ScopeClaim>(), Err(NoScopeClaim), "{bad}");
-        }
     }
 }

@@ -31,7 +31,7 @@ impl Texts {
         })
     }
 
-    fn of(texts: &[&str]) -> Option<Self> {
+    pub(crate) fn of(texts: &[&str]) -> Option<Self> {
         let mut ends = Vec::with_capacity(texts.len());
         let mut end = 0_u32;
         for text in texts {

@@ -322,6 +322,7 @@ mod tests {
             ("insufficient_scope", 1),
             ("keys_unavailable", 0),
             ("key_undetermined", 0),
+            ("introspection_unavailable", 0),
             ("invalid_dpop_proof", 0),
             ("replay_unknown", 0),
             ("too_many_dpop_proofs", 0),

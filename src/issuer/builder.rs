@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    Fetching, HttpHosts, Introspection, Issuer, IssuerError, KeySource, Secret, Source, TokenRules,
-    UrlRole,
+    Fetching, HttpHosts, Introspection, Issuer, IssuerError, KeySource, RequiredClaim, Secret,
+    SecretEncoding, Source, Tenants, TokenRules, TokenType, UrlRole, is_template,
 };
-use crate::claims::scope::ScopeClaim;
+use crate::claims::scope_claim::ScopeClaim;
 use crate::jose::Algorithm;
 use crate::jose::public_key::{self, PublicKeys};
 
@@ -23,20 +24,28 @@ pub struct IssuerBuilder {
     jwks_uri: Option<String>,
     public_key: Option<String>,
     secret: Option<Secret>,
+    secret_encoding: SecretEncoding,
     allow_http_hosts: Vec<String>,
+    audience_claims: Option<Vec<String>>,
+    required_claims: Vec<(String, Value)>,
+    tenants: Vec<String>,
     introspection: Option<Introspection>,
     rules: TokenRules,
     fetching: Fetching,
 }
 
 impl IssuerBuilder {
-    /// The URL under which the discovery document is found.
+    /// The URL under which the discovery document is found: that of the issuer, or the document's own, which contains
+    /// `/.well-known/`. A query is sent with each request, as `?appid=` of Entra ID or `?p=` of Azure AD B2C; where the
+    /// URL is the issuer's, `/.well-known/…` is inserted before it.
     pub fn base_url(mut self, base_url: &str) -> Self {
         self.base_url = Some(base_url.to_owned());
         self
     }
 
     /// The exact value that `iss` must have; by default the discovery document's `issuer`.
+    ///
+    /// The document may then be that of this issuer as well as that of the base URL, which can be an internal address.
     pub fn name(mut self, issuer: &str) -> Self {
         self.name = Some(issuer.to_owned());
         self
@@ -54,9 +63,17 @@ impl IssuerBuilder {
         self
     }
 
-    /// The shared secret of HS256, HS384 or HS512; its UTF-8 bytes are the key.
+    /// The shared secret of HS256, HS384 or HS512; its UTF-8 bytes are the key, unless [`secret_encoding`] is set.
+    ///
+    /// [`secret_encoding`]: Self::secret_encoding
     pub fn secret(mut self, secret: &str) -> Self {
         self.secret = Some(Secret(Zeroizing::new(secret.as_bytes().to_vec())));
+        self
+    }
+
+    /// How the text of the secret becomes the key; by default as it is.
+    pub fn secret_encoding(mut self, encoding: SecretEncoding) -> Self {
+        self.secret_encoding = encoding;
         self
     }
 
@@ -68,10 +85,103 @@ impl IssuerBuilder {
         self
     }
 
+    /// The claims that may hold the audience, as names or JSON pointers; by default `aud` alone.
+    ///
+    /// The first one that a token has decides, and later ones do not count then: with `aud` and `azp`, a token whose `aud`
+    /// is another API is rejected, whatever its `azp`.
+    ///
+    /// # Examples
+    /// ```
+    /// use actix_resource_server::Issuer;
+    ///
+    /// // Amazon Cognito: access tokens have no `aud`, ID tokens do.
+    /// let pool = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbCdEfGhI";
+    /// let issuer = Issuer::discover(pool)
+    ///     .audience_claims(["client_id"])
+    ///     .audience("6q2p1example")
+    ///     .require("token_use", "access")
+    ///     .build()?;
+    /// # Ok::<(), actix_resource_server::errors::IssuerError>(())
+    /// ```
+    pub fn audience_claims<T: Into<String>>(mut self, claims: impl IntoIterator<Item = T>) -> Self {
+        self.audience_claims = Some(claims.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Accepts tokens for any audience, and tokens without one; only for issuers that name none. Not in strict mode.
+    ///
+    /// [`require`](Self::require) must then fix a value of a claim that names the client, the tenant or the owner of a
+    /// token: `client_id`, `azp`, `cid`, `appid`, `tid`, `tenant`, `tenant_id`, `dct`, `org_id`, `organization_id`,
+    /// `/o/id`, `hd`, `repository_owner`, `repository_owner_id`, `namespace_id`, `namespace_path`, `project_id`, `owner` or
+    /// `sub`.
+    pub fn allow_any_audience(mut self, allow: bool) -> Self {
+        self.rules.any_audience = allow;
+        self
+    }
+
+    /// Adds a claim that tokens must have, by its name or a JSON pointer ([RFC 6901]), and its value; tokens without it are
+    /// rejected with 401.
+    ///
+    /// - A string, a number or `false` must be the claim's value exactly. A claim that is an array must contain the string
+    ///   or number.
+    /// - An array lists alternatives.
+    /// - `true` requires the claim to be there, and not `false` or `null`. An array of `true` alone requires `true`.
+    ///
+    /// Each call adds another claim, where most methods replace what an earlier call set.
+    ///
+    /// [RFC 6901]: https://www.rfc-editor.org/rfc/rfc6901
+    ///
+    /// # Examples
+    /// ```
+    /// use actix_resource_server::Issuer;
+    ///
+    /// let issuer = Issuer::discover("https://token.actions.githubusercontent.com")
+    ///     .audience("https://deploy.example")
+    ///     .require("repository_owner", "acme")
+    ///     .require("ref", ["refs/heads/main", "refs/heads/release"])
+    ///     .require("environment", true)
+    ///     .build()?;
+    /// # Ok::<(), actix_resource_server::errors::IssuerError>(())
+    /// ```
+    pub fn require(mut self, claim: &str, value: impl Into<Value>) -> Self {
+        self.required_claims.push((claim.to_owned(), value.into()));
+        self
+    }
+
+    /// The types of token that are accepted, by the `typ` of the header; by default `at+jwt` and `JWT`. A token without
+    /// `typ` counts as `JWT`.
+    pub fn token_types(mut self, types: impl IntoIterator<Item = TokenType>) -> Self {
+        self.rules.accepted_types = types.into_iter().collect();
+        self
+    }
+
+    /// The tenants of an issuer whose [`name`](Self::name) has `{tenantid}` as one segment of its path, as Microsoft Entra ID
+    /// has it: UUIDs, or `*` for every tenant. All of them share one key set.
+    ///
+    /// A token is the issuer's if its `iss` is the name with the value of its claim `tid`, a UUID in lower case, and if
+    /// the key's own `issuer` in the key set, where it has one without placeholder, is that `iss`. A tenant that is not
+    /// listed is rejected before any key is looked for.
+    ///
+    /// # Examples
+    /// ```
+    /// use actix_resource_server::Issuer;
+    ///
+    /// let issuer = Issuer::discover("https://login.microsoftonline.com/common/v2.0")
+    ///     .name("https://login.microsoftonline.com/{tenantid}/v2.0")
+    ///     .tenants(["11111111-2222-3333-4444-555555555555"])
+    ///     .audience("00000000-0000-0000-0000-000000000000")
+    ///     .build()?;
+    /// # Ok::<(), actix_resource_server::errors::IssuerError>(())
+    /// ```
+    pub fn tenants<T: Into<String>>(mut self, tenants: impl IntoIterator<Item = T>) -> Self {
+        self.tenants = tenants.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// The audience to be used where none was named.
     #[cfg(feature = "dev-issuer")]
     pub(crate) fn default_audience(mut self, audience: &str) -> Self {
-        if self.rules.audience.is_empty() {
+        if self.rules.audience.is_empty() && !self.rules.any_audience {
             self.rules.audience.push(audience.to_owned());
         }
         self
@@ -87,7 +197,13 @@ impl IssuerBuilder {
             .unwrap_or_default()
     }
 
-    /// The only algorithms to accept; without them, every asymmetric one that a key allows.
+    /// The first algorithm that was named.
+    #[cfg(feature = "dev-issuer")]
+    pub(crate) fn first_algorithm(&self) -> Option<Algorithm> {
+        self.rules.algorithms.first().copied()
+    }
+
+    /// The only algorithms to accept; without them, every asymmetric one that a key allows, except ML-DSA.
     pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
         self.rules.algorithms = algorithms.into_iter().collect();
         self
@@ -158,12 +274,16 @@ impl IssuerBuilder {
     ///
     /// # Errors
     /// [`IssuerError`] names the first problem, and its text the remedy.
-    pub fn build(self) -> Result<Issuer, IssuerError> {
+    pub fn build(mut self) -> Result<Issuer, IssuerError> {
+        self.read_claims()?;
+        self.decode_secret()?;
         self.check_audience()?;
+        self.check_types()?;
         self.check_algorithms()?;
         let http_hosts =
             HttpHosts::parse(&self.allow_http_hosts).ok_or(IssuerError::NotAHttpHost)?;
         let (source, spelling) = self.source(&http_hosts)?;
+        let tenants = self.template()?;
         let introspection_endpoint = self.introspection_endpoint(&http_hosts)?;
         Ok(Issuer {
             introspection: self.introspection.map(Arc::new),
@@ -173,10 +293,53 @@ impl IssuerBuilder {
             rules: self.rules,
             fetching: self.fetching,
             http_hosts,
+            tenants,
         })
     }
 
+    /// Reads the names and values of claims.
+    fn read_claims(&mut self) -> Result<(), IssuerError> {
+        let required = std::mem::take(&mut self.required_claims).into_iter();
+        let required = required.map(|(name, value)| RequiredClaim::new(&name, value).map(Arc::new));
+        self.rules.required_claims = required.collect::<Result<_, _>>()?;
+        if let Some(claims) = &self.audience_claims {
+            let claims = claims.iter().map(|claim| claim.parse());
+            let claims: Result<Vec<_>, _> = claims.collect();
+            let claims = claims.ok().filter(|claims| !claims.is_empty());
+            self.rules.audience_claims = claims.ok_or(IssuerError::AudienceClaims)?;
+        }
+        Ok(())
+    }
+
+    fn decode_secret(&mut self) -> Result<(), IssuerError> {
+        if let (Some(secret), SecretEncoding::Base64) = (&self.secret, self.secret_encoding) {
+            self.secret = Some(secret.decoded().ok_or(IssuerError::SecretNotBase64)?);
+        }
+        Ok(())
+    }
+
+    fn template(&self) -> Result<Option<Tenants>, IssuerError> {
+        let name = self.name.as_deref().unwrap_or_default();
+        if self.tenants.is_empty() && !is_template(name) {
+            return Ok(None);
+        }
+        Tenants::new(name, &self.tenants).map(Some)
+    }
+
+    fn check_types(&self) -> Result<(), IssuerError> {
+        let accepted = &self.rules.accepted_types;
+        let is_enough = if self.rules.strict {
+            accepted.contains(&TokenType::AccessToken)
+        } else {
+            !accepted.is_empty()
+        };
+        is_enough.then_some(()).ok_or(IssuerError::NoTokenType)
+    }
+
     fn check_audience(&self) -> Result<(), IssuerError> {
+        if self.rules.any_audience {
+            return self.check_any_audience();
+        }
         if self.rules.audience.is_empty()
             || self
                 .rules
@@ -187,6 +350,19 @@ impl IssuerBuilder {
             return Err(IssuerError::NoAudience);
         }
         Ok(())
+    }
+
+    fn check_any_audience(&self) -> Result<(), IssuerError> {
+        let mut required = self.rules.required_claims.iter();
+        if !self.rules.audience.is_empty() {
+            Err(IssuerError::AnyAudienceWithAudience)
+        } else if self.rules.strict {
+            Err(IssuerError::AnyAudienceWhileStrict)
+        } else if required.any(|required| required.names_party()) {
+            Ok(())
+        } else {
+            Err(IssuerError::AnyAudienceUnlimited)
+        }
     }
 
     fn check_algorithms(&self) -> Result<(), IssuerError> {
@@ -285,7 +461,7 @@ impl IssuerBuilder {
 
 fn base_url_of(text: &str, http_hosts: &HttpHosts) -> Result<Url, IssuerError> {
     let url = fetchable(text, UrlRole::BaseUrl, http_hosts)?;
-    if url.query().is_some() || url.fragment().is_some() {
+    if url.fragment().is_some() {
         return Err(IssuerError::NotPlain {
             role: UrlRole::BaseUrl,
         });
@@ -310,6 +486,7 @@ fn fetchable(text: &str, role: UrlRole, http_hosts: &HttpHosts) -> Result<Url, I
 mod tests {
     use super::*;
     use crate::jose::PublicKeyError;
+    use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
 
     fn discovered() -> IssuerBuilder {
         Issuer::discover("https://issuer.example/").audience("api")
@@ -352,10 +529,6 @@ mod tests {
             (
                 discovered().base_url("ftp://issuer.example/"),
                 IssuerError::NotAUrl { role: base },
-            ),
-            (
-                discovered().base_url("https://issuer.example/?a"),
-                IssuerError::NotPlain { role: base },
             ),
             (
                 discovered().base_url("https://issuer.example/#a"),
@@ -439,6 +612,19 @@ mod tests {
     }
 
     #[test]
+    fn the_query_of_a_base_url_is_accepted_and_not_shown() {
+        for url in [
+            "https://a.example/x/.well-known/openid-configuration?appid=1",
+            "https://a.example/x/.well-known/openid-configuration",
+        ] {
+            let issuer = discovered().base_url(url).build().expect("an issuer");
+            let shown = "https://a.example/x/.well-known/openid-configuration";
+            assert_eq!(issuer.label(), shown);
+            assert_eq!(issuer.base_url().map(Url::as_str), Some(url));
+        }
+    }
+
+    #[test]
     fn http_is_accepted_on_loopback_alone() {
         for url in [
             "http://localhost:3011/",
@@ -484,6 +670,45 @@ mod tests {
         }
         let url = discovered().allow_http_hosts(["http://keycloak"]);
         assert_eq!(url.build().map(drop), Err(IssuerError::NotAHttpHost));
+    }
+
+    #[test]
+    fn a_secret_may_be_in_base64() {
+        let built = |secret: &str| {
+            let issuer = Issuer::with_secret("a", secret, Algorithm::Hs256).audience("api");
+            issuer.secret_encoding(SecretEncoding::Base64).build()
+        };
+        let bytes = [0xfb; 32];
+        for text in [
+            data_encoding::BASE64.encode(&bytes),
+            BASE64_NOPAD.encode(&bytes),
+            data_encoding::BASE64URL.encode(&bytes),
+            BASE64URL_NOPAD.encode(&bytes),
+            data_encoding::BASE64.encode(&bytes) + "\n",
+        ] {
+            let issuer = built(&text).expect("an issuer");
+            let Some(KeySource::Secret(key)) = issuer.keys() else {
+                panic!("{issuer:?}")
+            };
+            assert_eq!(key.as_bytes(), bytes, "{text}");
+        }
+        for text in [
+            "",
+            "not base64, but long enough for text",
+            "\"AAAA\"",
+            "AAAAA",
+        ] {
+            assert_eq!(
+                built(text).err(),
+                Some(IssuerError::SecretNotBase64),
+                "{text}"
+            );
+        }
+        let short = Some(IssuerError::SecretTooShort {
+            needed: 32,
+            given: 24,
+        });
+        assert_eq!(built(&"A".repeat(32)).err(), short);
     }
 
     #[test]

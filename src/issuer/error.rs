@@ -30,6 +30,32 @@ impl fmt::Display for UrlRole {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IssuerError {
+    /// An audience is configured, and any is to be accepted.
+    #[error("an audience and the acceptance of any audience exclude each other: give one of them")]
+    AnyAudienceWithAudience,
+    /// Any audience is to be accepted, and no required claim limits whose tokens are (RFC 9068 §4).
+    #[error(
+        "to accept any audience, require a value of a claim that names the client, tenant or owner, such as azp or tid"
+    )]
+    AnyAudienceUnlimited,
+    /// Any audience is to be accepted, and the strict profile requires one (RFC 9068 §2.2).
+    #[error("the strict profile requires an audience")]
+    AnyAudienceWhileStrict,
+    /// An audience claim is neither a claim's name nor a JSON pointer, or there is none.
+    #[error("audience claims must be names such as client_id, or JSON pointers such as /app/id")]
+    AudienceClaims,
+    /// No type of token is accepted.
+    #[error("a type of token must be accepted; in strict mode at+jwt")]
+    NoTokenType,
+    /// A required claim has no usable name or value.
+    #[error(
+        "the required claim {claim} must be true, a string, a number, false, or a list of such values, and its name a \
+         claim or a JSON pointer"
+    )]
+    RequiredClaim {
+        /// The claim as it is configured.
+        claim: String,
+    },
     /// No audience is configured: the tokens of every API would be accepted (RFC 9068 §4).
     #[error("an audience is needed: the identifier of this API, as `aud` carries it")]
     NoAudience,
@@ -57,8 +83,8 @@ pub enum IssuerError {
         /// Which URL.
         role: UrlRole,
     },
-    /// The URL carries a user name, a query or a fragment that it may not have.
-    #[error("{role} must have no user name, password, query or fragment")]
+    /// The URL carries a user name, a password or a fragment that it may not have.
+    #[error("{role} must have no user name, password or fragment")]
     NotPlain {
         /// Which URL.
         role: UrlRole,
@@ -99,6 +125,9 @@ pub enum IssuerError {
         /// The configured algorithm.
         algorithm: Algorithm,
     },
+    /// The secret is to be decoded from base64, and is not in it.
+    #[error("the secret is not in base64")]
+    SecretNotBase64,
     /// The secret is weaker than the hash (RFC 7518 §3.2).
     #[error("the secret has {given} bytes; the algorithm needs at least {needed}")]
     SecretTooShort {
@@ -113,6 +142,18 @@ pub enum IssuerError {
     /// A secret signs and verifies, a public key verifies: both at once invite confusion of the two.
     #[error("a secret and a public key exclude each other: give one of them")]
     SecretWithPublicKey,
+    /// The name of an issuer has a placeholder for a tenant in another place than it may stand, or has none although
+    /// tenants are configured.
+    #[error(
+        "an issuer with tenants must be a URL with {{tenantid}} as one segment of its path, such as \
+         https://login.microsoftonline.com/{{tenantid}}/v2.0"
+    )]
+    TenantTemplate,
+    /// Tenants are missing or are no UUIDs.
+    #[error(
+        "the tenants must be UUIDs, or * alone for all, where the issuer has {{tenantid}} in its name"
+    )]
+    Tenants,
     /// Two entries are the same issuer, spelled differently.
     #[error("issuers {first} and {second} are the same one in two spellings")]
     TwoSpellings {

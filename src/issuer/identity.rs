@@ -8,7 +8,7 @@ use std::borrow::Borrow;
 
 use url::Url;
 
-use super::{Issuer, IssuerError, Source};
+use super::{Issuer, IssuerError, Source, TokenRules};
 
 /// Checks that every token belongs to at most one entry: by its `iss`, or by its `aud` where several entries are the
 /// same issuer.
@@ -26,12 +26,7 @@ pub(crate) fn check_distinct<I: Borrow<Issuer>>(issuers: &[I]) -> Result<(), Iss
             if other.spelling != issuer.spelling {
                 return Err(IssuerError::TwoSpellings { first, second });
             }
-            if other
-                .rules
-                .audience
-                .iter()
-                .any(|name| issuer.rules.audience.contains(name))
-            {
+            if share_audience(&other.rules, &issuer.rules) {
                 return Err(IssuerError::SharedAudience { first, second });
             }
         }
@@ -56,6 +51,12 @@ fn check_token_prefixes(issuers: &[&Issuer]) -> Result<(), IssuerError> {
     Ok(())
 }
 
+/// Whether a token may be meant for both.
+fn share_audience(one: &TokenRules, other: &TokenRules) -> bool {
+    let mut names = one.audience.iter();
+    one.any_audience || other.any_audience || names.any(|name| other.audience.contains(name))
+}
+
 /// For each issuer, the indexes of all entries of the same issuer, its own included.
 pub(crate) fn same_issuers(issuers: &[&Issuer]) -> Vec<Vec<usize>> {
     let identities: Vec<_> = issuers.iter().map(|issuer| identity(issuer)).collect();
@@ -68,9 +69,10 @@ pub(crate) fn same_issuers(issuers: &[&Issuer]) -> Vec<Vec<usize>> {
 }
 
 /// The issuer that a base URL stands for, without its trailing slash: the URL itself, or what
-/// precedes `/.well-known/` in it.
+/// precedes `/.well-known/` in it. A query selects a document; no issuer has one (RFC 8414 §2).
 pub(crate) fn issuer_of(base: &Url) -> String {
     let mut issuer = base.clone();
+    issuer.set_query(None);
     let path = base.path();
     if let Some((before, after)) = path.split_once(WELL_KNOWN) {
         let behind = after
@@ -180,9 +182,14 @@ mod tests {
                 );
             }
         }
-        let whole = "https://a.example/.well-known/openid-configuration";
-        let issuers = [discovered("https://a.example/"), discovered(whole)];
-        assert_eq!(checked(issuers, ["a", "b"]), Err(two));
+        for whole in [
+            "https://a.example/.well-known/openid-configuration",
+            "https://a.example/.well-known/openid-configuration?appid=1",
+            "https://a.example/?p=B2C_1_signin",
+        ] {
+            let issuers = [discovered("https://a.example/"), discovered(whole)];
+            assert_eq!(checked(issuers, ["a", "b"]), Err(two.clone()), "{whole}");
+        }
     }
 
     #[test]

@@ -5,15 +5,20 @@ mod error;
 mod http_hosts;
 mod identity;
 mod introspection;
+mod required_claim;
+mod tenants;
+mod token_type;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::claims::scope::ScopeClaim;
+use crate::claims::claim_name::ClaimName;
+use crate::claims::scope_claim::ScopeClaim;
 use crate::jose::Algorithm;
 use crate::jose::public_key::PublicKeys;
 pub use builder::IssuerBuilder;
@@ -22,6 +27,11 @@ pub(crate) use http_hosts::{HttpHosts, is_loopback, leads_to_this_machine};
 pub(crate) use identity::{WELL_KNOWN, check_distinct, issuer_of, same_issuers};
 pub(crate) use introspection::ClientAuthentication;
 pub use introspection::{Introspection, IntrospectionClient, SignedResponses};
+#[cfg(feature = "service")]
+pub(crate) use required_claim::PARTY_CLAIMS;
+pub use required_claim::RequiredClaim;
+pub(crate) use tenants::{Tenants, is_template};
+pub use token_type::{TokenType, UnknownTokenType};
 
 /// An issuer whose access tokens are accepted, and the rules for them.
 ///
@@ -40,6 +50,8 @@ pub struct Issuer {
     pub(crate) rules: TokenRules,
     pub(crate) fetching: Fetching,
     pub(crate) http_hosts: HttpHosts,
+    /// The tenants that it stands for, where its name is a template.
+    pub(crate) tenants: Option<Tenants>,
     pub(crate) introspection: Option<Arc<Introspection>>,
     /// The configured endpoint; without it, the discovered one.
     pub(crate) introspection_endpoint: Option<Url>,
@@ -74,7 +86,15 @@ pub(crate) enum KeySource {
 /// What tokens must contain to be accepted.
 #[derive(Clone, Debug)]
 pub(crate) struct TokenRules {
+    /// The names of this API.
     pub(crate) audience: Vec<String>,
+    /// Where tokens name their audience; the first one that a token has decides.
+    pub(crate) audience_claims: Vec<ClaimName>,
+    /// Whether tokens of any audience, or none, are accepted; then a required claim names the client, tenant or owner.
+    pub(crate) any_audience: bool,
+    pub(crate) required_claims: Vec<Arc<RequiredClaim>>,
+    /// Those of [`token_types`](Self::token_types) unless `strict`.
+    pub(crate) accepted_types: Vec<TokenType>,
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) strict: bool,
     pub(crate) clock_tolerance: Duration,
@@ -82,15 +102,40 @@ pub(crate) struct TokenRules {
     pub(crate) scope_claims: Vec<ScopeClaim>,
 }
 
+impl TokenRules {
+    /// Whether the settings accept the algorithm: those that they name, or else the default ones.
+    pub(crate) fn accepts(&self, algorithm: Algorithm) -> bool {
+        match self.algorithms.as_slice() {
+            [] => algorithm.is_default(),
+            named => named.contains(&algorithm),
+        }
+    }
+}
+
 impl Default for TokenRules {
     fn default() -> Self {
         Self {
             audience: Vec::new(),
+            audience_claims: vec!["aud".into()],
+            any_audience: false,
+            required_claims: Vec::new(),
+            accepted_types: TokenType::DEFAULT.to_vec(),
             algorithms: Vec::new(),
             strict: false,
             clock_tolerance: Duration::from_secs(5),
             max_token_age: None,
             scope_claims: ScopeClaim::defaults(),
+        }
+    }
+}
+
+impl TokenRules {
+    /// The accepted types; of RFC 9068 alone in strict mode.
+    pub(crate) fn token_types(&self) -> &[TokenType] {
+        if self.strict {
+            &[TokenType::AccessToken]
+        } else {
+            &self.accepted_types
         }
     }
 }
@@ -123,6 +168,22 @@ impl Default for Fetching {
     }
 }
 
+/// How the text of a shared secret becomes the key of the HMAC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "service",
+    derive(serde::Deserialize, serde::Serialize),
+    serde(rename_all = "lowercase")
+)]
+#[non_exhaustive]
+pub enum SecretEncoding {
+    /// Its UTF-8 bytes are the key.
+    #[default]
+    Text,
+    /// It is decoded from base64: standard or URL-safe, padded or not.
+    Base64,
+}
+
 /// A shared secret, as the bytes that the HMAC uses; its `Debug` is redacted.
 #[derive(Clone)]
 pub(crate) struct Secret(Zeroizing<Vec<u8>>);
@@ -130,6 +191,17 @@ pub(crate) struct Secret(Zeroizing<Vec<u8>>);
 impl Secret {
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The key that the text encodes; white space around base64 is no part of it.
+    fn decoded(&self) -> Option<Self> {
+        let digits = self.0.trim_ascii();
+        let end = digits.iter().rposition(|digit| *digit != b'=')?;
+        let digits = digits.get(..=end)?;
+        let decoded = BASE64_NOPAD
+            .decode(digits)
+            .or_else(|_| BASE64URL_NOPAD.decode(digits));
+        Some(Self(Zeroizing::new(decoded.ok()?)))
     }
 }
 
@@ -164,20 +236,40 @@ impl Issuer {
         IssuerBuilder::default().name(issuer).public_key(key)
     }
 
+    /// An issuer named `issuer` all of whose tokens are opaque; `introspection` needs an
+    /// [`endpoint`](Introspection::endpoint).
+    pub fn introspected(issuer: &str, introspection: Introspection) -> IssuerBuilder {
+        IssuerBuilder::default()
+            .name(issuer)
+            .introspection(introspection)
+    }
+
+    /// Whether the issuer has no keys, because all of its tokens are introspected.
+    pub(crate) fn has_opaque_tokens_only(&self) -> bool {
+        match self.keys() {
+            Some(KeySource::PublicKeys(keys)) => keys.usable.is_empty(),
+            _ => false,
+        }
+    }
+
     /// A warning for the operator, logged at start.
     pub(crate) fn warning(&self) -> Option<String> {
         let warning = format!("{}: {PLAIN_HTTP}", self.label());
         (!self.http_hosts.is_empty()).then_some(warning)
     }
 
-    /// The name of this issuer in logs: its configured name or URL.
+    /// The name of this issuer in logs: its configured name or its URL without the query, which may contain a key to an
+    /// API.
     pub(crate) fn label(&self) -> &str {
         match &self.source {
             Source::Discovery {
                 name: None,
                 base_url,
                 ..
-            } => base_url.as_str(),
+            } => {
+                let url = base_url.as_str();
+                url.split_once('?').map_or(url, |(url, _)| url)
+            }
             Source::Discovery {
                 name: Some(name), ..
             }

@@ -28,7 +28,7 @@ macro_rules! algorithms {
 }
 
 algorithms! {
-    /// A JWS signature algorithm that this crate verifies ([RFC 7518 §3.1], [RFC 8037 §3.1]).
+    /// A JWS signature algorithm that this crate verifies ([RFC 7518 §3.1], [RFC 8037 §3.1], [RFC 9964]).
     ///
     /// `none` is not among them, and neither is anything that is not listed here.
     ///
@@ -43,6 +43,7 @@ algorithms! {
     ///
     /// [RFC 7518 §3.1]: https://www.rfc-editor.org/rfc/rfc7518#section-3.1
     /// [RFC 8037 §3.1]: https://www.rfc-editor.org/rfc/rfc8037#section-3.1
+    /// [RFC 9964]: https://www.rfc-editor.org/rfc/rfc9964
     Algorithm {
         /// HMAC with SHA-256.
         Hs256 = "HS256", Symmetric;
@@ -70,6 +71,12 @@ algorithms! {
         Ps512 = "PS512", Rsa;
         /// Ed25519, under the names `EdDSA` (RFC 8037) and `Ed25519` (RFC 9864).
         EdDsa = "EdDSA", Ed25519;
+        /// ML-DSA-44 (FIPS 204), accepted only where [`IssuerBuilder::algorithms`](crate::IssuerBuilder::algorithms) names it.
+        MlDsa44 = "ML-DSA-44", MlDsa44;
+        /// ML-DSA-65 (FIPS 204), accepted only where [`IssuerBuilder::algorithms`](crate::IssuerBuilder::algorithms) names it.
+        MlDsa65 = "ML-DSA-65", MlDsa65;
+        /// ML-DSA-87 (FIPS 204), accepted only where [`IssuerBuilder::algorithms`](crate::IssuerBuilder::algorithms) names it.
+        MlDsa87 = "ML-DSA-87", MlDsa87;
     }
 }
 
@@ -77,6 +84,9 @@ algorithms! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyKind {
     Ed25519,
+    MlDsa44,
+    MlDsa65,
+    MlDsa87,
     P256,
     P384,
     P521,
@@ -89,6 +99,23 @@ impl Algorithm {
     #[must_use]
     pub const fn is_symmetric(self) -> bool {
         matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
+    }
+
+    /// Whether access tokens and DPoP proofs may be signed with it unless settings name others: it is asymmetric, and
+    /// widely implemented.
+    pub(crate) const fn is_default(self) -> bool {
+        !self.is_symmetric() && !matches!(self, Self::MlDsa44 | Self::MlDsa65 | Self::MlDsa87)
+    }
+
+    /// The lengths of public key and signature in bytes, where they are fixed and the library does not check both
+    /// (FIPS 204 §4, table 2).
+    pub(crate) const fn exact_lengths(self) -> Option<(usize, usize)> {
+        match self {
+            Self::MlDsa44 => Some((1312, 2420)),
+            Self::MlDsa65 => Some((1952, 3309)),
+            Self::MlDsa87 => Some((2592, 4627)),
+            _ => None,
+        }
     }
 
     /// The shortest secret that is no weaker than the hash, in bytes (RFC 7518 §3.2);
@@ -124,7 +151,7 @@ impl FromStr for Algorithm {
 /// The name stands for no algorithm that this crate verifies.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not an algorithm known here: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, HS256, HS384 or HS512"
+    "not an algorithm known here: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, HS256, HS384, HS512, ML-DSA-44, ML-DSA-65 or ML-DSA-87"
 )]
 pub struct UnknownAlgorithm;
 
@@ -143,7 +170,8 @@ mod tests {
     #[test]
     fn none_and_other_spellings_are_unknown() {
         for name in [
-            "none", "None", "", "rs256", "RS256 ", "ES256K", "RSA-OAEP", "Ed448", "HS1",
+            "none", "None", "", "rs256", "RS256 ", "ES256K", "RSA-OAEP", "Ed448", "HS1", "ML-DSA",
+            "MLDSA44",
         ] {
             assert_eq!(name.parse::<Algorithm>(), Err(UnknownAlgorithm), "{name}");
         }

@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn a_key_signs_what_its_public_half_verifies() {
         let (text, pair) = rsa_pem();
-        let encode = |bytes: &[u8]| data_encoding::BASE64URL_NOPAD.encode(bytes);
+        let encode = |bytes: &[u8]| BASE64URL_NOPAD.encode(bytes);
         let public = pair.public_key();
         let jwk = json!({
             "kty": "RSA",

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use aws_lc_rs::rand::{self, SystemRandom};
 use aws_lc_rs::rsa;
-use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaEncoding};
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, PqdsaKeyPair, PqdsaSigningAlgorithm, RsaEncoding,
+};
 use biscuit::jwa::SignatureAlgorithm;
 use biscuit::jws::Secret;
 use data_encoding::BASE64URL_NOPAD;
@@ -44,6 +46,7 @@ enum Material {
     Ec(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
     Hmac(Secret),
+    MlDsa(PqdsaKeyPair),
     Rsa(rsa::KeyPair),
 }
 
@@ -148,6 +151,10 @@ impl SigningKey {
                 Some(json!({"kty": "OKP", "crv": "Ed25519", "x": x}))
             }
             Material::Hmac(_) => None,
+            Material::MlDsa(pair) => {
+                let public = encode(pair.public_key().as_ref());
+                Some(json!({"kty": "AKP", "alg": self.algorithm.name(), "pub": public}))
+            }
             Material::Rsa(pair) => {
                 let n = encode(
                     pair.public_key()
@@ -184,6 +191,12 @@ impl SigningKey {
             Material::Hmac(secret) => hmac_algorithm(self.algorithm)
                 .sign(signing_input, secret)
                 .expect("HMAC signs"),
+            Material::MlDsa(pair) => {
+                let mut signature = vec![0; pair.algorithm().signature_len()];
+                pair.sign(signing_input, &mut signature)
+                    .expect("ML-DSA signs");
+                signature
+            }
             Material::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 pair.sign(
@@ -227,11 +240,22 @@ impl Material {
                 rand::fill(&mut secret).expect("the system is random");
                 return Self::Hmac(Secret::Bytes(secret));
             }
+            KeyKind::MlDsa44 => return Self::ml_dsa(&signature::ML_DSA_44_SIGNING),
+            KeyKind::MlDsa65 => return Self::ml_dsa(&signature::ML_DSA_65_SIGNING),
+            KeyKind::MlDsa87 => return Self::ml_dsa(&signature::ML_DSA_87_SIGNING),
             KeyKind::P256 => &signature::ECDSA_P256_SHA256_FIXED_SIGNING,
             KeyKind::P384 => &signature::ECDSA_P384_SHA384_FIXED_SIGNING,
             KeyKind::P521 => &signature::ECDSA_P521_SHA512_FIXED_SIGNING,
         };
         Self::Ec(EcdsaKeyPair::generate(curve).expect("an EC key is made"))
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "nothing is read: only an exhausted machine fails to make a key"
+    )]
+    fn ml_dsa(algorithm: &'static PqdsaSigningAlgorithm) -> Self {
+        Self::MlDsa(PqdsaKeyPair::generate(algorithm).expect("an ML-DSA key is made"))
     }
 }
 
@@ -261,7 +285,12 @@ const fn curve_name(algorithm: Algorithm) -> Option<&'static str> {
         KeyKind::P256 => Some("P-256"),
         KeyKind::P384 => Some("P-384"),
         KeyKind::P521 => Some("P-521"),
-        KeyKind::Ed25519 | KeyKind::Rsa | KeyKind::Symmetric => None,
+        KeyKind::Ed25519
+        | KeyKind::MlDsa44
+        | KeyKind::MlDsa65
+        | KeyKind::MlDsa87
+        | KeyKind::Rsa
+        | KeyKind::Symmetric => None,
     }
 }
 
@@ -312,6 +341,16 @@ mod tests {
             let text = jwk[name].as_str().unwrap();
             BASE64URL_NOPAD.decode(text.as_bytes()).unwrap()
         };
+        if jwk["kty"] == "AKP" {
+            let parameters = match key.algorithm() {
+                Algorithm::MlDsa44 => &signature::ML_DSA_44,
+                Algorithm::MlDsa65 => &signature::ML_DSA_65,
+                Algorithm::MlDsa87 => &signature::ML_DSA_87,
+                other => panic!("{other} is not ML-DSA"),
+            };
+            let public = UnparsedPublicKey::new(parameters, member("pub"));
+            return public.verify(input, signature).is_ok();
+        }
         if jwk["kty"] == "RSA" {
             let parameters = match key.algorithm() {
                 Algorithm::Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,

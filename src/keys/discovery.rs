@@ -5,6 +5,7 @@
 use serde::Deserialize;
 use url::Url;
 
+use super::content::{self, Content};
 use super::fetch::Client;
 use super::fetch_error::FetchError;
 use crate::issuer::{HttpHosts, WELL_KNOWN, issuer_of, leads_to_this_machine};
@@ -23,40 +24,67 @@ pub(crate) struct Metadata {
 
 #[derive(Deserialize)]
 struct Document {
-    issuer: String,
+    issuer: Option<String>,
     jwks_uri: Option<String>,
     introspection_endpoint: Option<String>,
     introspection_signing_alg_values_supported: Option<Vec<String>>,
 }
 
-/// Fetches the discovery document from the first of the well-known URLs that has one.
-///
-/// # Errors
-/// The error of the first URL if none has a document.
-pub(crate) async fn discover(client: &Client, base: &Url) -> Result<Metadata, DiscoveryError> {
-    let (first, others) = well_known_urls(base);
-    let failure = match client.get(&first, None).await {
-        Ok(answer) => return read(&answer.body.unwrap_or_default(), base),
-        Err(error @ FetchError::Status(_)) => error,
-        Err(error) => return Err(error.into()),
-    };
-    for url in others {
-        match client.get(&url, None).await {
-            Ok(answer) => return read(&answer.body.unwrap_or_default(), base),
-            Err(FetchError::Status(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(failure.into())
+/// The issuer whose document is requested.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expected<'a> {
+    pub(crate) base_url: &'a Url,
+    /// The configured value of `iss`.
+    pub(crate) name: Option<&'a str>,
 }
 
-pub(crate) fn read(body: &[u8], base: &Url) -> Result<Metadata, DiscoveryError> {
-    let document: Document = serde_json::from_slice(body).map_err(|_| DiscoveryError::Malformed)?;
-    if !names(&document.issuer, base) {
-        return Err(DiscoveryError::OtherIssuer);
+/// Fetches the discovery document from the first of the well-known URLs that has it. A URL that answers with anything
+/// else, such as a page in HTML, is passed over; a connection that fails ends the search, as all URLs have one origin.
+///
+/// # Errors
+/// The error that is closest to the document, if no URL has it.
+pub(crate) async fn discover(
+    client: &Client,
+    expected: Expected<'_>,
+) -> Result<Metadata, DiscoveryError> {
+    let (first, others) = well_known_urls(expected.base_url);
+    let mut closest = match request(client, &first, expected).await {
+        Err(error) if error.proximity().is_some() => error,
+        outcome => return outcome,
+    };
+    for url in others {
+        match request(client, &url, expected).await {
+            Err(error) if error.proximity().is_some() => {
+                if error.proximity() > closest.proximity() {
+                    closest = error;
+                }
+            }
+            outcome => return outcome,
+        }
+    }
+    Err(closest)
+}
+
+async fn request(
+    client: &Client,
+    url: &Url,
+    expected: Expected<'_>,
+) -> Result<Metadata, DiscoveryError> {
+    let answer = client.get(url, None).await?;
+    read(&answer.body.unwrap_or_default(), expected)
+}
+
+/// Reads the document, which must be that of the base URL or of the configured issuer: the URL may be an internal
+/// address, and at some providers the issuer has another path.
+pub(crate) fn read(body: &[u8], expected: Expected<'_>) -> Result<Metadata, DiscoveryError> {
+    let document: Document = content::parse(body).map_err(DiscoveryError::Malformed)?;
+    let no_issuer = DiscoveryError::Malformed(Content::NoIssuer);
+    let issuer = document.issuer.ok_or(no_issuer)?;
+    if expected.name != Some(issuer.as_str()) && !names(&issuer, expected.base_url) {
+        return Err(DiscoveryError::OtherIssuer { found: issuer });
     }
     Ok(Metadata {
-        issuer: document.issuer,
+        issuer,
         jwks_uri: document.jwks_uri,
         introspection_endpoint: document.introspection_endpoint,
         offers_signed_introspection: document
@@ -75,7 +103,7 @@ pub(crate) fn names(issuer: &str, base: &Url) -> bool {
 }
 
 /// The URLs where a document may be: `/.well-known/…` after the issuer's path (OpenID Connect Discovery §4) or
-/// before it (RFC 8414 §3.1).
+/// before it (RFC 8414 §3.1). Each keeps the query of the base URL, by which some providers select a policy.
 fn well_known_urls(base: &Url) -> (Url, Vec<Url>) {
     if base.path().contains(WELL_KNOWN) {
         return (base.clone(), Vec::new());
@@ -101,7 +129,7 @@ pub(crate) fn endpoint_url(
     base: &Url,
     http_hosts: &HttpHosts,
 ) -> Result<Url, DiscoveryError> {
-    let url = Url::parse(text).map_err(|_| DiscoveryError::Malformed)?;
+    let url = Url::parse(text).map_err(|_| DiscoveryError::Malformed(Content::Url))?;
     let is_base_near = http_hosts.trust(base);
     match url.scheme() {
         "https" if is_base_near || !leads_to_this_machine(&url) => Ok(url),
@@ -119,11 +147,26 @@ pub(crate) enum DiscoveryError {
     #[error("its discovery document names a jwks_uri on loopback")]
     Loopback,
     #[error("its discovery document is malformed")]
-    Malformed,
+    Malformed(#[source] Content),
     #[error("its discovery document is another issuer's")]
-    OtherIssuer,
+    OtherIssuer {
+        /// The document's, which is the network's text and not shown.
+        found: String,
+    },
     #[error("its discovery document names a jwks_uri that is not https")]
     PlainHttp,
+}
+
+impl DiscoveryError {
+    /// How close the answer of a URL is to the document; `None` where no other URL can have it.
+    fn proximity(&self) -> Option<u8> {
+        match self {
+            Self::OtherIssuer { .. } => Some(2),
+            Self::Malformed(_) => Some(1),
+            Self::Fetch(error) if error.is_answer() => Some(0),
+            Self::Fetch(_) | Self::Loopback | Self::PlainHttp => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -156,8 +199,21 @@ mod tests {
                 "https://a.example/.well-known/openid-configuration/realms/x",
             ]
         );
-        let full = "https://a.example/x/.well-known/openid-configuration";
-        assert_eq!(found(full), [full]);
+        for full in [
+            "https://a.example/x/.well-known/openid-configuration",
+            "https://a.example/x/.well-known/openid-configuration?appid=1",
+            "https://a.example/.well-known/oauth-authorization-server/x?p=B2C_1_signin",
+        ] {
+            assert_eq!(found(full), [full]);
+        }
+        assert_eq!(
+            found("https://a.example/x/?p=B2C_1_signin"),
+            [
+                "https://a.example/x/.well-known/openid-configuration?p=B2C_1_signin",
+                "https://a.example/.well-known/oauth-authorization-server/x?p=B2C_1_signin",
+                "https://a.example/.well-known/openid-configuration/x?p=B2C_1_signin",
+            ]
+        );
     }
 
     #[test]
@@ -179,6 +235,11 @@ mod tests {
                 "https://a.example/x",
                 "https://a.example/.well-known/oauth-authorization-server/x",
             ),
+            (
+                "https://a.example/x",
+                "https://a.example/x/.well-known/openid-configuration?appid=1",
+            ),
+            ("https://a.example/x", "https://a.example/x/?p=B2C_1_signin"),
         ] {
             assert!(names(issuer, &url(base)), "{issuer} {base}");
         }
@@ -200,31 +261,66 @@ mod tests {
     #[test]
     fn a_malformed_document_or_that_of_another_issuer_is_rejected() {
         let base = url("https://a.example/");
-        let read = |document: &str| read(document.as_bytes(), &base);
-        assert_eq!(
-            read(r#"{"issuer":"https://a.example/","jwks_uri":"https://keys.example/k","more":1}"#),
-            Ok(Metadata {
-                issuer: "https://a.example/".to_owned(),
-                jwks_uri: Some("https://keys.example/k".to_owned()),
-                introspection_endpoint: None,
-                offers_signed_introspection: false,
-            })
-        );
+        let expected = Expected {
+            base_url: &base,
+            name: None,
+        };
+        let read = |document: &str| read(document.as_bytes(), expected);
+        let found = Metadata {
+            issuer: "https://a.example/".to_owned(),
+            jwks_uri: Some("https://keys.example/k".to_owned()),
+            introspection_endpoint: None,
+            offers_signed_introspection: false,
+        };
+        let document =
+            r#"{"issuer":"https://a.example/","jwks_uri":"https://keys.example/k","more":1}"#;
+        assert_eq!(read(document), Ok(found.clone()));
+        assert_eq!(read(&format!("\u{feff}{document}")), Ok(found));
+        let malformed = DiscoveryError::Malformed;
         for (document, error) in [
-            ("", DiscoveryError::Malformed),
-            ("<html>", DiscoveryError::Malformed),
-            ("null", DiscoveryError::Malformed),
-            (r#"{"issuer":1}"#, DiscoveryError::Malformed),
+            ("", malformed(Content::Empty)),
+            ("<html>", malformed(Content::Markup)),
+            ("null", malformed(Content::Structure)),
+            (r#"{"issuer":1}"#, malformed(Content::Structure)),
             (
                 r#"{"jwks_uri":"https://a.example/"}"#,
-                DiscoveryError::Malformed,
+                malformed(Content::NoIssuer),
             ),
+            (r#"{"issuer":null}"#, malformed(Content::NoIssuer)),
             (
                 r#"{"issuer":"https://b.example/"}"#,
-                DiscoveryError::OtherIssuer,
+                DiscoveryError::OtherIssuer {
+                    found: "https://b.example/".to_owned(),
+                },
             ),
         ] {
             assert_eq!(read(document), Err(error), "{document}");
+        }
+    }
+
+    #[test]
+    fn the_document_may_be_that_of_the_configured_issuer() {
+        let base = url("https://tenant.b2clogin.com/tenant.onmicrosoft.com/v2.0/?p=B2C_1_signin");
+        let expected = Expected {
+            base_url: &base,
+            name: Some("https://tenant.b2clogin.com/0f0c/v2.0/"),
+        };
+        let read = |issuer: &str| {
+            let document = serde_json::json!({ "issuer": issuer }).to_string();
+            read(document.as_bytes(), expected).map(drop)
+        };
+        for accepted in [
+            "https://tenant.b2clogin.com/0f0c/v2.0/",
+            "https://tenant.b2clogin.com/tenant.onmicrosoft.com/v2.0",
+        ] {
+            assert_eq!(read(accepted), Ok(()), "{accepted}");
+        }
+        for other in [
+            "https://tenant.b2clogin.com/0f0c/v2.0",
+            "https://tenant.b2clogin.com/other/v2.0/",
+        ] {
+            let found = other.to_owned();
+            assert_eq!(read(other), Err(DiscoveryError::OtherIssuer { found }));
         }
     }
 
@@ -242,7 +338,7 @@ mod tests {
             let plain = "https://keys.example/k";
             assert_eq!(accepted(plain, base), Ok(url(plain)), "{base}");
             for (text, error) in [
-                ("nowhere", DiscoveryError::Malformed),
+                ("nowhere", DiscoveryError::Malformed(Content::Url)),
                 ("http://a.example/", DiscoveryError::PlainHttp),
                 ("file:///k", DiscoveryError::PlainHttp),
             ] {

@@ -1,4 +1,4 @@
-//! The outbound HTTP client: connect timeout, size limit, https only.
+//! The outbound HTTP client: connect timeout, size limit, gzip, https only.
 
 use std::time::Duration;
 
@@ -6,7 +6,8 @@ use reqwest::StatusCode;
 #[cfg(feature = "dev-issuer")]
 use reqwest::header::CONTENT_TYPE;
 use reqwest::header::{
-    ACCEPT, AGE, CACHE_CONTROL, DATE, ETAG, EXPIRES, HeaderMap, HeaderName, IF_NONE_MATCH,
+    ACCEPT, AGE, CACHE_CONTROL, CONTENT_ENCODING, DATE, ETAG, EXPIRES, HeaderMap, HeaderName,
+    IF_NONE_MATCH,
 };
 use reqwest::redirect::{Attempt, Policy};
 use tokio::sync::OnceCell;
@@ -14,6 +15,7 @@ use url::Url;
 
 use super::cache_control::{CacheHeaders, lifetime};
 use super::fetch_error::FetchError;
+use super::root_certificates::RootCertificates;
 use crate::issuer::is_loopback;
 
 /// Fetches small documents from issuers.
@@ -24,9 +26,19 @@ use crate::issuer::is_loopback;
 pub(crate) struct Client {
     loopback: OnceCell<reqwest::Client>,
     remote: OnceCell<reqwest::Client>,
+    /// Those of private authorities.
+    roots: RootCertificates,
 }
 
 impl Client {
+    /// A client that also trusts these certificates.
+    pub(crate) fn trusting(roots: RootCertificates) -> Self {
+        Self {
+            roots,
+            ..Self::default()
+        }
+    }
+
     /// Sends a GET request; with the `ETag` of an earlier response, a conditional one. The media type is not checked.
     ///
     /// # Errors
@@ -36,7 +48,7 @@ impl Client {
             .http_for(url)
             .await?
             .get(url.clone())
-            .header(ACCEPT, "application/json");
+            .header(ACCEPT, ACCEPTED);
         if let Some(etag) = etag {
             request = request.header(IF_NONE_MATCH, etag);
         }
@@ -93,7 +105,10 @@ impl Client {
         })
     }
 
-    /// The client that may send requests to this URL.
+    /// The HTTP client for requests to `url`.
+    ///
+    /// # Errors
+    /// The scheme is neither `https` nor `http`, or the client cannot be made.
     pub(crate) async fn http_for(&self, url: &Url) -> Result<&reqwest::Client, FetchError> {
         match url.scheme() {
             "http" if is_loopback(url) => {
@@ -102,7 +117,11 @@ impl Client {
                     .await
             }
             // Whether `http` is allowed for the host was checked when the URL was accepted.
-            "http" | "https" => self.remote.get_or_try_init(async || remote_client()).await,
+            "http" | "https" => {
+                self.remote
+                    .get_or_try_init(async || remote_client(&self.roots))
+                    .await
+            }
             _ => Err(FetchError::NotHttps),
         }
     }
@@ -140,8 +159,16 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// The body, up to the size limit.
+/// The body, decompressed; its size is limited after that, so that a small answer cannot become a large one.
+///
+/// # Errors
+/// It is too large, cannot be decoded, or the connection breaks.
 pub(crate) async fn read_body(mut response: reqwest::Response) -> Result<Vec<u8>, FetchError> {
+    // The client removes the header when it decodes `gzip`, the only encoding that it asks for.
+    let encoding = response.headers().get(CONTENT_ENCODING);
+    if encoding.is_some_and(|name| !name.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(FetchError::Encoding);
+    }
     let mut body = Vec::new();
     while let Some(chunk) = response
         .chunk()
@@ -162,8 +189,9 @@ fn loopback_client() -> Result<reqwest::Client, FetchError> {
     builder.build().map_err(|_| FetchError::Client)
 }
 
-fn remote_client() -> Result<reqwest::Client, FetchError> {
+fn remote_client(private: &RootCertificates) -> Result<reqwest::Client, FetchError> {
     let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+    let roots = roots.map(AsRef::as_ref).chain(private.iter());
     let roots = roots.filter_map(|root| reqwest::Certificate::from_der(root).ok());
     builder()
         .tls_certs_merge(roots)
@@ -195,6 +223,9 @@ fn follow_within_origin(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     }
 }
 
+/// The types of JSON that issuers name, and for strict servers any other.
+const ACCEPTED: &str = "application/json, application/jwk-set+json, */*;q=0.1";
+
 /// RFC 9449 §8.1.
 #[cfg(feature = "dev-issuer")]
 const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
@@ -216,6 +247,8 @@ mod tests {
     use std::sync::Arc;
     use std::thread;
 
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
     use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
     use rustls::{ServerConfig, ServerConnection, Stream};
 
@@ -243,10 +276,22 @@ mod tests {
     }
 
     /// A TLS server with a self-signed certificate.
-    fn handshake(mut stream: std::net::TcpStream) {
+    fn handshake(stream: std::net::TcpStream) {
+        serve_tls(stream, self_signed(), b"");
+    }
+
+    fn self_signed() -> (rcgen::Certificate, rcgen::KeyPair) {
         let key = rcgen::KeyPair::generate().expect("a key");
         let params = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).expect("parameters");
-        let certificate = params.self_signed(&key).expect("a certificate");
+        (params.self_signed(&key).expect("a certificate"), key)
+    }
+
+    /// Answers the first request over TLS.
+    fn serve_tls(
+        mut stream: std::net::TcpStream,
+        (certificate, key): (rcgen::Certificate, rcgen::KeyPair),
+        answer: &[u8],
+    ) {
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
@@ -256,8 +301,24 @@ mod tests {
             .with_single_cert(vec![certificate.der().clone()], key)
             .expect("a configuration");
         let mut connection = ServerConnection::new(Arc::new(config)).expect("a connection");
-        // The client aborts the handshake.
-        let _ = Stream::new(&mut connection, &mut stream).flush();
+        let mut tls = Stream::new(&mut connection, &mut stream);
+        // A client that does not trust the certificate aborts the handshake.
+        let _ = tls.read(&mut [0; 4096]);
+        let _ = tls.write_all(answer);
+    }
+
+    #[tokio::test]
+    async fn a_private_authority_is_trusted_where_it_is_configured() {
+        let (certificate, key) = self_signed();
+        let roots = RootCertificates::from_pem(certificate.pem().as_bytes()).expect("a root");
+        let url = served("https", move |stream| {
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+            serve_tls(stream, (certificate, key), answer);
+        });
+        let url = url.parse().expect("a URL");
+        let answer = Client::trusting(roots).get(&url, None).await;
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.body.as_deref(), Some(b"{}".as_slice()));
     }
 
     #[tokio::test]
@@ -288,5 +349,74 @@ mod tests {
         assert_eq!(failure(&status).await, "the response status is 404");
         let closed = served("http", drop);
         assert!(failure(&closed).await.starts_with("the connection broke"));
+    }
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(bytes).expect("bytes are encoded");
+        encoder.finish().expect("bytes are encoded")
+    }
+
+    fn encoded(encoding: &str, body: &[u8]) -> String {
+        let head =
+            format!("HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nConnection: close\r\n\r\n");
+        let bytes = [head.as_bytes(), body].concat();
+        served("http", move |stream| answer(stream, &bytes))
+    }
+
+    #[tokio::test]
+    async fn a_compressed_answer_is_decoded() {
+        for (encoding, body) in [("gzip", gzip(b"{}")), ("identity", b"{}".to_vec())] {
+            let url = encoded(encoding, &body).parse().expect("a URL");
+            let answer = Client::default().get(&url, None).await.expect("an answer");
+            assert_eq!(answer.body.as_deref(), Some(b"{}".as_slice()), "{encoding}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_size_of_an_answer_is_limited_after_decoding() {
+        let sized = |bytes: usize| encoded("gzip", &gzip(&vec![b' '; bytes]));
+        let url = sized(MAX_BODY_BYTES).parse().expect("a URL");
+        assert!(Client::default().get(&url, None).await.is_ok());
+        for bytes in [MAX_BODY_BYTES + 1, 64 * MAX_BODY_BYTES] {
+            let error = failure(&sized(bytes)).await;
+            assert_eq!(error, "the answer is larger than 1048576 bytes");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_cannot_be_decoded_is_an_error() {
+        let broken = "the answer's gzip encoding is broken";
+        let other = "the answer is in an encoding that was not asked for";
+        let whole = gzip(b"{}");
+        for (encoding, body, expected) in [
+            ("gzip", b"{}".as_slice(), broken),
+            ("gzip", &whole[..12], broken),
+            ("br", b"{}", other),
+            ("deflate", b"{}", other),
+            ("aes128gcm", b"{}", other),
+        ] {
+            assert_eq!(failure(&encoded(encoding, body)).await, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn strict_servers_find_a_type_of_theirs_in_accept() {
+        let (sender, request) = std::sync::mpsc::channel();
+        let url = served("http", move |mut stream| {
+            let mut head = [0; 4096];
+            let read = stream.read(&mut head).expect("a request");
+            let _ = sender.send(String::from_utf8_lossy(&head[..read]).to_lowercase());
+        });
+        failure(&url).await;
+        let request = request.recv().expect("a request");
+        assert!(
+            request
+                .contains("\r\naccept: application/json, application/jwk-set+json, */*;q=0.1\r\n"),
+            "{request}"
+        );
+        assert!(
+            request.contains("\r\naccept-encoding: gzip\r\n"),
+            "{request}"
+        );
     }
 }

@@ -14,6 +14,10 @@ pub(crate) enum FetchError {
     Client,
     #[error("no connection could be made")]
     Connect(#[source] Option<Cause>),
+    #[error("the answer's gzip encoding is broken")]
+    Compression,
+    #[error("the answer is in an encoding that was not asked for")]
+    Encoding,
     #[error("the connection broke")]
     Interrupted(#[source] Option<Cause>),
     #[error("its URL is not https")]
@@ -48,6 +52,10 @@ impl FetchError {
         if let Some(failure) = resolver_failure(error) {
             return Self::Resolve(Cause::Resolver(failure));
         }
+        // Of a connection that breaks, the source is an error of the HTTP library.
+        if error.is_decode() && error.source().is_some_and(|cause| cause.is::<io::Error>()) {
+            return Self::Compression;
+        }
         match (Cause::innermost(error), error.is_connect()) {
             (Some(cause @ Cause::Tls(_)), _) => Self::Tls(cause),
             (None, true) if error.is_timeout() => {
@@ -56,6 +64,22 @@ impl FetchError {
             (cause, true) => Self::Connect(cause),
             (_, false) if error.is_timeout() => Self::Timeout,
             (cause, false) => Self::Interrupted(cause),
+        }
+    }
+}
+
+impl FetchError {
+    /// Whether the server has answered, so that another URL there may have what was requested.
+    pub(super) fn is_answer(&self) -> bool {
+        match self {
+            Self::Compression | Self::Encoding | Self::Status(_) | Self::TooLarge => true,
+            Self::Client
+            | Self::Connect(_)
+            | Self::Interrupted(_)
+            | Self::NotHttps
+            | Self::Resolve(_)
+            | Self::Timeout
+            | Self::Tls(_) => false,
         }
     }
 }

@@ -5,9 +5,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::content::Content;
 use super::members;
+use super::skipped::Skipped;
 use crate::jose::Algorithm;
-use crate::jose::jwk::{Jwk, JwkError};
+use crate::jose::jwk::Jwk;
 use crate::jose::signature::VerificationKey;
 
 /// The keys of one issuer at one moment, under its exact name.
@@ -51,6 +53,7 @@ impl KeySet {
             Some(Arc::new(Jwk {
                 key_id: None,
                 thumbprint: String::new(),
+                issuer: None,
                 key: verification,
             }))
         };
@@ -80,6 +83,12 @@ impl KeySet {
 
     pub(crate) fn len(&self) -> usize {
         self.keys.len()
+    }
+
+    /// The number of keys that verify at least one accepted algorithm.
+    pub(crate) fn usable(&self, accepts: impl Fn(Algorithm) -> bool) -> usize {
+        let is_usable = |key: &&Arc<Jwk>| key.key.algorithms().any(&accepts);
+        self.keys.iter().filter(is_usable).count()
     }
 
     /// The keys that may have signed a token, each once: those with its `kid`, or all if it has none.
@@ -115,9 +124,14 @@ impl KeySet {
         }
     }
 
-    fn same_as(&self, key: &Jwk) -> Option<Arc<Jwk>> {
+    fn same_as(&self, key: &Arc<Jwk>) -> Option<Arc<Jwk>> {
+        if self.keys.iter().any(|known| Arc::ptr_eq(known, key)) {
+            return Some(Arc::clone(key));
+        }
         let is_same = |known: &&Arc<Jwk>| {
-            known.thumbprint == key.thumbprint && known.key.algorithms().eq(key.key.algorithms())
+            known.thumbprint == key.thumbprint
+                && known.issuer == key.issuer
+                && known.key.algorithms().eq(key.key.algorithms())
         };
         let mut candidates = match &key.key_id {
             Some(id) => self.by_id.get(id).map(Vec::as_slice).unwrap_or_default(),
@@ -131,13 +145,15 @@ impl KeySet {
     }
 }
 
-/// Removes all but the first of keys with the same `name`, thumbprint and algorithms.
+/// Removes all but the first of keys with the same `name`, thumbprint, issuer and algorithms.
 fn remove_duplicates(keys: &mut Vec<Arc<Jwk>>, name: fn(&Jwk) -> Option<&str>) {
     let mut known = HashSet::new();
     let all = keys.clone();
     let mut is_new = all.iter().map(|key| {
         let algorithms: Vec<_> = key.key.algorithms().collect();
-        known.insert((name(key), key.thumbprint.as_str(), algorithms))
+        let is_first = known.insert((name(key), key.thumbprint.as_str(), &key.issuer, algorithms));
+        // Configured keys in PEM have no thumbprint.
+        is_first || key.thumbprint.is_empty()
     });
     keys.retain(|_| is_new.next().unwrap_or_default());
 }
@@ -152,42 +168,40 @@ fn index(keys: &[Arc<Jwk>]) -> HashMap<String, Vec<Arc<Jwk>>> {
     by_id
 }
 
-/// Parses a JWK set key by key; returns the set and the errors of the keys that were skipped.
+/// Parses a JWK set key by key; returns the set, and the keys that were skipped.
 ///
 /// # Errors
 /// [`KeySetError`] if the set has no usable key.
-pub(crate) fn read(issuer: String, body: &[u8]) -> Result<(KeySet, Vec<JwkError>), KeySetError> {
+pub(crate) fn read(issuer: String, body: &[u8]) -> Result<(KeySet, Skipped), KeySetError> {
     let mut members = members::keys(body)
-        .ok_or(KeySetError::Malformed)?
+        .map_err(KeySetError::Malformed)?
         .peekable();
     if members.peek().is_none() {
         return Err(KeySetError::Empty);
     }
     let mut keys = Vec::new();
-    let mut unusable = Vec::new();
+    let mut skipped = Skipped::default();
     for member in members {
         match member {
             Ok(jwk) => keys.push(Arc::new(jwk)),
-            Err(error) => unusable.push(error),
+            Err(error) => skipped.extend([error]),
         }
     }
     if keys.is_empty() {
-        return Err(KeySetError::NoUsableKey {
-            unusable: unusable.len(),
-        });
+        return Err(KeySetError::NoUsableKey(skipped));
     }
-    Ok((KeySet::new(issuer, keys), unusable))
+    Ok((KeySet::new(issuer, keys), skipped))
 }
 
 /// Why a document is not a usable key set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum KeySetError {
     #[error("its key set is malformed")]
-    Malformed,
+    Malformed(#[source] Content),
     #[error("its key set is empty")]
     Empty,
-    #[error("its key set has no usable key ({unusable} unusable)")]
-    NoUsableKey { unusable: usize },
+    #[error("its key set has no usable key ({0})")]
+    NoUsableKey(Skipped),
 }
 
 #[cfg(all(test, feature = "test-kit"))]
@@ -219,22 +233,31 @@ mod tests {
     #[test]
     fn a_document_without_a_usable_key_is_rejected() {
         let error = |body: &str| read("issuer".to_owned(), body.as_bytes()).map(drop);
-        for body in [
-            "",
-            "null",
-            "[]",
-            "{}",
-            "<html>",
-            r#"{"keys":null}"#,
-            r#"{"keys":{}}"#,
-            r#"{"keys":"a"}"#,
+        for (body, content) in [
+            ("", Content::Empty),
+            ("null", Content::Structure),
+            ("[]", Content::Structure),
+            ("<html>", Content::Markup),
+            (r#"{"keys":{}}"#, Content::Structure),
+            (r#"{"keys":"a"}"#, Content::Structure),
+            (r#"{"error":"unavailable"}"#, Content::NoKeys),
+            (r#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#, Content::NoKeys),
         ] {
-            assert_eq!(error(body), Err(KeySetError::Malformed), "{body}");
+            assert_eq!(error(body), Err(KeySetError::Malformed(content)), "{body}");
         }
-        assert_eq!(error(r#"{"keys":[]}"#), Err(KeySetError::Empty));
+        for body in [
+            "{}",
+            r#"{"keys":null}"#,
+            r#"{"keys":[]}"#,
+            "\u{feff}{\"keys\":[]}",
+        ] {
+            assert_eq!(error(body), Err(KeySetError::Empty), "{body}");
+        }
+        let none = error(r#"{"keys":[null,{}]}"#).expect_err("no usable key");
         assert_eq!(
-            error(r#"{"keys":[null,{}]}"#),
-            Err(KeySetError::NoUsableKey { unusable: 2 })
+            none.to_string(),
+            "its key set has no usable key (2 unusable: the key is malformed (1); \
+             the key lacks a member that its type needs (1))"
         );
     }
 
@@ -272,6 +295,28 @@ mod tests {
             [Some("a"), Some("other"), None].map(|id| set.named(id).len()),
             [1, 1, 2]
         );
+    }
+
+    #[test]
+    fn keys_without_thumbprint_stay_apart() {
+        let unnamed = |_| {
+            let mut jwk = Jwk::parse(&key("a")).expect("a key");
+            (jwk.key_id, jwk.thumbprint) = (None, String::new());
+            Arc::new(jwk)
+        };
+        let keys: Vec<_> = (0..2).map(unnamed).collect();
+        let set = || KeySet::of_public_keys("issuer".to_owned(), &keys);
+        let replaced = set().replacing(Some(&set()), 2);
+        for set in [set(), replaced] {
+            let found = set.named(None);
+            assert_eq!(found.len(), 2);
+            assert!(
+                found
+                    .iter()
+                    .zip(&keys)
+                    .all(|(one, other)| Arc::ptr_eq(one, other))
+            );
+        }
     }
 
     #[test]

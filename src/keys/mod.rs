@@ -4,15 +4,21 @@
 //! ([`IssuerKeys::request_key`]); the [`refresher`] thread fetches it, and all requests share one fetch.
 
 mod cache_control;
+mod content;
 pub(crate) mod discovery;
 pub(crate) mod fetch;
 pub(crate) mod fetch_error;
+mod findings;
 pub(crate) mod jwk_set;
 mod members;
 mod negative_cache;
 mod outdated;
+#[cfg(all(test, feature = "test-kit"))]
+mod published_forms;
 pub(crate) mod refresh_budget;
 mod refresher;
+pub(crate) mod root_certificates;
+mod skipped;
 #[cfg(test)]
 mod tests;
 mod unready;
@@ -27,9 +33,14 @@ use url::Url;
 use crate::issuer::{Issuer, KeySource, Source};
 use crate::jose::Algorithm;
 use crate::metrics::Counters;
+#[cfg(feature = "service")]
+pub(crate) use findings::Findings;
+use findings::Noted;
 use jwk_set::KeySet;
 use negative_cache::NegativeCache;
 use refresh_budget::{Refresh, RefreshBudget};
+#[cfg(feature = "service")]
+pub(crate) use refresher::NONE_FITS;
 pub(crate) use refresher::{FetchFailure, KeyRefresher};
 pub use unready::{Unready, UnreadyReason};
 
@@ -62,6 +73,7 @@ struct State {
     fetch_state: FetchState,
     unknown: NegativeCache,
     problem: Option<FetchFailure>,
+    noted: Noted,
     /// Whether the issuer is no longer trusted; nothing is fetched or published any more.
     is_removed: bool,
 }
@@ -141,6 +153,7 @@ impl IssuerKeys {
                 fetch_state: FetchState::InFlight,
                 unknown: NegativeCache::default(),
                 problem: None,
+                noted: Noted::default(),
                 is_removed: false,
             }),
             ended: watch::Sender::default(),
@@ -180,8 +193,14 @@ impl IssuerKeys {
             Source::Discovery {
                 name: Some(name), ..
             }
-            | Source::Configured { name, .. } => iss == name,
+            | Source::Configured { name, .. } => iss == name && self.issuer.tenants.is_none(),
         }
+    }
+
+    /// Whether `iss` names a tenant of this issuer, listed or not.
+    pub(crate) fn has_tenant(&self, iss: &str) -> bool {
+        let tenants = self.issuer.tenants.as_ref();
+        tenants.is_some_and(|tenants| tenants.tenant_of(iss).is_some())
     }
 
     /// Whether anything is ever fetched for this issuer.

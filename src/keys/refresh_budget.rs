@@ -97,6 +97,12 @@ impl RefreshBudget {
             .map(|at| now.saturating_duration_since(at))
     }
 
+    /// How long the keys of the last successful fetch are fresh.
+    #[cfg(feature = "service")]
+    pub(crate) fn lifetime(&self) -> Duration {
+        self.lifetime
+    }
+
     /// Whether the last successful fetch is older than the longest outage, so that its keys must not be used.
     pub(crate) fn is_stale_beyond_limit(&self, now: Instant) -> bool {
         self.age(now)

@@ -14,11 +14,13 @@ use tokio::task::LocalSet;
 use tokio::time::{sleep, timeout};
 use url::Url;
 
-use super::discovery::{DiscoveryError, Metadata, discover, endpoint_url};
+use super::discovery::{DiscoveryError, Expected, Metadata, discover, endpoint_url};
 use super::fetch::Client;
 use super::fetch_error::{Chain, FetchError};
 use super::jwk_set::{self, KeySet, KeySetError};
 use super::refresh_budget::RefreshBudget;
+use super::root_certificates::RootCertificates;
+use super::skipped::Skipped;
 use super::{DiscoveredIntrospection, Ended, FetchState, IssuerKeys, configured};
 use crate::issuer::{KeySource, Source};
 use crate::metrics::{Counters, Fetched};
@@ -38,13 +40,15 @@ enum Task {
 }
 
 impl KeyRefresher {
-    /// Starts the thread, which fetches the keys of all `issuers` and keeps them fresh.
+    /// Starts the thread, which fetches the keys of all `issuers` and keeps them fresh;
+    /// `roots` are trusted in addition.
     ///
     /// # Errors
     /// The operating system provides no thread or no event queue.
     pub(crate) fn start(
         issuers: impl IntoIterator<Item = Arc<IssuerKeys>>,
         counters: Arc<Counters>,
+        roots: RootCertificates,
     ) -> io::Result<Self> {
         let (sender, mut added) = mpsc::unbounded_channel();
         let runtime = runtime::Builder::new_current_thread()
@@ -54,7 +58,7 @@ impl KeyRefresher {
             // Dropping an unfinished fetch spawns its cleanup, so the runtime must outlive the tasks.
             let _context = runtime.enter();
             let tasks = LocalSet::new();
-            let client = Arc::new(Client::default());
+            let client = Arc::new(Client::trusting(roots));
             tasks.block_on(&runtime, async {
                 while let Some(task) = added.recv().await {
                     let client = Arc::clone(&client);
@@ -165,7 +169,12 @@ async fn discover_and_download(
             name,
             keys,
         } => {
-            let found = discover(client, base_url).await?;
+            let expected = Expected {
+                base_url,
+                name: name.as_deref(),
+            };
+            let found = discover(client, expected).await;
+            let found = issuer.note_document(found, |document| &document.issuer)?;
             issuer.publish_introspection(&found, base_url);
             let keys = if let Some(keys) = keys {
                 keys
@@ -226,16 +235,11 @@ fn read(
     body: &[u8],
     counters: &Counters,
 ) -> Result<KeySet, FetchFailure> {
-    let (set, unusable) = jwk_set::read(name, body)?;
+    let (set, skipped) = jwk_set::read(name, body)?;
     counters
         .unusable_keys
-        .add(u64::try_from(unusable.len()).unwrap_or(u64::MAX));
-    for error in &unusable {
-        log::debug!(
-            "keys: {}: a published key is skipped: {error}",
-            issuer.issuer.label()
-        );
-    }
+        .add(u64::try_from(skipped.len()).unwrap_or(u64::MAX));
+    issuer.note_skipped(skipped);
     Ok(set)
 }
 
@@ -268,7 +272,7 @@ impl IssuerKeys {
         match fetched {
             Ok((set, lifetime)) => {
                 counters.count_fetched(Fetched::Keys);
-                self.report(set.as_ref(), state.budget.is_well());
+                self.report(set.as_ref(), &state.noted.skipped, state.budget.is_well());
                 if let Some(set) = set {
                     self.publish(set, number);
                 }
@@ -374,20 +378,26 @@ impl IssuerKeys {
         }
     }
 
-    /// Logs a success: at `info` if it is the first or ends an outage, else at `debug`.
-    fn report(&self, set: Option<&KeySet>, was_well: bool) {
+    /// Logs a success: at `info` if it is the first or ends an outage, else at `debug`; keys of which none can be used
+    /// are a warning each time that they are published anew.
+    fn report(&self, set: Option<&KeySet>, skipped: &Skipped, was_well: bool) {
         let level = if was_well {
             log::Level::Debug
         } else {
             log::Level::Info
         };
         let label = self.issuer.label();
-        match set.map(KeySet::len) {
-            Some(keys) => log::log!(level, "keys: {label}: {keys} usable"),
+        let rules = &self.issuer.rules;
+        match set.map(|set| set.usable(|algorithm| rules.accepts(algorithm))) {
+            Some(0) => log::warn!("keys: {label}: {NONE_FITS}; {skipped}"),
+            Some(keys) => log::log!(level, "keys: {label}: {keys} usable, {skipped}"),
             None => log::log!(level, "keys: {label}: unchanged"),
         }
     }
 }
+
+/// Of a set whose keys could be used, but not with the algorithms of the settings.
+pub(crate) const NONE_FITS: &str = "none of its keys is for an algorithm that is accepted";
 
 /// Why a fetch brought no keys.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -69,12 +69,12 @@ fn reason(failure: &FetchFailure) -> UnreadyReason {
         FetchFailure::Deadline(_)
         | FetchFailure::Discovery(DiscoveryError::Fetch(_))
         | FetchFailure::KeySetFetch(_) => UnreadyReason::NotReached,
-        FetchFailure::Discovery(DiscoveryError::OtherIssuer) => UnreadyReason::OtherIssuer,
-        FetchFailure::KeySet(KeySetError::Empty | KeySetError::NoUsableKey { .. }) => {
+        FetchFailure::Discovery(DiscoveryError::OtherIssuer { .. }) => UnreadyReason::OtherIssuer,
+        FetchFailure::KeySet(KeySetError::Empty | KeySetError::NoUsableKey(_)) => {
             UnreadyReason::NoUsableKey
         }
         FetchFailure::Discovery(_)
-        | FetchFailure::KeySet(KeySetError::Malformed)
+        | FetchFailure::KeySet(KeySetError::Malformed(_))
         | FetchFailure::NoJwksUri => UnreadyReason::UnusableAnswer,
     }
 }

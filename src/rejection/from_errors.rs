@@ -133,10 +133,14 @@ impl From<VerifyError> for Cause {
             VerifyError::IdToken => "The token is an ID token; an access token is needed.",
             VerifyError::IssuedAhead => "The token was issued in the future.",
             VerifyError::LogoutToken => "The token is a logout token; an access token is needed.",
-            VerifyError::Malformed { .. } => "A claim of the token is malformed.",
+            VerifyError::Malformed { .. } | VerifyError::MalformedAudience => {
+                "A claim of the token is malformed."
+            }
             VerifyError::MalformedKeyId => "The token's key identifier is malformed.",
             VerifyError::MalformedPayload => "The token's payload is malformed.",
             VerifyError::Missing { .. } => "A required claim is missing from the token.",
+            VerifyError::RefreshToken => "The token is a refresh token; an access token is needed.",
+            VerifyError::RequiredClaim(_) => "A claim of the token is not what this API requires.",
             VerifyError::NotYetValid => "The token is not valid yet.",
             VerifyError::AlgorithmNotAllowed => "The token's algorithm is not accepted here.",
             VerifyError::WrongAudience => "The token is for another audience.",
@@ -151,6 +155,10 @@ impl From<VerifyError> for Cause {
             VerifyError::TooManyScopes => "The token has more than 1,000 scopes.",
             VerifyError::TooOld => "The token is too old.",
             VerifyError::UnknownAlgorithm => "The token's algorithm is not supported.",
+            VerifyError::KeyOfOtherTenant | VerifyError::OtherTenant => {
+                "The token's tenant, issuer and key do not belong together."
+            }
+            VerifyError::UnknownTenant => "The token is from a tenant that is not trusted here.",
             VerifyError::UnknownIssuer => "The token is from an issuer that is not trusted here.",
             VerifyError::UnknownKey(_) => "The token's key is not known.",
         })

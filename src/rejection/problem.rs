@@ -115,6 +115,12 @@ pub(crate) fn method_not_allowed(allow: HeaderValue, format: Option<&ErrorFormat
     response
 }
 
+/// 400 for a request that is rejected before it reaches a handler.
+#[cfg(feature = "service")]
+pub(crate) fn bad_request(detail: &'static str) -> HttpResponse {
+    respond(StatusCode::BAD_REQUEST, detail, None)
+}
+
 /// 500 for a handler that panicked; nothing of the panic is shown.
 pub(crate) fn internal_error(format: Option<&ErrorFormat>) -> HttpResponse {
     let detail = "The service failed to answer this request.";

@@ -4,19 +4,18 @@ use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::rc::Rc;
 use std::time::Duration;
 
-use actix_cors::Cors;
 use actix_web::http::Method;
-use actix_web::http::header::{
-    AUTHORIZATION, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
-};
+use actix_web::http::header::LOCATION;
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::test::init_service;
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpRequest, HttpResponse, web};
 
 use super::config::{self, Mtls, Settings, Startup};
+use super::cors::CorsRules;
 use super::error::Error;
 use super::hooks::{Additions, Start, Started};
 use super::issuers::{IssuerServers, TrustedIssuers};
@@ -57,7 +56,7 @@ struct Starting {
     mtls: Option<Mtls>,
     startup: Startup,
     tls: Option<Tls>,
-    cors: CorsRule,
+    cors: CorsRules,
     listener: Listener,
     operations: Option<Listener>,
     verifier: Verifier,
@@ -102,10 +101,7 @@ impl Starting {
         let draining = Draining::default();
         Ok(Self {
             probes: Probes::new(verifier.clone(), draining.clone()),
-            cors: CorsRule {
-                settings: settings.cors,
-                any_loopback_origin,
-            },
+            cors: CorsRules::new(settings.cors, any_loopback_origin),
             mtls: settings.mtls,
             startup: settings.startup,
             server,
@@ -296,7 +292,7 @@ fn cannot_listen(section: &'static str, host: &str, port: u16) -> impl Fn(io::Er
 /// The app that each worker makes.
 #[derive(Clone)]
 struct Application {
-    cors: CorsRule,
+    cors: CorsRules,
     verifier: Verifier,
     /// `None` where they have a listener of their own.
     probes: Option<Probes>,
@@ -315,13 +311,15 @@ impl Application {
         }
         http(move || {
             let cors = self.cors.allows_any_origin();
+            let rules = Rc::new(self.cors.clone());
+            let apply_cors = from_fn(move |request, next| rules.clone().apply(request, next));
             App::new()
                 .configure(|app| self.configure(app))
                 .wrap(Condition::new(
                     !self.additions.middleware.is_empty(),
                     self.additions.middleware.clone(),
                 ))
-                .wrap(Condition::new(cors, self.cors.middleware()))
+                .wrap(Condition::new(cors, apply_cors))
                 .wrap(Condition::new(
                     request_log::is_on(),
                     from_fn(request_log::log_request),
@@ -365,51 +363,4 @@ fn to_test_view(request: &HttpRequest, test_view: Option<&str>) -> Option<HttpRe
     let url = test_view.filter(|_| is_get && request.path() == "/")?;
     let mut response = HttpResponse::Found();
     Some(response.insert_header((LOCATION, url)).finish())
-}
-
-/// Which pages in browsers may call the API.
-#[derive(Clone)]
-struct CorsRule {
-    settings: config::Cors,
-    any_loopback_origin: bool,
-}
-
-impl CorsRule {
-    fn allows_any_origin(&self) -> bool {
-        self.any_loopback_origin || !self.settings.allowed_origins.is_empty()
-    }
-
-    fn middleware(&self) -> Cors {
-        let seconds = usize::try_from(self.settings.max_age.as_secs()).unwrap_or(usize::MAX);
-        let mut cors = Cors::default()
-            .allowed_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
-            .allowed_headers([AUTHORIZATION, CONTENT_TYPE, HeaderName::from_static("dpop")])
-            .expose_headers([
-                WWW_AUTHENTICATE,
-                RETRY_AFTER,
-                HeaderName::from_static("dpop-nonce"),
-            ])
-            .max_age(seconds);
-        for origin in &self.settings.allowed_origins {
-            cors = match origin.as_str() {
-                "*" => cors.allow_any_origin().send_wildcard(),
-                origin => cors.allowed_origin(origin),
-            };
-        }
-        self.with_loopback(cors)
-    }
-
-    #[cfg(feature = "dev-issuer")]
-    fn with_loopback(&self, cors: Cors) -> Cors {
-        if self.any_loopback_origin {
-            return cors
-                .allowed_origin_fn(|origin, _| super::dev_issuer::is_loopback_origin(origin));
-        }
-        cors
-    }
-
-    #[cfg(not(feature = "dev-issuer"))]
-    fn with_loopback(&self, cors: Cors) -> Cors {
-        cors
-    }
 }

@@ -14,6 +14,10 @@ use super::error::Error;
 use super::server::{Listener, Serving, Tls};
 use super::tables::Tables;
 use crate::issuer::Issuer;
+#[cfg(feature = "dev-issuer")]
+use crate::issuer::IssuerBuilder;
+#[cfg(feature = "dev-issuer")]
+use crate::jose::Algorithm;
 use crate::{Api, Verifier};
 
 /// The issuers whose tokens are accepted.
@@ -62,7 +66,7 @@ impl TrustedIssuers {
             Trust::DevIssuer { own, issuer } => (own, issuer),
         };
         let issuer = issuer.default_audience(config::DEV_AUDIENCE);
-        let embedded = EmbeddedIssuer::bind(&own, issuer.first_audience(), mtls)?;
+        let embedded = EmbeddedIssuer::bind(&own, &issuer, mtls)?;
         let trusted = Self {
             issuers: vec![issuer.base_url(embedded.0.url()).build()?],
             development: true,
@@ -106,13 +110,15 @@ impl EmbeddedIssuer {
     #[cfg(feature = "dev-issuer")]
     fn bind(
         settings: &config::DevIssuer,
-        audience: &str,
+        trusted: &IssuerBuilder,
         mtls: Option<&Mtls>,
     ) -> Result<Self, Error> {
         use crate::sender::CertificateSource;
 
         let cannot_bind = |key, port| move |error| Error::BindDevIssuer { key, port, error };
-        let mut issuer = DevIssuer::bind(settings.clone(), audience.to_owned())
+        let audience = trusted.first_audience();
+        let algorithm = trusted.first_algorithm().unwrap_or(Algorithm::Rs256);
+        let mut issuer = DevIssuer::bind(settings.clone(), audience.to_owned(), algorithm)
             .map_err(cannot_bind("port", settings.port))?;
         log::warn!(
             "FOR DEVELOPMENT ONLY: tokens are issued to anybody at {url} for the audience {audience}",

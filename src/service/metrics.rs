@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::Verifier;
-use crate::metrics::{Counters, Fetched, RejectionReason};
+use crate::metrics::{Counters, Fetched, Introspected, RejectionReason};
 
 /// Everything that is measured, ready to be scraped.
 #[derive(Debug)]
@@ -52,6 +52,17 @@ impl Collector for Counted {
         let fetched = fetched.map(|&outcome| (outcome.label(), counters.fetched(outcome)));
         let help = "Fetches of an issuer's keys";
         family(&mut encoder, "keys_fetched", help, "outcome", fetched)?;
+        let introspected = Introspected::ALL.iter();
+        let introspected =
+            introspected.map(|&outcome| (outcome.label(), counters.introspected(outcome)));
+        let help = "Calls of introspection endpoints";
+        family(
+            &mut encoder,
+            "introspections",
+            help,
+            "outcome",
+            introspected,
+        )?;
         unready(&mut encoder, &self.0)?;
         ages(&mut encoder, &self.0)
     }
@@ -60,7 +71,12 @@ impl Collector for Counted {
 /// A counter without labels: name, help and value.
 type Plain = (&'static str, &'static str, fn(&Counters) -> u64);
 
-const COUNTERS: [Plain; 5] = [
+const COUNTERS: [Plain; 6] = [
+    (
+        "introspections_denied",
+        "Requests whose token was not introspected because of the limits of calls",
+        Counters::introspections_denied,
+    ),
     (
         "access_granted",
         "Requests whose caller was accepted",

@@ -3,6 +3,7 @@
 mod app;
 mod cli;
 mod config;
+mod cors;
 #[cfg(feature = "dev-issuer")]
 mod dev_issuer;
 mod error;

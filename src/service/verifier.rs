@@ -8,15 +8,17 @@ use crate::Verifier;
 use crate::sender::{ClientCertificates, Dpop as Proofs, Replay, TargetUriSource};
 use crate::verifier::VerifierBuilder;
 
-/// Configures the sender constraints of `verifier`.
+/// Configures `verifier`: the authorities that it trusts, its limits and its sender constraints.
 ///
 /// # Errors
-/// The system gives no random numbers, or no thread for the connection to Redis.
+/// A file of certificates cannot be used, the system gives no random numbers, or no thread for the connection to Redis.
 pub(super) fn configure(
     verifier: VerifierBuilder,
     settings: &Settings,
 ) -> Result<VerifierBuilder, Error> {
-    let verifier = verifier.target_uri(target_uri(&settings.server)?);
+    let verifier = trusting(verifier, settings)?
+        .max_token_length(settings.max_token_length)
+        .target_uri(target_uri(&settings.server)?);
     let verifier = match &settings.dpop {
         Some(dpop) => verifier.dpop(proofs(dpop)?),
         None => verifier.without_dpop(),
@@ -27,14 +29,27 @@ pub(super) fn configure(
     })
 }
 
-/// A verifier that offers the same schemes as the service, without its replay store and nonces.
-pub(super) fn schemes_only(settings: &Settings) -> VerifierBuilder {
-    let verifier = Verifier::builder();
-    match &settings.dpop {
+/// A verifier that fetches as the service does and offers the same schemes, without its replay store and nonces.
+///
+/// # Errors
+/// A file of certificates cannot be used.
+pub(super) fn schemes_only(settings: &Settings) -> Result<VerifierBuilder, Error> {
+    let verifier = trusting(Verifier::builder(), settings)?;
+    let verifier = verifier.max_token_length(settings.max_token_length);
+    Ok(match &settings.dpop {
         None => verifier.without_dpop(),
         Some(dpop) if dpop.required.is_some() => verifier.dpop(Proofs::default().required()),
         Some(_) => verifier,
-    }
+    })
+}
+
+/// Lets `verifier` trust the authorities of `auth.ca_file`.
+fn trusting(verifier: VerifierBuilder, settings: &Settings) -> Result<VerifierBuilder, Error> {
+    let Some(file) = &settings.ca_file else {
+        return Ok(verifier);
+    };
+    let verifier = verifier.root_certificates_pem(&file.bytes()?);
+    Ok(verifier.map_err(|_| file.reject("must name a PEM file with X.509 certificates"))?)
 }
 
 /// Waits until keys have been fetched from every issuer, or until the limit of the settings.

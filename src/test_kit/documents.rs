@@ -10,8 +10,9 @@ use crate::jose::Algorithm;
 use crate::jose::sign::SigningKey;
 
 use super::fault::{Fault, Reply};
+use super::introspection::Introspected;
 use super::keys::Lent;
-use super::wire::{Answer, Answers};
+use super::wire::{Answer, Answers, Request};
 
 /// A document that an issuer publishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +25,10 @@ pub enum Document {
     AuthorizationServer,
     /// `/.well-known/openid-configuration`.
     Discovery,
+    /// The introspection endpoint, `/oauth/introspect`, which answers POST requests ([RFC 7662]).
+    ///
+    /// [RFC 7662]: https://www.rfc-editor.org/rfc/rfc7662
+    Introspection,
     /// The JWK set, at any path that ends in `jwks.json`.
     Jwks,
 }
@@ -36,6 +41,8 @@ pub struct Counts {
     pub authorization_server: usize,
     /// Requests for [`Document::Discovery`].
     pub discovery: usize,
+    /// Requests for [`Document::Introspection`].
+    pub introspection: usize,
     /// Requests for [`Document::Jwks`].
     pub jwks: usize,
 }
@@ -43,7 +50,7 @@ pub struct Counts {
 /// The state shared by the test and the issuer's thread.
 #[derive(Debug)]
 pub(super) struct Published {
-    discovery: Value,
+    url: String,
     state: Mutex<State>,
     arrived: Condvar,
 }
@@ -54,6 +61,7 @@ struct State {
     /// Includes withdrawn keys, so that none is reused while its tokens may still exist.
     lent: Vec<Lent>,
     jwks: Value,
+    introspected: Introspected,
     faults: HashMap<Document, Fault>,
     counts: Counts,
 }
@@ -66,11 +74,12 @@ impl Published {
             key: SigningKey::clone(&lent),
             jwks: jwk_set(jwk.as_slice()),
             lent: vec![lent],
+            introspected: Introspected::default(),
             faults: [(Document::AuthorizationServer, Fault::status(404))].into(),
             counts: Counts::default(),
         };
         Self {
-            discovery: discovery(url),
+            url: url.to_owned(),
             state: Mutex::new(state),
             arrived: Condvar::new(),
         }
@@ -97,6 +106,11 @@ impl Published {
 
     pub(super) fn publish(&self, jwks: Value) {
         self.state().jwks = jwks;
+    }
+
+    /// Changes or reads what the introspection endpoint knows.
+    pub(super) fn introspected<T>(&self, action: impl FnOnce(&mut Introspected) -> T) -> T {
+        action(&mut self.state().introspected)
     }
 
     pub(super) fn set_fault(&self, document: Document, fault: Option<Fault>) {
@@ -141,30 +155,35 @@ impl Published {
         }
     }
 
-    fn correct(&self, document: Document) -> Reply {
+    fn correct(&self, document: Document, request: &Request) -> Reply {
+        let state = self.state();
         match document {
-            Document::AuthorizationServer | Document::Discovery => Reply::json(&self.discovery),
-            Document::Jwks => Reply::json(&self.state().jwks),
+            Document::AuthorizationServer | Document::Discovery => {
+                Reply::json(&discovery(&self.url, state.introspected.signs()))
+            }
+            Document::Introspection => state.introspected.answer(request, &self.url, &state.key),
+            Document::Jwks => Reply::json(&state.jwks),
         }
     }
 }
 
 impl Answers for Published {
-    async fn answer(&self, method: &str, path: &str) -> Answer {
-        let Some(document) = Document::at(path) else {
+    async fn answer(&self, request: &Request) -> Answer {
+        let Some(document) = Document::at(&request.path) else {
             return Answer::Reply(Reply::new(404));
         };
-        if !matches!(method, "GET" | "HEAD") {
-            return Answer::Reply(Reply::new(405).header("Allow", "GET, HEAD"));
+        let allowed = document.methods();
+        if !allowed.contains(&request.method.as_str()) {
+            return Answer::Reply(Reply::new(405).header("Allow", &allowed.join(", ")));
         }
         self.count(document);
         match self.fault(document).await {
             Some(Fault::Close) => Answer::Close,
-            Some(Fault::Drip(pause)) => Answer::Drip(self.correct(document), pause),
+            Some(Fault::Drip(pause)) => Answer::Drip(self.correct(document, request), pause),
             Some(Fault::Endless) => Answer::Endless,
             Some(Fault::Raw(bytes)) => Answer::Raw(bytes),
             Some(Fault::Reply(reply)) => Answer::Reply(reply),
-            Some(Fault::Hang(_)) | None => Answer::Reply(self.correct(document)),
+            Some(Fault::Hang(_)) | None => Answer::Reply(self.correct(document, request)),
         }
     }
 }
@@ -178,8 +197,20 @@ impl Document {
         if path.contains("/.well-known/openid-configuration") {
             return Some(Self::Discovery);
         }
+        if path.ends_with("/oauth/introspect") {
+            return Some(Self::Introspection);
+        }
         let other = path.contains("/.well-known/oauth-authorization-server");
         other.then_some(Self::AuthorizationServer)
+    }
+}
+
+impl Document {
+    const fn methods(self) -> &'static [&'static str] {
+        match self {
+            Self::Introspection => &["POST"],
+            _ => &["GET", "HEAD"],
+        }
     }
 }
 
@@ -188,13 +219,14 @@ impl Counts {
         match document {
             Document::AuthorizationServer => &mut self.authorization_server,
             Document::Discovery => &mut self.discovery,
+            Document::Introspection => &mut self.introspection,
             Document::Jwks => &mut self.jwks,
         }
     }
 }
 
-fn discovery(url: &str) -> Value {
-    json!({
+fn discovery(url: &str, signs_introspection: bool) -> Value {
+    let mut document = json!({
         "issuer": url,
         "authorization_endpoint": format!("{url}authorize"),
         "token_endpoint": format!("{url}oauth/token"),
@@ -202,7 +234,12 @@ fn discovery(url: &str) -> Value {
         "response_types_supported": ["code"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
-    })
+        "introspection_endpoint": format!("{url}oauth/introspect"),
+    });
+    if signs_introspection {
+        document["introspection_signing_alg_values_supported"] = json!(["RS256"]);
+    }
+    document
 }
 
 pub(super) fn jwks_uri(url: &str) -> String {

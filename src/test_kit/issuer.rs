@@ -13,6 +13,7 @@ use crate::jose::sign::SigningKey;
 
 use super::documents::{Counts, Document, Published, jwks_uri};
 use super::fault::Fault;
+use super::introspection::Introspected;
 use super::token::TokenBuilder;
 use super::wire;
 
@@ -99,6 +100,29 @@ impl TestIssuer {
     /// A valid access token, signed with the current key.
     pub fn token(&self) -> TokenBuilder {
         TokenBuilder::new(&self.url, self.audience(), &self.key())
+    }
+
+    /// Issues an opaque token with the claims of `token`, which its introspection endpoint tells ([RFC 7662]).
+    ///
+    /// Any client may ask. JWTs of this issuer are active, too, until they are revoked.
+    ///
+    /// [RFC 7662]: https://www.rfc-editor.org/rfc/rfc7662
+    #[must_use]
+    pub fn issue_opaque(&self, token: TokenBuilder) -> String {
+        self.published
+            .introspected(|known| known.issue(token.claims()))
+    }
+
+    /// Revokes a token: from now on, the introspection endpoint tells that it is not active.
+    pub fn revoke(&self, token: &str) {
+        self.published.introspected(|known| known.revoke(token));
+    }
+
+    /// Offers signed introspection responses, and signs those that are requested so ([RFC 9701]).
+    ///
+    /// [RFC 9701]: https://www.rfc-editor.org/rfc/rfc9701
+    pub fn sign_introspection(&self) {
+        self.published.introspected(Introspected::sign);
     }
 
     /// Replaces the key; tokens signed with the old one become invalid.
@@ -251,6 +275,7 @@ mod tests {
         let expected = Counts {
             authorization_server: 1,
             discovery: 1,
+            introspection: 0,
             jwks: 2,
         };
         assert_eq!(issuer.requests(), expected);

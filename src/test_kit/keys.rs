@@ -24,6 +24,9 @@ use crate::jose::sign::{SigningKey, random_id};
 #[must_use]
 pub fn shared(algorithm: Algorithm) -> SigningKey {
     static ED25519: OnceLock<SigningKey> = OnceLock::new();
+    static ML_DSA_44: OnceLock<SigningKey> = OnceLock::new();
+    static ML_DSA_65: OnceLock<SigningKey> = OnceLock::new();
+    static ML_DSA_87: OnceLock<SigningKey> = OnceLock::new();
     static P256: OnceLock<SigningKey> = OnceLock::new();
     static P384: OnceLock<SigningKey> = OnceLock::new();
     static P521: OnceLock<SigningKey> = OnceLock::new();
@@ -31,6 +34,9 @@ pub fn shared(algorithm: Algorithm) -> SigningKey {
     static SECRET: OnceLock<SigningKey> = OnceLock::new();
     let (slot, made_for) = match algorithm.key_kind() {
         KeyKind::Ed25519 => (&ED25519, Algorithm::EdDsa),
+        KeyKind::MlDsa44 => (&ML_DSA_44, Algorithm::MlDsa44),
+        KeyKind::MlDsa65 => (&ML_DSA_65, Algorithm::MlDsa65),
+        KeyKind::MlDsa87 => (&ML_DSA_87, Algorithm::MlDsa87),
         KeyKind::P256 => (&P256, Algorithm::Es256),
         KeyKind::P384 => (&P384, Algorithm::Es384),
         KeyKind::P521 => (&P521, Algorithm::Es512),

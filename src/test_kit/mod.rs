@@ -17,6 +17,7 @@ mod clock;
 pub mod denial;
 mod documents;
 mod fault;
+mod introspection;
 mod issuer;
 mod keys;
 mod proof;

@@ -130,6 +130,11 @@ impl TokenBuilder {
         self.claim("cnf", methods)
     }
 
+    /// The claims that have been set.
+    pub(super) fn claims(self) -> Map<String, Value> {
+        self.claims
+    }
+
     /// Removes the claim `name`.
     pub fn without(mut self, name: &str) -> Self {
         self.claims.remove(name);

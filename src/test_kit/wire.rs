@@ -13,6 +13,41 @@ use tokio::time;
 
 use super::fault::Reply;
 
+/// One request.
+pub(super) struct Request {
+    pub(super) method: String,
+    /// Without the query.
+    pub(super) path: String,
+    head: String,
+    pub(super) body: Vec<u8>,
+}
+
+impl Request {
+    fn new(head: String, body: Vec<u8>) -> Option<Self> {
+        let mut words = head.split(' ');
+        let (method, target) = (words.next()?.to_owned(), words.next()?);
+        let path = target.split('?').next().unwrap_or(target).to_owned();
+        Some(Self {
+            method,
+            path,
+            head,
+            body,
+        })
+    }
+
+    /// The first header with this name, in lower case.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        header(&self.head, name)
+    }
+}
+
+fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    head.lines().find_map(|line| {
+        let (found, value) = line.split_once(':')?;
+        found.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
+}
+
 /// The response to one request.
 pub(super) enum Answer {
     Close,
@@ -24,7 +59,7 @@ pub(super) enum Answer {
 
 /// Chooses the response to each request.
 pub(super) trait Answers: Send + Sync + 'static {
-    fn answer(&self, method: &str, path: &str) -> impl Future<Output = Answer> + Send;
+    fn answer(&self, request: &Request) -> impl Future<Output = Answer> + Send;
 }
 
 /// Serves connections until the runtime is dropped.
@@ -37,13 +72,10 @@ pub(super) async fn serve<A: Answers>(listener: TcpListener, answers: Arc<A>) {
 }
 
 async fn converse<A: Answers>(stream: &TcpStream, answers: &A) -> io::Result<()> {
-    let request = read_head(stream).await?;
-    let mut words = request.split(' ');
-    let (Some(method), Some(target)) = (words.next(), words.next()) else {
+    let Some(request) = read(stream).await? else {
         return Ok(());
     };
-    let path = target.split('?').next().unwrap_or(target);
-    match answers.answer(method, path).await {
+    match answers.answer(&request).await {
         Answer::Close => Ok(()),
         Answer::Drip(reply, pause) => {
             send(stream, &head(&reply)).await?;
@@ -62,29 +94,44 @@ async fn converse<A: Answers>(stream: &TcpStream, answers: &A) -> io::Result<()>
         Answer::Raw(bytes) => send(stream, &bytes).await,
         Answer::Reply(reply) => {
             send(stream, &head(&reply)).await?;
-            let silent = method == "HEAD";
+            let silent = request.method == "HEAD";
             send(stream, if silent { &[] } else { &reply.body }).await
         }
     }
 }
 
-/// Reads up to the empty line; the body is ignored.
-async fn read_head(stream: &TcpStream) -> io::Result<String> {
-    let mut head = Vec::new();
-    let mut chunk = [0; 4096];
-    while !head.windows(4).any(|four| four == b"\r\n\r\n") {
-        stream.readable().await?;
-        match stream.try_read(&mut chunk) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(read) => head.extend(chunk.iter().take(read)),
-            Err(busy) if busy.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
+/// Reads the head and as much of the body as it announces; `None` if there is no request line.
+async fn read(stream: &TcpStream) -> io::Result<Option<Request>> {
+    let mut bytes = Vec::new();
+    let end = loop {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+        if let Some(end) = end {
+            break end;
         }
-        if head.len() > LONGEST_HEAD {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
+        read_more(stream, &mut bytes).await?;
+    };
+    let mut body = bytes.split_off(end.saturating_add(4));
+    let head = String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData)?;
+    let length = header(&head, "content-length").and_then(|length| length.parse().ok());
+    while body.len() < length.unwrap_or(0_usize) {
+        read_more(stream, &mut body).await?;
     }
-    String::from_utf8(head).map_err(|_| io::ErrorKind::InvalidData.into())
+    Ok(Request::new(head, body))
+}
+
+async fn read_more(stream: &TcpStream, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let mut chunk = [0; 4096];
+    stream.readable().await?;
+    match stream.try_read(&mut chunk) {
+        Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+        Ok(read) => bytes.extend(chunk.iter().take(read)),
+        Err(busy) if busy.kind() == io::ErrorKind::WouldBlock => {}
+        Err(error) => return Err(error),
+    }
+    if bytes.len() > LONGEST_REQUEST {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    Ok(())
 }
 
 async fn send(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
@@ -115,4 +162,4 @@ const ENDLESS_HEAD: &[u8] =
     b"HTTP/1.1 200 Test\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n";
 
 /// Far more than any client of the issuer sends.
-const LONGEST_HEAD: usize = 64 * 1024;
+const LONGEST_REQUEST: usize = 64 * 1024;

@@ -12,7 +12,9 @@ use super::trust::Trust;
 use super::verified::Origin;
 use super::{Shared, Verifier};
 use crate::issuer::Issuer;
+use crate::jose::compact::MAX_TOKEN_BYTES;
 use crate::keys::KeyRefresher;
+use crate::keys::root_certificates::{RootCertificates, RootCertificatesError};
 use crate::metrics::Counters;
 use crate::sender::{ClientCertificates, Dpop, SenderPolicy, TargetUriSource};
 
@@ -31,7 +33,9 @@ use crate::sender::{ClientCertificates, Dpop, SenderPolicy, TargetUriSource};
 pub struct VerifierBuilder {
     clock: Clock,
     token_memory: usize,
+    max_token_length: usize,
     senders: SenderPolicy,
+    roots: RootCertificates,
 }
 
 impl Default for VerifierBuilder {
@@ -39,7 +43,9 @@ impl Default for VerifierBuilder {
         Self {
             clock: Clock::default(),
             token_memory: DEFAULT_TOKEN_MEMORY,
+            max_token_length: MAX_TOKEN_BYTES,
             senders: SenderPolicy::default(),
+            roots: RootCertificates::default(),
         }
     }
 }
@@ -58,6 +64,25 @@ impl VerifierBuilder {
     /// application, which is counted as if it were JSON.
     pub fn token_memory(mut self, bytes: usize) -> Self {
         self.token_memory = bytes;
+        self
+    }
+
+    /// Trusts the certificates in a PEM text for all requests to issuers, in addition to those of the system and of
+    /// Mozilla, as where an issuer's server certificate is signed by a private authority.
+    ///
+    /// # Errors
+    /// [`RootCertificatesError`] if the text has no certificate, or one that cannot be used.
+    pub fn root_certificates_pem(mut self, pem: &[u8]) -> Result<Self, RootCertificatesError> {
+        self.roots = RootCertificates::from_pem(pem)?;
+        Ok(self)
+    }
+
+    /// Sets the length of the longest token that is verified, in bytes; 16 KiB by default. A longer one is rejected with
+    /// 401 before any work.
+    ///
+    /// The server must let such a header through: Actix Web limits the head of a request to 128 KiB.
+    pub fn max_token_length(mut self, bytes: usize) -> Self {
+        self.max_token_length = bytes;
         self
     }
 
@@ -105,17 +130,23 @@ impl VerifierBuilder {
         let refresher = if fetched.is_empty() && !trust.introspects() {
             None
         } else {
-            Some(KeyRefresher::start(fetched, Arc::clone(&counters))?)
+            Some(KeyRefresher::start(
+                fetched,
+                Arc::clone(&counters),
+                self.roots.clone(),
+            )?)
         };
         Ok(Verifier(Arc::new(Shared {
             trust: ArcSwap::from_pointee(trust),
             refresher: Mutex::new(refresher),
             counters,
+            roots: self.roots,
             origin: Origin {
                 clock: self.clock,
                 verifier: STARTED.fetch_add(1, Ordering::Relaxed),
             },
             cache: TokenCache::new(self.token_memory),
+            max_token_length: self.max_token_length,
             senders,
         })))
     }

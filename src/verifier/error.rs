@@ -1,13 +1,16 @@
 //! The errors of verification.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{MissingKey, NeededIntrospection};
+use crate::issuer::RequiredClaim;
 use crate::jose::compact::CompactError;
 
 /// Why a token is rejected.
 ///
-/// The text of an error is for the log; it contains nothing of the token but times.
+/// The text of an error is for the log; it contains nothing of the token but times. Required claims are shown as they are
+/// configured.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
@@ -44,6 +47,15 @@ pub enum VerifyError {
     /// `iat` is in the future while a maximum age is configured.
     #[error("the token was issued ahead of the clock")]
     IssuedAhead,
+    /// The claim that holds the audience is neither a string nor an array of strings.
+    #[error("the claim with the audience is malformed")]
+    MalformedAudience,
+    /// The token is a refresh token, which is meant for the issuer alone (RFC 6749 §1.5).
+    #[error("the token is a refresh token")]
+    RefreshToken,
+    /// A claim that the issuer's configuration requires is missing or has another value.
+    #[error("a required claim is not met: {0}")]
+    RequiredClaim(Arc<RequiredClaim>),
     /// The token is a logout token (OpenID Connect Back-Channel Logout §2.4).
     #[error("the token is a logout token")]
     LogoutToken,
@@ -80,10 +92,19 @@ pub enum VerifyError {
     /// `nbf` is in the future (RFC 7519 §4.1.5).
     #[error("the token is not valid yet")]
     NotYetValid,
+    /// The key that the token names signs tokens of another tenant.
+    #[error("the token's key is of another tenant")]
+    KeyOfOtherTenant,
+    /// `tid` is another tenant than that of `iss`.
+    #[error("the claims iss and tid name different tenants")]
+    OtherTenant,
+    /// The tenant is not one of those whose tokens are accepted.
+    #[error("the tenant is not trusted")]
+    UnknownTenant,
     /// The algorithm is supported, but not allowed for this issuer or key (RFC 8725 §3.1).
     #[error("the algorithm is not one that this issuer's key is used with")]
     AlgorithmNotAllowed,
-    /// `aud` does not name this API (RFC 7519 §4.1.3).
+    /// The claim with the audience does not name this API (RFC 7519 §4.1.3).
     #[error("the token is for another audience")]
     WrongAudience,
     /// `typ` is not that of an access token (RFC 9068 §4).

@@ -7,7 +7,6 @@ use zeroize::Zeroizing;
 
 use super::introspection::{CallContext, Decision, NeededIntrospection, PendingIntrospection};
 use super::{Verified, Verifier, VerifyError};
-use crate::jose::compact::{CompactError, MAX_TOKEN_BYTES};
 use crate::keys::fetch::Client;
 use crate::keys::{Fetch, KeyRequest, WantedKey};
 
@@ -102,9 +101,6 @@ impl Verifier {
         needed: NeededIntrospection,
         token: &str,
     ) -> Result<PendingIntrospection, VerifyError> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(CompactError::TooLong.into());
-        }
         let trust = self.0.trust.load();
         let introspector = trust
             .introspector(needed.issuer)
@@ -126,7 +122,7 @@ impl Verifier {
     }
 
     /// Runs a task on the thread that sends requests to issuers; it is dropped if there is none.
-    fn run<F: Future<Output = ()> + 'static>(
+    pub(super) fn run<F: Future<Output = ()> + 'static>(
         &self,
         task: impl FnOnce(Arc<Client>) -> F + Send + 'static,
     ) {

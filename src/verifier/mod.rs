@@ -1,10 +1,13 @@
 //! Verification of access tokens; synchronous and independent of any web framework.
 
+mod audience;
 mod builder;
 pub(crate) mod clock;
 mod error;
 mod introspection;
 mod missing_key;
+mod payload;
+mod scopes;
 mod token_cache;
 mod trust;
 mod unverified;
@@ -17,10 +20,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 
-use crate::issuer::{Issuer, KeySource};
-use crate::jose::Algorithm;
+use crate::issuer::{Issuer, KeySource, Tenants};
 use crate::jose::jwk::Jwk;
+use crate::jose::{Algorithm, CompactError};
+#[cfg(feature = "service")]
+use crate::keys::Findings;
 use crate::keys::jwk_set::KeySet;
+use crate::keys::root_certificates::RootCertificates;
 use crate::keys::{IssuerKeys, KeyRefresher, WantedKey};
 pub use crate::keys::{Unready, UnreadyReason};
 use crate::metrics::Counters;
@@ -64,9 +70,13 @@ struct Shared {
     /// issuers are changed.
     refresher: Mutex<Option<KeyRefresher>>,
     counters: Arc<Counters>,
+    /// Trusted for requests to issuers.
+    roots: RootCertificates,
     /// Clock and number.
     origin: Origin,
     cache: Option<Arc<TokenCache>>,
+    /// The length of the longest token that is verified, in bytes.
+    max_token_length: usize,
     senders: SenderPolicy,
 }
 
@@ -101,8 +111,31 @@ impl Verifier {
         Ok(verified)
     }
 
+    /// Verifies a bearer token as the extractors do: waits for the fetch of a missing key, or for introspection.
+    ///
+    /// # Errors
+    /// Those of [`verify`](Self::verify); also [`VerifyError::KeysUnavailable`], [`VerifyError::KeyUndetermined`] and
+    /// [`VerifyError::IntrospectionUnavailable`], after which the token may be valid.
+    pub async fn verify_or_fetch(&self, token: &str) -> Result<Arc<Verified>, VerifyError> {
+        let now = self.now();
+        let verified = match self.cached(token.as_bytes(), now) {
+            Some(verified) => verified,
+            None => match self.verify_or_request_key(token, now)? {
+                Verification::Done(verified) => verified,
+                Verification::Pending(pending) => self.verify_with(token, pending).await?,
+            },
+        };
+        if verified.is_sender_constrained() {
+            return Err(VerifyError::Bound);
+        }
+        Ok(verified)
+    }
+
     /// The cached verification of a token, which may be any bytes, if it is still valid at `now`.
     pub(crate) fn cached(&self, token: &[u8], now: SystemTime) -> Option<Arc<Verified>> {
+        if token.len() > self.0.max_token_length {
+            return None;
+        }
         let cache = self.0.cache.as_ref()?;
         cache.get(token, since_epoch(now))
     }
@@ -124,6 +157,9 @@ impl Verifier {
 
     /// The checks in order (RFC 7519 §7.2): form, issuer, key and signature, claims.
     fn check(&self, token: &str, now: Duration) -> Result<Arc<Verified>, VerifyError> {
+        if token.len() > self.0.max_token_length {
+            return Err(CompactError::TooLong.into());
+        }
         let trust = self.0.trust.load();
         if let Some(introspector) = trust.introspector_of_opaque(token) {
             return Err(introspector.needed());
@@ -133,12 +169,13 @@ impl Verifier {
         if let Some(introspector) = trust.introspector(keys.id).filter(|of| of.takes_jwts()) {
             return Err(introspector.needed());
         }
+        check_type(&keys.issuer, &unverified)?;
         let key = find_key(keys, &unverified, now)?;
-        let signed = unverified.into_signature_verified();
-        let valid = validate::validate_claims(&keys.issuer, &signed, now)?;
+        let payload = unverified.into_verified_payload();
+        let valid = validate::validate_claims(&keys.issuer, &payload, now)?;
         let basis = Basis::Key(Arc::downgrade(&key));
         Ok(Arc::new(Verified::new(
-            signed,
+            payload,
             valid,
             basis,
             &self.0.origin,
@@ -161,6 +198,13 @@ impl Verifier {
     pub(crate) fn readiness(&self) -> Vec<Option<Unready>> {
         let trust = self.0.trust.load();
         trust.issuers.iter().map(|keys| keys.unready()).collect()
+    }
+
+    /// For each issuer in the order of the configuration, what fetches have found.
+    #[cfg(feature = "service")]
+    pub(crate) fn findings(&self) -> Vec<Findings> {
+        let trust = self.0.trust.load();
+        trust.issuers.iter().map(|keys| keys.findings()).collect()
     }
 
     /// A number that no other verifier of the process has.
@@ -207,6 +251,15 @@ impl Verifier {
     }
 }
 
+/// RFC 9068 §4: tokens of other types are signed with the same keys.
+fn check_type(issuer: &Issuer, token: &Unverified<'_>) -> Result<(), VerifyError> {
+    if issuer.rules.token_types().contains(&token.token_type()) {
+        Ok(())
+    } else {
+        Err(VerifyError::WrongType)
+    }
+}
+
 /// The key that verifies the token's signature (RFC 7515 §4.1.4, RFC 8725 §3.1).
 fn find_key(
     keys: &IssuerKeys,
@@ -230,10 +283,11 @@ fn find_key(
         .as_ref()
         .ok_or_else(|| VerifyError::UnknownKey(missing(0)))?;
     // The issuer may have been selected by its configured URL before its exact name was known.
-    if token.issuer()? != set.issuer() {
+    let has_tenants = keys.issuer.tenants.is_some();
+    if !has_tenants && token.issuer()? != set.issuer() {
         return Err(VerifyError::UnknownIssuer);
     }
-    match signing_key(set, token)? {
+    match signing_key(set, token, has_tenants)? {
         SigningKey::Found(key) => Ok(Arc::clone(key)),
         SigningKey::Missing => Err(VerifyError::UnknownKey(missing(set.generation()))),
         SigningKey::Invalid => {
@@ -258,11 +312,17 @@ enum SigningKey<'s> {
 }
 
 /// Tries the keys of the set that may have signed the token.
-fn signing_key<'s>(set: &'s KeySet, token: &Unverified<'_>) -> Result<SigningKey<'s>, VerifyError> {
-    let mut fitting = set
-        .named(token.key_id())
-        .iter()
-        .filter(|key| key.allows(token.algorithm()))
+fn signing_key<'s>(
+    set: &'s KeySet,
+    token: &Unverified<'_>,
+    has_tenants: bool,
+) -> Result<SigningKey<'s>, VerifyError> {
+    let iss = token.issuer()?;
+    let named = set.named(token.key_id()).iter();
+    let mut allowed = named.filter(|key| key.allows(token.algorithm()));
+    let mut fitting = allowed
+        .clone()
+        .filter(|key| !has_tenants || Tenants::has_key(key, iss))
         .take(MOST_KEYS_TRIED)
         .peekable();
     let is_any_fitting = fitting.peek().is_some();
@@ -278,6 +338,8 @@ fn signing_key<'s>(set: &'s KeySet, token: &Unverified<'_>) -> Result<SigningKey
         Ok(SigningKey::Missing)
     } else if is_any_fitting {
         Ok(SigningKey::Invalid)
+    } else if allowed.next().is_some() {
+        Err(VerifyError::KeyOfOtherTenant)
     } else {
         Err(VerifyError::AlgorithmNotAllowed)
     }
@@ -285,8 +347,7 @@ fn signing_key<'s>(set: &'s KeySet, token: &Unverified<'_>) -> Result<SigningKey
 
 fn accepts(issuer: &Issuer, algorithm: Algorithm) -> bool {
     let symmetric = matches!(issuer.keys(), Some(KeySource::Secret(_)));
-    algorithm.is_symmetric() == symmetric
-        && (issuer.rules.algorithms.is_empty() || issuer.rules.algorithms.contains(&algorithm))
+    algorithm.is_symmetric() == symmetric && issuer.rules.accepts(algorithm)
 }
 
 /// How many keys of the token's algorithm are tried at most; each try costs a signature verification.
@@ -325,7 +386,9 @@ mod tests {
             .filter(|algorithm| !algorithm.is_symmetric());
         for algorithm in asymmetric {
             let key = shared(algorithm);
-            let verifier = trusting(&key.public_jwk().expect("a public key"));
+            let jwk = key.public_jwk().expect("a public key");
+            let issuer = Issuer::with_public_key(ISSUER, &jwk.to_string());
+            let verifier = verifier(issuer.algorithms([algorithm]));
             assert_eq!(outcome(&verifier, token(&key)), Ok(()), "{algorithm}");
             let other = SigningKey::generate(algorithm).with_kid(key.kid());
             assert_eq!(
@@ -333,6 +396,16 @@ mod tests {
                 Err(VerifyError::Signature),
                 "{algorithm}"
             );
+        }
+    }
+
+    #[test]
+    fn ml_dsa_is_accepted_only_where_it_is_named() {
+        for algorithm in [Algorithm::MlDsa44, Algorithm::MlDsa65, Algorithm::MlDsa87] {
+            let key = shared(algorithm);
+            let verifier = trusting(&key.public_jwk().expect("a public key"));
+            let rejected = Err(VerifyError::AlgorithmNotAllowed);
+            assert_eq!(outcome(&verifier, token(&key)), rejected, "{algorithm}");
         }
     }
 

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, PoisonError};
 
+use super::audience::check_audience;
 use super::introspection::Introspector;
 use super::unverified::Unverified;
+use super::validate::required;
 use super::{Verifier, VerifyError};
 use crate::issuer::{Issuer, check_distinct, same_issuers};
 use crate::jose::compact::has_form_of_jwt;
@@ -62,11 +64,12 @@ impl Trust {
         token: &Unverified<'_>,
     ) -> Result<&Arc<IssuerKeys>, VerifyError> {
         let iss = token.issuer()?;
-        let is_named = |index: &usize| {
-            self.issuers
-                .get(*index)
-                .is_some_and(|keys| keys.is_named(iss))
+        let is = |index: &usize, is: fn(&IssuerKeys, &str) -> bool| {
+            let keys = self.issuers.get(*index);
+            keys.is_some_and(|keys| is(keys, iss))
         };
+        let is_named = |index: &usize| is(index, IssuerKeys::is_named);
+        let has_tenant = |index: &usize| is(index, IssuerKeys::has_tenant);
         // The index knows only configured names; a discovered one may differ, so that all entries are compared.
         let named = self
             .by_name
@@ -74,12 +77,21 @@ impl Trust {
             .copied()
             .filter(is_named)
             .or_else(|| (0..self.issuers.len()).find(is_named))
+            .or_else(|| (0..self.issuers.len()).find(has_tenant))
             .ok_or(VerifyError::UnknownIssuer)?;
         let index = match self.same_issuers.get(named).map(Vec::as_slice) {
             None | Some([] | [_]) => named,
-            Some(same) => self.entry_of_audience(token, same.iter().copied().filter(is_named))?,
+            Some(same) => {
+                let same = same.iter().copied();
+                self.entry_of_audience(
+                    token,
+                    same.filter(|index| is_named(index) || has_tenant(index)),
+                )?
+            }
         };
-        self.issuers.get(index).ok_or(VerifyError::UnknownIssuer)
+        let keys = self.issuers.get(index).ok_or(VerifyError::UnknownIssuer)?;
+        check_tenant(&keys.issuer, token)?;
+        Ok(keys)
     }
 
     fn entry_of_audience(
@@ -87,16 +99,18 @@ impl Trust {
         token: &Unverified<'_>,
         entries: impl Iterator<Item = usize>,
     ) -> Result<usize, VerifyError> {
-        let audience = token.audience()?;
-        let mut entries = entries.filter(|index| {
-            let entry = self.issuers.get(*index);
-            entry.is_some_and(|keys| audience.names_one_of(&keys.issuer.rules.audience))
-        });
-        match (entries.next(), entries.next()) {
-            (Some(only), None) => Ok(only),
-            (Some(_), Some(_)) => Err(VerifyError::SeveralAudiences),
-            (None, _) => Err(VerifyError::WrongAudience),
+        let (mut meant, mut failure) = (None, None);
+        for index in entries {
+            let Some(keys) = self.issuers.get(index) else {
+                continue;
+            };
+            match check_audience(&keys.issuer, token.payload()) {
+                Ok(()) if meant.is_some() => return Err(VerifyError::SeveralAudiences),
+                Ok(()) => meant = Some(index),
+                Err(error) => failure = failure.or(Some(error)),
+            }
         }
+        meant.ok_or_else(|| failure.unwrap_or(VerifyError::WrongAudience))
     }
 
     /// The issuer that must introspect this token without reading it; `None` for a JWT, and for an opaque token that
@@ -122,6 +136,21 @@ impl Trust {
     /// The entry with this number, unless it has been removed.
     pub(super) fn with_id(&self, id: u64) -> Option<&Arc<IssuerKeys>> {
         self.issuers.iter().find(|keys| keys.id == id)
+    }
+}
+
+/// Checks the tenant of a token whose issuer has several: `tid` is that of `iss`, and is accepted.
+fn check_tenant(issuer: &Issuer, token: &Unverified<'_>) -> Result<(), VerifyError> {
+    let Some(tenants) = &issuer.tenants else {
+        return Ok(());
+    };
+    let tenant = required(&token.claims().tenant_id, "tid")?;
+    if tenants.tenant_of(token.issuer()?) != Some(tenant) {
+        Err(VerifyError::OtherTenant)
+    } else if tenants.accept(tenant) {
+        Ok(())
+    } else {
+        Err(VerifyError::UnknownTenant)
     }
 }
 
@@ -175,7 +204,11 @@ impl Verifier {
                 Some(refresher) => refresher.add(Arc::clone(&added)),
                 None => {
                     let counters = Arc::clone(&self.0.counters);
-                    *refresher = Some(KeyRefresher::start([Arc::clone(&added)], counters)?);
+                    *refresher = Some(KeyRefresher::start(
+                        [Arc::clone(&added)],
+                        counters,
+                        self.0.roots.clone(),
+                    )?);
                 }
             }
         }
@@ -193,7 +226,9 @@ impl Verifier {
             .refresher
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let is_meant = |keys: &Arc<IssuerKeys>| keys.issuer.label() == name || keys.is_named(name);
+        let is_meant = |keys: &Arc<IssuerKeys>| {
+            keys.issuer.label() == name || keys.issuer.spelling == name || keys.is_named(name)
+        };
         let before = self.0.trust.load();
         let (removed, kept): (Vec<_>, Vec<_>) = before.issuers.iter().cloned().partition(is_meant);
         // Issuers that are distinct together are distinct without some of them.

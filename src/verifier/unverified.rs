@@ -5,8 +5,10 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::VerifyError;
+use super::payload::Payload;
 use super::validate::required;
-use crate::claims::{Audience, Claims};
+use crate::claims::Claims;
+use crate::issuer::TokenType;
 use crate::jose::Algorithm;
 use crate::jose::compact::{Compact, CompactError};
 use crate::jose::json::Member;
@@ -18,25 +20,7 @@ pub(crate) struct Unverified<'t> {
     compact: Compact<'t>,
     algorithm: Algorithm,
     token_type: TokenType,
-    payload: Vec<u8>,
-    claims: Claims,
-}
-
-/// The type of a token by its `typ` (RFC 9068 §2.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TokenType {
-    /// `at+jwt`.
-    AccessToken,
-    /// `JWT`, or no `typ`.
-    Jwt,
-}
-
-/// A token whose signature is valid; its claims have not been validated.
-#[derive(Debug)]
-pub(crate) struct SignatureVerified {
-    pub(crate) payload: Vec<u8>,
-    pub(crate) token_type: TokenType,
-    pub(crate) claims: Claims,
+    payload: Payload,
 }
 
 impl<'t> Unverified<'t> {
@@ -47,18 +31,16 @@ impl<'t> Unverified<'t> {
         if compact.header.has_critical {
             return Err(VerifyError::CriticalHeader);
         }
-        let token_type = TokenType::read(&compact.header.token_type)?;
+        let token_type = token_type(&compact.header.token_type)?;
         if compact.header.key_id == Member::Malformed {
             return Err(VerifyError::MalformedKeyId);
         }
-        let payload = compact.payload()?;
-        let claims = Claims::parse(&payload).map_err(|_| VerifyError::MalformedPayload)?;
+        let payload = Payload::parse(compact.payload()?)?;
         Ok(Self {
             compact,
             algorithm,
             token_type,
             payload,
-            claims,
         })
     }
 }
@@ -77,7 +59,11 @@ impl Unverified<'_> {
     }
 
     pub(crate) fn claims(&self) -> &Claims {
-        &self.claims
+        &self.payload.claims
+    }
+
+    pub(crate) fn payload(&self) -> &Payload {
+        &self.payload
     }
 
     /// A hash of the key ID, or of the signature if there is no `kid`: then nothing else identifies the key, and the
@@ -93,12 +79,7 @@ impl Unverified<'_> {
 
     /// The claim `iss`.
     pub(crate) fn issuer(&self) -> Result<&str, VerifyError> {
-        required(&self.claims.issuer, "iss").map(String::as_str)
-    }
-
-    /// The claim `aud`.
-    pub(crate) fn audience(&self) -> Result<&Audience, VerifyError> {
-        required(&self.claims.audience, "aud")
+        required(&self.payload.claims.issuer, "iss").map(String::as_str)
     }
 
     /// Checks the signature's encoding, without decoding it, if there is no key to verify it with.
@@ -120,13 +101,9 @@ impl Unverified<'_> {
         key.verifies(self.algorithm, self.compact.signing_input, signature)
     }
 
-    /// Marks the signature as verified; must only be called after [`is_signed_by`](Self::is_signed_by).
-    pub(crate) fn into_signature_verified(self) -> SignatureVerified {
-        SignatureVerified {
-            payload: self.payload,
-            token_type: self.token_type,
-            claims: self.claims,
-        }
+    /// The payload, which is authentic; must only be called after [`is_signed_by`](Self::is_signed_by).
+    pub(crate) fn into_verified_payload(self) -> Payload {
+        self.payload
     }
 }
 
@@ -135,23 +112,11 @@ fn algorithm(named: &Member<String>) -> Result<Algorithm, VerifyError> {
     name.parse().map_err(|_| VerifyError::UnknownAlgorithm)
 }
 
-impl TokenType {
-    fn read(named: &Member<String>) -> Result<Self, VerifyError> {
-        let name = match named {
-            Member::Absent => return Ok(Self::Jwt),
-            Member::Malformed => return Err(VerifyError::WrongType),
-            Member::Valid(name) => name,
-        };
-        if name.eq_ignore_ascii_case("JWT") {
-            Ok(Self::Jwt)
-        } else if ["at+jwt", "application/at+jwt"]
-            .iter()
-            .any(|known| name.eq_ignore_ascii_case(known))
-        {
-            Ok(Self::AccessToken)
-        } else {
-            Err(VerifyError::WrongType)
-        }
+fn token_type(named: &Member<String>) -> Result<TokenType, VerifyError> {
+    match named {
+        Member::Absent => Ok(TokenType::Jwt),
+        Member::Malformed => Err(VerifyError::WrongType),
+        Member::Valid(name) => name.parse().map_err(|_| VerifyError::WrongType),
     }
 }
 
@@ -204,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn the_type_must_be_at_jwt_jwt_or_absent() {
+    fn the_type_must_be_a_known_one_or_absent() {
         for typ in [
             "JWT",
             "jwt",
@@ -212,6 +177,8 @@ mod tests {
             "AT+JWT",
             "application/at+jwt",
             "Application/AT+jwt",
+            "JOSE",
+            "jose",
         ] {
             assert_eq!(
                 error(&format!(r#"{{"alg":"RS256","typ":"{typ}"}}"#), "{}"),
@@ -226,6 +193,8 @@ mod tests {
             r#""dpop+jwt""#,
             r#""logout+jwt""#,
             r#""application/jwt""#,
+            r#""application/JOSE""#,
+            r#""application/""#,
             r#""JWT ""#,
             "null",
             "1",

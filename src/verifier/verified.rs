@@ -11,12 +11,13 @@ use serde_path_to_error::Segment;
 
 use super::clock::{Clock, since_epoch};
 use super::introspection::Introspector;
+use super::payload::Payload;
 use super::token_cache::CacheEntry;
-use super::unverified::SignatureVerified;
 use super::validate::ValidClaims;
 use crate::claims::authn::AuthnRequirement;
+use crate::claims::claim_name::find_claim;
 use crate::claims::footprint::{self, allocated};
-use crate::claims::scope::{ScopeSet, find_claim};
+use crate::claims::scope::ScopeSet;
 use crate::claims::{Audience, Claims, Confirmation, NumericDate};
 use crate::jose::json::Member;
 use crate::jose::jwk::Jwk;
@@ -68,17 +69,13 @@ struct CustomClaims {
 }
 
 impl Verified {
-    pub(super) fn new(
-        token: SignatureVerified,
-        valid: ValidClaims,
-        basis: Basis,
-        origin: &Origin,
-    ) -> Self {
-        // The granted scopes are kept; the claims that they come from are not.
+    pub(super) fn new(payload: Payload, valid: ValidClaims, basis: Basis, origin: &Origin) -> Self {
+        // The granted scopes are kept; the claims that they come from are not. `iss` contains the tenant.
         let claims = Claims {
+            tenant_id: Member::Absent,
             scope: Member::Absent,
             scp: Member::Absent,
-            ..token.claims
+            ..payload.claims
         };
         Self {
             claims,
@@ -86,7 +83,7 @@ impl Verified {
             tolerance: valid.tolerance,
             from: valid.from,
             until: valid.until,
-            payload: token.payload.into_boxed_slice(),
+            payload: payload.bytes.into_boxed_slice(),
             origin: origin.clone(),
             basis,
             document: OnceLock::new(),

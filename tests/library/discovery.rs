@@ -1,6 +1,6 @@
 //! Discovery: the issuer's document determines its name and the URL of its keys.
 
-use actix_resource_server::test_kit::{Document, Fault};
+use actix_resource_server::test_kit::{Document, Fault, Reply};
 use actix_resource_server::{Cause, Issuer, Rejection, UnreadyReason};
 use serde_json::json;
 
@@ -79,6 +79,115 @@ async fn the_oauth_document_is_used_if_there_is_no_openid_document() {
 }
 
 #[actix_web::test]
+async fn the_next_place_is_tried_after_anything_but_the_document() {
+    let issuer = app::issuer();
+    issuer.set_fault(Document::AuthorizationServer, None);
+    let html = "<!DOCTYPE html><title>Sign in</title>";
+    let compressed = Reply::new(200)
+        .header("Content-Encoding", "br")
+        .body(*b"{}");
+    let other = json!({"issuer": "https://other.test/", "jwks_uri": "https://other.test/k"});
+    for answer in [
+        Fault::status(404),
+        Fault::status(500),
+        Fault::status(204),
+        Fault::redirect("http://other.test/"),
+        Fault::body("text/html", html),
+        Fault::body("application/json", ""),
+        Fault::body("application/json", "{}"),
+        Fault::body("application/json", "{\"issuer\":null}"),
+        Fault::body("application/json", vec![b' '; 1024 * 1024 + 1]),
+        Fault::json(&other),
+        Fault::Reply(compressed),
+    ] {
+        let case = format!("{answer:?}");
+        issuer.set_fault(Document::Discovery, Some(answer));
+        let verifier = app::verifier(&issuer);
+        let judged = app::admit(&verifier, &issuer.token().build()).await;
+        assert!(judged.is_ok(), "{case:.80}: {judged:?}");
+    }
+}
+
+#[actix_web::test]
+async fn no_other_place_is_tried_after_a_connection_that_fails() {
+    let issuer = app::issuer();
+    issuer.set_fault(Document::AuthorizationServer, None);
+    issuer.set_fault(Document::Discovery, Some(Fault::Close));
+    let verifier = app::verifier(&issuer);
+    assert!(is_unavailable(
+        &app::admit(&verifier, &issuer.token().build()).await
+    ));
+    assert_eq!(issuer.requests().authorization_server, 0);
+}
+
+#[actix_web::test]
+async fn the_answer_closest_to_the_document_is_reported() {
+    let issuer = app::issuer();
+    let other = json!({"issuer": "https://other.test/"});
+    let html = || Fault::body("text/html", "<html>");
+    for (first, second, expected) in [
+        (
+            Fault::status(404),
+            Fault::json(&other),
+            "its discovery document is another issuer's",
+        ),
+        (
+            Fault::status(404),
+            html(),
+            "its discovery document is malformed: it is a page in HTML or XML",
+        ),
+        (
+            html(),
+            Fault::status(404),
+            "its discovery document is malformed: it is a page in HTML or XML",
+        ),
+        (
+            Fault::status(404),
+            Fault::status(500),
+            "its discovery document could not be fetched: the response status is 404",
+        ),
+    ] {
+        issuer.set_fault(Document::Discovery, Some(first));
+        issuer.set_fault(Document::AuthorizationServer, Some(second));
+        let verifier = app::verifier(&issuer);
+        assert!(is_unavailable(
+            &app::admit(&verifier, &issuer.token().build()).await
+        ));
+        assert_eq!(verifier.unready()[0].details, expected);
+    }
+}
+
+#[actix_web::test]
+async fn a_metadata_url_may_have_a_query() {
+    let issuer = app::issuer();
+    let bare = issuer.url().trim_end_matches('/');
+    for base_url in [
+        format!("{bare}/.well-known/openid-configuration?appid=1"),
+        format!("{bare}/?p=B2C_1_signin"),
+    ] {
+        let trusted = Issuer::discover(&base_url).audience(issuer.audience());
+        let verifier = app::verifier_of(trusted);
+        let judged = app::admit(&verifier, &issuer.token().build()).await;
+        assert!(judged.is_ok(), "{base_url}: {judged:?}");
+    }
+}
+
+#[actix_web::test]
+async fn the_document_may_be_that_of_the_configured_issuer() {
+    let issuer = app::issuer();
+    let external = "https://login.example/tenant/v2.0/";
+    let document = json!({"issuer": external, "jwks_uri": issuer.jwks_uri()});
+    issuer.set_fault(Document::Discovery, Some(Fault::json(&document)));
+    let verifier = app::verifier_of(app::trusted(&issuer).name(external));
+    let token = issuer.token().claim("iss", external).build();
+    assert!(app::admit(&verifier, &token).await.is_ok());
+    let another = "https://login.example/other/";
+    let verifier = app::verifier_of(app::trusted(&issuer).name(another));
+    let token = issuer.token().claim("iss", another).build();
+    assert!(is_unavailable(&app::admit(&verifier, &token).await));
+}
+
+#[actix_web::test]
 async fn the_oauth_document_is_not_requested_if_there_is_an_openid_document() {
     let issuer = app::issuer();
     issuer.set_fault(Document::AuthorizationServer, None);
@@ -129,13 +238,16 @@ async fn a_document_without_a_jwks_uri_is_rejected() {
         ),
         (
             json!({"issuer": issuer.url(), "jwks_uri": "jwks.json"}),
-            "its discovery document is malformed",
+            "its discovery document is malformed: an endpoint in it is not a URL",
         ),
         (
             json!({"jwks_uri": issuer.jwks_uri()}),
-            "its discovery document is malformed",
+            "its discovery document is malformed: it names no issuer",
         ),
-        (json!([]), "its discovery document is malformed"),
+        (
+            json!([]),
+            "its discovery document is malformed: its JSON has another structure",
+        ),
     ] {
         issuer.set_fault(Document::Discovery, Some(Fault::json(&document)));
         let verifier = app::verifier(&issuer);

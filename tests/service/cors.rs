@@ -18,7 +18,7 @@ fn for_two_origins(issuer: &TestIssuer) -> Launch {
 fn cors_headers(answer: &Answer) -> Vec<&str> {
     let names = answer.headers.iter().map(|(name, _)| name.as_str());
     names
-        .filter(|name| name.starts_with("access-control-allow-"))
+        .filter(|name| name.starts_with("access-control-"))
         .collect()
 }
 
@@ -118,19 +118,118 @@ fn a_preflight_from_another_origin_allows_nothing() {
     let issuer = TestIssuer::start();
     let app = TestApp::ready(for_two_origins(&issuer));
     let path = "/api/private";
-    let with_header = Request::preflight(path, ORIGIN, "GET");
     let requests = [
         Request::preflight(path, "https://evil.example", "GET"),
+        Request::preflight(path, "https://evil.example", "BREW"),
         Request::preflight(path, "null", "GET"),
         Request::preflight(path, "https://APP.example", "GET"),
         Request::preflight(path, "not an origin", "GET"),
-        Request::preflight(path, ORIGIN, "BREW"),
-        with_header.header("Access-Control-Request-Headers", "x-other"),
+        Request::preflight(path, ORIGIN, "GET").header("Origin", "https://evil.example"),
     ];
     for request in requests {
         let answer = app.send(&request);
         assert!(!(200..300).contains(&answer.status), "{answer:?}");
         assert_eq!(cors_headers(&answer), [""; 0], "{request:?}");
+        assert!(answer.words("vary").contains(&"origin".to_owned()));
+    }
+}
+
+fn assert_bad_request(answer: &Answer) {
+    assert_eq!(answer.status, 400, "{answer:?}");
+    let content_type = answer.header("content-type");
+    assert_eq!(content_type, Some("application/problem+json"), "{answer:?}");
+    assert_eq!(answer.header("access-control-allow-origin"), Some(ORIGIN));
+    assert_eq!(answer.header("access-control-allow-methods"), None);
+    assert_eq!(answer.header("access-control-allow-headers"), None);
+    let vary = answer.words("vary");
+    for name in ["origin", "access-control-request-headers"] {
+        assert!(vary.contains(&name.to_owned()), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_rejected_preflight_can_be_read_by_an_allowed_origin() {
+    let issuer = TestIssuer::start();
+    let launch = for_two_origins(&issuer)
+        .variable("RUST_LOG", "info,actix_resource_server=debug")
+        .variable("APP__CORS__ALLOWED_HEADERS", "X-Request-Id")
+        .variable("APP__CORS__ALLOWED_METHODS", "GET, HEAD");
+    let app = TestApp::ready(launch);
+    let path = "/api/private";
+    let get = || Request::preflight(path, ORIGIN, "GET");
+    assert_bad_request(&app.send(&Request::preflight(path, ORIGIN, "PUT")));
+    assert_bad_request(&app.send(&Request::preflight(path, ORIGIN, "BREW")));
+    let requested = "Access-Control-Request-Headers";
+    let answer = app.send(&get().header(requested, "authorization, x-other"));
+    assert_bad_request(&answer);
+    assert!(!answer.body.contains("x-other"), "{answer:?}");
+    assert_bad_request(&app.send(&get().header(requested, "a b")));
+    app.wait_for_log("the header x-other is not in cors.allowed_headers");
+    let answer = app.send(&get().header(requested, "dpop, x-request-id"));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let headers = answer.words("access-control-allow-headers");
+    assert_eq!(
+        headers,
+        ["authorization", "content-type", "dpop", "x-request-id"]
+    );
+    assert_eq!(
+        answer.words("access-control-allow-methods"),
+        ["get", "head"]
+    );
+    app.send(&Request::preflight(path, "https://evil.example", "GET"));
+    app.wait_for_log("the origin https://evil.example is not in cors.allowed_origins");
+}
+
+#[test]
+fn every_header_is_allowed_unless_they_are_listed() {
+    let issuer = TestIssuer::start();
+    let app = TestApp::ready(for_two_origins(&issuer));
+    let request = Request::preflight("/api/private", ORIGIN, "GET");
+    let answer =
+        app.send(&request.header("Access-Control-Request-Headers", "X-Other,authorization"));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let headers = answer.words("access-control-allow-headers");
+    assert_eq!(headers, ["authorization", "x-other"]);
+}
+
+#[test]
+fn a_wildcard_label_credentials_and_private_networks_are_opted_into() {
+    let issuer = TestIssuer::start();
+    let launch = Launch::trusting(&issuer).variables(&[
+        ("APP__CORS__ALLOWED_ORIGINS", "https://*.app.example"),
+        ("APP__CORS__ALLOW_CREDENTIALS", "true"),
+        ("APP__CORS__ALLOW_CREDENTIALS_FOR_WILDCARDS", "true"),
+        ("APP__CORS__ALLOW_PRIVATE_NETWORK", "true"),
+        ("APP__CORS__EXPOSE_HEADERS", "ETag"),
+    ]);
+    let app = TestApp::ready(launch);
+    let origin = "https://pr-7.app.example";
+    let private = "Access-Control-Request-Private-Network";
+    let request = Request::preflight("/api/private", origin, "GET").header(private, "true");
+    let answer = app.send(&request);
+    assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
+    let expected = Some("true");
+    assert_eq!(answer.header("access-control-allow-credentials"), expected);
+    assert_eq!(
+        answer.header("access-control-allow-private-network"),
+        expected
+    );
+    let answer = app.send(&Request::get("/api/private").header("Origin", origin));
+    assert_eq!(answer.status, 401);
+    assert_eq!(answer.header("access-control-allow-credentials"), expected);
+    let exposed = answer.words("access-control-expose-headers");
+    assert_eq!(
+        exposed,
+        ["dpop-nonce", "etag", "retry-after", "www-authenticate"]
+    );
+    for origin in [
+        "https://app.example",
+        "https://a.b.app.example",
+        "http://a.app.example",
+        "null",
+    ] {
+        let answer = app.send(&Request::get("/api/private").header("Origin", origin));
+        assert_eq!(cors_headers(&answer), [""; 0], "{origin}");
     }
 }
 

@@ -187,3 +187,19 @@ fn a_client_that_tried_basic_is_challenged() {
         assert_eq!(answer.json()["error"], "invalid_client", "{header}");
     }
 }
+
+#[test]
+fn tokens_are_signed_with_the_first_configured_algorithm() {
+    for algorithm in ["ES256", "ML-DSA-44", "ML-DSA-65", "ML-DSA-87"] {
+        let named = format!("{algorithm},RS256");
+        let app = Launch::new().variable("TOKEN_SIGNING_ALG", &named).serve();
+        let form = "grant_type=client_credentials&client_id=demo-read&client_secret=any";
+        let token = token(&ask(&app, form));
+        assert_answer(&app.scoped(&token), SCOPED, algorithm);
+        let keys = Request::get("/.well-known/jwks.json").send(address(&app));
+        assert_eq!(keys.json()["keys"][0]["alg"], algorithm);
+        let metadata = Request::get("/.well-known/openid-configuration").send(address(&app));
+        let signed_with = &metadata.json()["id_token_signing_alg_values_supported"];
+        assert_eq!(*signed_with, json!([algorithm]));
+    }
+}

@@ -78,6 +78,10 @@ pub(crate) const ID_TOKEN: Expected =
     InvalidToken("The token is an ID token; an access token is needed.");
 pub(crate) const LOGOUT_TOKEN: Expected =
     InvalidToken("The token is a logout token; an access token is needed.");
+pub(crate) const REFRESH_TOKEN: Expected =
+    InvalidToken("The token is a refresh token; an access token is needed.");
+pub(crate) const REQUIRED_CLAIM: Expected =
+    InvalidToken("A claim of the token is not what this API requires.");
 pub(crate) const BOUND: Expected =
     InvalidToken("The token is bound to its sender and is not a bearer token.");
 

@@ -61,7 +61,7 @@ const WRONG: [(&str, &str, &str); 43] = [
     ),
     (
         "APP__CORS__ALLOWED_ORIGINS",
-        "https://*.app.test",
+        "https://*.test",
         "cors.allowed_origins",
     ),
     ("APP__CORS__MAX_AGE", "-1s", "cors.max_age"),

@@ -103,3 +103,27 @@ fn wrong_arguments_are_rejected_with_help() {
     assert_eq!((ended.code, ended.log.as_str()), (Some(0), ""));
     assert!(ended.output.contains("--config <FILE>"), "{ended:?}");
 }
+
+#[test]
+fn an_authority_that_cannot_be_used_stops_the_start() {
+    let named =
+        "auth.ca_file (variable APP__AUTH__CA_FILE): must name a PEM file with X.509 certificates";
+    let missing = "auth.ca_file (variable APP__AUTH__CA_FILE): names a file that cannot be read: ";
+    for (file, content, expected) in [
+        ("other.pem", "", missing),
+        ("ca.pem", "", named),
+        ("ca.pem", "not PEM", named),
+        (
+            "ca.pem",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            named,
+        ),
+    ] {
+        let launch = Launch::new().variables(&TRUST).file(file, content);
+        let ended = launch.variable("APP__AUTH__CA_FILE", "ca.pem").run();
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        let last = ended.log.lines().last().unwrap();
+        let expected = format!("actix-resource-server: {expected}");
+        assert!(last.starts_with(&expected), "{ended:?}");
+    }
+}

@@ -3,7 +3,7 @@
 use actix_resource_server::test_kit::{TestIssuer, TokenBuilder};
 use serde_json::json;
 
-use crate::app::TestApp;
+use crate::app::{Launch, TestApp};
 use crate::expected::{
     Expected, MALFORMED_PAYLOAD, NO_JWT, PRIVATE, SIGNATURE, TOO_LONG, UNKNOWN_KEY, assert_answer,
 };
@@ -145,6 +145,29 @@ fn a_token_has_at_most_16_kib() {
     let token = padded(fitting + 6).build();
     assert!(token.len() > 16 * 1024);
     assert_answer(&app.private(&token), TOO_LONG, "more than 16 KiB");
+}
+
+#[test]
+fn the_limit_of_a_tokens_length_can_be_set_up_to_64_kib() {
+    let issuer = TestIssuer::start();
+    for (limit, length) in [("1024", 1024), ("65536", 64 * 1024)] {
+        let launch = Launch::trusting(&issuer).variable("APP__AUTH__MAX_TOKEN_LENGTH", limit);
+        let app = TestApp::ready(launch);
+        let padded = |length: usize| issuer.token().claim("jti", "x".repeat(length)).build();
+        let fitting = (length - padded(0).len()) / 4 * 3 - 3;
+        let token = padded(fitting);
+        assert!(token.len() > length - 8 && token.len() <= length);
+        // A token is cached once it has been sent twice.
+        for _ in 0..3 {
+            assert_answer(&app.private(&token), PRIVATE, limit);
+        }
+        assert_answer(&app.private(&padded(fitting + 6)), TOO_LONG, limit);
+    }
+    for limit in ["1023", "65537"] {
+        let launch = Launch::trusting(&issuer).variable("APP__AUTH__MAX_TOKEN_LENGTH", limit);
+        let message = "auth.max_token_length (variable APP__AUTH__MAX_TOKEN_LENGTH): must be a number from 1024 to 65536";
+        assert!(launch.run().log.contains(message), "{limit}");
+    }
 }
 
 fn segments(token: &str) -> [&str; 3] {

@@ -8,11 +8,14 @@ use tokio::time::timeout;
 use super::output::{columns, line, print, print_json};
 use crate::Verifier;
 use crate::issuer::{Issuer, KeySource};
+use crate::jose::{Algorithm, JwkError};
+use crate::keys::{Findings, NONE_FITS};
 use crate::service::config::{Effective, Layers};
 use crate::service::error::Error;
 use crate::service::issuers::TrustedIssuers;
 use crate::service::server::Tls;
 use crate::service::verifier;
+use crate::verifier::VerifierBuilder;
 
 /// How the check is reported.
 #[derive(Debug, clap::Args)]
@@ -43,6 +46,50 @@ struct Reached {
     keys: Keys,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// The `issuer` of the discovery document, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    discovered_issuer: Option<String>,
+    /// The number of keys for algorithms that are accepted.
+    usable_keys: usize,
+    unusable_keys: Vec<Unusable>,
+    /// Those that the settings accept and a key can verify.
+    algorithms: Vec<&'static str>,
+    /// How long fetched keys are fresh, and how long they stay in use during an outage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_seconds: Option<CacheSeconds>,
+    /// Whether the introspection endpoint answers, where tokens are introspected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    introspection: Option<Introspection>,
+}
+
+/// Whether tokens can be introspected, with this API's client credentials.
+#[derive(Debug, Serialize)]
+struct Introspection {
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl From<Result<(), String>> for Introspection {
+    fn from(probed: Result<(), String>) -> Self {
+        Self {
+            ok: probed.is_ok(),
+            reason: probed.err(),
+        }
+    }
+}
+
+/// Keys that cannot be used for one reason.
+#[derive(Debug, Serialize)]
+struct Unusable {
+    reason: String,
+    keys: usize,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct CacheSeconds {
+    refresh: u64,
+    longest_outage: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -60,17 +107,24 @@ pub(super) fn run(arguments: &Arguments, layers: &Layers) -> Result<(), Error> {
     }
     // The service judges the same settings by making the same.
     drop(verifier::configure(Verifier::builder(), &settings)?);
+    let verifier = verifier::schemes_only(&settings)?;
     let effective = layers.effective()?;
     let trusted = TrustedIssuers::of(settings.trust)?;
-    let issuers = actix_web::rt::System::new().block_on(reach(&trusted))?;
-    let warnings: Vec<_> = trusted.issuers.iter().filter_map(Issuer::warning).collect();
-    let reached = issuers.iter().all(|issuer| issuer.keys != Keys::NotReached);
+    let issuers = actix_web::rt::System::new().block_on(reach(verifier, &trusted))?;
+    let notes: Vec<_> = trusted.issuers.iter().filter_map(Issuer::warning).collect();
+    let warnings: Vec<_> = trusted
+        .issuers
+        .iter()
+        .zip(&issuers)
+        .filter_map(|(issuer, reached)| reached.warning(issuer))
+        .collect();
+    let reached = issuers.iter().all(Reached::is_well);
     let report = Report {
         ok: reached || trusted.development,
         development_issuer: trusted.development,
         issuers,
-        notes: [settings.notes, warnings].concat(),
-        warnings: settings.warnings,
+        notes: [settings.notes, notes].concat(),
+        warnings: [settings.warnings, warnings].concat(),
         settings: effective,
     };
     if arguments.json {
@@ -82,8 +136,8 @@ pub(super) fn run(arguments: &Arguments, layers: &Layers) -> Result<(), Error> {
 }
 
 /// Fetches every issuer's keys, as the service does at its start.
-async fn reach(trusted: &TrustedIssuers) -> Result<Vec<Reached>, Error> {
-    let verifier = Verifier::start(trusted.issuers.iter().cloned())?;
+async fn reach(verifier: VerifierBuilder, trusted: &TrustedIssuers) -> Result<Vec<Reached>, Error> {
+    let verifier = verifier.start(trusted.issuers.iter().cloned())?;
     let longest = trusted.issuers.iter().map(|issuer| issuer.fetching.timeout);
     let limit = if trusted.development {
         LOCAL
@@ -92,16 +146,28 @@ async fn reach(trusted: &TrustedIssuers) -> Result<Vec<Reached>, Error> {
     };
     // The report lists the issuers that are not ready by then.
     timeout(limit, verifier.ready()).await.ok();
-    let issuers = trusted.issuers.iter().zip(verifier.readiness());
-    let reached = issuers
-        .map(|(issuer, unready)| Reached::new(issuer, unready.map(|unready| unready.details)));
+    let introspection = verifier.probe_introspection().await;
+    let found = verifier.readiness().into_iter().zip(verifier.findings());
+    let issuers = trusted.issuers.iter().zip(found).zip(introspection);
+    let reached = issuers.map(|((issuer, (unready, findings)), probed)| Reached {
+        introspection: probed.map(Introspection::from),
+        ..Reached::new(issuer, unready.map(|unready| unready.details), findings)
+    });
     Ok(reached.collect())
 }
 
 impl Reached {
-    fn new(issuer: &Issuer, reason: Option<String>) -> Self {
+    fn new(issuer: &Issuer, reason: Option<String>, findings: Findings) -> Self {
         let configured =
             issuer.base_url().is_none() && !matches!(issuer.keys(), Some(KeySource::JwksUri(_)));
+        let unusable = |(reason, keys): &(JwkError, usize)| Unusable {
+            reason: reason.to_string(),
+            keys: *keys,
+        };
+        let cache = |fresh_for: Duration| CacheSeconds {
+            refresh: fresh_for.as_secs(),
+            longest_outage: issuer.fetching.longest_outage.as_secs(),
+        };
         Self {
             issuer: issuer.label().to_owned(),
             audience: issuer.rules.audience.clone(),
@@ -111,7 +177,35 @@ impl Reached {
                 None => Keys::Reached,
             },
             reason,
+            discovered_issuer: findings.document_issuer,
+            usable_keys: findings.usable.unwrap_or_default(),
+            unusable_keys: findings.skipped.reasons().map(unusable).collect(),
+            algorithms: findings
+                .algorithms
+                .into_iter()
+                .map(Algorithm::name)
+                .collect(),
+            cache_seconds: findings.fresh_for.map(cache),
+            introspection: None,
         }
+    }
+
+    fn is_well(&self) -> bool {
+        self.keys != Keys::NotReached && self.introspection.as_ref().is_none_or(|probed| probed.ok)
+    }
+
+    /// What an operator must know although the keys are available.
+    fn warning(&self, issuer: &Issuer) -> Option<String> {
+        if self.keys == Keys::NotReached {
+            return None;
+        }
+        let label = line(&self.issuer);
+        if self.usable_keys == 0 && !issuer.has_opaque_tokens_only() {
+            return Some(format!("{label}: {NONE_FITS}"));
+        }
+        let configured = issuer.name()?;
+        let found = self.discovered_issuer.as_deref()?;
+        (found != configured).then(|| format!("{label}: {OTHER_NAME}"))
     }
 
     fn text(&self) -> String {
@@ -122,11 +216,42 @@ impl Reached {
             (Keys::NotReached, Some(reason)) => format!("its keys are not reached: {reason}"),
         };
         let audience = self.audience.join(", ");
-        format!(
-            "  {} (audience {}): {keys}\n",
+        let first = format!(
+            "  {} (audience {}): {keys}",
             line(&self.issuer),
             line(&audience)
-        )
+        );
+        let lines: Vec<_> = [vec![first], self.details()].concat();
+        lines.join("\n    ") + "\n"
+    }
+
+    /// One line for each fact about the issuer's documents and keys.
+    fn details(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let Some(found) = &self.discovered_issuer {
+            lines.push(format!("issuer of the discovery document: {}", line(found)));
+        }
+        if self.keys != Keys::NotReached {
+            let algorithms = self.algorithms.join(", ");
+            lines.push(format!("usable keys: {} ({algorithms})", self.usable_keys));
+        }
+        let unusable = self.unusable_keys.iter();
+        lines.extend(unusable.map(|of| format!("unusable keys: {} ({})", of.keys, of.reason)));
+        if let Some(cache) = self.cache_seconds {
+            lines.push(format!(
+                "cache: refreshed after {} s, in use for {} s while the issuer is unavailable",
+                cache.refresh, cache.longest_outage
+            ));
+        }
+        match &self.introspection {
+            Some(Introspection {
+                reason: Some(reason),
+                ..
+            }) => lines.push(format!("tokens cannot be introspected: {reason}")),
+            Some(_) => lines.push("its introspection endpoint answers".to_owned()),
+            None => {}
+        }
+        lines
     }
 }
 
@@ -152,6 +277,9 @@ impl Report {
 
 /// How long a fetch on this machine may take.
 const LOCAL: Duration = Duration::from_secs(1);
+
+const OTHER_NAME: &str = "the setting issuer differs from the issuer of the discovery document: \
+tokens are accepted only where iss is the value of the setting";
 
 const DEVELOPMENT: &str = "  This is the development issuer: no other is configured. It starts and ends with the service, \
 so its keys are reached only while that runs.\n";

@@ -51,8 +51,14 @@ pub(super) fn read<'de, T: Deserialize<'de>>(
 
 /// The keys of a section, in the order of its fields.
 pub(super) fn keys<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
-    let unknown = Map::from([(String::new(), Value::from(false))]);
-    match T::deserialize(Node(&Value::from(unknown))) {
+    keys_at::<T>(&[])
+}
+
+/// The keys of the section at `path` in a section.
+pub(super) fn keys_at<'de, T: Deserialize<'de>>(path: &[&str]) -> &'static [&'static str] {
+    let member = |value, name: &&str| Value::from(Map::from([((*name).to_owned(), value)]));
+    let unknown = path.iter().rfold(member(Value::from(false), &""), member);
+    match T::deserialize(Node(&unknown)) {
         Err(Problem::UnknownKey(_, keys)) => keys,
         Ok(_) | Err(Problem::Remedy(_) | Problem::Missing(_)) => &[],
     }
@@ -130,9 +136,9 @@ impl<'de> Deserializer<'de> for Node<'_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Problem> {
-        match &self.0.kind {
-            ValueKind::String(text) => visitor.visit_enum(text.trim().into_deserializer()),
-            _ => Err(de::Error::unknown_variant("", variants)),
+        match self.text()? {
+            Some(text) => visitor.visit_enum(text.into_deserializer()),
+            None => Err(de::Error::unknown_variant("", variants)),
         }
     }
 

@@ -46,7 +46,7 @@ pub(super) fn list(root: &Table, own: Option<OwnSection>) -> Result<Vec<Effectiv
     for (entry, origins) in entries.zip(of("auth").entries("issuers")) {
         all.extend(section(&origins, entry));
         let own = origins.section("introspection");
-        if own.first().is_some() {
+        if own.is_set() {
             all.extend(section(&own, &entry.introspection));
         }
     }

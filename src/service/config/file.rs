@@ -5,9 +5,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
 use super::error::{KeyOrigin, SettingsError};
+use super::origins::Origins;
 
 /// A file, and the setting that names it; its `Debug` shows nothing of the content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,13 @@ pub(crate) struct NamedFile {
 }
 
 impl NamedFile {
+    /// The file at the path that the key is set to; `None` where it is not set.
+    pub(super) fn at(path: Option<String>, key: &str, origins: &Origins<'_>) -> Option<Self> {
+        let path = path?.into();
+        let origin = origins.get(key)?;
+        Some(Self { path, origin })
+    }
+
     /// The content of the file; wiped when it is dropped, as it may be a private key.
     pub(crate) fn bytes(&self) -> Result<Zeroizing<Vec<u8>>, SettingsError> {
         read(&self.path)
@@ -29,16 +38,25 @@ impl NamedFile {
     }
 }
 
-/// The content of a file that holds one secret or key, without its final line break.
+/// The content of a file that holds one secret or key, without a byte order mark and the final line break.
 pub(super) fn read_line(path: &str) -> Result<String, Cow<'static, str>> {
-    let mut text = read_text(path)?;
-    if text.ends_with('\n') {
-        text.pop();
+    let text = read_text(path)?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.is_empty() {
+        return Err("names a file that is empty".into());
     }
-    if text.ends_with('\r') {
-        text.pop();
+    Ok(line.to_owned())
+}
+
+/// The content of a file that contains a key as text, or in DER, which is returned in base64.
+pub(super) fn read_key(path: &str) -> Result<String, Cow<'static, str>> {
+    match String::from_utf8(read(Path::new(path))?) {
+        Ok(text) => Ok(text),
+        Err(error) if error.as_bytes().starts_with(DER) => Ok(BASE64.encode(error.as_bytes())),
+        Err(_) => Err("names a file that is not text".into()),
     }
-    Ok(text)
 }
 
 /// The content of a text file.
@@ -64,5 +82,8 @@ fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
     file.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
+
+/// How keys and certificates in DER begin: a sequence.
+const DER: &[u8] = &[0x30];
 
 const LARGEST: usize = 1024 * 1024;

@@ -6,17 +6,26 @@ use super::model::{self, ClientAuth, IntrospectedTokens};
 use super::origins::Origins;
 use crate::issuer::{Introspection, IntrospectionClient};
 
-/// `None` where no key of the section is set.
+/// The keys that need a client ID; the others have defaults.
+const CONFIGURING: [&str; 6] = [
+    "endpoint",
+    "client_id",
+    "client_secret",
+    "client_auth",
+    "private_key",
+    "token_prefix",
+];
+
+/// `None` where no key that configures it is set.
 pub(super) fn build(
     model: &model::Introspection,
     origins: &Origins<'_>,
 ) -> Result<Option<Introspection>, SettingsError> {
-    let Some(first) = origins.first() else {
+    if CONFIGURING.iter().all(|key| origins.get(key).is_none()) {
         return Ok(None);
-    };
+    }
     let Some(id) = &model.client_id else {
-        let remedy = format!("{CLIENT_NEEDED}, because {first} is set");
-        return Err(origins.reject("client_id", remedy));
+        return Err(origins.reject_required("client_id", CLIENT_NEEDED, &CONFIGURING));
     };
     let client = client(&id.0, model, origins)?;
     let mut introspection = Introspection::new(client)
@@ -40,19 +49,14 @@ fn client(
     model: &model::Introspection,
     origins: &Origins<'_>,
 ) -> Result<IntrospectionClient, SettingsError> {
-    let needed_by = || {
-        let client_auth = origins.get("client_auth");
-        client_auth.map_or_else(|| origins.described("client_id"), |key| key.to_string())
-    };
+    let needed_by = ["client_auth", "client_id"];
     let with_secret = |make: fn(&str, &str) -> IntrospectionClient| {
         if let Some(key) = origins.get("private_key") {
             return Err(key.reject("goes with client_auth = \"private_key_jwt\" only"));
         }
         let secret = model.client_secret.as_ref();
-        let secret = secret.ok_or_else(|| {
-            let remedy = format!("{SECRET_NEEDED}, because {} is set", needed_by());
-            origins.reject("client_secret", remedy)
-        })?;
+        let secret = secret
+            .ok_or_else(|| origins.reject_required("client_secret", SECRET_NEEDED, &needed_by))?;
         Ok(make(id, &secret.0))
     };
     let default = if model.private_key.is_some() {
@@ -65,10 +69,7 @@ fn client(
         ClientAuth::ClientSecretPost => with_secret(IntrospectionClient::post),
         ClientAuth::PrivateKeyJwt => match &model.private_key {
             Some(key) => private_key(id, &key.0, model, origins),
-            None => {
-                let remedy = format!("{KEY_NEEDED}, because {} is set", needed_by());
-                Err(origins.reject("private_key", remedy))
-            }
+            None => Err(origins.reject_required("private_key", KEY_NEEDED, &needed_by)),
         },
     }
 }
@@ -84,15 +85,14 @@ fn private_key(
         return Err(secret.reject(format!("excludes {key}: keep one of them")));
     }
     let reject = |problem: String| origins.reject("private_key", problem);
-    let read;
     let pem = if text.contains("-----BEGIN") {
-        text
+        // Variables often carry line breaks as two characters.
+        text.replace("\\n", "\n")
     } else {
-        read = file::read_text(text.trim())
-            .map_err(|problem| reject(format!("{KEY_FORM}; it {problem}")))?;
-        &read
+        file::read_text(text.trim())
+            .map_err(|problem| reject(format!("{KEY_FORM}; it {problem}")))?
     };
-    let mut client = IntrospectionClient::private_key(id, pem)
+    let mut client = IntrospectionClient::private_key(id, &pem)
         .map_err(|error| reject(format!("cannot be used: {error}")))?;
     if let Some(algorithm) = &model.private_key_alg {
         client = client

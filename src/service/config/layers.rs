@@ -9,8 +9,8 @@ use std::fmt;
 use config::{Config, ConfigError, FileFormat, Format, Map, Source, Value, ValueKind};
 
 use super::error::{KeyOrigin, SettingsError, layer_of};
-use super::file;
 use super::own::OwnSection;
+use super::secrets::{self, FILE};
 
 /// A section: keys and values, each with the layer that sets it as its origin.
 pub(super) type Table = Map<String, Value>;
@@ -32,9 +32,10 @@ pub(super) fn merge(
         file: name.to_owned(),
         position: position(error),
     };
-    let file = FileFormat::Toml
+    let mut file = FileFormat::Toml
         .parse(Some(&layer), text)
         .map_err(|error| syntax_error(&error))?;
+    secrets::read_files(&mut file, "")?;
     let layers = Config::builder()
         .add_source(Layer(file))
         .add_source(plain)
@@ -132,7 +133,7 @@ impl Layer {
         own: Option<OwnSection>,
     ) -> Result<(), SettingsError> {
         let may_be_a_file =
-            |key: &&str| SECRETS.contains(key) || own.is_some_and(|own| own.reads_file(key));
+            |key: &&str| secrets::may_be_a_file(key) || own.is_some_and(|own| own.reads_file(key));
         let (key, is_file) = match key.strip_suffix(FILE).filter(may_be_a_file) {
             Some(key) => (key, true),
             None => (key, false),
@@ -149,11 +150,14 @@ impl Layer {
         if format!("{key}.").starts_with(ISSUERS) {
             return Err(origin.reject(IN_THE_FILE));
         }
+        if key.starts_with(REQUIRED) {
+            return Err(origin.reject(AS_JSON));
+        }
         let text = value
             .into_string()
             .map_err(|_| origin.reject("must be Unicode text"))?;
         let text = if is_file {
-            file::read_line(text.trim()).map_err(|problem| origin.reject(problem))?
+            secrets::read(&text, &origin)?
         } else {
             text
         };
@@ -190,19 +194,14 @@ const SEPARATOR: &str = "__";
 
 const ISSUERS: &str = "auth.issuers.";
 
+/// Variables have no case: claims have.
+const REQUIRED: &str = "auth.required_claims.";
+
+const AS_JSON: &str =
+    "names of claims have a case of their own: set APP__AUTH__REQUIRED_CLAIMS to a JSON object";
+
 const IN_THE_FILE: &str =
     "several issuers can be set in the file only: write them there as [[auth.issuers]]";
-
-/// What the name of a variable ends with that names a file with the value.
-pub(super) const FILE: &str = "_file";
-
-/// The keys whose values such a file may contain.
-const SECRETS: [&str; 4] = [
-    "auth.dpop.nonce_secret",
-    "auth.dpop.replay_store",
-    "auth.public_key",
-    "auth.secret",
-];
 
 /// The names that Auth0's Express quickstart uses, and the key that each one sets.
 const PLAIN: [(&str, &str); 9] = [

@@ -18,6 +18,7 @@ mod model;
 mod mtls;
 mod origins;
 mod own;
+mod secrets;
 mod server;
 mod trust;
 mod values;
@@ -46,6 +47,7 @@ pub(crate) use self::server::{Cors, Operations, Server, Tls};
 pub(crate) use self::trust::DEV_AUDIENCE;
 pub(crate) use self::trust::Trust;
 pub use self::values::Secret;
+pub(crate) use self::values::debris::of_secret as debris_of_secret;
 use crate::sender::CertificateSource;
 
 /// All settings of the service.
@@ -61,8 +63,12 @@ pub(crate) struct Settings {
     /// How client certificates are used, where they are requested.
     pub(crate) mtls: Option<Mtls>,
     pub(crate) startup: Startup,
+    /// The certificates of private authorities for requests to issuers.
+    pub(crate) ca_file: Option<NamedFile>,
     /// The limit of the token cache in bytes; 0 for no cache.
     pub(crate) token_memory: usize,
+    /// The length of the longest token that is verified, in bytes.
+    pub(crate) max_token_length: usize,
     pub(crate) log: Log,
     /// Lines for the log, about settings that have no effect.
     pub(crate) notes: Vec<String>,
@@ -186,12 +192,12 @@ impl Settings {
             dpop.as_ref().and_then(Dpop::note),
             mtls.as_ref().and_then(Mtls::note),
         ];
-        let mut warnings = line_breaks(root);
+        let mut warnings = secrets::warnings(root, own);
         warnings.extend(dpop.as_ref().and_then(|_| Dpop::warning(&server)));
         Ok(Self {
             server,
             operations,
-            cors: model.cors.into(),
+            cors: Cors::resolve(model.cors, root)?,
             trust,
             dpop,
             mtls,
@@ -199,30 +205,18 @@ impl Settings {
                 mode: auth.startup,
                 limit: auth.startup_timeout.0,
             },
+            ca_file: NamedFile::at(
+                auth.ca_file.map(|path| path.0),
+                "ca_file",
+                &Origins::of(root, "auth"),
+            ),
             token_memory: auth.token_memory_bytes.0,
+            max_token_length: auth.max_token_length.0,
             log: model.log,
             notes: notes.into_iter().flatten().collect(),
             warnings,
         })
     }
-}
-
-/// One line for each secret that ends in a line break: it is part of the secret, which is rarely intended.
-fn line_breaks(root: &Table) -> Vec<String> {
-    let auth = Origins::of(root, "auth");
-    let mut sections = auth.entries("issuers");
-    sections.extend([auth, Origins::of(root, "auth.dpop")]);
-    let secrets = sections
-        .iter()
-        .flat_map(|section| ["secret", "nonce_secret"].map(|key| (section, key)));
-    secrets
-        .filter(|(section, key)| {
-            section
-                .text(key)
-                .is_some_and(|text| text.ends_with(['\n', '\r']))
-        })
-        .map(|(section, key)| format!("{}: {LINE_BREAK}", section.described(key)))
-        .collect()
 }
 
 /// What to log where this build has no development issuer and its section is set.
@@ -250,8 +244,6 @@ fn named(file: Option<&(String, String)>) -> Option<NamedText<'_>> {
 }
 
 const DEFAULT_FILE: &str = "Settings.toml";
-
-const LINE_BREAK: &str = "ends in a line break, which counts as a part of the secret";
 
 #[cfg(test)]
 mod tests;

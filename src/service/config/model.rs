@@ -3,6 +3,7 @@
 //! `check`, the messages about unknown keys and the search for misspelt variables follow these structs; tests compare
 //! Settings.toml and docs/settings.md with them.
 
+use actix_web::http::Method;
 use actix_web::http::header::HeaderName;
 use config::{Value, ValueKind};
 use serde::de::IgnoredAny;
@@ -13,12 +14,14 @@ use super::error::{KeyOrigin, SettingsError};
 use super::layers::{Table, member};
 use super::own::OwnSection;
 use super::values::{
-    Claims, Flag, Host, IssuerUrl, KeyPath, List, Network, Number, One, PemPath, Period, Port,
-    PositivePeriod, PublicUrl, RedirectUri, ReplayUrl, ScopeToken, Secret, Text, WebOrigin,
+    ClaimPath, Claims, Flag, Host, IssuerUrl, KeyPath, KeyText, List, Network, Number, One,
+    PemPath, Period, Port, PositivePeriod, PublicUrl, RedirectUri, ReplayUrl, RequiredClaims,
+    ScopeToken, Secret, Text, WebOrigin,
 };
-use crate::claims::scope::ScopeClaim;
-use crate::issuer;
+use crate::claims::scope_claim::ScopeClaim;
+use crate::issuer::{self, SecretEncoding, TokenType};
 use crate::jose::Algorithm;
+use crate::jose::compact::MAX_TOKEN_BYTES;
 use crate::sender::{Dpop as Proofs, NonceIssuer, Replay};
 use crate::verifier::DEFAULT_TOKEN_MEMORY;
 
@@ -93,6 +96,13 @@ section! {
 section! {
     pub(super) Cors {
         allowed_origins: List<WebOrigin> = List::EMPTY,
+        allowed_methods: List<Method> = List(DEFAULT_METHODS.to_vec()),
+        /// Not set: those that a page asks for.
+        allowed_headers: Option<List<HeaderName>> = None,
+        expose_headers: List<HeaderName> = List::EMPTY,
+        allow_credentials: Flag = Flag(false),
+        allow_credentials_for_wildcards: Flag = Flag(false),
+        allow_private_network: Flag = Flag(false),
         max_age: Period = Period::seconds(10 * 60),
     }
 }
@@ -106,7 +116,10 @@ section! {
         startup: StartupMode = StartupMode::Background,
         /// Two fetches and the pause between them.
         startup_timeout: PositivePeriod = Period::seconds(15),
+        ca_file: Option<One<PemPath>> = None,
         token_memory_bytes: Number<usize, 0, { u32::MAX }> = Number(DEFAULT_TOKEN_MEMORY),
+        /// Less would reject tokens of every issuer; with more, the head of a request could pass the server's limit.
+        max_token_length: Number<usize, 1024, { 64 * 1024 }> = Number(MAX_TOKEN_BYTES),
         /// Read into `entries`.
         #[serde(skip_serializing)]
         issuers: IgnoredAny = IgnoredAny,
@@ -124,8 +137,9 @@ section! {
         issuer: Option<One<Text>> = None,
         jwks_uri: Option<One<IssuerUrl>> = None,
         /// Not shown: a private key may be set here by mistake.
-        public_key: Option<Secret> = None,
+        public_key: Option<One<KeyText>> = None,
         secret: Option<Secret> = None,
+        secret_encoding: SecretEncoding = SecretEncoding::Text,
         token_signing_alg: Option<List<Algorithm>> = None,
         strict: Flag = Flag(false),
         clock_tolerance: Period = Period::seconds(5),
@@ -136,6 +150,11 @@ section! {
         allow_http_hosts: List<Text> = List::EMPTY,
         longest_outage: Period = Period::seconds(24 * 60 * 60),
         scope_claims: List<ScopeClaim> = List(ScopeClaim::defaults()),
+        audience_claims: List<ClaimPath> = List(vec!["aud".to_owned()]),
+        allow_any_audience: Flag = Flag(false),
+        token_types: List<TokenType> = List(TokenType::DEFAULT.to_vec()),
+        tenants: List<Text> = List::EMPTY,
+        required_claims: RequiredClaims = RequiredClaims::default(),
         introspection: Introspection = Introspection::default(),
     }
 }
@@ -400,6 +419,15 @@ fn read_entries<'de, T: Deserialize<'de>>(
     });
     entries.collect()
 }
+
+const DEFAULT_METHODS: [Method; 6] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+];
 
 const LOOPBACK: &str = "127.0.0.1";
 

@@ -64,7 +64,8 @@ fn source(
             return Ok(CertificateSource::Connection);
         }
         Some(CertificateOrigin::Tls) => {
-            return Err(Origins::of(root, "server.tls").reject("certificate", NO_TLS));
+            let remedy = format!("{} {NO_TLS}", origins.described("source"));
+            return Err(Origins::of(root, "server.tls").reject("certificate", remedy));
         }
         Some(CertificateOrigin::ClientCert) => CertificateHeader::ClientCert,
         Some(CertificateOrigin::EscapedPem) => {
@@ -75,7 +76,7 @@ fn source(
     if server.trusted_proxies.is_empty() {
         return Err(SettingsError::Missing {
             key: "server.trusted_proxies".to_owned(),
-            remedy: NO_PROXIES.into(),
+            remedy: format!("{} {NO_PROXIES}", origins.described("source")).into(),
         });
     }
     Ok(CertificateSource::Header {
@@ -111,13 +112,13 @@ const CLIENT_CA_UNUSED: &str = "only applies to client certificates, which auth.
 
 const HEADER_UNUSED: &str = "only applies when auth.mtls.source = \"escaped-pem\"";
 
-const NO_PROXIES: &str = "auth.mtls.source reads certificates from a header, which any client can send: name the \
+const NO_PROXIES: &str = "reads certificates from a header, which any client can send: name the \
                           proxies that set it";
 
 const NO_SOURCE: &str = "auth.mtls is enabled, but no client certificate can be received: set server.tls, or \
                          server.trusted_proxies and auth.mtls.source";
 
-const NO_TLS: &str = "auth.mtls.source = \"tls\" reads certificates from the service's own TLS";
+const NO_TLS: &str = "reads certificates from the service's own TLS: name the file";
 
 #[cfg(test)]
 mod tests {
@@ -131,6 +132,7 @@ mod tests {
         configured(&text).map(|settings| settings.mtls)
     }
 
+    const SOURCE: &str = "auth.mtls.source (file Settings.toml)";
     const PROXY: &str = "trusted_proxies = '10.0.0.0/8'";
     const TLS: &str = "tls = { certificate = 'a', key = 'b' }";
     const CA: &str = "tls = { certificate = 'a', key = 'b', client_ca = 'c' }";
@@ -234,12 +236,12 @@ mod tests {
             (
                 "enabled = true\nsource = 'tls'",
                 PROXY,
-                format!("server.tls.certificate is missing: {NO_TLS}"),
+                format!("server.tls.certificate is missing: {SOURCE} {NO_TLS}"),
             ),
             (
                 "enabled = true\nsource = 'xfcc'",
                 TLS,
-                format!("server.trusted_proxies is missing: {NO_PROXIES}"),
+                format!("server.trusted_proxies is missing: {SOURCE} {NO_PROXIES}"),
             ),
             ("", CA, unused.clone()),
             (

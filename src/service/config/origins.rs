@@ -57,13 +57,13 @@ impl<'a> Origins<'a> {
         }
     }
 
-    /// The first key, in alphabetical order, that is set in this section.
-    pub(super) fn first(&self) -> Option<KeyOrigin> {
-        let keys = self.values.into_iter().flat_map(Table::keys);
-        match keys.min() {
-            Some(key) => self.get(key),
-            None => self.inherited.as_ref()?.first(),
-        }
+    /// Whether any key is set in this section.
+    pub(super) fn is_set(&self) -> bool {
+        self.values.is_some_and(|values| !values.is_empty())
+            || self
+                .inherited
+                .as_ref()
+                .is_some_and(|inherited| inherited.is_set())
     }
 
     pub(super) fn get(&self, key: &str) -> Option<KeyOrigin> {
@@ -90,6 +90,19 @@ impl<'a> Origins<'a> {
     pub(super) fn described(&self, key: &str) -> String {
         let origin = self.get(key);
         origin.map_or_else(|| self.path_of(key), |origin| origin.to_string())
+    }
+
+    /// An error about `key`, which is needed because of the first of `others` that is set.
+    pub(super) fn reject_required(
+        &self,
+        key: &str,
+        remedy: &str,
+        others: &[&str],
+    ) -> SettingsError {
+        match others.iter().find_map(|other| self.get(other)) {
+            Some(other) => self.reject(key, format!("{remedy}; {other} requires it")),
+            None => self.reject(key, remedy.to_owned()),
+        }
     }
 
     /// An error about the value of `key`, or about its absence.

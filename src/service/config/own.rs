@@ -6,18 +6,20 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use url::Url;
 
-use super::deserialize::{keys, read};
+use super::deserialize::{keys, keys_at, read};
 use super::effective::{Effective, text};
 use super::error::SettingsError;
-use super::layers::{FILE, Table};
+use super::layers::Table;
 use super::origins::Origins;
+use super::secrets::FILE;
 use super::values::NOT_SHOWN;
 
 /// The name of a section and what is known of its keys.
 #[derive(Clone, Copy)]
 pub(crate) struct OwnSection {
     pub(super) name: &'static str,
-    keys: &'static [&'static str],
+    /// The keys of the section, or of one in it.
+    keys: fn(&[&str]) -> &'static [&'static str],
     list: fn(Self, &Table) -> Result<Json, SettingsError>,
 }
 
@@ -39,7 +41,7 @@ impl OwnSection {
         );
         Self {
             name,
-            keys: keys::<C>(),
+            keys: keys_at::<C>,
             list: |own, root| {
                 let section: C = Self::read(Some(own), root)?;
                 Ok(serde_json::to_value(section).unwrap_or_default())
@@ -58,14 +60,19 @@ impl OwnSection {
 
     /// Its settings with their effective values.
     pub(super) fn list(self, root: &Table) -> Result<Vec<Effective>, SettingsError> {
-        let values = (self.list)(self, root)?;
+        let values = self.values(root)?;
         Ok(list(root, self.name, &values, false))
+    }
+
+    /// Its values as they are serialised; secrets are not shown.
+    pub(super) fn values(self, root: &Table) -> Result<Json, SettingsError> {
+        (self.list)(self, root)
     }
 
     /// The paths of its keys, such as `todo.database`.
     pub(super) fn paths(self) -> impl Iterator<Item = String> {
         let path = move |key| format!("{}.{key}", self.name);
-        self.keys.iter().map(path)
+        (self.keys)(&[]).iter().map(path)
     }
 
     /// Whether a variable may name a file that contains the value of `path`: its key is one of this section, and no other
@@ -75,7 +82,10 @@ impl OwnSection {
             .strip_prefix(self.name)
             .and_then(|key| key.strip_prefix('.'));
         key.is_some_and(|key| {
-            self.keys.contains(&key) && !self.keys.contains(&format!("{key}{FILE}").as_str())
+            let (sections, name) = key.rsplit_once('.').unwrap_or(("", key));
+            let sections: Vec<_> = sections.split_terminator('.').collect();
+            let known = (self.keys)(&sections);
+            known.contains(&name) && !known.contains(&format!("{name}{FILE}").as_str())
         })
     }
 }

@@ -5,6 +5,8 @@ use std::num::{NonZeroU16, NonZeroUsize};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use actix_web::http::Method;
+use actix_web::http::header::HeaderName;
 use ipnet::IpNet;
 use url::Url;
 
@@ -56,11 +58,20 @@ pub(crate) struct Operations {
     pub(crate) port: u16,
 }
 
-/// `[cors]`: which pages may call the API.
+/// `[cors]`: which pages may call the API, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cors {
-    /// Origins as browsers send them, or `*` for every one.
+    /// Origins as browsers send them, with `*` as the leftmost label for any, or `*` for every one.
     pub(crate) allowed_origins: Vec<String>,
+    pub(crate) allowed_methods: Vec<Method>,
+    /// Beside those that are always allowed; `None` for all.
+    pub(crate) allowed_headers: Option<Vec<HeaderName>>,
+    /// Beside those that are always exposed.
+    pub(crate) expose_headers: Vec<HeaderName>,
+    /// Whether pages may send cookies and client certificates.
+    pub(crate) allow_credentials: bool,
+    /// Whether public pages may call the API in a private network.
+    pub(crate) allow_private_network: bool,
     /// How long a browser may cache the response to a preflight request.
     pub(crate) max_age: Duration,
 }
@@ -120,14 +131,10 @@ impl Server {
 impl Tls {
     /// `None` where no file is set.
     fn resolve(model: model::Tls, origins: &Origins<'_>) -> Result<Option<Self>, SettingsError> {
-        let file = |key: &str, path: Option<String>| {
-            let path = path?.into();
-            let origin = origins.get(key)?;
-            Some(NamedFile { path, origin })
-        };
-        let certificate = file("certificate", model.certificate.map(|path| path.0));
-        let key = file("key", model.key.map(|path| path.0));
-        let client_ca = file("client_ca", model.client_ca.map(|path| path.0));
+        let certificate =
+            NamedFile::at(model.certificate.map(|path| path.0), "certificate", origins);
+        let key = NamedFile::at(model.key.map(|path| path.0), "key", origins);
+        let client_ca = NamedFile::at(model.client_ca.map(|path| path.0), "client_ca", origins);
         let missing = |key: &str, other: &NamedFile| {
             origins.reject(key, format!("{} requires it", other.origin))
         };
@@ -171,14 +178,45 @@ impl Operations {
     }
 }
 
-impl From<model::Cors> for Cors {
-    fn from(model: model::Cors) -> Self {
-        Self {
-            allowed_origins: model.allowed_origins.0,
-            max_age: model.max_age.0,
+impl Cors {
+    /// # Errors
+    /// Credentials are allowed for origins that are not listed one by one.
+    pub(super) fn resolve(model: model::Cors, root: &Table) -> Result<Self, SettingsError> {
+        let origins = Origins::of(root, "cors");
+        let allowed_origins = model.allowed_origins.0;
+        let allow_credentials = model.allow_credentials.0;
+        let allows_wildcards = model.allow_credentials_for_wildcards.0;
+        let listed = origins.described("allowed_origins");
+        if allow_credentials && allowed_origins.iter().any(|origin| origin == "*") {
+            let remedy = format!("excludes * in {listed}: list the origins");
+            return Err(origins.reject("allow_credentials", remedy));
         }
+        let has_wildcard = allowed_origins.iter().any(|origin| origin.contains('*'));
+        if allow_credentials && has_wildcard && !allows_wildcards {
+            let remedy = format!("{WILDCARDS_NEEDED} {listed}: list the origins, or set it");
+            return Err(origins.reject("allow_credentials", remedy));
+        }
+        if allows_wildcards && !allow_credentials {
+            return Err(origins.reject("allow_credentials_for_wildcards", CREDENTIALS_NEEDED));
+        }
+        let is_any = |names: &Vec<HeaderName>| names.iter().any(|name| name == "*");
+        let allowed_headers = model.allowed_headers.map(|names| names.0);
+        Ok(Self {
+            allowed_origins,
+            allowed_methods: model.allowed_methods.0,
+            allowed_headers: allowed_headers.filter(|names| !is_any(names)),
+            expose_headers: model.expose_headers.0,
+            allow_credentials,
+            allow_private_network: model.allow_private_network.0,
+            max_age: model.max_age.0,
+        })
     }
 }
+
+const CREDENTIALS_NEEDED: &str = "only applies when cors.allow_credentials = true";
+
+const WILDCARDS_NEEDED: &str =
+    "needs cors.allow_credentials_for_wildcards = true for the wildcard in";
 
 const WITHOUT_PORT: &str = "only applies when operations.port is set, such as 9000";
 

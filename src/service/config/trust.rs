@@ -34,6 +34,7 @@ impl Trust {
         server: &Server,
     ) -> Result<Self, SettingsError> {
         let origins = Origins::of(root, "auth");
+        let dev_origins = Origins::of(root, "dev_issuer");
         if let Some(entries) = &auth.entries {
             return several(entries, &origins).map(Self::Issuers);
         }
@@ -41,9 +42,8 @@ impl Trust {
             return Ok(Self::Issuers(vec![build(&auth.issuer, &origins)?]));
         }
         if !dev_issuer.enabled.0 || cfg!(not(feature = "dev-issuer")) {
-            return Err(origins.reject("issuer_base_url", ISSUER_NEEDED));
+            return Err(issuer_needed(&origins, &dev_origins));
         }
-        let dev_origins = Origins::of(root, "dev_issuer");
         let is_explicit = dev_origins.get("enabled").is_some();
         // The setting by which other machines reach the API, if one does.
         let host = Origins::of(root, "server").get("host");
@@ -81,6 +81,17 @@ impl Trust {
         _: &Origins<'_>,
     ) -> Result<Self, SettingsError> {
         Err(origins.reject("issuer_base_url", ISSUER_NEEDED))
+    }
+}
+
+/// No issuer is configured, and the development issuer is off, or not in this build.
+fn issuer_needed(origins: &Origins<'_>, dev_origins: &Origins<'_>) -> SettingsError {
+    match dev_origins.get("enabled") {
+        Some(enabled) if cfg!(feature = "dev-issuer") => {
+            let remedy = format!("{ISSUER_NEEDED}; {enabled} turns the development issuer off");
+            origins.reject("issuer_base_url", remedy)
+        }
+        _ => origins.reject("issuer_base_url", ISSUER_NEEDED),
     }
 }
 
@@ -262,6 +273,20 @@ mod tests {
     }
 
     #[test]
+    fn required_claims_of_an_entry_replace_those_of_auth() {
+        let text = format!(
+            "[auth]\naudience = 'all'\nrequired_claims = {{ a = 'x', b = 'y' }}\n{TWO}required_claims = {{ c = true }}"
+        );
+        let issuers = issuers(&text, &[]).unwrap();
+        let required: Vec<Vec<_>> = issuers
+            .iter()
+            .map(|issuer| issuer.rules.required_claims.iter())
+            .map(|required| required.map(|required| required.claim()).collect())
+            .collect();
+        assert_eq!(required, [vec!["a", "b"], vec!["c"]]);
+    }
+
+    #[test]
     fn several_issuers_inherit_from_variables_too() {
         let issuers = issuers(TWO, &[("AUDIENCE", "x,y"), ("APP__AUTH__STRICT", "true")]).unwrap();
         assert_eq!(issuers[0].rules.audience, ["x", "y"]);
@@ -330,7 +355,13 @@ mod tests {
     fn an_issuer_must_be_trusted() {
         let message = format!("auth.issuer_base_url is missing: {ISSUER_NEEDED}");
         let off = parsed("[dev_issuer]\nenabled = false", &[("AUDIENCE", "api")]);
-        assert_eq!(off.map(drop), Err(message.clone()));
+        let expected = if cfg!(feature = "dev-issuer") {
+            let enabled = "dev_issuer.enabled (file Settings.toml)";
+            format!("{message}; {enabled} turns the development issuer off")
+        } else {
+            message.clone()
+        };
+        assert_eq!(off.map(drop), Err(expected));
         if !cfg!(feature = "dev-issuer") {
             assert_eq!(parsed("[dev_issuer]", &[]).map(drop), Err(message));
         }

@@ -17,6 +17,7 @@ use actix_web::{
     ResponseError, web,
 };
 
+use crate::jose::Algorithm;
 use crate::routing::RouteInfo;
 use crate::sender::DPOP_NONCE;
 use crate::service::config;
@@ -46,18 +47,23 @@ pub(crate) struct DevIssuer {
 }
 
 impl DevIssuer {
-    /// Binds the port of `127.0.0.1` and, where IPv6 is available, of `::1`; 0 is any free port.
+    /// Binds the port of `127.0.0.1` and, where IPv6 is available, of `::1`; 0 is any free port. Tokens are signed with
+    /// `algorithm`.
     ///
     /// Does not wait for the signing key, which is generated in the background.
     ///
     /// # Errors
     /// The port is taken on either address, or the system gives no thread or random numbers.
-    pub(crate) fn bind(settings: config::DevIssuer, audience: String) -> io::Result<Self> {
+    pub(crate) fn bind(
+        settings: config::DevIssuer,
+        audience: String,
+        algorithm: Algorithm,
+    ) -> io::Result<Self> {
         let listener = Listener::bind_loopback(settings.port)?;
         let port = real_port(&listener, settings.port);
         let clock = Clock::default();
         let dpop = DpopVerifier::new(settings.dpop_nonce, clock.now()).map_err(io::Error::other)?;
-        let key = ProviderKey::generate()?;
+        let key = ProviderKey::generate(algorithm)?;
         Ok(Self {
             listener,
             tls_listener: None,

@@ -57,7 +57,10 @@ impl Fault {
                 let ago = lifetime.saturating_add(Duration::from_secs(60 * 60));
                 token.issued_at(now.checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH))
             }
-            Self::ForeignKey => token.signed_by(foreign_key()).header("kid", key.kid()),
+            Self::ForeignKey => {
+                let foreign = foreign_key().clone().with_algorithm(key.algorithm());
+                token.signed_by(&foreign).header("kid", key.kid())
+            }
             Self::IdToken => token
                 .header("typ", "JWT")
                 .claim("aud", client_id)

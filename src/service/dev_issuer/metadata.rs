@@ -30,7 +30,7 @@ pub(super) async fn metadata(provider: web::Data<Provider>) -> HttpResponse {
     let own = provider.accounts.scopes.iter().map(String::as_str);
     let scopes: Vec<_> = OPENID_SCOPES.into_iter().chain(own).collect();
     let algorithms = Algorithm::ALL.iter().copied();
-    let algorithms = algorithms.filter(|algorithm| !algorithm.is_symmetric());
+    let algorithms = algorithms.filter(|algorithm| algorithm.is_default());
     let mut metadata = json!({
         "issuer": provider.url,
         "authorization_endpoint": provider.endpoint(authorize::PATH),
@@ -49,7 +49,7 @@ pub(super) async fn metadata(provider: web::Data<Provider>) -> HttpResponse {
         "token_endpoint_auth_methods_supported": AUTH_METHODS,
         "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["RS256"],
+        "id_token_signing_alg_values_supported": [provider.key.algorithm.name()],
         "dpop_signing_alg_values_supported": algorithms.map(|a| a.to_string()).collect::<Vec<_>>(),
         "claims_supported": [
             "acr", "amr", "aud", "auth_time", "email", "email_verified", "exp", "iat", "iss", "name",
@@ -104,6 +104,7 @@ fn no_user() -> Rejection {
 /// Trusts the access tokens of this issuer, with proofs for `url`.
 fn verifier(provider: &Provider, url: &str, jwk: &Value) -> Result<Verifier, OAuthError> {
     let issuer = Issuer::with_public_key(&provider.url, &jwk.to_string());
+    let issuer = issuer.algorithms([provider.key.algorithm]);
     let issuer = issuer.audience(&provider.audience).build();
     let issuer = issuer.map_err(|_| OAuthError::NO_SIGNING_KEY)?;
     let certificates = ClientCertificates::from_source(CertificateSource::Connection);

@@ -127,16 +127,22 @@ fn endpoint(base: &str, path: &str) -> String {
     format!("{}{path}", base.trim_end_matches('/'))
 }
 
-/// The issuer's RSA key, generated on a thread of its own.
+/// The issuer's key, generated on a thread of its own.
 #[derive(Clone, Debug)]
-struct ProviderKey(watch::Receiver<Option<SigningKey>>);
+struct ProviderKey {
+    algorithm: Algorithm,
+    generated: watch::Receiver<Option<SigningKey>>,
+}
 
 impl ProviderKey {
-    fn generate() -> io::Result<Self> {
-        let (sender, receiver) = watch::channel(None);
+    fn generate(algorithm: Algorithm) -> io::Result<Self> {
+        let (sender, generated) = watch::channel(None);
         let thread = thread::Builder::new().name("dev-issuer-key".to_owned());
-        thread.spawn(move || sender.send_replace(Some(SigningKey::generate(Algorithm::Rs256))))?;
-        Ok(Self(receiver))
+        thread.spawn(move || sender.send_replace(Some(SigningKey::generate(algorithm))))?;
+        Ok(Self {
+            algorithm,
+            generated,
+        })
     }
 
     /// Waits for the key.
@@ -144,7 +150,7 @@ impl ProviderKey {
     /// # Errors
     /// [`OAuthError::NO_SIGNING_KEY`] where its thread ended without one.
     async fn signing(&self) -> Result<SigningKey, OAuthError> {
-        let mut receiver = self.0.clone();
+        let mut receiver = self.generated.clone();
         let key = receiver.wait_for(Option::is_some).await;
         let key = key.ok().and_then(|key| key.clone());
         key.ok_or(OAuthError::NO_SIGNING_KEY)

@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
+#[cfg(feature = "service")]
+use tokio::sync::oneshot;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use url::Url;
@@ -19,6 +21,8 @@ use zeroize::Zeroizing;
 
 use self::response::{ResponseError, ValidResponse};
 use self::signed::Recipient;
+#[cfg(feature = "service")]
+use super::Verifier;
 use super::clock::since_epoch;
 use super::token_cache::{Fingerprint, TokenCache};
 use super::verified::{Basis, Origin};
@@ -73,10 +77,14 @@ pub(crate) struct PendingIntrospection(watch::Receiver<Option<Outcome>>);
 impl PendingIntrospection {
     pub(super) async fn wait(mut self) -> Outcome {
         let outcome = self.0.wait_for(Option::is_some).await;
-        let outcome = outcome.ok().and_then(|outcome| outcome.clone());
-        outcome.unwrap_or(Err(VerifyError::IntrospectionUnavailable {
-            retry_after: AFTER_FAILED_CALL,
-        }))
+        match outcome.ok().and_then(|outcome| outcome.clone()) {
+            // The issuer may have been removed meanwhile.
+            Some(Ok(verified)) if !verified.key_is_current() => Err(VerifyError::UnknownIssuer),
+            Some(outcome) => outcome,
+            None => Err(VerifyError::IntrospectionUnavailable {
+                retry_after: AFTER_FAILED_CALL,
+            }),
+        }
     }
 }
 
@@ -166,6 +174,29 @@ impl Introspector {
         Decision::Call(call, PendingIntrospection(pending))
     }
 
+    /// Asks the endpoint about a token that nobody was issued, outside the limits.
+    ///
+    /// # Errors
+    /// Why there is no response that can be used.
+    #[cfg(feature = "service")]
+    async fn probe(
+        &self,
+        client: &Client,
+        now: Duration,
+        counters: &Counters,
+    ) -> Result<(), String> {
+        let prefix = self.settings.token_prefix.as_deref().unwrap_or_default();
+        let token = format!("{prefix}not-a-token");
+        let limit = self.keys.issuer.fetching.timeout;
+        let asked = timeout(limit, self.ask(client, &token, now)).await;
+        let asked = asked.unwrap_or(Err(CallError::Fetch(FetchError::Timeout)));
+        let response = asked.map_err(|error| Chain(&error).to_string())?;
+        match self.judge(response, now, counters).await {
+            Ok(_) | Err(ResponseError::Token(_)) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     /// Asks the endpoint about a token.
     async fn ask(
         &self,
@@ -250,6 +281,35 @@ impl Introspector {
     }
 }
 
+#[cfg(feature = "service")]
+impl Verifier {
+    /// For each issuer in the order of the configuration, whether tokens can be introspected, or why not; `None` where
+    /// they are not.
+    pub(crate) async fn probe_introspection(&self) -> Vec<Option<Result<(), String>>> {
+        let trust = self.0.trust.load_full();
+        let mut probed = Vec::new();
+        for keys in &trust.issuers {
+            probed.push(match trust.introspector(keys.id) {
+                Some(introspector) => Some(self.probe(Arc::clone(introspector)).await),
+                None => None,
+            });
+        }
+        probed
+    }
+
+    async fn probe(&self, introspector: Arc<Introspector>) -> Result<(), String> {
+        let (now, counters) = (since_epoch(self.now()), Arc::clone(&self.0.counters));
+        let (sender, receiver) = oneshot::channel();
+        self.run(async move |client| {
+            let probed = introspector.probe(&client, now, &counters).await;
+            drop(sender.send(probed));
+        });
+        receiver
+            .await
+            .unwrap_or_else(|_| Err("there is no thread for requests".to_owned()))
+    }
+}
+
 impl Call {
     /// Makes the call, validates the response, and tells all requests that wait for it.
     pub(super) async fn make(
@@ -269,7 +329,10 @@ impl Call {
             // Before the call ends: a request that comes later finds the token here.
             cache.insert_introspected(token.as_bytes(), verified);
         }
-        self.outcome.send_replace(Some(outcome));
+        // A token is valid while its introspector is trusted, which the call must not prolong: it ends first.
+        let waiting = self.outcome.clone();
+        drop(self);
+        waiting.send_replace(Some(outcome));
     }
 
     async fn outcome_for(
@@ -305,7 +368,7 @@ impl Call {
                 introspector.known.insert(self.token, ());
                 let basis = Basis::Introspection(Arc::downgrade(&introspector));
                 Ok(Arc::new(Verified::new(
-                    valid.token,
+                    valid.payload,
                     valid.claims,
                     basis,
                     &context.origin,

@@ -8,7 +8,7 @@ use serde::de::MapAccess;
 use serde_json::Value;
 
 use super::super::VerifyError;
-use super::super::unverified::{SignatureVerified, TokenType};
+use super::super::payload::Payload;
 use super::super::validate::{ValidClaims, validate_claims};
 use crate::claims::{Claims, NumericDate};
 use crate::issuer::Issuer;
@@ -17,7 +17,7 @@ use crate::jose::json::{self, FromJson, Member, Members, Unique};
 /// A response that grants access.
 #[derive(Debug)]
 pub(super) struct ValidResponse {
-    pub(super) token: SignatureVerified,
+    pub(super) payload: Payload,
     pub(super) claims: ValidClaims,
 }
 
@@ -66,15 +66,10 @@ pub(super) fn validate(
     if claims.expires_at == Member::Absent {
         claims.expires_at = Member::Valid(NumericDate::at(used_until));
     }
-    let token = SignatureVerified {
-        payload: body,
-        // The endpoint is asked for access tokens.
-        token_type: TokenType::AccessToken,
-        claims,
-    };
-    let mut claims = validate_claims(issuer, &token, now)?;
+    let payload = Payload::new(body, claims);
+    let mut claims = validate_claims(issuer, &payload, now)?;
     claims.until = claims.until.min(used_until);
-    Ok(ValidResponse { token, claims })
+    Ok(ValidResponse { payload, claims })
 }
 
 /// The member that every response has.
@@ -180,7 +175,7 @@ mod tests {
         assert_eq!(until(&json!({"exp": NOW + 30})), 35);
         let bare = judged(r#"{"active":true,"aud":"api"}"#).expect("an active token");
         assert_eq!(bare.claims.until.as_secs() - NOW, 60);
-        assert_eq!(bare.token.claims.issuer, Member::Valid(ISSUER.to_owned()));
+        assert_eq!(bare.payload.claims.issuer, Member::Valid(ISSUER.to_owned()));
     }
 
     #[test]

@@ -134,7 +134,7 @@ impl<'t> SignedResponse<'t> {
             .algorithm
             .valid()
             .and_then(|name| name.parse::<Algorithm>().ok());
-        let algorithm = algorithm.filter(|algorithm| !algorithm.is_symmetric());
+        let algorithm = algorithm.filter(|algorithm| algorithm.is_default());
         match algorithm {
             Some(algorithm) if is_of_type && !header.has_critical => Ok(Self {
                 payload: compact.payload().map_err(malformed)?,

@@ -210,12 +210,12 @@ fn check_type(named: &Member<String>) -> Result<(), ProofError> {
     Ok(())
 }
 
-/// Any supported algorithm but HMAC, whose secret would be public in the proof's header.
+/// Any algorithm that is accepted by default: not HMAC, whose secret would be public in the proof's header.
 fn algorithm(named: &Member<String>) -> Result<Algorithm, ProofError> {
     let name = named.valid().ok_or(ProofError::UnknownAlgorithm)?;
     let algorithm: Option<Algorithm> = name.parse().ok();
     algorithm
-        .filter(|known| !known.is_symmetric())
+        .filter(|known| known.is_default())
         .ok_or(ProofError::UnknownAlgorithm)
 }
 

@@ -184,7 +184,7 @@ fn a_proof_of_every_asymmetric_algorithm_is_valid() {
     for algorithm in Algorithm::ALL.iter().copied() {
         let key = shared(algorithm);
         let verdict = verify(&by(&key).build(), &key);
-        if algorithm.is_symmetric() {
+        if !algorithm.is_default() {
             assert_eq!(verdict, Err(ProofError::UnknownAlgorithm), "{algorithm}");
         } else {
             assert!(verdict.is_ok(), "{algorithm}: {verdict:?}");
@@ -421,9 +421,9 @@ fn the_key_is_public_usable_and_for_signatures() {
     for (jwk, expected) in [
         (json!(null), JwkError::Malformed),
         (json!("key"), JwkError::Malformed),
-        (json!({}), JwkError::Malformed),
+        (json!({}), JwkError::Incomplete),
         (json!({"kty": "oct", "k": "c2VjcmV0"}), JwkError::NotPublic),
-        (json!({"kty": "AKP"}), JwkError::OtherKind),
+        (json!({"kty": "AKP"}), JwkError::Incomplete),
         (
             public_jwk(&sender(), &json!({"x": "AA"})),
             JwkError::Malformed,
@@ -440,10 +440,7 @@ fn the_key_is_public_usable_and_for_signatures() {
             public_jwk(&sender(), &json!({"alg": "ES384"})),
             JwkError::AlgorithmNotAllowed,
         ),
-        (
-            public_jwk(&sender(), &json!({"kid": 1})),
-            JwkError::Malformed,
-        ),
+        (public_jwk(&sender(), &json!({"kid": 1})), JwkError::KeyId),
         (
             json!({"kty": "RSA", "n": format!("{}A", "n".repeat(170)), "e": "AQAB"}),
             JwkError::RsaSize { bits: 1024 },
@@ -589,7 +586,7 @@ fn cheap_checks_come_before_the_key_and_the_signature() {
             ProofError::OtherTarget,
         ),
         (forged.clone().token("other"), ProofError::OtherToken),
-        (forged, ProofError::Key(JwkError::Malformed)),
+        (forged, ProofError::Key(JwkError::Incomplete)),
         (
             by(&shared(Algorithm::EdDsa)).raw_signature([]),
             ProofError::OtherKey,

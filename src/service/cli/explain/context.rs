@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::claims::NumericDate;
-use crate::issuer::{Issuer, Source};
+use crate::claims::claim_name::ClaimName;
+use crate::issuer::{Issuer, Source, TokenType};
 use crate::keys::discovery;
 use crate::service::cli::output::line;
 use crate::verifier::Unready;
@@ -39,10 +40,15 @@ impl Context<'_> {
             Source::Discovery {
                 name: Some(name), ..
             }
-            | Source::Configured { name, .. } => name == named,
+            | Source::Configured { name, .. } => match &issuer.tenants {
+                Some(tenants) => tenants.tenant_of(named).is_some(),
+                None => name == named,
+            },
         };
-        let audience = self.token.audience();
         let is_meant = |issuer: &&Issuer| {
+            let mut claims = issuer.rules.audience_claims.iter();
+            let decisive = claims.find_map(|claim| self.token.find(claim.as_str()));
+            let audience = texts(decisive);
             let mut accepted = issuer.rules.audience.iter();
             accepted.any(|accepted| audience.contains(&accepted.as_str()))
         };
@@ -64,17 +70,33 @@ impl Context<'_> {
         }
     }
 
+    /// The claims that may name the audience.
+    pub(super) fn audience_claims(&self) -> Vec<&str> {
+        let claims = self.issuer().map(|issuer| &issuer.rules.audience_claims);
+        let names = claims.into_iter().flatten();
+        names.map(ClaimName::as_str).collect()
+    }
+
+    /// Another claim, which some issuers name the audience or the client in, with the value of an accepted audience.
+    pub(super) fn claim_with_audience(&self) -> Option<&'static str> {
+        let accepted = self.accepted_audience();
+        let names = |claim: &&'static str| {
+            let texts = texts(self.token.claim(claim));
+            texts.iter().any(|text| accepted.contains(text))
+        };
+        CLAIMS_OF_CLIENTS.into_iter().find(names)
+    }
+
     pub(super) fn has_max_age(&self) -> bool {
         self.issuer()
             .is_some_and(|issuer| issuer.rules.max_token_age.is_some())
     }
 
-    /// Whether only strict mode rejects the token's `typ`.
-    pub(super) fn has_plain_type(&self) -> bool {
+    /// The type that the token's header names, if it is a known one.
+    pub(super) fn token_type(&self) -> Option<TokenType> {
         match self.token.parameter("typ") {
-            None => true,
-            Some(Value::String(named)) => named.eq_ignore_ascii_case("JWT"),
-            Some(_) => false,
+            None => Some(TokenType::Jwt),
+            Some(named) => named.as_str()?.parse().ok(),
         }
     }
 }
@@ -133,11 +155,20 @@ impl Token {
 
     /// The strings of `aud`.
     pub(super) fn audience(&self) -> Vec<&str> {
-        match self.claim("aud") {
-            Some(Value::String(one)) => vec![one],
-            Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).collect(),
-            _ => Vec::new(),
-        }
+        texts(self.claim("aud"))
+    }
+
+    /// A claim by its name or a JSON pointer.
+    pub(super) fn find(&self, claim: &str) -> Option<&Value> {
+        let Some(pointer) = claim.strip_prefix('/') else {
+            return self.claim(claim);
+        };
+        let (name, rest) = match pointer.split_once('/') {
+            Some((name, rest)) => (name, format!("/{rest}")),
+            None => (pointer, String::new()),
+        };
+        let name = name.replace("~1", "/").replace("~0", "~");
+        self.claim(&name)?.pointer(&rest)
     }
 
     /// A time since 1970.
@@ -170,6 +201,18 @@ impl Token {
             .is_some_and(|typ| typ == "Refresh" || typ == "Offline")
     }
 }
+
+/// The strings of a claim that is one, or an array.
+fn texts(claim: Option<&Value>) -> Vec<&str> {
+    match claim {
+        Some(Value::String(one)) => vec![one],
+        Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The claims in which issuers name clients, where `aud` is absent.
+const CLAIMS_OF_CLIENTS: [&str; 6] = ["client_id", "azp", "cid", "appid", "resource", "iss"];
 
 /// OpenID Connect Core §2, §3.3.2.11 and §5.1, and Auth0's session; an access token may describe its login too (RFC
 /// 9068 §2.2.1).

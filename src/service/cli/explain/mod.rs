@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &Arguments, settings: Settings, tables: &Tables) ->
     let routes = routes::all(tables);
     let named = arguments.route.as_deref();
     let route = named.map(|named| Route::find(&routes, named)).transpose()?;
-    let verifier = verifier::schemes_only(&settings);
+    let verifier = verifier::schemes_only(&settings)?;
     let verifier = match input.target_uri(&settings) {
         Some(url) => verifier.target_uri(TargetUriSource::public_url(&url)?),
         None => verifier,

@@ -246,6 +246,7 @@ enum Check {
     KeyName,
     Payload,
     Issuer,
+    IssuerType,
     Algorithm,
     Key,
     Signature,
@@ -255,6 +256,7 @@ enum Check {
     Age,
     Texts,
     Kind,
+    Required,
     Numbers,
     Profile,
     Sender,
@@ -263,7 +265,7 @@ enum Check {
 
 impl Check {
     /// Every check, in order.
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 24] = [
         Self::Credentials,
         Self::Activity,
         Self::Form,
@@ -273,6 +275,7 @@ impl Check {
         Self::KeyName,
         Self::Payload,
         Self::Issuer,
+        Self::IssuerType,
         Self::Algorithm,
         Self::Key,
         Self::Signature,
@@ -282,6 +285,7 @@ impl Check {
         Self::Age,
         Self::Texts,
         Self::Kind,
+        Self::Required,
         Self::Numbers,
         Self::Profile,
         Self::Sender,
@@ -296,23 +300,31 @@ impl Check {
             Self::Form => "three parts of base64url between dots, the first a JSON object",
             Self::KnownAlgorithm => "alg is a supported signature algorithm, never none",
             Self::Extensions => "the header demands no extensions (crit, b64)",
-            Self::Type => "typ is JWT, at+jwt or absent",
+            Self::Type => "typ is JWT, at+jwt, JOSE or absent",
             Self::KeyName => "kid is a string, or absent",
             Self::Payload => "the second part is a JSON object without duplicate members",
-            Self::Issuer => "iss is exactly the name of a trusted issuer",
+            Self::Issuer => {
+                "iss is exactly the name of a trusted issuer, tid its tenant where it has tenants"
+            }
+            Self::IssuerType => "typ is one that is accepted (token_types); in strict mode at+jwt",
             Self::Algorithm => "alg is one that this issuer's keys are used with",
             Self::Key => "the issuer publishes the key that the token names",
             Self::Signature => "the signature is that key's",
-            Self::Audience => "aud names this API",
+            Self::Audience => {
+                "aud names this API, or the claim that is configured to (audience_claims)"
+            }
             Self::Expiry => "exp has not passed",
             Self::NotBefore => "nbf is not in the future, if present",
             Self::Age => "iat is a time, and not too long ago where max_token_age is set",
             Self::Texts => "sub, client_id and jti are strings, if present",
-            Self::Kind => "the token is an access token: no ID token, no logout token",
-            Self::Numbers => "the token has at most 1,000 audiences and 1,000 scopes",
-            Self::Profile => {
-                "in strict mode: typ is at+jwt; iat, sub, client_id and jti are present"
+            Self::Kind => {
+                "the token is an access token: no ID token, logout token or refresh token"
             }
+            Self::Required => {
+                "the claims that are required (required_claims) have the values that are"
+            }
+            Self::Numbers => "the token has at most 1,000 audiences and 1,000 scopes",
+            Self::Profile => "in strict mode: iat, sub, client_id and jti are present",
             Self::Sender => "the sender proves possession, if the token is bound (cnf)",
             Self::Access => "the token has the scopes, claims and login that the route requires",
         }
@@ -339,29 +351,36 @@ impl Check {
             VerifyError::CriticalHeader => Self::Extensions,
             VerifyError::Expired { .. } => Self::Expiry,
             VerifyError::Form(_) => Self::Form,
-            VerifyError::IdToken | VerifyError::LogoutToken => Self::Kind,
+            VerifyError::IdToken | VerifyError::LogoutToken | VerifyError::RefreshToken => {
+                Self::Kind
+            }
             VerifyError::Inactive
             | VerifyError::IntrospectionNeeded(_)
             | VerifyError::IntrospectionUnavailable { .. } => Self::Activity,
             VerifyError::IssuedAhead | VerifyError::TooOld => Self::Age,
             VerifyError::Malformed { claim } => Self::of_claim(claim),
+            VerifyError::MalformedAudience => Self::Audience,
+            VerifyError::RequiredClaim(_) => Self::Required,
             VerifyError::MalformedKeyId => Self::KeyName,
             VerifyError::MalformedPayload => Self::Payload,
             VerifyError::Missing { claim: "iat" } if context.has_max_age() => Self::Age,
             VerifyError::Missing {
-                claim: claim @ ("iss" | "aud" | "exp"),
+                claim: claim @ ("iss" | "aud" | "exp" | "tid"),
             } => Self::of_claim(claim),
             VerifyError::Missing { .. } => Self::Profile,
             VerifyError::NotYetValid => Self::NotBefore,
             VerifyError::AlgorithmNotAllowed => Self::Algorithm,
             VerifyError::WrongAudience | VerifyError::SeveralAudiences => Self::Audience,
-            VerifyError::WrongType if context.has_plain_type() => Self::Profile,
+            VerifyError::WrongType if context.token_type().is_some() => Self::IssuerType,
             VerifyError::WrongType => Self::Type,
             VerifyError::OutdatedKey(_) | VerifyError::Signature => Self::Signature,
             VerifyError::TooManyAudiences | VerifyError::TooManyScopes => Self::Numbers,
             VerifyError::UnknownAlgorithm => Self::KnownAlgorithm,
-            VerifyError::UnknownIssuer => Self::Issuer,
-            VerifyError::KeyUndetermined { .. }
+            VerifyError::OtherTenant | VerifyError::UnknownIssuer | VerifyError::UnknownTenant => {
+                Self::Issuer
+            }
+            VerifyError::KeyOfOtherTenant
+            | VerifyError::KeyUndetermined { .. }
             | VerifyError::KeysUnavailable { .. }
             | VerifyError::UnknownKey(_) => Self::Key,
         }
@@ -369,7 +388,7 @@ impl Check {
 
     fn of_claim(claim: &str) -> Self {
         match claim {
-            "iss" => Self::Issuer,
+            "iss" | "tid" => Self::Issuer,
             "aud" => Self::Audience,
             "exp" => Self::Expiry,
             "nbf" => Self::NotBefore,

@@ -267,6 +267,98 @@ async fn missing_and_malformed_claims_get_a_cause_and_the_servers_verdict() {
 }
 
 #[actix_web::test]
+async fn a_required_claim_is_named_with_what_is_expected() {
+    let bench = Bench::with(|issuer| {
+        let issuer = issuer.require("/o/id", ["a", "b"]);
+        issuer.require("token_use", "access")
+    });
+    let token = || bench.token().claim("token_use", "access");
+    let cases = [
+        (token().claim("o", json!({"id": "b"})), "accepted"),
+        (token().claim("o", json!({"id": "c"})), "required_claim"),
+        (token(), "required_claim"),
+        (token().claim("token_use", "id"), "id_token"),
+        (token().claim("token_use", "refresh"), "refresh_token"),
+    ];
+    bench.agrees(cases, PRIVATE).await;
+    let cases = [
+        (
+            token().claim("o", json!({"id": "c"})),
+            "require that the claim /o/id must be \"a\" or \"b\", and it is \"c\".",
+        ),
+        (token(), "and the token does not have it."),
+    ];
+    bench.shows(cases, PRIVATE).await;
+}
+
+#[actix_web::test]
+async fn the_claim_that_names_the_audience_is_named() {
+    let bench = Bench::new();
+    let audience = bench.issuer.audience();
+    let without = || bench.token().without("aud").claim("azp", "spa");
+    let cases = [
+        (
+            without().claim("client_id", audience),
+            "APP__AUTH__AUDIENCE_CLAIMS=aud,client_id",
+        ),
+        (without().claim("cid", audience), "in the claim cid instead"),
+        (without(), "send audience"),
+    ];
+    bench.shows(cases, PRIVATE).await;
+    let several = Bench::with(|issuer| issuer.audience_claims(["aud", "client_id", "azp"]));
+    let audience = several.issuer.audience();
+    let token = |client: Value| several.token().without("aud").claim("client_id", client);
+    let cases = [
+        (token(json!(audience)), "accepted"),
+        (
+            token(json!("other")).claim("azp", audience),
+            "other_audience",
+        ),
+        (token(json!(["other", 1])), "malformed_claim"),
+        (token(json!(null)), "malformed_claim"),
+    ];
+    several.agrees(cases, PRIVATE).await;
+    let neither = token(json!("")).without("client_id").without("azp");
+    let cases = [(
+        neither,
+        r#"none of the claims that can name its audience (auth.audience_claims): "aud", "client_id", "azp""#,
+    )];
+    several.shows(cases, PRIVATE).await;
+}
+
+#[actix_web::test]
+async fn the_tenant_that_is_not_listed_is_named() {
+    let (ours, other) = (
+        "11111111-2222-3333-4444-555555555555",
+        "9188040d-6c67-4c5b-b112-36a304b66dad",
+    );
+    let mut bench = Bench::new();
+    let template = "https://login.example/{tenantid}/v2.0";
+    let issuer = Issuer::with_jwks_uri(template, &bench.issuer.jwks_uri());
+    let issuer = issuer.tenants([ours]).audience(bench.issuer.audience());
+    let trusted = vec![issuer.build().unwrap()];
+    bench.verifier = Verifier::start(trusted.clone()).unwrap();
+    bench.trusted = TrustedIssuers::of(Trust::Issuers(trusted)).unwrap();
+    let token = |tenant: &str, tid: &str| {
+        let token = bench.token().claim("tid", tid);
+        token.claim("iss", template.replace("{tenantid}", tenant))
+    };
+    let cases = [
+        (token(ours, ours), "accepted"),
+        (token(other, other), "unknown_tenant"),
+        (token(ours, other), "other_tenant"),
+        (token(ours, ours).without("tid"), "missing_claim"),
+        (token("common", "common"), "other_issuer"),
+    ];
+    bench.agrees(cases, PRIVATE).await;
+    let cases = [(
+        token(other, other),
+        "is of the tenant \"9188040d-6c67-4c5b-b112-36a304b66dad\" (tid)",
+    )];
+    bench.shows(cases, PRIVATE).await;
+}
+
+#[actix_web::test]
 async fn the_requirement_of_a_route_is_named_with_the_servers_verdict() {
     let bench = Bench::new();
     let token = || bench.token();
@@ -395,11 +487,8 @@ async fn checks_before_the_failed_one_pass_and_later_ones_are_not_reached() {
         (&bench, bench.token().header("typ", "x"), "typ is JWT"),
         (&bench, bench.token().claim("aud", "x"), "aud names"),
         (&bench, bench.token(), "the token has the scopes"),
-        (
-            &strict,
-            strict.token().header("typ", "JWT"),
-            "in strict mode",
-        ),
+        (&strict, strict.token().header("typ", "JWT"), "typ is one"),
+        (&bench, bench.token().header("typ", "JOSE"), "typ is one"),
         (&strict, strict.token().without("iat"), "in strict mode"),
         (&aged, aged.token().without("iat"), "iat is"),
         (&aged, aged.token().issued_at(ago(90)), "iat is"),
@@ -593,6 +682,26 @@ fn text_copied_around_a_token_is_removed_and_noted() {
             (token, notes),
             "{text:?}"
         );
+    }
+}
+
+#[actix_web::test]
+async fn a_secret_with_debris_is_named_where_a_signature_fails() {
+    let secret = "s".repeat(32);
+    let key = SigningKey::from_secret(&secret, Algorithm::Hs256);
+    for (debris, why) in [
+        ("\n", "the configured secret ends in a line break"),
+        ("", "The signature is invalid: the token was changed"),
+    ] {
+        let other = if debris.is_empty() { "other" } else { "" };
+        let configured = format!("{other}{secret}{debris}");
+        let bench = Bench::with(|issuer| issuer.secret(&configured).algorithms([Algorithm::Hs256]));
+        let token = bench.token().signed_by(&key).build();
+        let report = bench.explain(&token, PRIVATE).await;
+        let found = report.explanation.expect("an explanation");
+        assert_eq!(found.code, "bad_signature");
+        assert!(found.why.contains(why), "{}", found.why);
+        assert!(!found.why.contains(&secret) && !found.remedy.contains(&secret));
     }
 }
 

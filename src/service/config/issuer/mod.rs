@@ -7,7 +7,8 @@ use super::file;
 use super::introspection;
 use super::model;
 use super::origins::Origins;
-use crate::issuer::{Issuer, IssuerBuilder, IssuerError, UrlRole};
+use crate::issuer::{Issuer, IssuerBuilder, IssuerError, PARTY_CLAIMS, UrlRole};
+use crate::jose::public_key;
 
 /// The keys that configure an issuer; the others only describe how to trust it.
 const CONFIGURING: [&str; 5] = [
@@ -42,7 +43,14 @@ pub(super) fn builder(
         .timeout_duration(model.timeout_duration.0)
         .longest_outage(model.longest_outage.0)
         .allow_http_hosts(model.allow_http_hosts.0.iter().cloned())
-        .scope_claims(model.scope_claims.0.iter().cloned());
+        .scope_claims(model.scope_claims.0.iter().cloned())
+        .audience_claims(model.audience_claims.0.iter().cloned())
+        .allow_any_audience(model.allow_any_audience.0)
+        .tenants(model.tenants.0.iter().cloned())
+        .token_types(model.token_types.0.iter().copied());
+    for (claim, value) in &model.required_claims.0 {
+        issuer = issuer.require(claim, value.clone());
+    }
     for audience in &model.audience.0 {
         issuer = issuer.audience(audience);
     }
@@ -60,7 +68,9 @@ pub(super) fn builder(
         issuer = issuer.public_key(&key);
     }
     if let Some(secret) = &model.secret {
-        issuer = issuer.secret(&secret.0);
+        issuer = issuer
+            .secret(&secret.0)
+            .secret_encoding(model.secret_encoding);
     }
     if let Some(algorithms) = &model.token_signing_alg {
         issuer = issuer.algorithms(algorithms.0.iter().copied());
@@ -76,14 +86,16 @@ pub(super) fn builder(
 }
 
 /// The text of a public key: the value itself, or the content of the file that it names.
-fn public_key(text: &str) -> Result<Cow<'_, str>, String> {
-    let inline = text.trim_start();
-    if inline.starts_with("-----BEGIN") || inline.starts_with('{') {
+fn public_key(text: &str) -> Result<Cow<'_, str>, Cow<'static, str>> {
+    if public_key::is_key(text) {
         return Ok(text.into());
     }
-    file::read_text(text.trim())
+    if text.contains("://") {
+        return Err(KEY_URL.into());
+    }
+    file::read_key(text)
         .map(Cow::Owned)
-        .map_err(|problem| format!("{PUBLIC_KEY_NEEDED}; it {problem}"))
+        .map_err(|problem| format!("{PUBLIC_KEY_NEEDED}; it {problem}").into())
 }
 
 /// Names the key that the error is about, its source and the remedy.
@@ -100,14 +112,30 @@ pub(super) fn explain(error: &IssuerError, origins: &Origins<'_>) -> SettingsErr
         UrlRole::JwksUri => origins.reject("jwks_uri", remedy),
     };
     match error {
-        IssuerError::NoAudience => origins.reject("audience", AUDIENCE_NEEDED),
-        IssuerError::NoKeys => origins.reject("issuer_base_url", KEYS_NEEDED),
-        IssuerError::NoIntrospectionEndpoint => origins
-            .section("introspection")
-            .reject("endpoint", ENDPOINT_NEEDED),
-        IssuerError::NoName => origins.reject("issuer", NAME_NEEDED),
+        IssuerError::AnyAudienceWithAudience => excludes("allow_any_audience", "audience"),
+        IssuerError::AnyAudienceWhileStrict => excludes("allow_any_audience", "strict"),
+        IssuerError::AnyAudienceUnlimited => origins.reject("allow_any_audience", party_needed()),
+        IssuerError::AudienceClaims => origins.reject("audience_claims", error.to_string()),
+        IssuerError::TenantTemplate => origins.reject("issuer", error.to_string()),
+        IssuerError::Tenants => origins.reject("tenants", error.to_string()),
+        IssuerError::NoTokenType => origins.reject("token_types", error.to_string()),
+        IssuerError::RequiredClaim { claim } => {
+            origins.reject("required_claims", value_needed(claim))
+        }
+        IssuerError::NoAudience => {
+            origins.reject_required("audience", AUDIENCE_NEEDED, &CONFIGURING)
+        }
+        IssuerError::NoKeys => origins.reject_required("issuer_base_url", KEYS_NEEDED, &["issuer"]),
+        IssuerError::NoIntrospectionEndpoint => {
+            let section = origins.section("introspection");
+            section.reject_required("endpoint", ENDPOINT_NEEDED, &["client_id"])
+        }
+        IssuerError::NoName => {
+            let keys = ["jwks_uri", "public_key", "secret"];
+            origins.reject_required("issuer", NAME_NEEDED, &keys)
+        }
         IssuerError::NotAHttpHost => origins.reject("allow_http_hosts", HOSTS_NEEDED),
-        IssuerError::NotAUrl { role } => of_url(*role, ABSOLUTE_NEEDED),
+        IssuerError::NotAUrl { role } => of_url(*role, not_a_url(*role, origins)),
         IssuerError::NotPlain { role } => of_url(*role, PLAIN_NEEDED),
         IssuerError::PlainHttp { role } => of_url(*role, HTTPS_NEEDED),
         IssuerError::PublicKey(cause) => {
@@ -116,6 +144,13 @@ pub(super) fn explain(error: &IssuerError, origins: &Origins<'_>) -> SettingsErr
         IssuerError::PublicKeyWithJwksUri => excludes("public_key", "jwks_uri"),
         IssuerError::SecretWithJwksUri => excludes("secret", "jwks_uri"),
         IssuerError::SecretWithPublicKey => excludes("secret", "public_key"),
+        IssuerError::SecretNotBase64 => {
+            let encoding = origins.described("secret_encoding");
+            origins.reject(
+                "secret",
+                format!("is not in base64, as {encoding} requires"),
+            )
+        }
         IssuerError::SecretTooShort { needed, .. } => origins.reject(
             "secret",
             format!("must have at least {needed} bytes, or it is weaker than the hash"),
@@ -131,11 +166,43 @@ pub(super) fn explain(error: &IssuerError, origins: &Origins<'_>) -> SettingsErr
                 format!("{algorithm} does not go with {secret}: name HS256, HS384 or HS512");
             origins.reject("token_signing_alg", remedy)
         }
-        IssuerError::SecretWithoutAlgorithm => origins.reject("token_signing_alg", HMAC_NEEDED),
+        IssuerError::SecretWithoutAlgorithm => {
+            origins.reject_required("token_signing_alg", HMAC_NEEDED, &["secret"])
+        }
         // Of several issuers, which are not built here.
         IssuerError::SharedAudience { .. }
         | IssuerError::SharedTokenPrefix { .. }
         | IssuerError::TwoSpellings { .. } => origins.reject("issuers", error.to_string()),
+    }
+}
+
+fn party_needed() -> String {
+    format!(
+        "accepts the issuer's tokens for every API: add a claim to required_claims with a value (not true) that names \
+         the client, tenant or owner whose tokens are accepted; it must be one of {}",
+        PARTY_CLAIMS.join(", ")
+    )
+}
+
+fn value_needed(claim: &str) -> String {
+    format!(
+        "the value of {} must be true, a text, a number, false or a list of these; a claim inside another is named by a \
+         JSON pointer, such as \"/tenant/id\"",
+        claim.escape_debug()
+    )
+}
+
+/// What a text that is not the URL of an issuer must be.
+fn not_a_url(role: UrlRole, origins: &Origins<'_>) -> &'static str {
+    let introspection = origins.section("introspection");
+    let text = match role {
+        UrlRole::BaseUrl => origins.text("issuer_base_url"),
+        UrlRole::IntrospectionEndpoint => introspection.text("endpoint"),
+        UrlRole::JwksUri => origins.text("jwks_uri"),
+    };
+    match text {
+        Some(text) if !text.contains("://") => SCHEME_NEEDED,
+        _ => ABSOLUTE_NEEDED,
     }
 }
 
@@ -158,7 +225,12 @@ const KEYS_NEEDED: &str = "set where the keys are: issuer_base_url, jwks_uri, pu
 
 const NAME_NEEDED: &str = "set the issuer of these keys: the value of iss in tokens, such as https://tenant.eu.auth0.com/";
 
-const PLAIN_NEEDED: &str = "must have no user name, password, query or fragment";
+const PLAIN_NEEDED: &str = "must have no user name, password or fragment";
+
+const KEY_URL: &str = "is a URL: set it as jwks_uri, from which keys are fetched";
+
+const SCHEME_NEEDED: &str =
+    "has no scheme: write https:// before it, such as https://tenant.eu.auth0.com/";
 
 const PUBLIC_KEY_NEEDED: &str =
     "must be a PEM, JWK or JWK set, or the path of a file that contains one";

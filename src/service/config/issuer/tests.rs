@@ -1,8 +1,10 @@
 use std::time::Duration;
 
 use super::super::tests::{Scratch, issuers, parsed};
+use super::super::values::{ClaimPath, Kind};
 use super::*;
-use crate::issuer::KeySource;
+use crate::claims::scope_claim::ScopeClaim;
+use crate::issuer::{KeySource, TokenType};
 use crate::jose::Algorithm;
 
 type Variables<'a> = &'a [(&'a str, &'a str)];
@@ -31,23 +33,47 @@ const AUDIENCE: (&str, &str) = ("AUDIENCE", "api");
 fn a_missing_setting_is_named_with_an_example() {
     let hmac = ("TOKEN_SIGNING_ALG", "HS256");
     let (secret, jwks_uri) = (("SECRET", "LONG"), ("JWKS_URI", "https://a.example/keys"));
-    let cases: [(Variables<'_>, &str, &str); 6] = [
-        (&[BASE], "audience", AUDIENCE_NEEDED),
-        (&[BASE, ("AUDIENCE", "")], "audience", AUDIENCE_NEEDED),
-        (&[AUDIENCE, jwks_uri], "issuer", NAME_NEEDED),
-        (&[AUDIENCE, secret, hmac], "issuer", NAME_NEEDED),
-        (&[AUDIENCE, ("ISSUER", "a")], "issuer_base_url", KEYS_NEEDED),
-        (&[AUDIENCE, BASE, secret], "token_signing_alg", HMAC_NEEDED),
+    let no_audience = [BASE, ("AUDIENCE", "")];
+    let base = "issuer_base_url (variable ISSUER_BASE_URL)";
+    let cases: [(Variables<'_>, &str, &str, &str); 6] = [
+        (&[BASE], "audience", AUDIENCE_NEEDED, base),
+        (&no_audience, "audience", AUDIENCE_NEEDED, base),
+        (
+            &[AUDIENCE, jwks_uri],
+            "issuer",
+            NAME_NEEDED,
+            "jwks_uri (variable JWKS_URI)",
+        ),
+        (
+            &[AUDIENCE, secret, hmac],
+            "issuer",
+            NAME_NEEDED,
+            "secret (variable SECRET)",
+        ),
+        (
+            &[AUDIENCE, ("ISSUER", "a")],
+            "issuer_base_url",
+            KEYS_NEEDED,
+            "issuer (variable ISSUER)",
+        ),
+        (
+            &[AUDIENCE, BASE, secret],
+            "token_signing_alg",
+            HMAC_NEEDED,
+            "secret (variable SECRET)",
+        ),
     ];
-    for (variables, key, remedy) in cases {
-        let expected = format!("auth.{key} is missing: {remedy}");
+    for (variables, key, remedy, cause) in cases {
+        let expected = format!("auth.{key} is missing: {remedy}; auth.{cause} requires it");
         assert_eq!(message(variables), expected, "{variables:?}");
     }
 }
 
 #[test]
 fn a_value_without_content_is_named_with_its_layer() {
-    let audience = format!("auth.audience (variable AUDIENCE): {AUDIENCE_NEEDED}");
+    let audience = format!(
+        "auth.audience (variable AUDIENCE): {AUDIENCE_NEEDED}; auth.issuer_base_url (variable ISSUER_BASE_URL) requires it"
+    );
     assert_eq!(message(&[BASE, ("AUDIENCE", " , ")]), audience);
     let issuer = format!("auth.issuer (variable APP__AUTH__ISSUER): {NAME_NEEDED}");
     assert_eq!(
@@ -59,10 +85,11 @@ fn a_value_without_content_is_named_with_its_layer() {
 #[test]
 fn urls_are_rejected_at_their_keys() {
     let cases = [
-        ("tenant.eu.auth0.com", ABSOLUTE_NEEDED),
+        ("tenant.eu.auth0.com", SCHEME_NEEDED),
+        ("localhost:8080/realms/a", SCHEME_NEEDED),
         ("ftp://a.example/", ABSOLUTE_NEEDED),
         ("https://me:sssss@a.example/", PLAIN_NEEDED),
-        ("https://a.example/?q", PLAIN_NEEDED),
+        ("https://a.example/#f", PLAIN_NEEDED),
         ("http://a.example/", HTTPS_NEEDED),
     ];
     for (url, expected) in cases {
@@ -162,7 +189,10 @@ fn an_entry_and_its_inherited_values_are_named_separately() {
     let cases = [
         (
             entry.to_owned(),
-            format!("auth.issuers[0].audience is missing: {AUDIENCE_NEEDED}"),
+            format!(
+                "auth.issuers[0].audience is missing: {AUDIENCE_NEEDED}; \
+                 auth.issuers[0].issuer_base_url (file Settings.toml) requires it"
+            ),
         ),
         (
             format!("[auth]\naudience = 'api'\ntoken_signing_alg = 'HS256'\n{entry}"),
@@ -209,7 +239,10 @@ fn every_key_is_read() {
         cache_max_age = '1s'
         cooldown_duration = '500ms'
         timeout_duration = '2s'
-        scope_claims = ['permissions', '/realm_access/roles']";
+        scope_claims = ['permissions', '/realm_access/roles', { claim = 'o.per', separator = ',' }]
+        audience_claims = ['aud', '/app/id']
+        token_types = ['JOSE', 'AT+JWT']
+        required_claims = { token_use = 'access', '/O/id' = ['a', 7], live = false }";
     let issuer = issuer(text).unwrap();
     assert_eq!(issuer.name(), Some("a"));
     assert!(
@@ -229,10 +262,125 @@ fn every_key_is_read() {
         .iter()
         .map(|claim| claim.as_str())
         .collect();
-    assert_eq!(scope_claims, ["permissions", "/realm_access/roles"]);
+    assert_eq!(
+        scope_claims,
+        ["permissions", "/realm_access/roles", "o.per"]
+    );
+    assert_eq!(issuer.rules.scope_claims[2].separator(), Some(","));
+    let audience_claims = issuer.rules.audience_claims.iter();
+    let audience_claims: Vec<_> = audience_claims.map(|claim| claim.as_str()).collect();
+    assert_eq!(audience_claims, ["aud", "/app/id"]);
+    let types = [TokenType::Jose, TokenType::AccessToken];
+    assert_eq!(issuer.rules.accepted_types, types);
+    assert_eq!(
+        required(&issuer),
+        [
+            r#"/O/id must be "a" or 7"#,
+            "live must be false",
+            r#"token_use must be "access""#
+        ]
+    );
     assert_eq!(issuer.fetching.cache_max_age, Duration::from_secs(1));
     assert_eq!(issuer.fetching.cooldown, Duration::from_millis(500));
     assert_eq!(issuer.fetching.timeout, Duration::from_secs(2));
+}
+
+/// The required claims, sorted by name.
+fn required(issuer: &Issuer) -> Vec<String> {
+    let required = issuer.rules.required_claims.iter();
+    required.map(|required| required.to_string()).collect()
+}
+
+#[test]
+fn a_variable_holds_required_claims_and_scope_claims_with_separators_as_json() {
+    let read = |name, value| {
+        let issuers = issuers("", &[BASE, AUDIENCE, (name, value)]);
+        issuers.map(|mut issuers| issuers.remove(0))
+    };
+    let name = "APP__AUTH__REQUIRED_CLAIMS";
+    let issuer = read(name, r#" {"tokenUse": ["a", "b"], "email": true} "#).unwrap();
+    assert_eq!(
+        required(&issuer),
+        ["email must be present", r#"tokenUse must be "a" or "b""#]
+    );
+    for value in ["access", "token_use=access", r#"["a"]"#, "true"] {
+        let message = "auth.required_claims (variable APP__AUTH__REQUIRED_CLAIMS): must be a section of claims and their \
+                       values; as a variable, a JSON object such as {\"token_use\": \"access\"}";
+        assert_eq!(read(name, value).map(drop), Err(message.to_owned()));
+    }
+    let name = "APP__AUTH__SCOPE_CLAIMS";
+    let issuer = read(name, r#"["scope", {"claim": "o.per", "separator": ","}]"#).unwrap();
+    let expected = ["scope".parse(), "o.per".parse()].map(Result::unwrap);
+    let [scope, clerk]: [ScopeClaim; 2] = expected;
+    assert_eq!(issuer.rules.scope_claims, [scope, clerk.separated_by(",")]);
+}
+
+#[test]
+fn a_required_claim_by_a_variable_of_its_own_is_rejected() {
+    let name = "APP__AUTH__REQUIRED_CLAIMS__TOKEN_USE";
+    let message = message(&[BASE, AUDIENCE, (name, "access")]);
+    assert_eq!(
+        message,
+        "auth.required_claims.token_use (variable APP__AUTH__REQUIRED_CLAIMS__TOKEN_USE): \
+         names of claims have a case of their own: set APP__AUTH__REQUIRED_CLAIMS to a JSON object"
+    );
+}
+
+#[test]
+fn a_required_claim_has_a_usable_value() {
+    for value in ["{ a = [] }", "{ tenant = { id = 'x' } }", "{ a = [['x']] }"] {
+        let claim = if value.contains("tenant") {
+            "tenant"
+        } else {
+            "a"
+        };
+        let message = format!(
+            "auth.required_claims (file Settings.toml): {}",
+            value_needed(claim)
+        );
+        let text = format!("required_claims = {value}");
+        assert_eq!(issuer(&text).map(drop), Err(message), "{text}");
+    }
+}
+
+#[test]
+fn any_audience_needs_a_value_of_a_claim_that_names_a_party() {
+    let outcome = |text: &str| {
+        let auth = format!("[auth]\nissuer_base_url = 'https://a.example/'\n{text}");
+        issuers(&format!("{auth}\nallow_any_audience = true"), &[]).map(drop)
+    };
+    let rejected =
+        |key: &str, remedy: &str| Err(format!("auth.{key} (file Settings.toml): {remedy}"));
+    let unlimited = rejected("allow_any_audience", &party_needed());
+    for required in [
+        "{}",
+        "{ azp = true }",
+        "{ token_use = 'access' }",
+        "{ azp = ['a', true] }",
+    ] {
+        let text = format!("required_claims = {required}");
+        assert_eq!(outcome(&text), unlimited, "{text}");
+    }
+    for required in [
+        "{ azp = 'a' }",
+        "{ '/tid' = ['a', 'b'] }",
+        "{ a = true, cid = 'b' }",
+    ] {
+        let text = format!("required_claims = {required}");
+        assert_eq!(outcome(&text), Ok(()), "{text}");
+    }
+    for (other, text) in [("audience", "'api'"), ("strict", "true")] {
+        let text = format!("{other} = {text}\nrequired_claims = {{ azp = 'a' }}");
+        let excludes = format!("excludes auth.{other} (file Settings.toml): keep one of them");
+        assert_eq!(outcome(&text), rejected("allow_any_audience", &excludes));
+    }
+}
+
+#[test]
+fn strict_mode_needs_its_type() {
+    let message = "auth.token_types (file Settings.toml): a type of token must be accepted; in strict mode at+jwt";
+    let text = "strict = true\ntoken_types = ['JWT']";
+    assert_eq!(issuer(text).map(drop), Err(message.to_owned()));
 }
 
 #[test]
@@ -269,10 +417,9 @@ fn values_of_another_type_are_rejected() {
 #[test]
 fn values_out_of_bounds_are_rejected() {
     let zero = "must be longer than 0s";
-    let claims =
-        "must be claims: names such as permissions, or JSON pointers such as /realm_access/roles";
+    let claims = <ScopeClaim as Kind>::REMEDY;
     let algorithms = "must be one or more of HS256, HS384, HS512, RS256, RS384, RS512, \
-                      ES256, ES384, ES512, PS256, PS384, PS512, EdDSA";
+                      ES256, ES384, ES512, PS256, PS384, PS512, EdDSA, ML-DSA-44, ML-DSA-65, ML-DSA-87";
     let cases = [
         ("token_signing_alg", "'none'", algorithms),
         ("token_signing_alg", "['RS256', 'rs256']", algorithms),
@@ -283,6 +430,21 @@ fn values_out_of_bounds_are_rejected() {
         ("timeout_duration", "0", zero),
         ("scope_claims", "[]", claims),
         ("scope_claims", "['/']", claims),
+        ("scope_claims", "[{ claim = 'a', separator = '' }]", claims),
+        ("scope_claims", "[{ claim = 'a', seperator = ',' }]", claims),
+        ("scope_claims", "[{ separator = ',' }]", claims),
+        ("audience_claims", "[]", <ClaimPath as Kind>::REMEDY),
+        ("audience_claims", "'/a~'", <ClaimPath as Kind>::REMEDY),
+        (
+            "token_types",
+            "[]",
+            "must be one or more of at+jwt, JWT, JOSE",
+        ),
+        (
+            "token_types",
+            "'dpop+jwt'",
+            "must be one or more of at+jwt, JWT, JOSE",
+        ),
     ];
     for (key, value, message) in cases {
         let message = format!("auth.{key} (file Settings.toml): {message}");
@@ -300,7 +462,7 @@ fn a_misspelt_key_is_rejected_before_a_missing_one() {
             "[auth]\nissuerBaseURL = 'x'",
             format!(
                 "auth.issuerBaseURL {unknown} did you mean issuer_base_url? \
-                 known here: {keys}, startup, startup_timeout, token_memory_bytes, issuers, dpop, mtls"
+                 known here: {keys}, startup, startup_timeout, ca_file, token_memory_bytes, max_token_length, issuers, dpop, mtls"
             ),
         ),
         (
@@ -329,8 +491,8 @@ fn a_public_key_is_inline_or_in_a_file() {
     }
     let file = Scratch::new("key", b"text");
     assert_eq!(public_key(file.path()).as_deref(), Ok("text"));
-    let path = format!(" {}\n", file.path());
-    assert_eq!(public_key(&path).as_deref(), Ok("text"));
+    let der = Scratch::new("der", &[0x30, 0x82]);
+    assert_eq!(public_key(der.path()).as_deref(), Ok("MII="));
 }
 
 #[test]
@@ -349,12 +511,153 @@ fn a_file_that_cannot_contain_a_key_is_rejected() {
         (Scratch::new("binary", &[0xff]), "is not text"),
     ] {
         let message = format!("{PUBLIC_KEY_NEEDED}; it names a file that {problem}");
-        assert_eq!(public_key(file.path()), Err(message));
+        assert_eq!(public_key(file.path()), Err(message.into()));
     }
+    let url = public_key("https://hush.example/keys");
+    assert_eq!(url, Err(KEY_URL.into()));
     let missing = public_key("/nowhere/hush.pem").unwrap_err();
     let expected = format!("{PUBLIC_KEY_NEEDED}; it names a file that cannot be read: ");
     assert!(
         missing.starts_with(&expected) && !missing.contains("hush"),
         "{missing}"
     );
+}
+
+mod introspection {
+    use super::super::super::tests::issuers;
+    use crate::issuer::ClientAuthentication;
+
+    const BASE: &str = "[auth]\nissuer_base_url = 'https://a.example/'\naudience = 'api'\n";
+
+    fn configured(text: &str) -> Result<Option<crate::Introspection>, String> {
+        let issuers = issuers(&format!("{BASE}[auth.introspection]\n{text}"), &[])?;
+        Ok(issuers[0].introspection.as_deref().cloned())
+    }
+
+    #[test]
+    fn a_client_and_its_secret_suffice() {
+        assert!(configured("").expect("settings").is_none());
+        let basic = configured("client_id = 'api'\nclient_secret = 'hush'").expect("settings");
+        let client = basic.expect("introspection").client;
+        assert_eq!(client.id, "api");
+        assert!(matches!(
+            client.authentication,
+            ClientAuthentication::Basic(_)
+        ));
+        let post = "client_id = 'api'\nclient_secret = 'hush'\nclient_auth = 'client_secret_post'";
+        let client = configured(post)
+            .expect("settings")
+            .expect("introspection")
+            .client;
+        assert!(matches!(
+            client.authentication,
+            ClientAuthentication::Post(_)
+        ));
+        assert!(!format!("{client:?}").contains("hush"));
+    }
+
+    #[test]
+    fn what_is_missing_or_contradicts_is_named_with_its_cause() {
+        let of = |key: &str| format!("auth.introspection.{key} (file Settings.toml)");
+        for (text, expected) in [
+            (
+                "endpoint = 'https://a.example/i'",
+                format!(
+                    "auth.introspection.client_id is missing: set the client ID of this API at the issuer, with which it \
+                     may introspect tokens; {} requires it",
+                    of("endpoint")
+                ),
+            ),
+            (
+                "client_id = 'api'",
+                format!(
+                    "auth.introspection.client_secret is missing: set the secret of this client; {} requires it",
+                    of("client_id")
+                ),
+            ),
+            (
+                "client_id = 'api'\nclient_auth = 'private_key_jwt'",
+                format!(
+                    "auth.introspection.private_key is missing: set the private key of this client, as PEM or the path of \
+                     a file; {} requires it",
+                    of("client_auth")
+                ),
+            ),
+            (
+                "client_id = 'api'\nprivate_key = '-----BEGIN PUBLIC KEY-----'",
+                format!(
+                    "{}: cannot be used: the text is not the PEM of a private key (PRIVATE KEY, RSA PRIVATE KEY or EC \
+                     PRIVATE KEY)",
+                    of("private_key")
+                ),
+            ),
+            (
+                "client_id = 'api'\nclient_secret = 'x'\nendpoint = 'http://a.example/i'",
+                format!(
+                    "{}: must be https; http is accepted on loopback and on the hosts of auth.allow_http_hosts only",
+                    of("endpoint")
+                ),
+            ),
+        ] {
+            assert_eq!(configured(text).map(drop), Err(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_entry_has_its_own_section_or_that_of_auth() {
+        let text = "
+            [auth.introspection]
+            client_id = 'shared'
+            client_secret = 'x'
+            [[auth.issuers]]
+            issuer_base_url = 'https://a.example/'
+            audience = 'a'
+            [[auth.issuers]]
+            issuer_base_url = 'https://b.example/'
+            audience = 'b'
+            [auth.issuers.introspection]
+            client_id = 'own'
+            client_secret = 'y'
+            token_prefix = 'b_'
+            ";
+        let issuers = issuers(text, &[]).expect("settings");
+        let ids = issuers.iter().map(|issuer| {
+            let introspection = issuer.introspection.as_ref().expect("introspection");
+            introspection.client.id.clone()
+        });
+        assert_eq!(ids.collect::<Vec<_>>(), ["shared", "own"]);
+    }
+}
+
+#[test]
+fn tenants_and_the_template_of_the_issuer_need_each_other() {
+    let template = "'https://login.example/{tenantid}/v2.0'";
+    let tenant = "['11111111-2222-3333-4444-555555555555']";
+    let every = "'*'";
+    for tenants in [tenant, every] {
+        let text = format!("issuer = {template}\ntenants = {tenants}");
+        assert!(issuer(&text).unwrap().tenants.is_some(), "{text}");
+    }
+    let template_needed = IssuerError::TenantTemplate.to_string();
+    let tenants_needed = IssuerError::Tenants.to_string();
+    for (text, expected) in [
+        (
+            format!("issuer = {template}\ntenants = 'common'"),
+            format!("auth.tenants (file Settings.toml): {tenants_needed}"),
+        ),
+        (
+            format!("issuer = {template}"),
+            format!("auth.tenants is missing: {tenants_needed}"),
+        ),
+        (
+            format!("issuer = 'https://login.example/'\ntenants = {tenant}"),
+            format!("auth.issuer (file Settings.toml): {template_needed}"),
+        ),
+        (
+            format!("tenants = {tenant}"),
+            format!("auth.issuer is missing: {template_needed}"),
+        ),
+    ] {
+        assert_eq!(issuer(&text).map(drop), Err(expected), "{text}");
+    }
 }

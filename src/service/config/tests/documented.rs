@@ -161,6 +161,12 @@ fn the_examples_of_the_shipped_file_are_accepted() {
         "public_key",
         "secret",
         "client_ca",
+        "private_key",
+        "endpoint",
+        "client_id",
+        "client_secret",
+        "client_auth",
+        "token_prefix",
     ];
     let mut is_entry = false;
     let text: String = SHIPPED

@@ -148,6 +148,7 @@ fn cors_startup_and_log_are_used() {
     let cors = Cors {
         allowed_origins: vec!["*".to_owned()],
         max_age: Duration::ZERO,
+        ..configured("").unwrap().cors
     };
     assert_eq!(settings.cors, cors);
     let startup = Startup {
@@ -158,6 +159,31 @@ fn cors_startup_and_log_are_used() {
     assert_eq!(settings.log.format, super::super::LogFormat::Json);
     let required = configured("[auth]\nstartup = 'require'").unwrap();
     assert_eq!(required.startup.mode, StartupMode::Require);
+}
+
+#[test]
+fn credentials_need_origins_that_are_listed() {
+    let cors = |text: &str| configured(&format!("[cors]\n{text}")).map(|settings| settings.cors);
+    let any = "allowed_origins = '*'\nallow_credentials = true";
+    let message = "cors.allow_credentials (file Settings.toml): excludes * in cors.allowed_origins \
+                   (file Settings.toml): list the origins";
+    assert_eq!(cors(any).map(drop), Err(message.to_owned()));
+    let opted_in = format!("{any}\nallow_credentials_for_wildcards = true");
+    assert_eq!(cors(&opted_in).map(drop), Err(message.to_owned()));
+    let label = "allowed_origins = 'https://*.app.example'\nallow_credentials = true";
+    let message = "cors.allow_credentials (file Settings.toml): needs cors.allow_credentials_for_wildcards = true \
+                   for the wildcard in cors.allowed_origins (file Settings.toml): list the origins, or set it";
+    assert_eq!(cors(label).map(drop), Err(message.to_owned()));
+    let opted_in = format!("{label}\nallow_credentials_for_wildcards = true");
+    assert!(cors(&opted_in).unwrap().allow_credentials);
+    let message = "cors.allow_credentials_for_wildcards (file Settings.toml): only applies when \
+                   cors.allow_credentials = true";
+    let alone = cors("allow_credentials_for_wildcards = true");
+    assert_eq!(alone.map(drop), Err(message.to_owned()));
+    let listed = cors("allowed_origins = 'https://a.example'\nallow_credentials = true");
+    assert!(listed.unwrap().allow_credentials);
+    let any_header = cors("allowed_headers = '*'").unwrap();
+    assert_eq!(any_header.allowed_headers, None);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use config::{Value, ValueKind};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Number};
 
-use super::Remedy;
+use super::{Remedy, trimmed};
 
 /// Claims by name.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -33,16 +33,55 @@ impl TryFrom<Value> for Claims {
 /// As one line of JSON.
 impl Serialize for Claims {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.0.is_empty() {
-            serializer.serialize_none()
-        } else {
-            serializer.collect_str(&serde_json::Value::from(self.0.clone()))
-        }
+        serialize(&self.0, serializer)
+    }
+}
+
+/// The claims that tokens must have, and their values; in a variable as one JSON object.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(try_from = "Value")]
+pub(in super::super) struct RequiredClaims(pub(in super::super) Map<String, serde_json::Value>);
+
+impl TryFrom<Value> for RequiredClaims {
+    type Error = Remedy;
+
+    fn try_from(value: Value) -> Result<Self, Remedy> {
+        let mut claims = match trimmed(value)? {
+            ValueKind::String(text) => {
+                serde_json::from_str(&text).map_err(|_| Remedy::from(REQUIRED_NEEDED))?
+            }
+            ValueKind::Table(claims) => {
+                let claims = claims.into_iter();
+                let claims = claims.map(|(name, value)| Some((name, json(value)?)));
+                claims.collect::<Option<Map<_, _>>>().ok_or(NOT_JSON)?
+            }
+            _ => return Err(REQUIRED_NEEDED.into()),
+        };
+        claims.sort_keys();
+        Ok(Self(claims))
+    }
+}
+
+/// As one line of JSON.
+impl Serialize for RequiredClaims {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize(&self.0, serializer)
+    }
+}
+
+fn serialize<S: Serializer>(
+    claims: &Map<String, serde_json::Value>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    if claims.is_empty() {
+        serializer.serialize_none()
+    } else {
+        serializer.collect_str(&serde_json::Value::from(claims.clone()))
     }
 }
 
 /// A value as JSON, if JSON has it.
-fn json(value: Value) -> Option<serde_json::Value> {
+pub(super) fn json(value: Value) -> Option<serde_json::Value> {
     Some(match value.kind {
         ValueKind::Boolean(flag) => flag.into(),
         ValueKind::I64(number) => number.into(),
@@ -67,5 +106,8 @@ fn json(value: Value) -> Option<serde_json::Value> {
 
 /// The claims that each token has already.
 const RESERVED: [&str; 6] = ["iss", "sub", "aud", "exp", "iat", "nbf"];
+
+const REQUIRED_NEEDED: &str = "must be a section of claims and their values; as a variable, a JSON object such as \
+                               {\"token_use\": \"access\"}";
 
 const NOT_JSON: &str = "must contain only what JSON has: neither inf nor nan";

@@ -3,6 +3,7 @@
 //! Each has a message of its own for a value that does not fit; no message contains the value.
 
 mod claims;
+pub(super) mod debris;
 mod text;
 
 use std::borrow::Cow;
@@ -14,10 +15,12 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-pub(super) use self::claims::Claims;
+pub(super) use self::claims::{Claims, RequiredClaims};
+#[cfg(test)]
+pub(super) use self::text::Kind;
 pub(super) use self::text::{
-    BRACKETS, Host, IssuerUrl, KeyPath, List, Network, One, PemPath, PublicUrl, RedirectUri,
-    ReplayUrl, ScopeToken, Text, WebOrigin,
+    BRACKETS, ClaimPath, Host, IssuerUrl, KeyPath, KeyText, List, Network, One, PemPath, PublicUrl,
+    RedirectUri, ReplayUrl, ScopeToken, Text, WebOrigin,
 };
 
 /// What a value must be; never contains the value.
@@ -171,12 +174,14 @@ impl Serialize for Secret {
 /// The value without white space around texts.
 ///
 /// # Errors
-/// A text is in quotation marks, which a shell or an env file left there.
+/// A text has debris that a shell, an env file or a template left there.
 fn trimmed(value: Value) -> Result<ValueKind, Remedy> {
     let ValueKind::String(text) = value.kind else {
         return Ok(value.kind);
     };
-    unquoted(&text).map(|text| ValueKind::String(text.to_owned()))
+    let text = text.trim();
+    debris::reject(text)?;
+    Ok(ValueKind::String(text.to_owned()))
 }
 
 /// The text without white space around it.
@@ -185,9 +190,8 @@ fn trimmed(value: Value) -> Result<ValueKind, Remedy> {
 /// It is in quotation marks.
 pub(super) fn unquoted(text: &str) -> Result<&str, Remedy> {
     let text = text.trim();
-    let quoted = |mark: char| text.len() > 1 && text.starts_with(mark) && text.ends_with(mark);
-    if quoted('"') || quoted('\'') {
-        return Err("has quotation marks around its value: remove them".into());
+    if debris::is_quoted(text) {
+        return Err(debris::QUOTED.into());
     }
     Ok(text)
 }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use actix_web::http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -205,6 +206,10 @@ fn an_origin_takes_the_form_that_browsers_send() {
         ("'http://[::1]:80/'", json!(["http://[::1]"])),
         ("'capacitor://localhost'", json!(["capacitor://localhost"])),
         ("'*'", json!(["*"])),
+        (
+            "'https://*.App.Example:443/, http://*.localhost:3000'",
+            json!(["https://*.app.example", "http://*.localhost:3000"]),
+        ),
     ]);
     let others = [
         "'null'",
@@ -214,12 +219,48 @@ fn an_origin_takes_the_form_that_browsers_send() {
         "'https://app.example#f'",
         "'https://me@app.example'",
         "'https://*.example'",
+        "'https://*.example.'",
+        "'https://*.*.app.example'",
+        "'https://a.*.example'",
+        "'https://a*.app.example'",
+        "'https://*.10.0.0.1'",
+        "'*.app.example'",
         "'file:///'",
         "'localhost:5173'",
         "'https://'",
     ];
-    let form = "must be origins such as http://localhost:5173, without a path, or * for all";
+    let form = <WebOrigin as Kind>::REMEDY;
     assert_rejected::<List<WebOrigin>>(&others, form);
+}
+
+#[test]
+fn methods_are_in_upper_case() {
+    assert_accepted::<List<Method>>(&[("'get, Patch,'", json!(["GET", "PATCH"]))]);
+    assert_rejected::<List<Method>>(&["'*'", "'GET POST'", "[]"], <Method as Kind>::REMEDY);
+}
+
+#[test]
+fn a_value_without_its_debris_is_named() {
+    for marks in [
+        "\"x\"",
+        "'x'",
+        "`x`",
+        "\\\"x\\\"",
+        "“x”",
+        "„x“",
+        "‘x’",
+        "«x»",
+    ] {
+        let value = json!(marks).to_string();
+        assert_rejected::<One<Text>>(&[&value], QUOTED);
+        assert_rejected::<List<Text>>(&[&value], QUOTED);
+    }
+    let angled = "has angle brackets around its value: remove them";
+    assert_rejected::<One<IssuerUrl>>(&["'<https://a.example/>'"], angled);
+    let placeholder =
+        "contains a placeholder such as ${NAME} that nothing replaced: set the value itself";
+    assert_rejected::<One<Text>>(&["'${A}'", "'https://${A}/'", "'$(A)'"], placeholder);
+    assert_rejected::<Flag>(&["'${A}'"], placeholder);
 }
 
 #[test]

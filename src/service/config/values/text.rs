@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Display};
 use std::net::IpAddr;
 
+use actix_web::http::Method;
 use actix_web::http::header::HeaderName;
 use config::{Value, ValueKind};
 use ipnet::IpNet;
@@ -11,9 +12,11 @@ use serde::{Deserialize, Serialize, Serializer};
 #[cfg(feature = "redis")]
 use zeroize::Zeroizing;
 
+use super::claims::json;
 use super::{NOT_SHOWN, Remedy, TEXT_NEEDED, trimmed};
-use crate::claims::scope::ScopeClaim;
-use crate::issuer::is_loopback;
+use crate::claims::claim_name::ClaimName;
+use crate::claims::scope_claim::ScopeClaim;
+use crate::issuer::{TokenType, is_loopback};
 use crate::jose::Algorithm;
 #[cfg(feature = "redis")]
 use crate::sender::Replay;
@@ -31,6 +34,11 @@ pub(in super::super) trait Kind {
     const LIST_IS_NEEDED: bool = false;
 
     fn parse(text: &str) -> Option<Self::Parsed>;
+
+    /// A member of a list that is not a text; most kinds have none.
+    fn parse_table(_: &serde_json::Value) -> Option<Self::Parsed> {
+        None
+    }
 
     /// The value as `check` shows it.
     fn shown(parsed: &Self::Parsed) -> String {
@@ -75,7 +83,7 @@ impl<K: Kind> TryFrom<Value> for List<K> {
     fn try_from(value: Value) -> Result<Self, Remedy> {
         let parts = match trimmed(value)? {
             ValueKind::String(text) if text.starts_with('[') && text.ends_with(']') => {
-                return Err(BRACKETS.into());
+                return tables::<K>(&text).map(Self).ok_or(Cow::Borrowed(BRACKETS));
             }
             ValueKind::String(text) => text.split(',').map(Value::from).collect(),
             ValueKind::Array(values) => values,
@@ -86,6 +94,11 @@ impl<K: Kind> TryFrom<Value> for List<K> {
             match trimmed(part)? {
                 ValueKind::String(text) if text.is_empty() => {}
                 ValueKind::String(text) => list.push(K::parse(&text).ok_or(K::REMEDY)?),
+                table @ ValueKind::Table(_) => {
+                    let parsed =
+                        json(Value::new(None, table)).and_then(|table| K::parse_table(&table));
+                    list.push(parsed.ok_or(K::REMEDY)?);
+                }
                 _ => return Err(LIST_NEEDED.into()),
             }
         }
@@ -94,6 +107,21 @@ impl<K: Kind> TryFrom<Value> for List<K> {
         }
         Ok(Self(list))
     }
+}
+
+/// The members of a list in JSON, of which one at least is a table, so that no text can say the same.
+fn tables<K: Kind>(text: &str) -> Option<Vec<K::Parsed>> {
+    let values: Vec<serde_json::Value> = serde_json::from_str(text).ok()?;
+    let parse = |value: &serde_json::Value| match value.as_str() {
+        Some(text) => K::parse(text.trim()),
+        None => K::parse_table(value),
+    };
+    let has_table = values.iter().any(serde_json::Value::is_object);
+    values
+        .iter()
+        .map(parse)
+        .collect::<Option<_>>()
+        .filter(|_| has_table)
 }
 
 impl<K: Kind> Serialize for List<K> {
@@ -188,27 +216,59 @@ impl Kind for Network {
     }
 }
 
-/// An origin of web pages as browsers send it: lower case, no default port (RFC 6454 §6.2), or `*`.
+/// An origin of web pages as browsers send it: lower case, no default port (RFC 6454 §6.2), or `*`. The leftmost of at
+/// least three labels may be `*`.
 pub(in super::super) enum WebOrigin {}
 
 impl Kind for WebOrigin {
     type Parsed = String;
 
-    const REMEDY: &'static str =
-        "must be origins such as http://localhost:5173, without a path, or * for all";
+    const REMEDY: &'static str = "must be origins such as http://localhost:5173, without a path, or * for all; \
+        https://*.app.example is any one label below a domain of two or more";
 
     fn parse(text: &str) -> Option<String> {
         if text == "*" {
             return Some(text.to_owned());
         }
-        let url = url::Url::parse(text).ok()?;
-        let host = url.host_str()?;
-        let port = url
-            .port()
-            .map_or_else(String::new, |port| format!(":{port}"));
-        let is_origin = matches!(url.path(), "" | "/") && is_plain(&url);
-        let is_host = !host.is_empty() && !host.contains('*');
-        (is_origin && is_host).then(|| format!("{}://{host}{port}", url.scheme()))
+        match text.split_once("://*.") {
+            Some((scheme, parent)) => {
+                let origin = origin(&format!("{scheme}://{parent}"))?;
+                let (scheme, parent) = origin.split_once("://")?;
+                let host = parent.split(':').next().unwrap_or_default();
+                let is_domain = host.parse::<IpAddr>().is_err() && !host.starts_with('[');
+                let is_own = host.trim_end_matches('.').contains('.') || host == "localhost";
+                (is_domain && is_own).then(|| format!("{scheme}://*.{parent}"))
+            }
+            None => origin(text),
+        }
+    }
+}
+
+fn origin(text: &str) -> Option<String> {
+    let url = url::Url::parse(text).ok()?;
+    let host = url.host_str()?;
+    let port = url
+        .port()
+        .map_or_else(String::new, |port| format!(":{port}"));
+    let is_origin = matches!(url.path(), "" | "/") && is_plain(&url);
+    let is_host = !host.is_empty() && !host.contains('*');
+    (is_origin && is_host).then(|| format!("{}://{host}{port}", url.scheme()))
+}
+
+/// A method of requests, in upper case.
+impl Kind for Method {
+    type Parsed = Self;
+
+    const REMEDY: &'static str = "must be methods such as GET, POST";
+
+    const LIST_IS_NEEDED: bool = true;
+
+    fn parse(text: &str) -> Option<Self> {
+        let is_name = text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphabetic() || byte == b'-');
+        let method = text.to_ascii_uppercase();
+        is_name.then(|| Self::from_bytes(method.as_bytes()).ok())?
     }
 }
 
@@ -216,7 +276,7 @@ impl Kind for Algorithm {
     type Parsed = Self;
 
     const REMEDY: &'static str = "must be one or more of HS256, HS384, HS512, RS256, RS384, RS512, ES256, ES384, \
-                                  ES512, PS256, PS384, PS512, EdDSA";
+                                  ES512, PS256, PS384, PS512, EdDSA, ML-DSA-44, ML-DSA-65, ML-DSA-87";
 
     const LIST_IS_NEEDED: bool = true;
 
@@ -228,8 +288,63 @@ impl Kind for Algorithm {
 impl Kind for ScopeClaim {
     type Parsed = Self;
 
+    const REMEDY: &'static str = "must be claims: names such as permissions, or JSON pointers such as \
+                                  /realm_access/roles; with a separator { claim = \"o.per\", separator = \",\" }";
+
+    const LIST_IS_NEEDED: bool = true;
+
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    /// A claim with its separator, in a table of the file or in JSON.
+    fn parse_table(table: &serde_json::Value) -> Option<Self> {
+        let text = |key| table.get(key)?.as_str();
+        let is_known = |key: &String| key == "claim" || key == "separator";
+        if !table.as_object()?.keys().all(is_known) {
+            return None;
+        }
+        let claim: Self = text("claim")?.trim().parse().ok()?;
+        match table.get("separator") {
+            None => Some(claim),
+            Some(_) => {
+                let separator = text("separator").filter(|separator| !separator.is_empty())?;
+                Some(claim.separated_by(separator))
+            }
+        }
+    }
+
+    fn shown(claim: &Self) -> String {
+        match claim.separator() {
+            None => claim.to_string(),
+            Some(separator) => {
+                serde_json::json!({"claim": claim.as_str(), "separator": separator}).to_string()
+            }
+        }
+    }
+}
+
+/// A claim's name, or a JSON pointer.
+pub(in super::super) enum ClaimPath {}
+
+impl Kind for ClaimPath {
+    type Parsed = String;
+
     const REMEDY: &'static str =
-        "must be claims: names such as permissions, or JSON pointers such as /realm_access/roles";
+        "must be claims: names such as client_id, or JSON pointers such as /app/id";
+
+    const LIST_IS_NEEDED: bool = true;
+
+    fn parse(text: &str) -> Option<String> {
+        let claim: Result<ClaimName, _> = text.parse();
+        claim.is_ok().then(|| text.to_owned())
+    }
+}
+
+impl Kind for TokenType {
+    type Parsed = Self;
+
+    const REMEDY: &'static str = "must be one or more of at+jwt, JWT, JOSE";
 
     const LIST_IS_NEEDED: bool = true;
 
@@ -261,6 +376,21 @@ impl Kind for KeyPath {
 
     fn parse(text: &str) -> Option<String> {
         PemPath::parse(text)
+    }
+
+    fn shown(_: &String) -> String {
+        NOT_SHOWN.to_owned()
+    }
+}
+
+/// A public key, or the path of one, not shown: a private key may be set by mistake.
+pub(in super::super) enum KeyText {}
+
+impl Kind for KeyText {
+    type Parsed = String;
+
+    fn parse(text: &str) -> Option<String> {
+        Some(text.to_owned())
     }
 
     fn shown(_: &String) -> String {

@@ -8,6 +8,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::test::TestRequest;
 use serde_json::json;
 
+use crate::jose::Algorithm;
 use crate::service::config;
 use crate::service::dev_issuer::DevIssuer;
 
@@ -106,7 +107,12 @@ async fn a_request_for_another_host_is_rejected() {
 
 #[test]
 fn any_free_port_is_the_same_on_every_loopback_address() {
-    let issuer = DevIssuer::bind(config::DevIssuer::default(), AUDIENCE.to_owned()).unwrap();
+    let issuer = DevIssuer::bind(
+        config::DevIssuer::default(),
+        AUDIENCE.to_owned(),
+        Algorithm::Rs256,
+    )
+    .unwrap();
     let addresses: Vec<_> = issuer.listener.addresses().collect();
     let port = addresses[0].port();
     assert_eq!(issuer.url(), format!("http://localhost:{port}/"));
@@ -124,7 +130,7 @@ fn a_port_that_is_taken_is_an_error() {
         port,
         ..config::DevIssuer::default()
     };
-    let error = DevIssuer::bind(settings, AUDIENCE.to_owned())
+    let error = DevIssuer::bind(settings, AUDIENCE.to_owned(), Algorithm::Rs256)
         .err()
         .unwrap();
     assert_eq!(error.kind(), ErrorKind::AddrInUse);

@@ -157,13 +157,16 @@ fn decode(part: &str) -> Value {
 
 impl From<SigningKey> for ProviderKey {
     fn from(key: SigningKey) -> Self {
-        Self(watch::channel(Some(key)).1)
+        Self {
+            algorithm: key.algorithm(),
+            generated: watch::channel(Some(key)).1,
+        }
     }
 }
 
 #[actix_web::test]
 async fn the_key_is_awaited_until_it_is_generated() {
-    let generated = ProviderKey::generate().unwrap();
+    let generated = ProviderKey::generate(Algorithm::Rs256).unwrap();
     let key = generated.signing().await.unwrap();
     assert_eq!(key.algorithm(), Algorithm::Rs256);
     let jwk = generated.public_jwk().await.unwrap();
@@ -172,7 +175,10 @@ async fn the_key_is_awaited_until_it_is_generated() {
 
 #[actix_web::test]
 async fn a_key_that_cannot_be_generated_is_an_error() {
-    let none = ProviderKey(watch::channel(None).1);
+    let none = ProviderKey {
+        algorithm: Algorithm::Rs256,
+        generated: watch::channel(None).1,
+    };
     let error = none.signing().await.unwrap_err();
     assert_eq!(error, OAuthError::NO_SIGNING_KEY);
 }

@@ -223,7 +223,12 @@ fn fetch(address: SocketAddr, path: &str) -> Value {
 
 #[actix_web::test]
 async fn it_serves_on_every_loopback_address_until_its_handle_stops_it() {
-    let issuer = DevIssuer::bind(config::DevIssuer::default(), AUDIENCE.to_owned()).unwrap();
+    let issuer = DevIssuer::bind(
+        config::DevIssuer::default(),
+        AUDIENCE.to_owned(),
+        Algorithm::Rs256,
+    )
+    .unwrap();
     let url = issuer.url().to_owned();
     let addresses: Vec<_> = issuer.listener.addresses().collect();
     let running = issuer.run(&Options::for_tests(), None).unwrap();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::context::{Context, listed, moment, quoted};
 use super::Explanation;
 use crate::claims::authn::AuthnRequirement;
-use crate::claims::scope::ScopeClaim;
+use crate::claims::scope_claim::ScopeClaim;
 use crate::rejection::Cause;
 use crate::sender::SenderError;
 use crate::{Caller, Rejection, Verified};

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::super::context::{Context, listed, moment, quoted, span};
 use super::{Explanation, ask_for_audience};
+use crate::RequiredClaim;
 
 pub(super) fn other_audience(context: &Context<'_>) -> Explanation {
     let (named, accepted) = (context.token.audience(), context.accepted_audience());
@@ -46,6 +47,40 @@ pub(super) fn id_token(context: &Context<'_>) -> Explanation {
     )
 }
 
+pub(super) fn malformed_audience(context: &Context<'_>) -> Explanation {
+    Explanation::new(
+        "malformed_claim",
+        format!(
+            "The claim that names the audience, the first of {} that the token has, is neither a string nor an array of \
+             strings.",
+            listed(context.audience_claims())
+        ),
+        "Let the issuer write it as a string, or name another claim (auth.audience_claims).",
+    )
+}
+
+/// A claim that the settings require.
+pub(super) fn unmet(required: &RequiredClaim, context: &Context<'_>) -> Explanation {
+    let found = match context.token.find(required.claim()) {
+        Some(value) => format!("it is {}", quoted(&shown(value))),
+        None => "the token does not have it".to_owned(),
+    };
+    Explanation::new(
+        "required_claim",
+        format!(
+            "The settings (auth.required_claims) require that the claim {required}, and {found}.",
+        ),
+        "Get a token of the kind, client or tenant that this API is for; or change the setting, if others may call it too.",
+    )
+}
+
+/// A string as it is, any other value as JSON.
+fn shown(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
 pub(super) fn logout_token() -> Explanation {
     Explanation::new(
         "logout_token",
@@ -55,7 +90,19 @@ pub(super) fn logout_token() -> Explanation {
 }
 
 pub(super) fn other_type(context: &Context<'_>) -> Explanation {
-    if context.has_plain_type() {
+    let is_strict = context.issuer().is_some_and(|issuer| issuer.rules.strict);
+    if let Some(named) = context.token_type().filter(|_| !is_strict) {
+        return Explanation::new(
+            "other_type",
+            format!(
+                "The token's type is {named} (typ in its header; JWT if it has none), and the settings do not accept it."
+            ),
+            format!(
+                "If the issuer's access tokens have it, add {named} to auth.token_types (APP__AUTH__TOKEN_TYPES)."
+            ),
+        );
+    }
+    if context.token_type().is_some() {
         return Explanation::new(
             "not_strict",
             "Strict mode is on, and the token's typ is not at+jwt.",
@@ -179,16 +226,39 @@ fn form_of(value: &Value) -> &'static str {
 }
 
 pub(super) fn missing(claim: &str, context: &Context<'_>) -> Explanation {
+    if claim == "aud" {
+        return no_audience(context);
+    }
     let why = format!("The token has no {claim}, which it must have.");
     let remedy = match claim {
-        "aud" => ask_for_audience(context),
-        "exp" | "iss" => "Get a token from the issuer itself: every access token has it.".to_owned(),
+        "exp" | "iss" | "tid" => "Get a token from the issuer itself: every access token has it.".to_owned(),
         "iat" if context.has_max_age() => {
             "auth.max_token_age requires it: let the issuer say when the token was issued, or remove that setting."
                 .to_owned()
         }
         _ => "Strict mode requires it (RFC 9068): let the issuer use that profile, or set auth.strict to false."
             .to_owned(),
+    };
+    Explanation::new("missing_claim", why, remedy)
+}
+
+fn no_audience(context: &Context<'_>) -> Explanation {
+    let claims = context.audience_claims();
+    let why = match claims.as_slice() {
+        [claim] => format!("The token has no {claim}, which it must have."),
+        claims => format!(
+            "The token has none of the claims that can name its audience (auth.audience_claims): {}.",
+            listed(claims.iter().copied())
+        ),
+    };
+    let remedy = match context.claim_with_audience() {
+        Some(claim) => format!(
+            "The token names {} in the claim {claim} instead. If the issuer does so for every access token, set \
+             APP__AUTH__AUDIENCE_CLAIMS={},{claim} (auth.audience_claims).",
+            listed(context.accepted_audience()),
+            claims.join(",")
+        ),
+        None => ask_for_audience(context),
     };
     Explanation::new("missing_claim", why, remedy)
 }

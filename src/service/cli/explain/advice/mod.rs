@@ -7,6 +7,7 @@ mod introspection;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::Verdict;
 use super::context::{Context, listed, quoted};
@@ -15,6 +16,7 @@ use crate::extract::AuthenticationError;
 use crate::issuer::{Issuer, KeySource};
 use crate::jose::{Algorithm, CompactError};
 use crate::service::cli::output::line;
+use crate::service::config;
 use crate::verifier::VerifyError;
 
 /// A cause, and its remedy.
@@ -69,6 +71,9 @@ fn invalid(error: &VerifyError, context: &Context<'_>) -> Explanation {
         VerifyError::KeysUnavailable { .. } => keys_unavailable(context),
         VerifyError::LogoutToken => claims::logout_token(),
         VerifyError::Malformed { claim } => claims::malformed(claim, context),
+        VerifyError::MalformedAudience => claims::malformed_audience(context),
+        VerifyError::RefreshToken => refresh_token(),
+        VerifyError::RequiredClaim(required) => claims::unmet(required, context),
         VerifyError::MalformedKeyId => malformed_key_id(),
         VerifyError::MalformedPayload => malformed_payload(),
         VerifyError::Missing { claim } => claims::missing(claim, context),
@@ -82,6 +87,8 @@ fn invalid(error: &VerifyError, context: &Context<'_>) -> Explanation {
         VerifyError::TooManyScopes => claims::too_many("scopes"),
         VerifyError::TooOld => claims::too_old(context),
         VerifyError::UnknownAlgorithm => unknown_algorithm(context),
+        VerifyError::KeyOfOtherTenant | VerifyError::OtherTenant => other_tenant(context),
+        VerifyError::UnknownTenant => unknown_tenant(context),
         VerifyError::UnknownIssuer => unknown_issuer(context),
         VerifyError::UnknownKey(_) => unknown_key(context),
     }
@@ -123,8 +130,9 @@ fn form(error: &CompactError, context: &Context<'_>) -> Explanation {
         CompactError::Segments => segments(context),
         CompactError::TooLong => Explanation::new(
             "too_long",
-            "The token is longer than 16 KiB.",
-            "Let the issuer put less into it: usually a long list of groups or roles.",
+            "The token is longer than auth.max_token_length allows (16 KiB by default).",
+            "Let the issuer put less into it: usually a long list of groups or roles. Or allow longer tokens, if every proxy \
+             in front lets such a header through.",
         ),
     }
 }
@@ -191,11 +199,11 @@ fn unknown_algorithm(context: &Context<'_>) -> Explanation {
 }
 
 fn known_algorithms() -> String {
-    let asymmetric = Algorithm::ALL
+    let default = Algorithm::ALL
         .iter()
         .copied()
-        .filter(|algorithm| !algorithm.is_symmetric());
-    let names: Vec<_> = asymmetric.map(Algorithm::name).collect();
+        .filter(|algorithm| algorithm.is_default());
+    let names: Vec<_> = default.map(Algorithm::name).collect();
     names.join(", ")
 }
 
@@ -235,6 +243,33 @@ fn unknown_issuer(context: &Context<'_>) -> Explanation {
         listed(context.issuers.iter().map(Issuer::label))
     );
     Explanation::new("other_issuer", why, other_issuer(named, context))
+}
+
+fn other_tenant(context: &Context<'_>) -> Explanation {
+    Explanation::new(
+        "other_tenant",
+        format!(
+            "The token's iss is {}, and its claim tid or the key that it names belongs to another tenant.",
+            quoted(context.token.issuer().unwrap_or_default())
+        ),
+        "Get a token from the issuer itself: all three are of one tenant there.",
+    )
+}
+
+fn unknown_tenant(context: &Context<'_>) -> Explanation {
+    let tenant = context.token.claim("tid").and_then(Value::as_str);
+    let tenant = tenant.unwrap_or_default();
+    Explanation::new(
+        "unknown_tenant",
+        format!(
+            "The token is of the tenant {} (tid), which the settings do not list.",
+            quoted(tenant)
+        ),
+        format!(
+            "If its users may call this API, add {} to auth.tenants.",
+            quoted(tenant)
+        ),
+    )
 }
 
 fn unslashed(issuer: &str) -> &str {
@@ -290,11 +325,7 @@ fn other_issuer(named: &str, context: &Context<'_>) -> String {
 
 fn other_algorithm(context: &Context<'_>) -> Explanation {
     if context.token.is_refresh_token() {
-        return Explanation::new(
-            "refresh_token",
-            "This is a refresh token: it is for the issuer's token endpoint alone.",
-            "Send the access_token of the same answer instead.",
-        );
+        return refresh_token();
     }
     if context.token.looks_like_id_token() {
         return claims::id_token(context);
@@ -303,6 +334,14 @@ fn other_algorithm(context: &Context<'_>) -> Explanation {
     let (of, remedy) = kept_from(context, is_symmetric(context));
     let why = format!("The token is signed with {}, and {of}.", line(named));
     Explanation::new("wrong_algorithm", why, remedy)
+}
+
+fn refresh_token() -> Explanation {
+    Explanation::new(
+        "refresh_token",
+        "This is a refresh token: it is for the issuer's token endpoint alone.",
+        "Send the access_token of the same answer instead.",
+    )
 }
 
 /// What keeps a token of such an algorithm from being accepted, and the remedy.
@@ -369,8 +408,16 @@ fn several_audiences() -> Explanation {
 }
 
 fn signature(context: &Context<'_>) -> Explanation {
+    if let Some(debris) = debris_of_secret(context) {
+        return Explanation::new(
+            "bad_signature",
+            format!("The signature is invalid, and the configured secret {debris}."),
+            "Remove that from the secret (SECRET, auth.secret), or use the same secret, with it, on both sides.",
+        );
+    }
     let remedy = if is_symmetric(context) {
-        "Use the same secret on both sides. SECRET is used as it is, not decoded from base64."
+        "Use the same secret on both sides. SECRET is used as it is, not decoded from base64, unless \
+         auth.secret_encoding = \"base64\"."
     } else if context.token.parameter("nonce").is_some() {
         "A nonce in the header means a token for Microsoft Graph, which Graph alone can verify: ask for a scope of \
          your own API."
@@ -382,6 +429,17 @@ fn signature(context: &Context<'_>) -> Explanation {
         "The signature is invalid: the token was changed after it was signed, or another key signed it.",
         remedy,
     )
+}
+
+/// What is wrong with the ends of the secret of the token's issuer.
+fn debris_of_secret(context: &Context<'_>) -> Option<&'static str> {
+    match context.issuer()?.keys() {
+        Some(KeySource::Secret(secret)) => {
+            let text = std::str::from_utf8(secret.as_bytes()).ok()?;
+            config::debris_of_secret(text)
+        }
+        _ => None,
+    }
 }
 
 fn keys_unavailable(context: &Context<'_>) -> Explanation {
