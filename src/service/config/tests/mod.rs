@@ -1,5 +1,7 @@
 mod documented;
 mod effective;
+#[cfg(feature = "test-kit")]
+mod providers;
 mod server;
 
 use std::path::PathBuf;
