@@ -19,6 +19,7 @@ fn token(key: &SigningKey) -> TokenBuilder {
 fn verifier(key: &SigningKey, token_memory: usize) -> Verifier {
     let jwk = key.public_jwk().expect("a public key").to_string();
     let issuer = Issuer::with_public_key(ISSUER, &jwk).audience("https://my/api");
+    let issuer = issuer.algorithms([key.algorithm()]);
     let issuer = issuer.build().expect("an issuer");
     let verifier = Verifier::builder().token_memory(token_memory);
     verifier.start([issuer]).expect("a verifier")

@@ -59,7 +59,8 @@ impl CallError {
             Self::Fetch(FetchError::Status(status)) => {
                 !matches!(status, 404 | 405 | 429 | 502..=504)
             }
-            Self::NotText | Self::Fetch(FetchError::TooLarge) => true,
+            // A firewall in front of the endpoint answers 403 because of what is in the token.
+            Self::Credentials(403) | Self::NotText | Self::Fetch(FetchError::TooLarge) => true,
             _ => false,
         }
     }

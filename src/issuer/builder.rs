@@ -7,6 +7,7 @@ use serde_json::Value;
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::identity::identity;
 use super::{
     Fetching, HttpHosts, Introspection, Issuer, IssuerError, KeySource, RequiredClaim, Secret,
     SecretEncoding, Source, Tenants, TokenRules, TokenType, UrlRole, is_template,
@@ -288,6 +289,7 @@ impl IssuerBuilder {
         Ok(Issuer {
             introspection: self.introspection.map(Arc::new),
             introspection_endpoint,
+            identity: identity(&source),
             spelling,
             source,
             rules: self.rules,
@@ -461,7 +463,12 @@ impl IssuerBuilder {
 
 fn base_url_of(text: &str, http_hosts: &HttpHosts) -> Result<Url, IssuerError> {
     let url = fetchable(text, UrlRole::BaseUrl, http_hosts)?;
-    if url.fragment().is_some() {
+    let is_parameter = |part: &str| {
+        part.split_once('=')
+            .is_some_and(|(name, _)| !name.is_empty())
+    };
+    let has_other_query = |query: &str| !query.split('&').all(is_parameter);
+    if url.fragment().is_some() || url.query().is_some_and(has_other_query) {
         return Err(IssuerError::NotPlain {
             role: UrlRole::BaseUrl,
         });
@@ -532,6 +539,14 @@ mod tests {
             ),
             (
                 discovered().base_url("https://issuer.example/#a"),
+                IssuerError::NotPlain { role: base },
+            ),
+            (
+                discovered().base_url("https://issuer.example/?a"),
+                IssuerError::NotPlain { role: base },
+            ),
+            (
+                discovered().base_url("https://issuer.example/?a=b&=c"),
                 IssuerError::NotPlain { role: base },
             ),
             (
@@ -615,7 +630,7 @@ mod tests {
     fn the_query_of_a_base_url_is_accepted_and_not_shown() {
         for url in [
             "https://a.example/x/.well-known/openid-configuration?appid=1",
-            "https://a.example/x/.well-known/openid-configuration",
+            "https://a.example/x/.well-known/openid-configuration?p=a&q=",
         ] {
             let issuer = discovered().base_url(url).build().expect("an issuer");
             let shown = "https://a.example/x/.well-known/openid-configuration";

@@ -83,8 +83,10 @@ pub enum IssuerError {
         /// Which URL.
         role: UrlRole,
     },
-    /// The URL carries a user name, a password or a fragment that it may not have.
-    #[error("{role} must have no user name, password or fragment")]
+    /// The URL carries a user name, a password, a fragment, or a query that is no list of parameters.
+    #[error(
+        "{role} must have no user name, password or fragment, and a query only of parameters such as ?p=name"
+    )]
     NotPlain {
         /// Which URL.
         role: UrlRole,

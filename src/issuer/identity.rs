@@ -5,6 +5,7 @@
 //! [RFC 3986 §6.2]: https://www.rfc-editor.org/rfc/rfc3986#section-6.2
 
 use std::borrow::Borrow;
+use std::collections::BTreeMap;
 
 use url::Url;
 
@@ -17,18 +18,21 @@ use super::{Issuer, IssuerError, Source, TokenRules};
 /// [`IssuerError::TwoSpellings`] or [`IssuerError::SharedAudience`].
 pub(crate) fn check_distinct<I: Borrow<Issuer>>(issuers: &[I]) -> Result<(), IssuerError> {
     let issuers: Vec<&Issuer> = issuers.iter().map(Borrow::borrow).collect();
-    let identities: Vec<_> = issuers.iter().map(|issuer| identity(issuer)).collect();
-    let entries: Vec<_> = issuers.iter().zip(&identities).enumerate().collect();
-    for (second, (issuer, identity)) in &entries {
-        let earlier = entries.iter().take(*second);
-        for (first, (other, _)) in earlier.filter(|(_, (_, known))| known == identity) {
-            let (first, second) = (*first, *second);
-            if other.spelling != issuer.spelling {
-                return Err(IssuerError::TwoSpellings { first, second });
+    for same in groups(&issuers).values() {
+        let entries = same
+            .iter()
+            .filter_map(|index| Some((*index, *issuers.get(*index)?)));
+        let mut earlier: Vec<(usize, &Issuer)> = Vec::new();
+        for (second, issuer) in entries {
+            for &(first, other) in &earlier {
+                if other.spelling != issuer.spelling {
+                    return Err(IssuerError::TwoSpellings { first, second });
+                }
+                if share_audience(&other.rules, &issuer.rules) {
+                    return Err(IssuerError::SharedAudience { first, second });
+                }
             }
-            if share_audience(&other.rules, &issuer.rules) {
-                return Err(IssuerError::SharedAudience { first, second });
-            }
+            earlier.push((second, issuer));
         }
     }
     check_token_prefixes(&issuers)
@@ -59,13 +63,24 @@ fn share_audience(one: &TokenRules, other: &TokenRules) -> bool {
 
 /// For each issuer, the indexes of all entries of the same issuer, its own included.
 pub(crate) fn same_issuers(issuers: &[&Issuer]) -> Vec<Vec<usize>> {
-    let identities: Vec<_> = issuers.iter().map(|issuer| identity(issuer)).collect();
-    let same = |identity: &String| {
-        let indexes = identities.iter().enumerate();
-        let same = indexes.filter(|(_, other)| *other == identity);
-        same.map(|(index, _)| index).collect()
-    };
-    identities.iter().map(same).collect()
+    let groups = groups(issuers);
+    let same = |issuer: &&Issuer| groups.get(issuer.identity.as_str()).cloned();
+    issuers
+        .iter()
+        .map(|issuer| same(issuer).unwrap_or_default())
+        .collect()
+}
+
+/// The indexes of the entries of each issuer, in the order of the configuration.
+fn groups<'a>(issuers: &[&'a Issuer]) -> BTreeMap<&'a str, Vec<usize>> {
+    let mut groups = BTreeMap::<_, Vec<_>>::new();
+    for (index, issuer) in issuers.iter().enumerate() {
+        groups
+            .entry(issuer.identity.as_str())
+            .or_default()
+            .push(index);
+    }
+    groups
 }
 
 /// The issuer that a base URL stands for, without its trailing slash: the URL itself, or what
@@ -85,8 +100,8 @@ pub(crate) fn issuer_of(base: &Url) -> String {
 }
 
 /// The name of an issuer in the normal form of a URL, without a trailing slash.
-fn identity(issuer: &Issuer) -> String {
-    let name = match &issuer.source {
+pub(super) fn identity(source: &Source) -> String {
+    let name = match source {
         Source::Discovery {
             name: None,
             base_url,

@@ -55,6 +55,8 @@ pub struct Issuer {
     pub(crate) introspection: Option<Arc<Introspection>>,
     /// The configured endpoint; without it, the discovered one.
     pub(crate) introspection_endpoint: Option<Url>,
+    /// The name in normal form; entries with the same one are the same issuer.
+    pub(crate) identity: String,
     /// The name, or else the base URL, as it is configured.
     pub(crate) spelling: String,
 }

@@ -101,9 +101,10 @@ impl Algorithm {
         matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
     }
 
-    /// Whether access tokens and DPoP proofs may be signed with it unless settings name others: it is asymmetric, and
-    /// widely implemented.
-    pub(crate) const fn is_default(self) -> bool {
+    /// Whether it is accepted where an issuer's configuration names no algorithms, and for DPoP proofs: not HMAC, and not
+    /// ML-DSA.
+    #[must_use]
+    pub const fn is_default(self) -> bool {
         !self.is_symmetric() && !matches!(self, Self::MlDsa44 | Self::MlDsa65 | Self::MlDsa87)
     }
 

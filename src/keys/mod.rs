@@ -343,6 +343,24 @@ impl IssuerKeys {
     }
 }
 
+/// Whether `iss` is the issuer's name, or that of one of its tenants; up to a trailing slash where it is discovered.
+pub(crate) fn is_issuer(issuer: &Issuer, iss: &str) -> bool {
+    if let Some(tenants) = &issuer.tenants {
+        return tenants.tenant_of(iss).is_some();
+    }
+    match &issuer.source {
+        Source::Discovery {
+            name: None,
+            base_url,
+            ..
+        } => discovery::names(iss, base_url),
+        Source::Discovery {
+            name: Some(name), ..
+        }
+        | Source::Configured { name, .. } => name == iss,
+    }
+}
+
 impl State {
     /// Ensures that a fetch may be made for this key: one is requested or running, or the budget allows one.
     /// `ended` is the number of the last completed fetch.

@@ -31,12 +31,15 @@ pub(crate) struct KeyRefresher {
     tasks: mpsc::UnboundedSender<Task>,
 }
 
+/// A future of the thread.
+type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
+
 /// What the thread runs.
 enum Task {
     /// Keeps the keys of this issuer fresh.
     Refresh(Arc<IssuerKeys>),
     /// Another task that sends requests to an issuer.
-    Request(Box<dyn FnOnce(Arc<Client>) -> Pin<Box<dyn Future<Output = ()>>> + Send>),
+    Request(Box<dyn FnOnce(Arc<Client>) -> LocalFuture + Send>),
 }
 
 impl KeyRefresher {
@@ -90,8 +93,8 @@ impl KeyRefresher {
         &self,
         task: impl FnOnce(Arc<Client>) -> F + Send + 'static,
     ) {
-        let task = Box::new(|client| Box::pin(task(client)) as Pin<Box<dyn Future<Output = ()>>>);
-        let _ = self.tasks.send(Task::Request(task));
+        let task = |client| -> LocalFuture { Box::pin(task(client)) };
+        let _ = self.tasks.send(Task::Request(Box::new(task)));
     }
 }
 
@@ -169,13 +172,7 @@ async fn discover_and_download(
             name,
             keys,
         } => {
-            let expected = Expected {
-                base_url,
-                name: name.as_deref(),
-            };
-            let found = discover(client, expected).await;
-            let found = issuer.note_document(found, |document| &document.issuer)?;
-            issuer.publish_introspection(&found, base_url);
+            let found = document(issuer, client, base_url, name.as_deref()).await?;
             let keys = if let Some(keys) = keys {
                 keys
             } else {
@@ -204,6 +201,19 @@ async fn discover_and_download(
         lifetime: None,
         published: None,
     })
+}
+
+/// Fetches the discovery document, and publishes what it says beside the keys.
+async fn document(
+    issuer: &IssuerKeys,
+    client: &Client,
+    base_url: &Url,
+    name: Option<&str>,
+) -> Result<Metadata, FetchFailure> {
+    let found = discover(client, Expected { base_url, name }).await;
+    let found = issuer.note_document(found, |document| &document.issuer)?;
+    issuer.publish_introspection(&found, base_url);
+    Ok(found)
 }
 
 /// Downloads the key set, unless it has not changed since the last download from the same URL.

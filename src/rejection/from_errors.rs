@@ -111,13 +111,14 @@ impl From<VerifyError> for Cause {
             VerifyError::KeysUnavailable { retry_after } => {
                 return Self::KeysUnavailable { retry_after };
             }
-            VerifyError::KeyUndetermined { retry_after } => {
+            VerifyError::IssuerUndetermined { retry_after }
+            | VerifyError::KeyUndetermined { retry_after } => {
                 return Self::KeyUndetermined { retry_after };
             }
             // Without an introspector the token is only reached through the synchronous `verify`.
             VerifyError::IntrospectionNeeded(_) => {
                 return Self::IntrospectionUnavailable {
-                    retry_after: Duration::ZERO,
+                    retry_after: Duration::from_secs(1),
                 };
             }
             VerifyError::IntrospectionUnavailable { retry_after } => {

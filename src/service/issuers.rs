@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::cli::Explainer;
 use super::config::{self, Mtls, Trust};
 #[cfg(feature = "dev-issuer")]
-use super::dev_issuer::DevIssuer;
+use super::dev_issuer::{self, DevIssuer};
 use super::error::Error;
 use super::server::{Listener, Serving, Tls};
 use super::tables::Tables;
@@ -37,7 +37,7 @@ impl TrustedIssuers {
     #[cfg(feature = "dev-issuer")]
     pub(super) fn of(trust: Trust) -> Result<Self, Error> {
         let (port, issuer) = match trust {
-            Trust::DevIssuer { own, issuer } => (own.port, issuer),
+            Trust::DevIssuer { own, issuer } => (own.port, introspecting(*issuer, &own)),
             Trust::Issuers(issuers) => return Ok(Self::configured(issuers)),
         };
         let mut issuers = Vec::new();
@@ -66,6 +66,7 @@ impl TrustedIssuers {
             Trust::DevIssuer { own, issuer } => (own, issuer),
         };
         let issuer = issuer.default_audience(config::DEV_AUDIENCE);
+        let issuer = introspecting(issuer, &own);
         let embedded = EmbeddedIssuer::bind(&own, &issuer, mtls)?;
         let trusted = Self {
             issuers: vec![issuer.base_url(embedded.0.url()).build()?],
@@ -95,6 +96,16 @@ impl TrustedIssuers {
             issuers,
             development: false,
         }
+    }
+}
+
+/// Introspects the tokens of the development issuer where they are opaque.
+#[cfg(feature = "dev-issuer")]
+fn introspecting(issuer: IssuerBuilder, settings: &config::DevIssuer) -> IssuerBuilder {
+    if settings.opaque_tokens {
+        issuer.introspection(dev_issuer::introspection())
+    } else {
+        issuer
     }
 }
 

@@ -131,7 +131,7 @@ impl TokenBuilder {
     }
 
     /// The claims that have been set.
-    pub(super) fn claims(self) -> Map<String, Value> {
+    pub(crate) fn claims(self) -> Map<String, Value> {
         self.claims
     }
 

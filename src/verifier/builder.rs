@@ -1,5 +1,6 @@
 //! The builder of a verifier.
 
+use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -7,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 
 use super::clock::{Clock, since_epoch};
+use super::resolver::{IssuerResolver, ResolveIssuer};
 use super::token_cache::TokenCache;
 use super::trust::Trust;
 use super::verified::Origin;
@@ -34,6 +36,7 @@ pub struct VerifierBuilder {
     clock: Clock,
     token_memory: usize,
     max_token_length: usize,
+    resolver: Option<Resolve>,
     senders: SenderPolicy,
     roots: RootCertificates,
 }
@@ -44,6 +47,7 @@ impl Default for VerifierBuilder {
             clock: Clock::default(),
             token_memory: DEFAULT_TOKEN_MEMORY,
             max_token_length: MAX_TOKEN_BYTES,
+            resolver: None,
             senders: SenderPolicy::default(),
             roots: RootCertificates::default(),
         }
@@ -83,6 +87,42 @@ impl VerifierBuilder {
     /// The server must let such a header through: Actix Web limits the head of a request to 128 KiB.
     pub fn max_token_length(mut self, bytes: usize) -> Self {
         self.max_token_length = bytes;
+        self
+    }
+
+    /// Sets a function that decides whether an issuer is trusted that the verifier does not know: for applications whose
+    /// customers have issuers of their own.
+    ///
+    /// The function gets the exact `iss` of a token whose signature has not been verified: anyone can make it up. It
+    /// returns the issuer of that name, which is trusted from then on as if by [`Verifier::add_issuer`], or `None`.
+    /// It is called while a request is decided, so that it must not block: look the name up in memory. To ask a database,
+    /// do so in a task of the application, and call [`Verifier::add_issuer`] there.
+    ///
+    /// Its calls are bounded: 50 at once and then 10 a second; a token that would need another is answered 503 with
+    /// `Retry-After`. A negative answer is remembered for a minute, 4,096 of them at most. No issuer is added to a
+    /// verifier that has 1,000. To trust an issuer no longer, let the function return `None`, and call
+    /// [`Verifier::remove_issuer`].
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use std::collections::HashMap;
+    ///
+    /// use actix_resource_server::{Issuer, Verifier};
+    ///
+    /// let customers = HashMap::from([("https://login.customer.example/", "https://my/api")]);
+    /// let verifier = Verifier::builder()
+    ///     .issuer_resolver(move |iss| {
+    ///         let audience = customers.get(iss)?;
+    ///         Issuer::discover(iss).name(iss).audience(audience).build().ok()
+    ///     })
+    ///     .start([])?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn issuer_resolver(
+        mut self,
+        resolve: impl Fn(&str) -> Option<Issuer> + Send + Sync + 'static,
+    ) -> Self {
+        self.resolver = Some(Resolve(Arc::new(resolve)));
         self
     }
 
@@ -147,8 +187,19 @@ impl VerifierBuilder {
             },
             cache: TokenCache::new(self.token_memory),
             max_token_length: self.max_token_length,
+            resolver: self.resolver.map(|resolve| IssuerResolver::new(resolve.0)),
             senders,
         })))
+    }
+}
+
+/// The function that [`VerifierBuilder::issuer_resolver`] sets.
+#[derive(Clone)]
+struct Resolve(Arc<ResolveIssuer>);
+
+impl fmt::Debug for Resolve {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Resolve")
     }
 }
 

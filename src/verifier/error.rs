@@ -86,6 +86,12 @@ pub enum VerifyError {
         /// The time until a fetch is allowed.
         retry_after: Duration,
     },
+    /// Whether the issuer is trusted is unknown, because its resolver may not be called now.
+    #[error("whether the issuer is trusted is not known yet")]
+    IssuerUndetermined {
+        /// The time until it may be called.
+        retry_after: Duration,
+    },
     /// The issuer's keys could not be fetched.
     #[error("the issuer's keys are unavailable")]
     KeysUnavailable {

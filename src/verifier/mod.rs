@@ -7,6 +7,7 @@ mod error;
 mod introspection;
 mod missing_key;
 mod payload;
+mod resolver;
 mod scopes;
 mod token_cache;
 mod trust;
@@ -39,6 +40,7 @@ pub use error::VerifyError;
 pub use introspection::NeededIntrospection;
 pub use missing_key::MissingKey;
 pub(crate) use missing_key::{Pending, Verification};
+use resolver::IssuerResolver;
 use token_cache::TokenCache;
 use trust::Trust;
 use unverified::Unverified;
@@ -75,6 +77,8 @@ struct Shared {
     /// Clock and number.
     origin: Origin,
     cache: Option<Arc<TokenCache>>,
+    /// Decides about issuers that are not configured.
+    resolver: Option<IssuerResolver>,
     /// The length of the longest token that is verified, in bytes.
     max_token_length: usize,
     senders: SenderPolicy,
@@ -160,11 +164,17 @@ impl Verifier {
         if token.len() > self.0.max_token_length {
             return Err(CompactError::TooLong.into());
         }
-        let trust = self.0.trust.load();
+        let mut trust = self.0.trust.load();
         if let Some(introspector) = trust.introspector_of_opaque(token) {
             return Err(introspector.needed());
         }
         let unverified = Unverified::parse(token)?;
+        if let Some(resolver) = &self.0.resolver
+            && trust.lacks_issuer(&unverified)
+        {
+            resolver.resolve(self, unverified.issuer()?, Instant::now())?;
+            trust = self.0.trust.load();
+        }
         let keys = trust.entry_for(&unverified)?;
         if let Some(introspector) = trust.introspector(keys.id).filter(|of| of.takes_jwts()) {
             return Err(introspector.needed());

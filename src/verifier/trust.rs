@@ -94,6 +94,11 @@ impl Trust {
         Ok(keys)
     }
 
+    /// Whether no entry is the token's issuer.
+    pub(super) fn lacks_issuer(&self, token: &Unverified<'_>) -> bool {
+        matches!(self.entry_for(token), Err(VerifyError::UnknownIssuer))
+    }
+
     fn entry_of_audience(
         &self,
         token: &Unverified<'_>,

@@ -217,6 +217,7 @@ async fn a_token_that_the_endpoint_fails_on_does_not_suspend_the_calls_for_other
     let (verifier, _) = started(&issuer).await;
     for fault in [
         Fault::status(400),
+        Fault::status(403),
         Fault::status(500),
         Fault::json(&json!({"active": "yes"})),
         Fault::json(&json!([])),

@@ -155,3 +155,33 @@ async fn nothing_is_fetched_for_a_removed_issuer() {
         "at most the fetch that had begun"
     );
 }
+
+#[actix_web::test]
+async fn a_resolver_decides_about_an_unknown_issuer() {
+    let (known, other) = (app::issuer(), app::issuer());
+    let configured = trusted(&known).build().expect("an issuer");
+    let name = known.url().to_owned();
+    let resolve = move |iss: &str| (iss == name).then(|| configured.clone());
+    let verifier = Verifier::builder().issuer_resolver(resolve);
+    let verifier = verifier.start([]).expect("a verifier");
+    // The first token waits for the keys.
+    let token = known.token().build();
+    assert!(app::admit(&verifier, &token).await.is_ok());
+    assert!(app::admit(&verifier, &token).await.is_ok());
+    let rejected = app::admit(&verifier, &other.token().build()).await;
+    let text = "The token is from an issuer that is not trusted here.";
+    assert_eq!(rejected.err(), Some(Cause::InvalidToken(text)));
+    assert_eq!(other.requests().discovery, 0);
+    assert_eq!(known.requests().discovery, 1);
+}
+
+#[actix_web::test]
+async fn a_resolver_that_returns_another_issuer_changes_nothing() {
+    let (one, other) = (app::issuer(), app::issuer());
+    let configured = trusted(&other).build().expect("an issuer");
+    let verifier = Verifier::builder().issuer_resolver(move |_| Some(configured.clone()));
+    let verifier = verifier.start([]).expect("a verifier");
+    let rejected = verify(&verifier, &one.token().build());
+    assert_eq!(rejected, Err(VerifyError::UnknownIssuer));
+    assert_eq!(verifier.key_ages().count(), 0);
+}

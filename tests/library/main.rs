@@ -21,7 +21,6 @@ mod logged;
 mod maybe_user;
 mod no_verifier;
 mod outages;
-mod providers;
 mod public;
 mod reachable;
 mod readiness;

@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use actix_resource_server::errors::VerifyError;
-use actix_resource_server::test_kit::{TestIssuer, TokenBuilder};
-use actix_resource_server::{Algorithm, Issuer, Verifier};
+use actix_resource_server::test_kit::{Document, Fault, TestIssuer, TokenBuilder};
+use actix_resource_server::{Algorithm, Cause, Issuer, Verifier};
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
@@ -152,7 +152,7 @@ async fn unknown_tenants_cost_no_fetch() {
         let rejected = crate::app::admit(&verifier, &forged).await;
         let cause = rejected.map(drop).expect_err("a made-up tenant");
         let text = "The token is from a tenant that is not trusted here.";
-        assert_eq!(cause, actix_resource_server::Cause::InvalidToken(text));
+        assert_eq!(cause, Cause::InvalidToken(text));
     }
     assert_eq!(issuer.requests(), fetched);
     assert_eq!(verifier.key_ages().count(), 1);
@@ -200,4 +200,28 @@ async fn a_tenant_of_its_own_entry_has_the_rules_of_that_entry() {
     assert!(verifier.remove_issuer(TEMPLATE));
     let removed = outcome(&verifier, token(&issuer, OTHER).claim("aud", "all"));
     assert_eq!(removed, Err(VerifyError::UnknownIssuer));
+}
+
+#[actix_web::test]
+async fn the_discovery_document_names_the_template() {
+    let issuer = TestIssuer::start_with(Algorithm::Es256);
+    let verifier = |template: &str| {
+        let configured = Issuer::discover(issuer.url())
+            .name(template)
+            .tenants(["*"])
+            .audience(issuer.audience());
+        Verifier::start([configured.build().expect("an issuer")]).expect("a verifier")
+    };
+    let document = json!({ "issuer": TEMPLATE, "jwks_uri": issuer.jwks_uri() });
+    issuer.set_fault(Document::Discovery, Some(Fault::json(&document)));
+    let discovered = verifier(TEMPLATE);
+    discovered.ready().await;
+    assert_eq!(outcome(&discovered, token(&issuer, OURS)), Ok(()));
+    let other = verifier("https://login.example/{tenantid}/v1.0");
+    let iss = format!("https://login.example/{OURS}/v1.0");
+    let rejected = crate::app::admit(&other, &token(&issuer, OURS).claim("iss", iss).build()).await;
+    let cause = rejected.map(drop).expect_err("no keys");
+    assert!(matches!(cause, Cause::KeysUnavailable { .. }), "{cause:?}");
+    let details = &other.unready()[0].details;
+    assert!(details.contains("another issuer's"), "{details}");
 }

@@ -1,4 +1,4 @@
-//! Every signature algorithm, with the issuer's key and with another (RFC 7518 §3.1, RFC 8037).
+//! Every signature algorithm, with the issuer's key and with another (RFC 7518 §3.1, RFC 8037, RFC 9964).
 
 use actix_resource_server::Algorithm;
 use actix_resource_server::test_kit::{SigningKey, TestIssuer};
@@ -18,7 +18,8 @@ fn asymmetric() -> impl Iterator<Item = Algorithm> {
 fn keys_of_every_type_verify_signatures() {
     for algorithm in asymmetric() {
         let issuer = TestIssuer::start_with(algorithm);
-        let app = TestApp::trusting(&issuer);
+        let launch = Launch::trusting(&issuer);
+        let app = TestApp::ready(launch.variable("TOKEN_SIGNING_ALG", algorithm.name()));
         let token = issuer.token().scope("read:messages").build();
         assert_answer(&app.scoped(&token), SCOPED, algorithm.name());
         let (signed, _) = token.rsplit_once('.').unwrap();
@@ -27,6 +28,16 @@ fn keys_of_every_type_verify_signatures() {
             .token()
             .raw_signature(issuer.key().sign(changed.as_bytes()));
         assert_answer(&app.private(&forged.build()), SIGNATURE, algorithm.name());
+    }
+}
+
+#[test]
+fn ml_dsa_is_accepted_only_where_it_is_named() {
+    for algorithm in [Algorithm::MlDsa44, Algorithm::MlDsa65, Algorithm::MlDsa87] {
+        let issuer = TestIssuer::start_with(algorithm);
+        let app = TestApp::trusting(&issuer);
+        let token = issuer.token().build();
+        assert_answer(&app.private(&token), OTHER_ALGORITHM, algorithm.name());
     }
 }
 

@@ -39,6 +39,7 @@ mod mtls;
 mod mtls_proxies;
 
 mod algorithms;
+mod introspection;
 mod issuers;
 mod key_sources;
 mod keys_broken;

@@ -16,6 +16,8 @@ pub(crate) struct DevIssuer {
     pub(crate) tls_port: u16,
     /// Whether DPoP proofs must contain a nonce of the issuer.
     pub(crate) dpop_nonce: bool,
+    /// Whether access tokens are opaque, and introspected by the API.
+    pub(crate) opaque_tokens: bool,
     /// The users who can sign in; empty for those of the quickstart.
     pub(crate) users: Vec<DevUser>,
     /// The clients beside those of the quickstart.
@@ -80,6 +82,7 @@ impl DevIssuer {
             port: model.port.0,
             tls_port: model.tls_port.0,
             dpop_nonce: model.dpop_nonce.0,
+            opaque_tokens: model.opaque_tokens.0,
             users,
             clients,
         })

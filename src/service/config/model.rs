@@ -211,6 +211,7 @@ section! {
         port: Port = Number(3011),
         tls_port: Port = Number(3012),
         dpop_nonce: Flag = Flag(false),
+        opaque_tokens: Flag = Flag(false),
         /// Read into `user_entries`.
         #[serde(skip_serializing)]
         users: IgnoredAny = IgnoredAny,

@@ -30,7 +30,7 @@ use super::error::OAuthError;
 use super::pages::{self, TestedApi};
 use super::parameters::{LoopbackUrl, is_loopback_origin};
 use super::sender::DpopVerifier;
-use super::{Provider, ProviderKey, authorize, metadata, sessions, token};
+use super::{Provider, ProviderKey, authorize, introspection, metadata, sessions, token};
 
 /// Far more than any request needs, in bytes.
 const MAX_BODY_LENGTH: usize = 64 * 1024;
@@ -64,11 +64,13 @@ impl DevIssuer {
         let clock = Clock::default();
         let dpop = DpopVerifier::new(settings.dpop_nonce, clock.now()).map_err(io::Error::other)?;
         let key = ProviderKey::generate(algorithm)?;
+        let mut provider = Provider::new(port, audience, key, clock, dpop);
+        provider.has_opaque_tokens = settings.opaque_tokens;
         Ok(Self {
             listener,
             tls_listener: None,
             settings,
-            provider: Provider::new(port, audience, key, clock, dpop),
+            provider,
         })
     }
 
@@ -182,6 +184,11 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(resource(authorize::SIGN_IN, POST, authorize::sign_in))
         .service(resource(sessions::AUTH0_LOGOUT, GET, sessions::logout))
         .service(resource(sessions::END_SESSION, GET, sessions::logout))
+        .service(resource(
+            introspection::PATH,
+            POST,
+            introspection::introspect,
+        ))
         .service(resource(token::PATH, POST, token::issue))
         .service(resource(token::REVOCATION, POST, token::revoke));
     for (name, content_type, content) in pages::ASSETS {

@@ -13,6 +13,7 @@ use crate::{Issuer, Verifier};
 
 use super::accounts::{self, OPENID_SCOPES};
 use super::error::OAuthError;
+use super::introspection::{PATH as INTROSPECTION, introspection};
 use super::sessions::Factors;
 use super::{Provider, authorize, endpoint, sessions, token};
 
@@ -58,6 +59,10 @@ pub(super) async fn metadata(provider: web::Data<Provider>) -> HttpResponse {
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
     });
+    if provider.has_opaque_tokens {
+        metadata["introspection_endpoint"] = provider.endpoint(INTROSPECTION).into();
+        metadata["introspection_endpoint_auth_methods_supported"] = json!(AUTH_METHODS);
+    }
     if let Some(url) = &provider.mtls_url {
         add_mtls_endpoints(&mut metadata, url);
     }
@@ -105,6 +110,12 @@ fn no_user() -> Rejection {
 fn verifier(provider: &Provider, url: &str, jwk: &Value) -> Result<Verifier, OAuthError> {
     let issuer = Issuer::with_public_key(&provider.url, &jwk.to_string());
     let issuer = issuer.algorithms([provider.key.algorithm]);
+    let issuer = if provider.has_opaque_tokens {
+        let endpoint = provider.endpoint(INTROSPECTION);
+        issuer.introspection(introspection().endpoint(&endpoint))
+    } else {
+        issuer
+    };
     let issuer = issuer.audience(&provider.audience).build();
     let issuer = issuer.map_err(|_| OAuthError::NO_SIGNING_KEY)?;
     let certificates = ClientCertificates::from_source(CertificateSource::Connection);

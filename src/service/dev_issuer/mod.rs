@@ -11,6 +11,7 @@ mod app;
 mod authorize;
 mod error;
 mod fault;
+mod introspection;
 mod metadata;
 mod pages;
 mod parameters;
@@ -43,6 +44,7 @@ use self::sender::DpopVerifier;
 use self::sessions::Store;
 
 pub(crate) use self::app::DevIssuer;
+pub(crate) use self::introspection::introspection;
 pub(crate) use self::parameters::is_loopback_origin;
 
 /// What the handlers share.
@@ -58,6 +60,8 @@ struct Provider {
     dpop: DpopVerifier,
     store: Mutex<Store>,
     accounts: Accounts,
+    /// Whether access tokens are opaque.
+    has_opaque_tokens: bool,
     /// The API that the Test view calls.
     api: Option<TestedApi>,
     /// Set once the API is served.
@@ -82,6 +86,7 @@ impl Provider {
             dpop,
             store: Mutex::new(Store::new()),
             accounts: Accounts::of_quickstart(),
+            has_opaque_tokens: false,
             api: None,
             explainer: Arc::default(),
         }

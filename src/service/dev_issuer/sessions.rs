@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use actix_web::cookie::{self, Cookie, SameSite};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::{Map, Value};
 
 use crate::jose::sign::random_id;
 
@@ -15,7 +16,7 @@ use super::authorize::CodeChallenge;
 use super::error::{HtmlError, OAuthError};
 use super::parameters::{LoopbackUrl, Parameters, encoded_value};
 use super::sender::SenderBinding;
-use super::{Provider, pages};
+use super::{Provider, pages, token};
 
 /// Auth0's logout endpoint.
 pub(super) const AUTH0_LOGOUT: &str = "/v2/logout";
@@ -36,6 +37,8 @@ pub(super) struct Store {
     pub(super) sessions: TtlStore<Session>,
     pub(super) codes: TtlStore<AuthorizationCode>,
     refresh_tokens: TtlStore<RefreshTokenFamily>,
+    /// The claims of opaque access tokens.
+    pub(super) opaque_tokens: TtlStore<Map<String, Value>>,
 }
 
 /// A sign-in with a browser.
@@ -117,6 +120,7 @@ impl Store {
             sessions: TtlStore::new(CAPACITY, SESSION_LIFETIME),
             codes: TtlStore::new(CAPACITY, CODE_LIFETIME),
             refresh_tokens: TtlStore::new(CAPACITY, REFRESH_TOKEN_LIFETIME),
+            opaque_tokens: TtlStore::new(CAPACITY, token::MAX_LIFETIME),
         }
     }
 
@@ -163,6 +167,15 @@ impl Store {
         self.refresh_tokens
             .insert_with_id(id.to_owned(), family, now);
         Some((consent, next))
+    }
+
+    /// Ends an opaque access token, if it is one of this client's.
+    pub(super) fn revoke_opaque_token(&mut self, token: &str, client_id: &str, now: SystemTime) {
+        let claims = self.opaque_tokens.get(token, now);
+        let client = claims.and_then(|claims| claims.get("client_id"));
+        if client.is_some_and(|id| id == client_id) {
+            self.opaque_tokens.remove(token, now);
+        }
     }
 
     /// Ends the family of a refresh token, if it is one of this client's.

@@ -36,7 +36,8 @@ const DEFAULT_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 const USER_TOKEN_LIFETIME: Duration = Duration::from_secs(2 * 60 * 60);
 /// As Auth0's.
 const ID_TOKEN_LIFETIME: Duration = Duration::from_secs(10 * 60 * 60);
-const MAX_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// The longest that can be requested.
+pub(super) const MAX_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Answers a token request, which is a form or a JSON object.
 ///
@@ -63,7 +64,7 @@ pub(super) async fn issue(
     response
 }
 
-/// Revokes a refresh token. Any other token gets 200, too: it is as good as revoked (RFC 7009 §2.2).
+/// Revokes a refresh token or an opaque access token. Any other token gets 200, too: it is as good as revoked (RFC 7009 §2.2).
 pub(super) async fn revoke(
     request: HttpRequest,
     body: Result<web::Bytes, Error>,
@@ -74,6 +75,7 @@ pub(super) async fn revoke(
     let token = parameters.get("token").ok_or(OAuthError::NO_TOKEN)?;
     let mut store = provider.store();
     store.revoke_refresh_token(token, &client_id, provider.now());
+    store.revoke_opaque_token(token, &client_id, provider.now());
     Ok(HttpResponse::Ok().finish())
 }
 
@@ -271,8 +273,17 @@ impl TokenRequest<'_> {
     fn respond(&self, token: TokenBuilder, lifetime: Duration, scopes: &[String]) -> TokenResponse {
         let confirmation = self.sender.confirmation().into_iter();
         let token = confirmation.fold(token, |token, methods| token.claim("cnf", methods));
+        let token = token.expires_in(lifetime);
+        let access_token = if self.provider.has_opaque_tokens {
+            let mut store = self.provider.store();
+            store
+                .opaque_tokens
+                .insert(token.claims(), self.provider.now())
+        } else {
+            token.build()
+        };
         TokenResponse {
-            access_token: token.expires_in(lifetime).build(),
+            access_token,
             token_type: self.sender.token_type(),
             expires_in: lifetime.as_secs(),
             scope: (!scopes.is_empty()).then(|| scopes.join(" ")),

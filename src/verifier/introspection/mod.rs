@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use log::Level;
 use quick_cache::sync::Cache;
 #[cfg(feature = "service")]
 use tokio::sync::oneshot;
@@ -47,8 +48,8 @@ pub(crate) struct Introspector {
     pub(super) keys: Arc<IssuerKeys>,
     settings: Arc<Introspection>,
     state: Mutex<State>,
-    /// Tokens that are not active, and until when that is taken for granted.
-    inactive: Cache<Fingerprint, Instant>,
+    /// Tokens that are not active, or not for this API: why, and until when they are not introspected again.
+    rejected: Cache<Fingerprint, (VerifyError, Instant)>,
     /// Tokens that were active before; they have a share of the calls for themselves.
     known: Cache<Fingerprint, ()>,
 }
@@ -58,6 +59,8 @@ struct State {
     limits: CallLimits,
     /// The calls in progress.
     calls: HashMap<Fingerprint, watch::Receiver<Option<Outcome>>>,
+    /// When a failure was last logged as a warning.
+    reported_at: Option<Instant>,
 }
 
 pub(super) type Outcome = Result<Arc<Verified>, VerifyError>;
@@ -81,9 +84,7 @@ impl PendingIntrospection {
             // The issuer may have been removed meanwhile.
             Some(Ok(verified)) if !verified.key_is_current() => Err(VerifyError::UnknownIssuer),
             Some(outcome) => outcome,
-            None => Err(VerifyError::IntrospectionUnavailable {
-                retry_after: AFTER_FAILED_CALL,
-            }),
+            None => Err(UNAVAILABLE),
         }
     }
 }
@@ -117,8 +118,9 @@ impl Introspector {
             state: Mutex::new(State {
                 limits: CallLimits::new(settings.calls_per_second, Instant::now()),
                 calls: HashMap::new(),
+                reported_at: None,
             }),
-            inactive: Cache::new(MOST_INACTIVE),
+            rejected: Cache::new(MOST_REJECTED),
             known: Cache::new(MOST_KNOWN),
             settings,
         }))
@@ -150,8 +152,10 @@ impl Introspector {
     /// Decides about a token as far as that is possible without waiting.
     pub(super) fn decide(self: &Arc<Self>, token: &str, counters: &Counters) -> Decision {
         let (token, now) = (Fingerprint::of(token.as_bytes()), Instant::now());
-        if self.inactive.get(&token).is_some_and(|until| now < until) {
-            return Decision::Rejected(VerifyError::Inactive);
+        if let Some((error, until)) = self.rejected.get(&token)
+            && now < until
+        {
+            return Decision::Rejected(error);
         }
         let is_known = self.known.get(&token).is_some();
         let mut state = self.state();
@@ -187,14 +191,24 @@ impl Introspector {
     ) -> Result<(), String> {
         let prefix = self.settings.token_prefix.as_deref().unwrap_or_default();
         let token = format!("{prefix}not-a-token");
-        let limit = self.keys.issuer.fetching.timeout;
-        let asked = timeout(limit, self.ask(client, &token, now)).await;
-        let asked = asked.unwrap_or(Err(CallError::Fetch(FetchError::Timeout)));
+        let asked = self.ask_in_time(client, &token, now).await;
         let response = asked.map_err(|error| Chain(&error).to_string())?;
         match self.judge(response, now, counters).await {
             Ok(_) | Err(ResponseError::Token(_)) => Ok(()),
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    /// Asks the endpoint about a token, within the time limit of a fetch.
+    async fn ask_in_time(
+        &self,
+        client: &Client,
+        token: &str,
+        now: Duration,
+    ) -> Result<Response, CallError> {
+        let limit = self.keys.issuer.fetching.timeout;
+        let asked = timeout(limit, self.ask(client, token, now)).await;
+        asked.unwrap_or(Err(CallError::Fetch(FetchError::Timeout)))
     }
 
     /// Asks the endpoint about a token.
@@ -268,6 +282,28 @@ impl Introspector {
         let endpoint = configured.or_else(|| discovered.map(|found| found.endpoint.clone()));
         let endpoint = endpoint.ok_or(CallError::NoEndpoint)?;
         Ok((endpoint, offers_signatures))
+    }
+
+    fn remember_rejected(&self, token: Fingerprint, error: &VerifyError) {
+        if let Some(until) = Instant::now().checked_add(REJECTED_AGE) {
+            self.rejected.insert(token, (error.clone(), until));
+        }
+    }
+
+    /// Logs why there is no response that can be used; clients must not be able to fill the log.
+    fn report(&self, error: &(dyn std::error::Error + 'static)) {
+        let now = Instant::now();
+        let mut state = self.state();
+        let is_news = state
+            .reported_at
+            .is_none_or(|at| now.saturating_duration_since(at) >= REPORT_INTERVAL);
+        if is_news {
+            state.reported_at = Some(now);
+        }
+        drop(state);
+        let level = if is_news { Level::Warn } else { Level::Debug };
+        let label = self.keys.issuer.label();
+        log::log!(level, "introspection: {label}: {}", Chain(error));
     }
 
     /// The issuer's exact name. Its keys may be missing: most responses are not signed.
@@ -344,46 +380,34 @@ impl Call {
         context: &CallContext,
     ) -> Outcome {
         let introspector = Arc::clone(&self.introspector);
-        let now = since_epoch(context.origin.clock.now());
-        let limit = introspector.keys.issuer.fetching.timeout;
-        let asked = timeout(limit, introspector.ask(client, token, now)).await;
-        let asked = asked.unwrap_or(Err(CallError::Fetch(FetchError::Timeout)));
-        let label = introspector.keys.issuer.label();
-        let unavailable = Err(VerifyError::IntrospectionUnavailable {
-            retry_after: AFTER_FAILED_CALL,
-        });
-        let response = match asked {
-            Ok(response) => response,
+        let now = || since_epoch(context.origin.clock.now());
+        let response = match introspector.ask_in_time(client, token, now()).await {
+            Ok(response) => {
+                self.end = CallOutcome::Answered;
+                response
+            }
             Err(error) => {
-                log::warn!("introspection: {label}: {}", Chain(&error));
+                introspector.report(&error);
                 if error.may_be_of_token() {
                     self.end = CallOutcome::Answered;
                 }
-                return unavailable;
+                return Err(UNAVAILABLE);
             }
         };
-        self.end = CallOutcome::Answered;
-        let now = since_epoch(context.origin.clock.now());
-        let judged = introspector.judge(response, now, &context.counters).await;
-        match judged {
+        match introspector.judge(response, now(), &context.counters).await {
             Ok(valid) => {
                 introspector.known.insert(self.token, ());
                 let basis = Basis::Introspection(Arc::downgrade(&introspector));
-                Ok(Arc::new(Verified::new(
-                    valid.payload,
-                    valid.claims,
-                    basis,
-                    &context.origin,
-                )))
+                let verified = Verified::new(valid.payload, valid.claims, basis, &context.origin);
+                Ok(Arc::new(verified))
             }
             Err(ResponseError::Token(error)) => {
-                let until = Instant::now().checked_add(INACTIVE_AGE);
-                until.map(|until| introspector.inactive.insert(self.token, until));
+                introspector.remember_rejected(self.token, &error);
                 Err(error)
             }
             Err(error) => {
-                log::warn!("introspection: {label}: {error}");
-                unavailable
+                introspector.report(&error);
+                Err(UNAVAILABLE)
             }
         }
     }
@@ -397,12 +421,17 @@ impl Drop for Call {
     }
 }
 
-/// How many tokens that are not active are kept in mind; a limit of 100 calls a second fills a quarter of it.
-const MOST_INACTIVE: usize = 4096;
+/// How many rejected tokens are kept; a limit of 100 calls a second fills a quarter of it.
+const MOST_REJECTED: usize = 4096;
 
-const INACTIVE_AGE: Duration = Duration::from_secs(10);
+const REJECTED_AGE: Duration = Duration::from_secs(10);
+
+/// At most one warning in this time; further failures are logged at `debug`.
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 const MOST_KNOWN: usize = 16 * 1024;
 
-/// `Retry-After` for a request that waited for a failed call; the next call is allowed before.
-const AFTER_FAILED_CALL: Duration = Duration::from_secs(1);
+/// The error of requests that waited for a failed call; the next call is allowed before they retry.
+const UNAVAILABLE: VerifyError = VerifyError::IntrospectionUnavailable {
+    retry_after: Duration::from_secs(1),
+};

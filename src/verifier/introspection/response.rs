@@ -107,7 +107,9 @@ impl<'de> Members<'de> for Status {
                 let Unique(kind) = values.next_value::<Unique<Value>>()?;
                 self.names_kind |= kind.as_str().is_some_and(|kind| !kind.is_empty());
             }
-            _ => drop(values.next_value::<Unique>()?),
+            _ => {
+                values.next_value::<Unique>()?;
+            }
         }
         Ok(())
     }

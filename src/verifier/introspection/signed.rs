@@ -178,7 +178,9 @@ impl<'de> Members<'de> for Payload {
             "aud" => self.audience = values.next_value()?,
             "iat" => self.issued_at = values.next_value()?,
             "token_introspection" => self.introspection = Some(values.next_value()?),
-            _ => drop(values.next_value::<Unique>()?),
+            _ => {
+                values.next_value::<Unique>()?;
+            }
         }
         Ok(())
     }

@@ -9,8 +9,8 @@ use url::Url;
 
 use crate::claims::NumericDate;
 use crate::claims::claim_name::ClaimName;
-use crate::issuer::{Issuer, Source, TokenType};
-use crate::keys::discovery;
+use crate::issuer::{Issuer, TokenType};
+use crate::keys::is_issuer;
 use crate::service::cli::output::line;
 use crate::verifier::Unready;
 
@@ -31,20 +31,7 @@ impl Context<'_> {
     /// The issuer of `iss`, up to a trailing slash; of several entries the one that `aud` selects.
     pub(super) fn issuer(&self) -> Option<&Issuer> {
         let named = self.token.issuer()?;
-        let is_named = |issuer: &&Issuer| match &issuer.source {
-            Source::Discovery {
-                name: None,
-                base_url,
-                ..
-            } => discovery::names(named, base_url),
-            Source::Discovery {
-                name: Some(name), ..
-            }
-            | Source::Configured { name, .. } => match &issuer.tenants {
-                Some(tenants) => tenants.tenant_of(named).is_some(),
-                None => name == named,
-            },
-        };
+        let is_named = |issuer: &&Issuer| is_issuer(issuer, named);
         let is_meant = |issuer: &&Issuer| {
             let mut claims = issuer.rules.audience_claims.iter();
             let decisive = claims.find_map(|claim| self.token.find(claim.as_str()));

@@ -377,9 +377,10 @@ impl Check {
             VerifyError::OutdatedKey(_) | VerifyError::Signature => Self::Signature,
             VerifyError::TooManyAudiences | VerifyError::TooManyScopes => Self::Numbers,
             VerifyError::UnknownAlgorithm => Self::KnownAlgorithm,
-            VerifyError::OtherTenant | VerifyError::UnknownIssuer | VerifyError::UnknownTenant => {
-                Self::Issuer
-            }
+            VerifyError::IssuerUndetermined { .. }
+            | VerifyError::OtherTenant
+            | VerifyError::UnknownIssuer
+            | VerifyError::UnknownTenant => Self::Issuer,
             VerifyError::KeyOfOtherTenant
             | VerifyError::KeyUndetermined { .. }
             | VerifyError::KeysUnavailable { .. }

@@ -225,7 +225,8 @@ const KEYS_NEEDED: &str = "set where the keys are: issuer_base_url, jwks_uri, pu
 
 const NAME_NEEDED: &str = "set the issuer of these keys: the value of iss in tokens, such as https://tenant.eu.auth0.com/";
 
-const PLAIN_NEEDED: &str = "must have no user name, password or fragment";
+const PLAIN_NEEDED: &str =
+    "must have no user name, password or fragment, and a query only of parameters such as ?p=name";
 
 const KEY_URL: &str = "is a URL: set it as jwks_uri, from which keys are fetched";
 

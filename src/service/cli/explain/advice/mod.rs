@@ -68,7 +68,8 @@ fn invalid(error: &VerifyError, context: &Context<'_>) -> Explanation {
         }
         VerifyError::UnknownKind => introspection::unknown_kind(),
         VerifyError::IssuedAhead => claims::ahead("iat", "issued_ahead", context),
-        VerifyError::KeyUndetermined { retry_after } => key_undetermined(*retry_after),
+        VerifyError::IssuerUndetermined { retry_after }
+        | VerifyError::KeyUndetermined { retry_after } => key_undetermined(*retry_after),
         VerifyError::KeysUnavailable { .. } => keys_unavailable(context),
         VerifyError::LogoutToken => claims::logout_token(),
         VerifyError::Malformed { claim } => claims::malformed(claim, context),
