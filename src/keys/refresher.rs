@@ -176,7 +176,9 @@ async fn discover_and_download(
             let keys = if let Some(keys) = keys {
                 keys
             } else {
-                let uri = found.jwks_uri.ok_or(FetchFailure::NoJwksUri)?;
+                let Some(uri) = found.jwks_uri else {
+                    return issuer.without_keys(found.issuer, FetchFailure::NoJwksUri);
+                };
                 let uri = endpoint_url(&uri, base_url, &issuer.issuer.http_hosts)?;
                 named_set = KeySource::JwksUri(uri);
                 &named_set
@@ -185,7 +187,14 @@ async fn discover_and_download(
         }
     };
     if let KeySource::JwksUri(uri) = keys {
-        return download(issuer, client, name, uri.clone(), published, counters).await;
+        let (of, uri) = (name.clone(), uri.clone());
+        let downloaded = download(issuer, client, of, uri, published, counters).await;
+        return match downloaded {
+            Err(FetchFailure::KeySet(KeySetError::Empty)) => {
+                issuer.without_keys(name, FetchFailure::KeySet(KeySetError::Empty))
+            }
+            outcome => outcome,
+        };
     }
     Ok(FetchedKeys {
         set: configured(keys, &issuer.issuer.rules.algorithms, name),
@@ -350,6 +359,23 @@ impl IssuerKeys {
         self.current().as_ref().is_some_and(|set| set.len() > 0)
     }
 
+    /// The result where the issuer `name` publishes no keys: an issuer whose tokens are introspected needs none. Keys
+    /// that are in use are not replaced; for other issuers it is `failure`.
+    fn without_keys(
+        &self,
+        name: String,
+        failure: FetchFailure,
+    ) -> Result<FetchedKeys, FetchFailure> {
+        if self.issuer.introspection.is_none() || self.has_keys() {
+            return Err(failure);
+        }
+        Ok(FetchedKeys {
+            set: self.current().is_none().then(|| KeySet::empty(name)),
+            lifetime: None,
+            published: None,
+        })
+    }
+
     /// Publishes where tokens are introspected by the discovery document found under `base_url`.
     fn publish_introspection(&self, found: &Metadata, base_url: &Url) {
         let endpoint = found.introspection_endpoint.as_deref();
@@ -365,6 +391,7 @@ impl IssuerKeys {
         }
         let discovered = endpoint.and_then(Result::ok).map(|endpoint| {
             Arc::new(DiscoveredIntrospection {
+                issuer: found.issuer.clone(),
                 endpoint,
                 offers_signatures: found.offers_signed_introspection,
             })

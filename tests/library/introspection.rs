@@ -299,6 +299,36 @@ async fn signed_responses_are_requested_where_the_issuer_offers_them() {
 }
 
 #[actix_web::test]
+async fn a_discovered_issuer_without_keys_introspects() {
+    let no_keys = |_: &TestIssuer| Fault::json(&json!({"keys": []}));
+    let no_key_set = |issuer: &TestIssuer| {
+        let endpoint = format!("{}oauth/introspect", issuer.url());
+        Fault::json(&json!({"issuer": issuer.url(), "introspection_endpoint": endpoint}))
+    };
+    let no_response = |_: &TestIssuer| Fault::status(500);
+    let faults: [(Document, fn(&TestIssuer) -> Fault, bool); 3] = [
+        (Document::Jwks, no_keys, true),
+        (Document::Discovery, no_key_set, true),
+        (Document::Jwks, no_response, false),
+    ];
+    for (document, fault, is_ready) in faults {
+        let issuer = app::issuer();
+        issuer.set_fault(document, Some(fault(&issuer)));
+        let verifier = app::verifier_of(introspected(&issuer));
+        let token = issuer.issue_opaque(issuer.token());
+        assert!(admit(&verifier, &token).await.is_ok(), "{document:?}");
+        assert_eq!(verifier.unready().is_empty(), is_ready, "{document:?}");
+        assert!(admit(&verifier, &issuer.token().build()).await.is_err());
+    }
+    // An issuer whose JWTs are verified here is not ready without keys.
+    let issuer = app::issuer();
+    issuer.set_fault(Document::Jwks, Some(no_keys(&issuer)));
+    let verifier = app::verifier_of(trusted(&issuer));
+    assert!(admit(&verifier, &issuer.token().build()).await.is_err());
+    assert!(!verifier.unready().is_empty());
+}
+
+#[actix_web::test]
 async fn a_signed_response_must_be_the_issuers_for_this_client_and_fresh() {
     let issuer = app::issuer();
     let other = app::issuer();

@@ -306,10 +306,12 @@ impl Introspector {
         log::log!(level, "introspection: {label}: {}", Chain(error));
     }
 
-    /// The issuer's exact name.
+    /// The issuer's exact name. Its keys may be missing: most responses are not signed.
     fn name(&self) -> Option<String> {
         let current = self.keys.current();
-        current.as_ref().map(|set| set.issuer().to_owned())
+        let named = current.as_ref().map(|set| set.issuer().to_owned());
+        let named = named.or_else(|| self.keys.issuer.name().map(str::to_owned));
+        named.or_else(|| Some(self.keys.discovered_introspection()?.issuer.clone()))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
