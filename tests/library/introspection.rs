@@ -431,6 +431,33 @@ async fn an_issuer_without_keys_only_introspects() {
     let opaque_only = Issuer::introspected(issuer.url(), introspection().endpoint(&endpoint));
     let verifier = app::verifier_of(opaque_only.audience(issuer.audience()));
     assert!(verifier.unready().is_empty());
+#[actix_web::test]
+async fn a_jwt_that_is_no_access_token_is_rejected_before_it_is_introspected() {
+    let issuer = app::issuer();
+    let verifier = verifier(&issuer, introspection().all_tokens()).await;
+    let answer = json!({"active": true, "aud": issuer.audience(), "scope": "read:messages"});
+    issuer.set_fault(Document::Introspection, Some(Fault::json(&answer)));
+    assert!(admit(&verifier, &issuer.token().build()).await.is_ok());
+    for (token, detail) in [
+        (
+            issuer.token().claim("at_hash", "x"),
+            "The token is an ID token; an access token is needed.",
+        ),
+        (
+            issuer.token().claim("typ", "Refresh"),
+            "The token is a refresh token; an access token is needed.",
+        ),
+        (
+            issuer.token().header("typ", "JOSE"),
+            "The token is of a type that is not accepted here.",
+        ),
+    ] {
+        let rejected = cause(&verifier, &token.build()).await;
+        assert_eq!(rejected, Cause::InvalidToken(detail));
+    }
+    assert_eq!(issuer.requests().introspection, 1);
+}
+
     let token = issuer.issue_opaque(issuer.token());
     assert!(admit(&verifier, &token).await.is_ok());
     let jwt = issuer.token().build();
