@@ -481,3 +481,13 @@ async fn verification_without_waiting_tells_that_introspection_is_needed() {
     assert!(verifier.verify_or_fetch(&token).await.is_ok());
     assert!(verifier.verify(&token, SystemTime::now()).is_ok());
 }
+    let longer = trusted(&second).introspection(introspection().token_prefix("first_2"));
+    let shorter = trusted(&first).introspection(introspection().token_prefix("first_"));
+    let issuers = [shorter, longer].map(|issuer| issuer.build().expect("an issuer"));
+    let verifier = Verifier::start(issuers).expect("a thread");
+    verifier.ready().await;
+    assert_eq!(
+        cause(&verifier, "first_2").await,
+        Cause::InvalidToken(INACTIVE)
+    );
+    assert_eq!(counts(), [1, 2]);
