@@ -36,7 +36,7 @@ pub(crate) struct Claims {
     pub(crate) has_access_token_hash: bool,
     pub(crate) has_events: bool,
     pub(crate) has_nonce: bool,
-    /// The kind of token that `token_use` or `typ` names, if it is not an access token.
+    /// The kind of token that `token_use`, `token_type` or `typ` names, if it is not an access token.
     pub(crate) other_kind: Option<OtherKind>,
 }
 
@@ -92,6 +92,12 @@ impl<'de> Members<'de> for Claims {
             }
             "token_use" | "token_type" | "typ" => {
                 let Unique(kind) = values.next_value::<Unique<Value>>()?;
+                // RFC 9449 §6.2: without `cnf` beside it, no proof suffices.
+                let kind_is = |name| {
+                    kind.as_str()
+                        .is_some_and(|kind| kind.eq_ignore_ascii_case(name))
+                };
+                self.confirmation.is_present |= name == "token_type" && kind_is("DPoP");
                 self.other_kind = self.other_kind.or_else(|| OtherKind::named(&kind));
             }
             other => {
@@ -114,8 +120,8 @@ pub(crate) enum OtherKind {
 }
 
 impl OtherKind {
-    /// The kind that `token_use` (Cognito), `token_type` (RFC 7662 §2.2, RFC 8693 §3) or `typ` in the payload (Keycloak)
-    /// names, in any case.
+    /// The kind that `token_use` (Cognito, Ory Hydra), `token_type` (RFC 7662 §2.2, RFC 8693 §3, Django) or `typ` in the
+    /// payload (Keycloak) names, in any case.
     fn named(kind: &Value) -> Option<Self> {
         let kind = kind.as_str()?.to_ascii_lowercase();
         match kind.strip_prefix(TOKEN_TYPE).unwrap_or(&kind) {
@@ -137,7 +143,7 @@ pub(crate) struct Confirmation {
     pub(crate) key_thumbprint: Member<String>,
     /// `x5t#S256`, the hash of the sender's certificate (RFC 8705 §3.1).
     pub(crate) certificate_thumbprint: Member<String>,
-    /// Whether the claim is present, whatever methods it names.
+    /// Whether the claim is present, whatever methods it names, or `token_type` says that the token is bound to a key.
     is_present: bool,
 }
 
@@ -401,6 +407,11 @@ mod tests {
             (r#"{"cnf":{"x5t#S256":null}}"#, true),
             (r#"{"cnf":{"jwk":{"kty":"EC"}}}"#, true),
             (r#"{"cnf":{"kid":"a"}}"#, true),
+            (r#"{"token_type":"DPoP"}"#, true),
+            (r#"{"token_type":"dpop","cnf":{"jkt":"a"}}"#, true),
+            (r#"{"cnf":{"jkt":"a"},"token_type":"Bearer"}"#, true),
+            (r#"{"token_type":"Bearer"}"#, false),
+            (r#"{"typ":"DPoP"}"#, false),
         ] {
             assert_eq!(claims(payload).confirmation.binds(), binds, "{payload}");
         }

@@ -17,7 +17,7 @@ use crate::jose::json::FromJson;
 /// | `permissions` | The claim of that name: a string of scopes separated by spaces, or an array of strings. |
 /// | `/realm_access/roles` | The member to which the JSON pointer leads. |
 /// | `o.per` | The member `per` of the claim `o`, unless the token has a claim named `o.per`. |
-/// | `/urn:zitadel:iam:org:project:roles/*~` | The names of the members of that object. |
+/// | `/urn:zitadel:iam:org:project:roles/*~` | The names of the members of that object, except those that are `false` or `null`. |
 /// | `/groups/*/name` | The member `name` of each object in that array; each is one scope. |
 ///
 /// # Examples
@@ -101,8 +101,11 @@ impl ScopeClaim {
             Path::Pointer { steps, of_names } => {
                 let found = follow(payload, steps);
                 if *of_names {
-                    let members = found.into_iter().filter_map(Value::as_object);
-                    let names: Vec<_> = members.flatten().map(|(name, _)| name.as_str()).collect();
+                    let members = found.into_iter().filter_map(Value::as_object).flatten();
+                    // `{"write": false}` says that it is not granted.
+                    let granted = members
+                        .filter(|(_, value)| !matches!(value, Value::Null | Value::Bool(false)));
+                    let names: Vec<_> = granted.map(|(name, _)| name.as_str()).collect();
                     Texts::of(&names).map(ScopeValue::List)
                 } else if steps.contains(&Step::Each) {
                     let texts: Option<Vec<_>> = found.into_iter().map(Value::as_str).collect();
@@ -271,6 +274,7 @@ mod tests {
         let payload = json!({
             "urn:zitadel:iam:org:project:roles": {"reader": {"1": "a.example"}, "writer": {}},
             "list": [{"a": 1}, {"b": 1}], "text": "x",
+            "may": {"read": true, "write": false, "delete": null, "list": 0, "edit": ""},
         });
         for (text, expected) in [
             (
@@ -278,6 +282,7 @@ mod tests {
                 vec!["reader", "writer"],
             ),
             ("/list/*/*~", vec!["a", "b"]),
+            ("/may/*~", vec!["read", "list", "edit"]),
             ("/list/*~", vec![]),
             ("/text/*~", vec![]),
             ("/none/*~", vec![]),

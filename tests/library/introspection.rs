@@ -1,5 +1,8 @@
 //! Opaque tokens, introspected at their issuer (RFC 7662, RFC 9701).
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use actix_resource_server::errors::VerifyError;
@@ -80,10 +83,12 @@ async fn an_opaque_token_is_accepted_with_what_its_issuer_says() {
         Answer::invalid_token(INACTIVE)
     );
     let token = issuer.issue_opaque(issuer.token().claim("aud", "other"));
-    assert_eq!(
-        get_with!(app, "/api/read", &token),
-        Answer::invalid_token("The token is for another audience.")
-    );
+    for _ in 0..2 {
+        assert_eq!(
+            get_with!(app, "/api/read", &token),
+            Answer::invalid_token("The token is for another audience.")
+        );
+    }
     assert_eq!(issuer.requests().introspection, 4);
 }
 
@@ -233,6 +238,54 @@ async fn a_token_that_the_endpoint_fails_on_does_not_suspend_the_calls_for_other
 }
 
 #[actix_web::test]
+async fn a_token_that_breaks_the_connection_does_not_suspend_the_calls_for_others() {
+    let issuer = app::issuer();
+    let strange = "strange".repeat(10);
+    let endpoint = proxy(&issuer, &strange);
+    let verifier = verifier(&issuer, introspection().endpoint(&endpoint)).await;
+    for number in 0..5 {
+        let broken = format!("{strange}{number}");
+        assert!(is_unavailable(&cause(&verifier, &broken).await));
+        let token = issuer.issue_opaque(issuer.token());
+        assert!(admit(&verifier, &token).await.is_ok(), "{number}");
+    }
+}
+
+/// Passes requests to the issuer's endpoint on, except those that contain `forbidden`: their connections are closed.
+fn proxy(issuer: &TestIssuer, forbidden: &str) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let upstream = issuer.url().replace("http://", "");
+    let upstream = upstream.trim_end_matches('/').to_owned();
+    let forbidden = forbidden.to_owned();
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let (upstream, forbidden) = (upstream.clone(), forbidden.clone());
+            thread::spawn(move || pass(client, &upstream, &forbidden));
+        }
+    });
+    format!("http://localhost:{port}/oauth/introspect")
+}
+
+fn pass(mut client: TcpStream, upstream: &str, forbidden: &str) -> Option<()> {
+    let mut request = Vec::new();
+    let mut part = [0; 4096];
+    while !String::from_utf8_lossy(&request).contains("token_type_hint=access_token") {
+        let length = client.read(&mut part).ok().filter(|length| *length > 0)?;
+        request.extend_from_slice(&part[..length]);
+    }
+    let text = String::from_utf8_lossy(&request);
+    if text.contains(forbidden) {
+        return None;
+    }
+    // One request for each connection.
+    let request = text.replacen("\r\n", "\r\nConnection: close\r\n", 1);
+    let mut server = TcpStream::connect(upstream).ok()?;
+    server.write_all(request.as_bytes()).ok()?;
+    std::io::copy(&mut server, &mut client).ok().map(drop)
+}
+
+#[actix_web::test]
 async fn a_flood_of_random_strings_costs_a_bounded_number_of_calls_and_no_known_token() {
     let issuer = app::issuer();
     let verifier = verifier(&issuer, introspection().calls_per_second(20)).await;
@@ -300,29 +353,32 @@ async fn signed_responses_are_requested_where_the_issuer_offers_them() {
 
 #[actix_web::test]
 async fn a_discovered_issuer_without_keys_introspects() {
-    let no_keys = |_: &TestIssuer| Fault::json(&json!({"keys": []}));
+    let no_keys = || Fault::json(&json!({"keys": []}));
     let no_key_set = |issuer: &TestIssuer| {
         let endpoint = format!("{}oauth/introspect", issuer.url());
         Fault::json(&json!({"issuer": issuer.url(), "introspection_endpoint": endpoint}))
     };
-    let no_response = |_: &TestIssuer| Fault::status(500);
-    let faults: [(Document, fn(&TestIssuer) -> Fault, bool); 3] = [
-        (Document::Jwks, no_keys, true),
-        (Document::Discovery, no_key_set, true),
-        (Document::Jwks, no_response, false),
-    ];
-    for (document, fault, is_ready) in faults {
+    for case in ["no keys", "no key set", "no response"] {
         let issuer = app::issuer();
-        issuer.set_fault(document, Some(fault(&issuer)));
+        let (document, fault) = match case {
+            "no keys" => (Document::Jwks, no_keys()),
+            "no key set" => (Document::Discovery, no_key_set(&issuer)),
+            _ => (Document::Jwks, Fault::status(500)),
+        };
+        issuer.set_fault(document, Some(fault));
         let verifier = app::verifier_of(introspected(&issuer));
         let token = issuer.issue_opaque(issuer.token());
-        assert!(admit(&verifier, &token).await.is_ok(), "{document:?}");
-        assert_eq!(verifier.unready().is_empty(), is_ready, "{document:?}");
+        assert!(admit(&verifier, &token).await.is_ok(), "{case}");
+        assert_eq!(
+            verifier.unready().is_empty(),
+            case != "no response",
+            "{case}"
+        );
         assert!(admit(&verifier, &issuer.token().build()).await.is_err());
     }
     // An issuer whose JWTs are verified here is not ready without keys.
     let issuer = app::issuer();
-    issuer.set_fault(Document::Jwks, Some(no_keys(&issuer)));
+    issuer.set_fault(Document::Jwks, Some(no_keys()));
     let verifier = app::verifier_of(trusted(&issuer));
     assert!(admit(&verifier, &issuer.token().build()).await.is_err());
     assert!(!verifier.unready().is_empty());
@@ -409,6 +465,33 @@ async fn jwts_are_introspected_too_where_all_tokens_are() {
 }
 
 #[actix_web::test]
+async fn a_jwt_that_is_no_access_token_is_rejected_before_it_is_introspected() {
+    let issuer = app::issuer();
+    let verifier = verifier(&issuer, introspection().all_tokens()).await;
+    let answer = json!({"active": true, "aud": issuer.audience(), "scope": "read:messages"});
+    issuer.set_fault(Document::Introspection, Some(Fault::json(&answer)));
+    assert!(admit(&verifier, &issuer.token().build()).await.is_ok());
+    for (token, detail) in [
+        (
+            issuer.token().claim("at_hash", "x"),
+            "The token is an ID token; an access token is needed.",
+        ),
+        (
+            issuer.token().claim("typ", "Refresh"),
+            "The token is a refresh token; an access token is needed.",
+        ),
+        (
+            issuer.token().header("typ", "JOSE"),
+            "The token is of a type that is not accepted here.",
+        ),
+    ] {
+        let rejected = cause(&verifier, &token.build()).await;
+        assert_eq!(rejected, Cause::InvalidToken(detail));
+    }
+    assert_eq!(issuer.requests().introspection, 1);
+}
+
+#[actix_web::test]
 async fn an_opaque_token_is_only_sent_to_the_issuer_of_its_prefix() {
     let (first, second) = (app::issuer(), app::issuer());
     let prefixed = trusted(&first).introspection(introspection().token_prefix("first_"));
@@ -432,6 +515,16 @@ async fn an_opaque_token_is_only_sent_to_the_issuer_of_its_prefix() {
         Cause::InvalidToken(INACTIVE)
     );
     assert_eq!(counts(), [1, 1]);
+    let longer = trusted(&second).introspection(introspection().token_prefix("first_2"));
+    let shorter = trusted(&first).introspection(introspection().token_prefix("first_"));
+    let issuers = [shorter, longer].map(|issuer| issuer.build().expect("an issuer"));
+    let verifier = Verifier::start(issuers).expect("a thread");
+    verifier.ready().await;
+    assert_eq!(
+        cause(&verifier, "first_2").await,
+        Cause::InvalidToken(INACTIVE)
+    );
+    assert_eq!(counts(), [1, 2]);
     let both = [&first, &second].map(|issuer| introspected(issuer).build().expect("an issuer"));
     let error = Verifier::start(both).expect_err("two issuers of any opaque token");
     assert!(error.to_string().contains("a prefix of its own"), "{error}");
@@ -469,6 +562,15 @@ async fn an_issuer_without_keys_only_introspects() {
         Cause::InvalidToken(_)
     ));
     assert_eq!(issuer.requests().jwks, 0);
+}
+
+#[actix_web::test]
+async fn without_keys_unsigned_responses_can_be_used() {
+    let issuer = app::issuer();
+    issuer.set_fault(Document::Jwks, Some(Fault::status(503)));
+    let verifier = app::verifier_of(introspected(&issuer));
+    let token = issuer.issue_opaque(issuer.token());
+    assert!(admit(&verifier, &token).await.is_ok());
 }
 
 #[actix_web::test]

@@ -92,7 +92,7 @@ impl PendingIntrospection {
 /// How a token is decided.
 #[derive(Debug)]
 pub(super) enum Decision {
-    /// The token is known not to be active, or no call may be made now.
+    /// The token was rejected a moment ago, or no call may be made now.
     Rejected(VerifyError),
     /// Another request's call decides about this token, too.
     Joined(PendingIntrospection),
@@ -138,10 +138,12 @@ impl Introspector {
         self.settings.introspects_jwts
     }
 
-    /// Whether an opaque token may be this issuer's, by its prefix.
-    pub(super) fn takes(&self, token: &str) -> bool {
+    /// The length of the prefix that makes an opaque token this issuer's; `None` if the token does not begin with it.
+    pub(super) fn matched_prefix(&self, token: &str) -> Option<usize> {
         let prefix = self.settings.token_prefix.as_deref();
-        prefix.is_some_and(|prefix| token.starts_with(prefix))
+        prefix
+            .filter(|prefix| token.starts_with(*prefix))
+            .map(str::len)
     }
 
     /// Whether opaque tokens without a known prefix are this issuer's.
@@ -182,7 +184,6 @@ impl Introspector {
     ///
     /// # Errors
     /// Why there is no response that can be used.
-    #[cfg(feature = "service")]
     async fn probe(
         &self,
         client: &Client,
@@ -209,6 +210,14 @@ impl Introspector {
         let limit = self.keys.issuer.fetching.timeout;
         let asked = timeout(limit, self.ask(client, token, now)).await;
         asked.unwrap_or(Err(CallError::Fetch(FetchError::Timeout)))
+    }
+
+    /// Whether the endpoint answers about another token: what stands in front of it may break the connection because of
+    /// what is in a token, and then a client must not be able to suspend the calls for others. While it is known to
+    /// fail, it is not asked.
+    async fn answers_another(&self, client: &Client, now: Duration, context: &CallContext) -> bool {
+        let is_known_to_fail = self.state().limits.is_paused();
+        !is_known_to_fail && self.probe(client, now, &context.counters).await.is_ok()
     }
 
     /// Asks the endpoint about a token.
@@ -388,7 +397,12 @@ impl Call {
             }
             Err(error) => {
                 introspector.report(&error);
-                if error.may_be_of_token() {
+                // Nobody waits for the second call.
+                self.outcome.send_replace(Some(Err(UNAVAILABLE)));
+                let is_of_token = error.may_be_of_token()
+                    || (error.may_be_of_connection()
+                        && introspector.answers_another(client, now(), context).await);
+                if is_of_token {
                     self.end = CallOutcome::Answered;
                 }
                 return Err(UNAVAILABLE);

@@ -173,6 +173,11 @@ mod tests {
                 Some(VerifyError::Malformed { claim: "exp" }),
             ),
             (json!({"at_hash": "x"}), Some(VerifyError::IdToken)),
+            (json!({"token_type": "Bearer"}), None),
+            (
+                json!({"token_type": "refresh_token"}),
+                Some(VerifyError::RefreshToken),
+            ),
             (
                 json!({"sub": 1}),
                 Some(VerifyError::Malformed { claim: "sub" }),
