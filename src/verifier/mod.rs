@@ -176,10 +176,12 @@ impl Verifier {
             trust = self.0.trust.load();
         }
         let keys = trust.entry_for(&unverified)?;
+        check_type(&keys.issuer, &unverified)?;
         if let Some(introspector) = trust.introspector(keys.id).filter(|of| of.takes_jwts()) {
+            // What it says about itself can only count against it: endpoints call ID tokens and refresh tokens active.
+            validate::check_kind(unverified.claims())?;
             return Err(introspector.needed());
         }
-        check_type(&keys.issuer, &unverified)?;
         let key = find_key(keys, &unverified, now)?;
         let payload = unverified.into_verified_payload();
         let valid = validate::validate_claims(&keys.issuer, &payload, now)?;

@@ -379,6 +379,33 @@ async fn jwts_are_introspected_too_where_all_tokens_are() {
 }
 
 #[actix_web::test]
+async fn a_jwt_that_is_no_access_token_is_rejected_before_it_is_introspected() {
+    let issuer = app::issuer();
+    let verifier = verifier(&issuer, introspection().all_tokens()).await;
+    let answer = json!({"active": true, "aud": issuer.audience(), "scope": "read:messages"});
+    issuer.set_fault(Document::Introspection, Some(Fault::json(&answer)));
+    assert!(admit(&verifier, &issuer.token().build()).await.is_ok());
+    for (token, detail) in [
+        (
+            issuer.token().claim("at_hash", "x"),
+            "The token is an ID token; an access token is needed.",
+        ),
+        (
+            issuer.token().claim("typ", "Refresh"),
+            "The token is a refresh token; an access token is needed.",
+        ),
+        (
+            issuer.token().header("typ", "JOSE"),
+            "The token is of a type that is not accepted here.",
+        ),
+    ] {
+        let rejected = cause(&verifier, &token.build()).await;
+        assert_eq!(rejected, Cause::InvalidToken(detail));
+    }
+    assert_eq!(issuer.requests().introspection, 1);
+}
+
+#[actix_web::test]
 async fn an_opaque_token_is_only_sent_to_the_issuer_of_its_prefix() {
     let (first, second) = (app::issuer(), app::issuer());
     let prefixed = trusted(&first).introspection(introspection().token_prefix("first_"));

@@ -108,7 +108,7 @@ fn check_strings(claims: &Claims) -> Result<(), VerifyError> {
 /// Rejects other tokens that are signed with the same keys: those that name their kind (Cognito, Keycloak), ID tokens
 /// (OpenID Connect Core §2, §3.1.3.6), which have `at_hash`, or `nonce` without a scope (Keycloak's access tokens have
 /// both), and logout tokens, which have `events`.
-fn check_kind(claims: &Claims) -> Result<(), VerifyError> {
+pub(super) fn check_kind(claims: &Claims) -> Result<(), VerifyError> {
     match claims.other_kind {
         Some(OtherKind::Id) => return Err(VerifyError::IdToken),
         Some(OtherKind::Logout) => return Err(VerifyError::LogoutToken),
