@@ -94,7 +94,7 @@ impl Introspection {
     /// Introspects only opaque tokens that begin with this prefix, such as `ory_at_`.
     ///
     /// An opaque token does not name its issuer: of several issuers whose opaque tokens are introspected, all but one
-    /// need a prefix, so that no token is sent to another issuer.
+    /// need a prefix, so that no token is sent to another issuer. If several prefixes match, the longest decides.
     #[must_use]
     pub fn token_prefix(mut self, prefix: &str) -> Self {
         self.token_prefix = Some(prefix.to_owned());

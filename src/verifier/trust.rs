@@ -124,7 +124,12 @@ impl Trust {
         if self.introspectors.is_empty() || has_form_of_jwt(token) {
             return None;
         }
-        let of_prefix = self.introspectors.iter().find(|of| of.takes(token));
+        let prefixed = self
+            .introspectors
+            .iter()
+            .filter_map(|of| Some((of.matched_prefix(token)?, of)));
+        // One prefix may begin with another one: the longest that matches decides.
+        let of_prefix = prefixed.max_by_key(|(length, _)| *length).map(|(_, of)| of);
         of_prefix.or_else(|| self.introspectors.iter().find(|of| of.takes_others()))
     }
 

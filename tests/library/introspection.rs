@@ -429,6 +429,16 @@ async fn an_opaque_token_is_only_sent_to_the_issuer_of_its_prefix() {
         Cause::InvalidToken(INACTIVE)
     );
     assert_eq!(counts(), [1, 1]);
+    let longer = trusted(&second).introspection(introspection().token_prefix("first_2"));
+    let shorter = trusted(&first).introspection(introspection().token_prefix("first_"));
+    let issuers = [shorter, longer].map(|issuer| issuer.build().expect("an issuer"));
+    let verifier = Verifier::start(issuers).expect("a thread");
+    verifier.ready().await;
+    assert_eq!(
+        cause(&verifier, "first_2").await,
+        Cause::InvalidToken(INACTIVE)
+    );
+    assert_eq!(counts(), [1, 2]);
     let both = [&first, &second].map(|issuer| introspected(issuer).build().expect("an issuer"));
     let error = Verifier::start(both).expect_err("two issuers of any opaque token");
     assert!(error.to_string().contains("a prefix of its own"), "{error}");

@@ -140,10 +140,12 @@ impl Introspector {
         self.settings.introspects_jwts
     }
 
-    /// Whether an opaque token may be this issuer's, by its prefix.
-    pub(super) fn takes(&self, token: &str) -> bool {
+    /// The length of the prefix that makes an opaque token this issuer's; `None` if the token does not begin with it.
+    pub(super) fn matched_prefix(&self, token: &str) -> Option<usize> {
         let prefix = self.settings.token_prefix.as_deref();
-        prefix.is_some_and(|prefix| token.starts_with(prefix))
+        prefix
+            .filter(|prefix| token.starts_with(*prefix))
+            .map(str::len)
     }
 
     /// Whether opaque tokens without a known prefix are this issuer's.
