@@ -80,10 +80,12 @@ async fn an_opaque_token_is_accepted_with_what_its_issuer_says() {
         Answer::invalid_token(INACTIVE)
     );
     let token = issuer.issue_opaque(issuer.token().claim("aud", "other"));
-    assert_eq!(
-        get_with!(app, "/api/read", &token),
-        Answer::invalid_token("The token is for another audience.")
-    );
+    for _ in 0..2 {
+        assert_eq!(
+            get_with!(app, "/api/read", &token),
+            Answer::invalid_token("The token is for another audience.")
+        );
+    }
     assert_eq!(issuer.requests().introspection, 4);
 }
 

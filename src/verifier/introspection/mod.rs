@@ -48,8 +48,8 @@ pub(crate) struct Introspector {
     pub(super) keys: Arc<IssuerKeys>,
     settings: Arc<Introspection>,
     state: Mutex<State>,
-    /// Tokens that are not active, and until when that is taken for granted.
-    inactive: Cache<Fingerprint, Instant>,
+    /// Tokens that are rejected by their response, until when that is taken for granted, and why.
+    rejected: Cache<Fingerprint, (Instant, VerifyError)>,
     /// Tokens that were active before; they have a share of the calls for themselves.
     known: Cache<Fingerprint, ()>,
 }
@@ -94,7 +94,7 @@ impl PendingIntrospection {
 /// How a token is decided.
 #[derive(Debug)]
 pub(super) enum Decision {
-    /// The token is known not to be active, or no call may be made now.
+    /// The token was rejected a moment ago, or no call may be made now.
     Rejected(VerifyError),
     /// Another request's call decides about this token, too.
     Joined(PendingIntrospection),
@@ -122,7 +122,7 @@ impl Introspector {
                 calls: HashMap::new(),
                 reported_at: None,
             }),
-            inactive: Cache::new(MOST_INACTIVE),
+            rejected: Cache::new(MOST_REJECTED),
             known: Cache::new(MOST_KNOWN),
             settings,
         }))
@@ -156,8 +156,9 @@ impl Introspector {
     /// Decides about a token as far as that is possible without waiting.
     pub(super) fn decide(self: &Arc<Self>, token: &str, counters: &Counters) -> Decision {
         let (token, now) = (Fingerprint::of(token.as_bytes()), Instant::now());
-        if self.inactive.get(&token).is_some_and(|until| now < until) {
-            return Decision::Rejected(VerifyError::Inactive);
+        let rejected = self.rejected.get(&token);
+        if let Some((_, error)) = rejected.filter(|(until, _)| now < *until) {
+            return Decision::Rejected(error);
         }
         let is_known = self.known.get(&token).is_some();
         let mut state = self.state();
@@ -396,8 +397,10 @@ impl Call {
                 )))
             }
             Err(ResponseError::Token(error)) => {
-                let until = Instant::now().checked_add(INACTIVE_AGE);
-                until.map(|until| introspector.inactive.insert(self.token, until));
+                if let Some(until) = Instant::now().checked_add(REJECTED_AGE) {
+                    let rejected = (until, error.clone());
+                    introspector.rejected.insert(self.token, rejected);
+                }
                 Err(error)
             }
             Err(error) => {
@@ -416,10 +419,10 @@ impl Drop for Call {
     }
 }
 
-/// How many tokens that are not active are kept in mind; a limit of 100 calls a second fills a quarter of it.
-const MOST_INACTIVE: usize = 4096;
+/// How many rejected tokens are kept in mind; a limit of 100 calls a second fills a quarter of it.
+const MOST_REJECTED: usize = 4096;
 
-const INACTIVE_AGE: Duration = Duration::from_secs(10);
+const REJECTED_AGE: Duration = Duration::from_secs(10);
 
 /// At most one warning in this time; further failures are logged at `debug`.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
