@@ -280,7 +280,6 @@ impl Issuer {
     }
 
     /// The configured value of `iss`.
-    #[cfg(feature = "service")]
     pub(crate) fn name(&self) -> Option<&str> {
         match &self.source {
             Source::Discovery { name, .. } => name.as_deref(),

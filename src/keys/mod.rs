@@ -63,6 +63,8 @@ pub(crate) struct IssuerKeys {
 /// What an issuer's discovery document offers to introspect tokens (RFC 8414 §2, RFC 9701 §7).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DiscoveredIntrospection {
+    /// The exact value of `iss`.
+    pub(crate) issuer: String,
     pub(crate) endpoint: Url,
     pub(crate) offers_signatures: bool,
 }

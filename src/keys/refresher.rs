@@ -362,6 +362,7 @@ impl IssuerKeys {
         }
         let discovered = endpoint.and_then(Result::ok).map(|endpoint| {
             Arc::new(DiscoveredIntrospection {
+                issuer: found.issuer.clone(),
                 endpoint,
                 offers_signatures: found.offers_signed_introspection,
             })

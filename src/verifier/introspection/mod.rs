@@ -293,10 +293,12 @@ impl Introspector {
         log::log!(level, "introspection: {label}: {}", Chain(error));
     }
 
-    /// The issuer's exact name.
+    /// The issuer's exact name. Only signed responses need its keys.
     fn name(&self) -> Option<String> {
         let current = self.keys.current();
-        current.as_ref().map(|set| set.issuer().to_owned())
+        let name = current.as_ref().map(|set| set.issuer().to_owned());
+        name.or_else(|| self.keys.issuer.name().map(str::to_owned))
+            .or_else(|| Some(self.keys.discovered_introspection()?.issuer.clone()))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
