@@ -64,6 +64,15 @@ impl CallError {
             _ => false,
         }
     }
+
+    /// Whether there was no response, or that of a gateway instead, which the token may have caused.
+    pub(crate) const fn may_be_of_connection(&self) -> bool {
+        match self {
+            Self::Fetch(FetchError::Status(status)) => matches!(status, 502..=504),
+            Self::Fetch(_) => true,
+            _ => false,
+        }
+    }
 }
 
 impl Question<'_> {

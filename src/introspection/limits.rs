@@ -61,6 +61,11 @@ impl CallLimits {
         Ok(())
     }
 
+    /// Whether the endpoint failed, and has not answered since.
+    pub(crate) const fn is_paused(&self) -> bool {
+        self.retry_at.is_some()
+    }
+
     /// Ends a call.
     pub(crate) fn end(&mut self, outcome: CallOutcome, now: Instant) {
         self.in_flight = self.in_flight.saturating_sub(1);

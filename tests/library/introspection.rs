@@ -1,5 +1,8 @@
 //! Opaque tokens, introspected at their issuer (RFC 7662, RFC 9701).
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use actix_resource_server::errors::VerifyError;
@@ -232,6 +235,54 @@ async fn a_token_that_the_endpoint_fails_on_does_not_suspend_the_calls_for_other
         let token = issuer.issue_opaque(issuer.token());
         assert!(admit(&verifier, &token).await.is_ok());
     }
+}
+
+#[actix_web::test]
+async fn a_token_that_breaks_the_connection_does_not_suspend_the_calls_for_others() {
+    let issuer = app::issuer();
+    let strange = "strange".repeat(10);
+    let endpoint = proxy(&issuer, &strange);
+    let verifier = verifier(&issuer, introspection().endpoint(&endpoint)).await;
+    for number in 0..5 {
+        let broken = format!("{strange}{number}");
+        assert!(is_unavailable(&cause(&verifier, &broken).await));
+        let token = issuer.issue_opaque(issuer.token());
+        assert!(admit(&verifier, &token).await.is_ok(), "{number}");
+    }
+}
+
+/// Passes requests to the issuer's endpoint on, except those that contain `forbidden`: their connections are closed.
+fn proxy(issuer: &TestIssuer, forbidden: &str) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let upstream = issuer.url().replace("http://", "");
+    let upstream = upstream.trim_end_matches('/').to_owned();
+    let forbidden = forbidden.to_owned();
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let (upstream, forbidden) = (upstream.clone(), forbidden.clone());
+            thread::spawn(move || pass(client, &upstream, &forbidden));
+        }
+    });
+    format!("http://localhost:{port}/oauth/introspect")
+}
+
+fn pass(mut client: TcpStream, upstream: &str, forbidden: &str) -> Option<()> {
+    let mut request = Vec::new();
+    let mut part = [0; 4096];
+    while !String::from_utf8_lossy(&request).contains("token_type_hint=access_token") {
+        let length = client.read(&mut part).ok().filter(|length| *length > 0)?;
+        request.extend_from_slice(&part[..length]);
+    }
+    let text = String::from_utf8_lossy(&request);
+    if text.contains(forbidden) {
+        return None;
+    }
+    // One request for each connection.
+    let request = text.replacen("\r\n", "\r\nConnection: close\r\n", 1);
+    let mut server = TcpStream::connect(upstream).ok()?;
+    server.write_all(request.as_bytes()).ok()?;
+    std::io::copy(&mut server, &mut client).ok().map(drop)
 }
 
 #[actix_web::test]

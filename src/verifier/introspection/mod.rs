@@ -185,7 +185,6 @@ impl Introspector {
     ///
     /// # Errors
     /// Why there is no response that can be used.
-    #[cfg(feature = "service")]
     async fn probe(
         &self,
         client: &Client,
@@ -202,6 +201,14 @@ impl Introspector {
             Ok(_) | Err(ResponseError::Token(_)) => Ok(()),
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    /// Whether the endpoint answers about another token: what stands in front of it may break the connection because of
+    /// what is in a token, and then a client must not be able to suspend the calls for others. While it is known to
+    /// fail, it is not asked.
+    async fn answers_another(&self, client: &Client, now: Duration, context: &CallContext) -> bool {
+        let is_known_to_fail = self.state().limits.is_paused();
+        !is_known_to_fail && self.probe(client, now, &context.counters).await.is_ok()
     }
 
     /// Asks the endpoint about a token.
@@ -378,7 +385,12 @@ impl Call {
             Ok(response) => response,
             Err(error) => {
                 introspector.report(&error);
-                if error.may_be_of_token() {
+                // Nobody waits for the second call.
+                self.outcome.send_replace(Some(unavailable.clone()));
+                let is_of_token = error.may_be_of_token()
+                    || (error.may_be_of_connection()
+                        && introspector.answers_another(client, now, context).await);
+                if is_of_token {
                     self.end = CallOutcome::Answered;
                 }
                 return unavailable;
