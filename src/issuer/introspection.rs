@@ -65,6 +65,7 @@ pub enum SignedResponses {
 
 impl Introspection {
     /// Introspects opaque tokens at the `introspection_endpoint` of the issuer's discovery document.
+    #[must_use]
     pub fn new(client: IntrospectionClient) -> Self {
         Self {
             client,

@@ -36,8 +36,11 @@ enum Task {
     /// Keeps the keys of this issuer fresh.
     Refresh(Arc<IssuerKeys>),
     /// Another task that sends requests to an issuer.
-    Request(Box<dyn FnOnce(Arc<Client>) -> Pin<Box<dyn Future<Output = ()>>> + Send>),
+    Request(Box<dyn FnOnce(Arc<Client>) -> LocalTask + Send>),
 }
+
+/// A future that never leaves the thread.
+type LocalTask = Pin<Box<dyn Future<Output = ()>>>;
 
 impl KeyRefresher {
     /// Starts the thread, which fetches the keys of all `issuers` and keeps them fresh;
@@ -90,8 +93,8 @@ impl KeyRefresher {
         &self,
         task: impl FnOnce(Arc<Client>) -> F + Send + 'static,
     ) {
-        let task = Box::new(|client| Box::pin(task(client)) as Pin<Box<dyn Future<Output = ()>>>);
-        let _ = self.tasks.send(Task::Request(task));
+        let task = |client| -> LocalTask { Box::pin(task(client)) };
+        let _ = self.tasks.send(Task::Request(Box::new(task)));
     }
 }
 
