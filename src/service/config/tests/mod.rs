@@ -68,7 +68,7 @@ fn messages_name_the_key_the_layer_and_the_remedy() {
         (
             "APP__DEV_ISSUER__PROT",
             "dev_issuer.prot",
-            "is not a known key; did you mean port? known here: enabled, port, tls_port, dpop_nonce, users, clients",
+            "is not a known key; did you mean port? known here: enabled, port, tls_port, dpop_nonce, opaque_tokens, users, clients",
         ),
         (
             "APP__SEVER__PORT",
