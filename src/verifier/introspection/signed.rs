@@ -2,6 +2,7 @@
 //!
 //! [RFC 9701 §5]: https://www.rfc-editor.org/rfc/rfc9701#section-5
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use serde::de::MapAccess;
@@ -14,7 +15,6 @@ use crate::jose::compact::Compact;
 use crate::jose::json::{self, Member, Members, Unique};
 use crate::keys::{IssuerKeys, KeyRequest, WantedKey};
 use crate::metrics::Counters;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// For whom a response must be.
 #[derive(Debug)]
