@@ -325,6 +325,9 @@ impl IssuerBuilder {
         if self.tenants.is_empty() && !is_template(name) {
             return Ok(None);
         }
+        if self.introspection.is_some() {
+            return Err(IssuerError::TenantsWithIntrospection);
+        }
         Tenants::new(name, &self.tenants).map(Some)
     }
 

@@ -151,6 +151,11 @@ pub enum IssuerError {
          https://login.microsoftonline.com/{{tenantid}}/v2.0"
     )]
     TenantTemplate,
+    /// Responses about opaque tokens of many tenants are not judged by tenant.
+    #[error(
+        "an issuer of many tenants cannot be introspected: remove the tenants or the introspection"
+    )]
+    TenantsWithIntrospection,
     /// Tenants are missing or are no UUIDs.
     #[error(
         "the tenants must be UUIDs, or * alone for all, where the issuer has {{tenantid}} in its name"

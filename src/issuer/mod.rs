@@ -246,14 +246,6 @@ impl Issuer {
             .introspection(introspection)
     }
 
-    /// Whether the issuer has no keys, because all of its tokens are introspected.
-    pub(crate) fn has_opaque_tokens_only(&self) -> bool {
-        match self.keys() {
-            Some(KeySource::PublicKeys(keys)) => keys.usable.is_empty(),
-            _ => false,
-        }
-    }
-
     /// A warning for the operator, logged at start.
     pub(crate) fn warning(&self) -> Option<String> {
         let warning = format!("{}: {PLAIN_HTTP}", self.label());

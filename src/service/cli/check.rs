@@ -212,7 +212,7 @@ impl Reached {
             return None;
         }
         let label = line(&self.issuer);
-        if self.usable_keys == 0 && !issuer.has_opaque_tokens_only() {
+        if self.usable_keys == 0 && issuer.introspection.is_none() {
             return Some(format!("{label}: {NONE_FITS}"));
         }
         let configured = issuer.name()?;

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use serde::de::MapAccess;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::super::VerifyError;
 use super::super::payload::Payload;
@@ -56,6 +56,7 @@ pub(super) fn validate(
         Member::Valid(Active(false)) => return Err(VerifyError::Inactive.into()),
         Member::Absent | Member::Malformed => return Err(ResponseError::Malformed),
     }
+    let body = without_null_members(body)?;
     let mut claims = Claims::parse(&body).map_err(|_| ResponseError::Malformed)?;
     let used_until = now.saturating_add(max_age);
     if claims.issuer == Member::Absent {
@@ -73,6 +74,18 @@ pub(super) fn validate(
     }
     claims.until = claims.until.min(used_until);
     Ok(ValidResponse { payload, claims })
+}
+
+/// The response without members that are `null`, which some issuers write for those that are absent.
+fn without_null_members(body: Vec<u8>) -> Result<Vec<u8>, ResponseError> {
+    let mut members: Map<String, Value> =
+        serde_json::from_slice(&body).map_err(|_| ResponseError::Malformed)?;
+    let number = members.len();
+    members.retain(|_, value| !value.is_null());
+    if members.len() == number {
+        return Ok(body);
+    }
+    Ok(Value::Object(members).to_string().into_bytes())
 }
 
 /// Whether `aud` names this API. Issuers say of refresh tokens, too, that they are active. Most then leave out

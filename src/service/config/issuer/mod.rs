@@ -117,6 +117,10 @@ pub(super) fn explain(error: &IssuerError, origins: &Origins<'_>) -> SettingsErr
         IssuerError::AnyAudienceUnlimited => origins.reject("allow_any_audience", party_needed()),
         IssuerError::AudienceClaims => origins.reject("audience_claims", error.to_string()),
         IssuerError::TenantTemplate => origins.reject("issuer", error.to_string()),
+        IssuerError::TenantsWithIntrospection => {
+            let client = origins.section("introspection").described("client_id");
+            origins.reject("tenants", format!("excludes {client}: keep one of them"))
+        }
         IssuerError::Tenants => origins.reject("tenants", error.to_string()),
         IssuerError::NoTokenType => origins.reject("token_types", error.to_string()),
         IssuerError::RequiredClaim { claim } => {

@@ -661,3 +661,17 @@ fn tenants_and_the_template_of_the_issuer_need_each_other() {
         assert_eq!(issuer(&text).map(drop), Err(expected), "{text}");
     }
 }
+
+#[test]
+fn an_issuer_of_many_tenants_is_not_introspected() {
+    let text = "
+        issuer = 'https://login.example/{tenantid}/v2.0'
+        tenants = '*'
+        [auth.introspection]
+        client_id = 'api'
+        client_secret = 'x'
+        ";
+    let expected = "auth.tenants (file Settings.toml): excludes auth.introspection.client_id (file Settings.toml): keep \
+                    one of them";
+    assert_eq!(issuer(text).map(drop), Err(expected.to_owned()));
+}
