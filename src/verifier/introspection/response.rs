@@ -172,7 +172,13 @@ mod tests {
                 json!({"iss": "https://other.example/"}),
                 Some(VerifyError::UnknownIssuer),
             ),
-            (json!({"iss": null}), Some(VerifyError::UnknownIssuer)),
+            (json!({"iss": null}), None),
+            (json!({"cnf": null, "exp": null, "nbf": null}), None),
+            (
+                json!({"aud": null}),
+                Some(VerifyError::Missing { claim: "aud" }),
+            ),
+            (json!({"iss": 1}), Some(VerifyError::UnknownIssuer)),
             (json!({"aud": "other"}), Some(VerifyError::WrongAudience)),
             (json!({"nbf": NOW + 60}), Some(VerifyError::NotYetValid)),
             (

@@ -665,6 +665,7 @@ fn tenants_and_the_template_of_the_issuer_need_each_other() {
 #[test]
 fn an_issuer_of_many_tenants_is_not_introspected() {
     let text = "
+        audience = 'api'
         issuer = 'https://login.example/{tenantid}/v2.0'
         tenants = '*'
         [auth.introspection]
