@@ -148,7 +148,8 @@ const CURVES: [(Algorithm, &EcdsaSigningAlgorithm); 3] = [
     ),
 ];
 
-fn padding(algorithm: Algorithm) -> &'static dyn RsaEncoding {
+/// The padding of an RSA algorithm.
+pub(super) fn padding(algorithm: Algorithm) -> &'static dyn RsaEncoding {
     match algorithm {
         Algorithm::Rs384 => &signature::RSA_PKCS1_SHA384,
         Algorithm::Rs512 => &signature::RSA_PKCS1_SHA512,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use aws_lc_rs::rand::{self, SystemRandom};
 use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{
-    self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, PqdsaKeyPair, PqdsaSigningAlgorithm, RsaEncoding,
+    self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, PqdsaKeyPair, PqdsaSigningAlgorithm,
 };
 use biscuit::jwa::SignatureAlgorithm;
 use biscuit::jws::Secret;
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::jose::algorithm::{Algorithm, KeyKind};
 use crate::jose::jwk::UnparsedJwk;
+use crate::jose::private_key::{self, padding};
 
 /// A key that signs tokens, with its `kid` and the algorithm it signs for.
 ///
@@ -265,9 +266,7 @@ impl Material {
     reason = "nothing is read: only an exhausted machine fails to be random"
 )]
 pub(crate) fn random_id() -> String {
-    let mut bytes = [0; 16];
-    rand::fill(&mut bytes).expect("the system is random");
-    encode(&bytes)
+    private_key::random_id().expect("the system is random")
 }
 
 fn encode(bytes: &[u8]) -> String {
@@ -291,17 +290,6 @@ const fn curve_name(algorithm: Algorithm) -> Option<&'static str> {
         | KeyKind::MlDsa87
         | KeyKind::Rsa
         | KeyKind::Symmetric => None,
-    }
-}
-
-fn padding(algorithm: Algorithm) -> &'static dyn RsaEncoding {
-    match algorithm {
-        Algorithm::Rs384 => &signature::RSA_PKCS1_SHA384,
-        Algorithm::Rs512 => &signature::RSA_PKCS1_SHA512,
-        Algorithm::Ps256 => &signature::RSA_PSS_SHA256,
-        Algorithm::Ps384 => &signature::RSA_PSS_SHA384,
-        Algorithm::Ps512 => &signature::RSA_PSS_SHA512,
-        _ => &signature::RSA_PKCS1_SHA256,
     }
 }
 

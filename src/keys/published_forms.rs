@@ -36,7 +36,7 @@ fn standard(name: &str) -> String {
     BASE64.encode(&BASE64URL_NOPAD.decode(text.as_bytes()).expect("base64url"))
 }
 
-/// The number of usable keys, and what is said of the others.
+/// The number of usable keys, and the reasons of the others.
 fn outcome(document: &Value) -> (usize, String) {
     match jwk_set::read("issuer".to_owned(), document.to_string().as_bytes()) {
         Ok((set, skipped)) => (set.len(), skipped.to_string()),

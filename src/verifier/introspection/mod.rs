@@ -180,7 +180,7 @@ impl Introspector {
         Decision::Call(call, PendingIntrospection(pending))
     }
 
-    /// Asks the endpoint about a token that nobody was issued, outside the limits.
+    /// Asks the endpoint about a made-up token, outside the limits.
     ///
     /// # Errors
     /// Why there is no response that can be used.

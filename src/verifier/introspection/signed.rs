@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
+use super::super::MOST_KEYS_TRIED;
 use super::response::ResponseError;
 use crate::claims::{Audience, NumericDate};
 use crate::jose::Algorithm;
@@ -188,6 +189,3 @@ impl<'de> Members<'de> for Payload {
 
 /// A response is made for one call; an older one is a replay.
 const LONGEST_AGE: Duration = Duration::from_secs(60);
-
-/// As for tokens.
-const MOST_KEYS_TRIED: usize = 16;
