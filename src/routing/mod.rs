@@ -3,6 +3,7 @@
 mod api;
 mod dpop_nonce;
 mod endpoint;
+mod metadata;
 pub(crate) mod path_pattern;
 mod protected;
 mod reachable;

@@ -33,6 +33,7 @@ use crate::{Api, Verifier};
 /// An address cannot be listened on, a file cannot be used, the state cannot be made, or the system gives no thread.
 pub(super) async fn serve(settings: Settings, tables: Tables, start: Start) -> Result<(), Error> {
     settings.log_remarks();
+    let tables = tables.described_by(&settings.resource);
     let mut signals = Signals::listen()?;
     let starting = Starting::bind(settings, &tables)?;
     starting.verify_reachable(&tables).await?;
@@ -85,6 +86,7 @@ impl Starting {
         let verifier = verifier::configure(verifier, &settings)?;
         let server = settings.server;
         let (trusted, embedded) = TrustedIssuers::bind(settings.trust, settings.mtls.as_ref())?;
+        let trusted = trusted.accepting(&tables.audiences());
         let listener = bind("server", &server.host, server.port)?;
         let operations = settings.operations;
         let operations = operations.map(|own| bind("operations", &own.host, own.port));

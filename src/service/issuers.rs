@@ -91,6 +91,14 @@ impl TrustedIssuers {
         Ok((Self::of(trust)?, None))
     }
 
+    /// Accepts these audiences, too.
+    pub(super) fn accepting(mut self, audiences: &[String]) -> Self {
+        for issuer in &mut self.issuers {
+            issuer.rules.audience.extend_from_slice(audiences);
+        }
+        self
+    }
+
     fn configured(issuers: Vec<Issuer>) -> Self {
         Self {
             issuers,

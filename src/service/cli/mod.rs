@@ -174,7 +174,7 @@ pub(super) fn run(program: &Program) -> Result<Option<(Layers, Invoked)>, Error>
     }
     let command = Command::from_arg_matches(&matches).unwrap_or(Command::Serve);
     match command {
-        Command::Check(arguments) => check::run(&arguments, &layers()?),
+        Command::Check(arguments) => check::run(&arguments, &layers()?, &program.tables),
         Command::Explain(arguments) => {
             explain::run(&arguments, layers()?.settings()?, &program.tables)
         }
