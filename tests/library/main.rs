@@ -19,6 +19,7 @@ mod issuers;
 mod keys;
 mod logged;
 mod maybe_user;
+mod metadata;
 mod no_verifier;
 mod outages;
 mod public;

@@ -95,6 +95,11 @@ impl Route {
         self.requirement.caller != Authentication::None
     }
 
+    /// All scopes of the first sufficient set.
+    pub(super) fn first_scopes(&self) -> Vec<&'static str> {
+        self.requirement.first_scopes()
+    }
+
     /// HEAD works wherever GET does.
     fn answers(&self, method: &str) -> bool {
         let method = method.to_ascii_uppercase();

@@ -93,7 +93,10 @@ impl Report {
             Verdict::Unauthenticated(error) => Some(error.into_rejection(verifier)),
             Verdict::Denied(caller, rejection) => Some(rejection.after(Some(caller.scheme()))),
         };
-        let rejection = rejection.map(|rejection| rejection.offering(schemes));
+        // Where the metadata is depends on the request.
+        let scopes = || route.map(Route::first_scopes).unwrap_or_default();
+        let rejection =
+            rejection.map(|rejection| rejection.offering(schemes).for_route(scopes, || None));
         Self {
             accepted: rejection.is_none(),
             route: route.map(Route::name),
