@@ -25,6 +25,7 @@ mod outages;
 mod public;
 mod reachable;
 mod readiness;
+mod route_parameters;
 mod scoped;
 mod several_apis;
 mod step_up;
