@@ -48,6 +48,7 @@ mod keys_published;
 
 mod cors;
 mod log;
+mod openapi;
 mod probes;
 mod secrecy;
 
