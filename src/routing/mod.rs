@@ -3,6 +3,7 @@
 mod api;
 mod dpop_nonce;
 mod endpoint;
+mod metadata;
 #[cfg(feature = "openapi")]
 mod openapi;
 pub(crate) mod path_pattern;

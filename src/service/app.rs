@@ -38,6 +38,7 @@ pub(super) async fn serve(
     start: Start,
 ) -> Result<(), Error> {
     settings.log_remarks();
+    let documentation = documentation.described_by(&settings.resource);
     let tables = documentation.tables.clone();
     let mut signals = Signals::listen()?;
     let starting = Starting::bind(settings, documentation)?;
@@ -94,6 +95,7 @@ impl Starting {
         let verifier = verifier::configure(verifier, &settings)?;
         let server = settings.server;
         let (trusted, embedded) = TrustedIssuers::bind(settings.trust, settings.mtls.as_ref())?;
+        let trusted = trusted.accepting(&tables.audiences());
         let listener = bind("server", &server.host, server.port)?;
         let operations = settings.operations;
         let operations = operations.map(|own| bind("operations", &own.host, own.port));

@@ -100,6 +100,14 @@ impl TrustedIssuers {
         longest.max().unwrap_or_default().saturating_add(LOCAL)
     }
 
+    /// Accepts these audiences, too.
+    pub(super) fn accepting(mut self, audiences: &[String]) -> Self {
+        for issuer in &mut self.issuers {
+            issuer.rules.audience.extend_from_slice(audiences);
+        }
+        self
+    }
+
     fn configured(issuers: Vec<Issuer>) -> Self {
         Self {
             issuers,

@@ -20,6 +20,7 @@ pub(super) type Adapt = Arc<dyn Fn(&mut OpenApi) + Send + Sync>;
 /// What the document is made from, beside the tokens that are accepted.
 #[derive(Clone)]
 pub(super) struct Documentation {
+    /// The title where no table has one.
     pub(super) title: String,
     pub(super) version: &'static str,
     pub(super) tables: Tables,
@@ -27,11 +28,21 @@ pub(super) struct Documentation {
 }
 
 impl Documentation {
+    /// Describes the tables as the settings say.
+    pub(super) fn described_by(self, resource: &config::Resource) -> Self {
+        Self {
+            tables: self.tables.described_by(resource),
+            ..self
+        }
+    }
+
     /// The document of all tables. `server` is the URL by which clients call the service, if it is known.
     pub(super) fn document(&self, server: Option<&str>, tokens: Option<AcceptedTokens>) -> OpenApi {
-        let document = Document::new(&self.title, self.version).accepting(tokens);
-        let document = server.into_iter().fold(document, Document::server);
         let tables = self.tables.make();
+        let title = tables.iter().find_map(Api::own_title);
+        let title = title.unwrap_or(&self.title);
+        let document = Document::new(title, self.version).accepting(tokens);
+        let document = server.into_iter().fold(document, Document::server);
         let mut document = tables.iter().fold(document, Document::api).build();
         if let Some(adapt) = &self.adapt {
             adapt(&mut document);

@@ -101,9 +101,15 @@ pub(super) async fn await_keys(verifier: &Verifier, startup: Startup) -> Result<
 fn target_uri(server: &Server) -> Result<TargetUriSource, Error> {
     match &server.public_url {
         Some(url) => Ok(TargetUriSource::public_url(url.as_str())?),
-        None => Ok(TargetUriSource::behind(
-            server.trusted_proxies.iter().copied(),
-        )),
+        None => {
+            let source = TargetUriSource::behind(server.trusted_proxies.iter().copied());
+            let source = source.allowed_hosts(&server.allowed_hosts)?;
+            Ok(if server.is_on_loopback() {
+                source.on_loopback()
+            } else {
+                source
+            })
+        }
     }
 }
 

@@ -86,9 +86,15 @@ impl Verifier {
 
 impl IssuerKeys {
     fn token_source(&self) -> TokenSource {
+        let name = self.name();
         TokenSource {
-            issuer: Some(self.issuer.label().to_owned()),
-            endpoints: None,
+            issuer: Some(name.unwrap_or_else(|| self.issuer.label().to_owned())),
+            endpoints: self.discovered().and_then(|document| {
+                Some(Endpoints {
+                    authorization: document.authorization.as_ref()?.to_string(),
+                    token: document.token.as_ref()?.to_string(),
+                })
+            }),
             discovery: self.issuer.discovery_url(),
         }
     }

@@ -31,6 +31,18 @@ fn it_is_served_while_the_development_issuer_runs() {
     let app = Launch::new().serve();
     app.wait_for(200, &Request::get("/readyz"));
     assert_document(&app.get(PATH));
+    let document = app.get(PATH).json();
+    let scheme = &document["components"]["securitySchemes"]["accessToken"];
+    let url = app.dev_issuer();
+    assert_eq!(
+        scheme["flows"]["authorizationCode"],
+        json!({
+            "authorizationUrl": format!("{url}authorize"),
+            "tokenUrl": format!("{url}oauth/token"),
+            "refreshUrl": format!("{url}oauth/token"),
+            "scopes": {"read:messages": "For GET /api/private-scoped."},
+        })
+    );
     let head = app.send(&Request::new("HEAD", PATH));
     assert_eq!((head.status, head.body.as_str()), (200, ""));
     let other = app.send(&Request::new("POST", PATH));

@@ -14,6 +14,7 @@ mod template;
 use std::any::Any;
 use std::fmt;
 
+use utoipa::openapi::external_docs::ExternalDocsBuilder;
 use utoipa::openapi::{Components, Info, OpenApi, OpenApiBuilder, Paths, Server};
 
 pub(super) use self::described::Described;
@@ -56,6 +57,8 @@ pub struct Document {
     servers: Vec<String>,
     tokens: Option<AcceptedTokens>,
     rows: Vec<Row>,
+    /// The URL of a page for developers.
+    page: Option<String>,
 }
 
 impl Document {
@@ -67,6 +70,7 @@ impl Document {
             servers: Vec::new(),
             tokens: None,
             rows: Vec::new(),
+            page: None,
         }
     }
 
@@ -78,6 +82,7 @@ impl Document {
 
     /// Adds the rows of a table.
     pub fn api<V: 'static>(mut self, api: &Api<V>) -> Self {
+        self.page = self.page.or_else(|| api.about.documentation.clone());
         let verifier: &dyn Any = &api.verifier;
         if let (None, Some(verifier)) = (&self.tokens, verifier.downcast_ref()) {
             self = self.verified_by(verifier);
@@ -111,6 +116,11 @@ impl Document {
             servers.push(Server::new("/"));
         }
         document.servers = Some(servers);
+        document.external_docs = self.page.as_ref().map(|url| {
+            // Without a description, utoipa writes one that is null.
+            let page = ExternalDocsBuilder::new().url(url);
+            page.description(Some("For developers of clients.")).build()
+        });
         document.paths = Paths::new();
         document.paths.paths = operation::path_items(&self.rows, &mut schemas);
         let mut components = Components::new();
@@ -162,12 +172,18 @@ impl fmt::Debug for Document {
 }
 
 impl<V: 'static> Api<V> {
-    /// An OpenAPI 3.1 document of the table; [`Document`] makes one of several tables.
+    /// An OpenAPI 3.1 document of the table, with its [`title`](Self::title) and [`documentation`](Self::documentation);
+    /// [`Document`] makes one of several tables.
     ///
     /// With a verifier, the security schemes describe its issuers; without one, any bearer token.
     #[must_use]
     pub fn openapi(&self) -> OpenApi {
-        Document::new("API", "1.0.0").api(self).build()
+        let title = self.own_title().unwrap_or("API");
+        Document::new(title, "1.0.0").api(self).build()
+    }
+
+    pub(crate) fn own_title(&self) -> Option<&str> {
+        self.about.title.as_deref()
     }
 
     /// Adds what the table declares to a document of your own; see [`Document::secure`].

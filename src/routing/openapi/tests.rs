@@ -315,6 +315,15 @@ fn texts_of_the_application_describe_operations() {
 }
 
 #[test]
+fn the_table_has_a_title_and_a_page() {
+    let api = Api::new("").route("/", get(public)).title("Orders");
+    let document = document(&api.documentation("https://docs.example/"));
+    assert_eq!(document["info"]["title"], "Orders");
+    assert_eq!(document["externalDocs"]["url"], "https://docs.example/");
+    assert!(document["externalDocs"]["description"].is_string());
+}
+
+#[test]
 fn each_operation_has_an_id_of_its_own() {
     async fn generic<T: Default>(_: Public) -> &'static str {
         drop(T::default());

@@ -14,6 +14,7 @@ use crate::service::config::{Effective, Layers};
 use crate::service::error::Error;
 use crate::service::issuers::TrustedIssuers;
 use crate::service::server::Tls;
+use crate::service::tables::Tables;
 use crate::service::verifier;
 use crate::verifier::VerifierBuilder;
 
@@ -100,7 +101,7 @@ enum Keys {
     Reached,
 }
 
-pub(super) fn run(arguments: &Arguments, layers: &Layers) -> Result<(), Error> {
+pub(super) fn run(arguments: &Arguments, layers: &Layers, tables: &Tables) -> Result<(), Error> {
     let settings = layers.settings()?;
     if let Some(files) = &settings.server.tls {
         Tls::load(files)?;
@@ -110,6 +111,8 @@ pub(super) fn run(arguments: &Arguments, layers: &Layers) -> Result<(), Error> {
     let verifier = verifier::schemes_only(&settings)?;
     let effective = layers.effective()?;
     let trusted = TrustedIssuers::of(settings.trust)?;
+    let tables = tables.clone().described_by(&settings.resource);
+    let trusted = trusted.accepting(&tables.audiences());
     let issuers = actix_web::rt::System::new().block_on(reach(verifier, &trusted))?;
     let notes: Vec<_> = trusted.issuers.iter().filter_map(Issuer::warning).collect();
     let warnings: Vec<_> = trusted

@@ -191,12 +191,12 @@ pub(super) fn run(program: &Program) -> Result<Option<(Layers, Invoked)>, Error>
     }
     let command = Command::from_arg_matches(&matches).unwrap_or(Command::Serve);
     match command {
-        Command::Check(arguments) => check::run(&arguments, &layers()?),
+        Command::Check(arguments) => check::run(&arguments, &layers()?, &program.tables),
         Command::Explain(arguments) => {
             explain::run(&arguments, layers()?.settings()?, &program.tables)
         }
         Command::Health => health::run(&layers()?.settings()?),
-        Command::Openapi => openapi::run(&program.documentation(), layers()),
+        Command::Openapi => openapi::run(program.documentation(), layers()),
         Command::Routes(arguments) => routes::run(&arguments, &program.tables),
         Command::Serve => return Ok(Some((layers()?, Invoked::Serve))),
         #[cfg(feature = "dev-issuer")]

@@ -13,12 +13,13 @@ use crate::verifier::AcceptedTokens;
 
 /// Prints the document that the service serves, as far as settings and issuers are available.
 pub(super) fn run(
-    documentation: &Documentation,
+    documentation: Documentation,
     layers: Result<Layers, Error>,
 ) -> Result<(), Error> {
     let settings = layers.and_then(|layers| Ok(layers.settings()?));
     let document = match settings {
         Ok(settings) => {
+            let documentation = documentation.described_by(&settings.resource);
             let server = public_url(&settings.server).map(str::to_owned);
             let tokens = accepted_tokens(settings)?;
             documentation.document(server.as_deref(), Some(tokens))

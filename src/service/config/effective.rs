@@ -28,6 +28,7 @@ pub(super) fn list(root: &Table, own: Option<OwnSection>) -> Result<Vec<Effectiv
     let Model {
         server,
         operations,
+        resource,
         cors,
         auth,
         dev_issuer,
@@ -38,6 +39,7 @@ pub(super) fn list(root: &Table, own: Option<OwnSection>) -> Result<Vec<Effectiv
     let mut all = section(&of("server"), &server);
     all.extend(section(&of("server.tls"), &server.tls));
     all.extend(section(&of("operations"), &operations));
+    all.extend(section(&of("resource"), &resource));
     all.extend(section(&of("cors"), &cors));
     all.extend(section(&of("auth"), &auth.issuer));
     all.extend(section(&of("auth"), &auth));

@@ -65,7 +65,8 @@ pub(super) fn run(arguments: &Arguments, settings: Settings, tables: &Tables) ->
         Some(url) => verifier.target_uri(TargetUriSource::public_url(&url)?),
         None => verifier,
     };
-    let trusted = TrustedIssuers::of(settings.trust)?;
+    let tables = tables.clone().described_by(&settings.resource);
+    let trusted = TrustedIssuers::of(settings.trust)?.accepting(&tables.audiences());
     if trusted.issuers.is_empty() {
         return Err(Error::NoPort);
     }
