@@ -60,7 +60,7 @@ pub struct Api<V = NoVerifier> {
     /// The path of the scopes around the table.
     mount: String,
     pub(super) rows: Vec<Row>,
-    verifier: V,
+    pub(super) verifier: V,
     layers: Vec<Layer>,
     pub(crate) format: Option<ErrorFormat>,
     /// Whether paths below the prefix that no table has are left to the app.

@@ -1,5 +1,7 @@
 //! Verification of access tokens; synchronous and independent of any web framework.
 
+#[cfg(feature = "openapi")]
+mod accepted_tokens;
 mod audience;
 mod builder;
 pub(crate) mod clock;
@@ -33,6 +35,8 @@ use crate::keys::{Discovered, IssuerKeys, KeyRefresher, WantedKey};
 pub use crate::keys::{Unready, UnreadyReason};
 use crate::metrics::Counters;
 use crate::sender::SenderPolicy;
+#[cfg(feature = "openapi")]
+pub(crate) use accepted_tokens::{AcceptedTokens, Endpoints, TokenSource};
 #[cfg(feature = "service")]
 pub(crate) use builder::DEFAULT_TOKEN_MEMORY;
 pub use builder::VerifierBuilder;
@@ -80,6 +84,9 @@ struct Shared {
     cache: Option<Arc<TokenCache>>,
     /// Decides about issuers that are not configured.
     resolver: Option<IssuerResolver>,
+    /// The number of issuers at the start; those that are added have larger numbers.
+    #[cfg(feature = "openapi")]
+    configured_issuers: u64,
     /// The length of the longest token that is verified, in bytes.
     max_token_length: usize,
     senders: SenderPolicy,

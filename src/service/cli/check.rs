@@ -149,14 +149,10 @@ pub(super) fn run(arguments: &Arguments, layers: &Layers, tables: &Tables) -> Re
 /// Fetches every issuer's keys, as the service does at its start.
 async fn reach(verifier: VerifierBuilder, trusted: &TrustedIssuers) -> Result<Vec<Reached>, Error> {
     let verifier = verifier.start(trusted.issuers.iter().cloned())?;
-    let longest = trusted.issuers.iter().map(|issuer| issuer.fetching.timeout);
-    let limit = if trusted.development {
-        LOCAL
-    } else {
-        longest.max().unwrap_or_default().saturating_add(LOCAL)
-    };
     // The report lists the issuers that are not ready by then.
-    timeout(limit, verifier.ready()).await.ok();
+    timeout(trusted.longest_fetch(), verifier.ready())
+        .await
+        .ok();
     let introspection = verifier.probe_introspection().await;
     let found = verifier.readiness().into_iter().zip(verifier.findings());
     let issuers = trusted.issuers.iter().zip(found).zip(introspection);
@@ -289,9 +285,6 @@ impl Report {
         text
     }
 }
-
-/// How long a fetch on this machine may take.
-const LOCAL: Duration = Duration::from_secs(1);
 
 const OTHER_NAME: &str = "the setting issuer differs from the issuer of the discovery document: \
 tokens are accepted only where iss is the value of the setting";

@@ -32,6 +32,7 @@ pub(super) fn list(root: &Table, own: Option<OwnSection>) -> Result<Vec<Effectiv
         cors,
         auth,
         dev_issuer,
+        openapi,
         log,
     } = Model::read(root, own)?;
     let of = |path| Origins::of(root, path);
@@ -63,6 +64,7 @@ pub(super) fn list(root: &Table, own: Option<OwnSection>) -> Result<Vec<Effectiv
     for (client, origins) in clients.zip(of("dev_issuer").entries("clients")) {
         all.extend(section(&origins, client));
     }
+    all.extend(section(&of("openapi"), &openapi));
     all.extend(section(&of("log"), &log));
     if let Some(own) = own {
         all.extend(own.list(root)?);

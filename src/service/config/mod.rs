@@ -73,6 +73,8 @@ pub(crate) struct Settings {
     /// The length of the longest token that is verified, in bytes.
     pub(crate) max_token_length: usize,
     pub(crate) log: Log,
+    /// Whether the OpenAPI document is served; not set: while the development issuer runs.
+    pub(crate) openapi: Option<bool>,
     /// Lines for the log, about settings that have no effect.
     pub(crate) notes: Vec<String>,
     /// Lines for the log, about variables that look misspelt, and about what an attacker could use.
@@ -219,6 +221,7 @@ impl Settings {
             token_memory: auth.token_memory_bytes.0,
             max_token_length: auth.max_token_length.0,
             log: model.log,
+            openapi: model.openapi.enabled.map(|flag| flag.0),
             notes: notes.into_iter().flatten().collect(),
             warnings,
         })

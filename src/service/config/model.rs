@@ -55,6 +55,7 @@ section! {
         cors: Cors = Cors::default(),
         auth: Auth = Auth::default(),
         dev_issuer: DevIssuer = DevIssuer::default(),
+        openapi: OpenApi = OpenApi::default(),
         log: Log = Log::default(),
     }
 }
@@ -253,6 +254,13 @@ section! {
         secret: Option<Secret> = None,
         scopes: Option<List<ScopeToken>> = None,
         redirect_uris: List<RedirectUri> = List::EMPTY,
+    }
+}
+
+section! {
+    /// `[openapi]`: the OpenAPI document.
+    pub(super) OpenApi {
+        enabled: Option<Flag> = None,
     }
 }
 
