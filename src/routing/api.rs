@@ -268,6 +268,12 @@ impl<V> Api<V> {
         })
     }
 
+    /// The prefix, with the path of the scopes around the table.
+    #[cfg(feature = "dev-issuer")]
+    pub(crate) fn full_prefix(&self) -> String {
+        format!("{}{}", self.mount, self.prefix)
+    }
+
     pub(super) fn full_path(&self, row: &Row) -> String {
         format!("{}{}", self.mount, row.path)
     }
