@@ -61,6 +61,7 @@
 //! # Guides
 //!
 //! - [Settings for providers](providers), [proxies and replicas](proxies), [performance](performance)
+#![cfg_attr(feature = "openapi", doc = "- [An OpenAPI document](openapi)")]
 #![cfg_attr(feature = "test-kit", doc = "- [Testing your handlers](testing)")]
 //! - Getting started, operations and all settings of the service: the folder `docs` of the repository.
 //!
@@ -70,6 +71,7 @@
 //! |---|---|---|
 //! | `service` | yes | the deployable service: settings, server, probes, metrics, commands |
 //! | `dev-issuer` | yes | an OpenID provider for development |
+//! | `openapi` | with `service` | an OpenAPI document from the route tables |
 //! | `redis` | yes | a replay store for DPoP proofs that replicas share |
 //! | `test-kit` | with `dev-issuer` | tokens, issuers and a clock for tests |
 
@@ -155,6 +157,9 @@ pub use routing::{
 #[cfg(feature = "service")]
 #[doc(inline)]
 pub use service::{Secret, Service};
+#[cfg(feature = "openapi")]
+#[doc(no_inline)]
+pub use utoipa;
 #[doc(inline)]
 pub use verifier::clock::Clock;
 #[doc(inline)]
@@ -176,6 +181,14 @@ pub mod errors {
     pub use crate::routing::UnreachableRoutes;
     #[doc(inline)]
     pub use crate::verifier::{ClaimsMismatch, MissingKey, NeededIntrospection, VerifyError};
+}
+
+/// An OpenAPI document of the route tables.
+#[cfg(feature = "openapi")]
+#[doc = include_str!("../docs/openapi.md")]
+pub mod openapi {
+    #[doc(inline)]
+    pub use crate::routing::{Differences, Document};
 }
 
 /// The traits and futures behind [`protected`] and [`Api`], which appear in signatures.

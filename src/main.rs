@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use actix_resource_server::utoipa::{self, ToSchema};
 use actix_resource_server::{Api, AuthenticatedUser, Public, Scoped, Service, get, scope};
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::{HttpResponse, Responder};
@@ -18,14 +19,23 @@ fn main() -> ExitCode {
 
 fn api() -> Api {
     Api::new("/api")
-        .route("/public", get(public).summary("open to everyone"))
+        .route(
+            "/public",
+            get(public)
+                .summary("open to everyone")
+                .returns::<Message>(200),
+        )
         .route(
             "/private",
-            get(private).summary("needs a valid access token"),
+            get(private)
+                .summary("needs a valid access token")
+                .returns::<Message>(200),
         )
         .route(
             "/private-scoped",
-            get(private_scoped).summary("needs the scope read:messages"),
+            get(private_scoped)
+                .summary("needs the scope read:messages")
+                .returns::<Message>(200),
         )
 }
 
@@ -41,8 +51,10 @@ async fn private_scoped(_: Scoped<ReadMessages>) -> impl Responder {
     message("Your access token is valid and grants read:messages, so you may read this.")
 }
 
-#[derive(Serialize)]
+/// What each route returns.
+#[derive(Serialize, ToSchema)]
 struct Message {
+    /// A text for the caller.
     message: &'static str,
 }
 

@@ -13,6 +13,7 @@ use std::time::SystemTime;
 use actix_web::http::header::HeaderValue;
 use actix_web::{HttpMessage, HttpRequest, web};
 
+use super::route_challenge::rejected_with;
 use super::sender_constraint::{ReplayCheck, prove_sender};
 use super::{Access, Caller};
 use crate::authorization::{AuthScheme, Credentials, CredentialsError};
@@ -60,7 +61,7 @@ impl<A: Access> AccessFuture<A> {
     }
 }
 
-fn registered_verifier(request: &HttpRequest) -> Option<&Verifier> {
+pub(super) fn registered_verifier(request: &HttpRequest) -> Option<&Verifier> {
     let shared = || request.app_data::<web::Data<Verifier>>();
     request
         .app_data::<Verifier>()
@@ -214,7 +215,10 @@ fn authorize<A: Access>(
             }
         }
     }
-    granted.map_err(|rejection| rejection.offering(verifier.senders().schemes()))
+    granted.map_err(|rejection| {
+        let rejection = rejection.offering(verifier.senders().schemes());
+        rejected_with::<A>(rejection, request, verifier)
+    })
 }
 
 /// The nonce for the client's next proof (RFC 9449 §8.2); kept in the request's extensions until its response is made.

@@ -8,6 +8,7 @@ mod claim;
 mod maybe_user;
 mod public;
 mod requirement;
+mod route_challenge;
 mod scoped;
 mod sender_constraint;
 mod step_up;
@@ -29,6 +30,7 @@ pub use claim::{Claim, ClaimRule, KnownUser};
 pub use maybe_user::MaybeUser;
 pub use public::Public;
 pub use requirement::{Authentication, Requirement};
+pub(crate) use route_challenge::{public_url, rejected_by};
 pub use scoped::Scoped;
 pub use step_up::StepUp;
 

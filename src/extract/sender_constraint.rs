@@ -123,13 +123,17 @@ impl SenderCache {
     }
 }
 
+/// Whether the connection is TLS.
+pub(super) fn is_secure(request: &HttpRequest) -> bool {
+    request.app_config().secure() || request.conn_data::<OverTls>().is_some()
+}
+
 fn sent<'r>(
     request: &'r HttpRequest,
     scheme: AuthScheme,
     token: &'r str,
     now: Duration,
 ) -> RequestEvidence<'r> {
-    let is_secure = request.app_config().secure() || request.conn_data::<OverTls>().is_some();
     RequestEvidence {
         scheme,
         token,
@@ -137,7 +141,7 @@ fn sent<'r>(
         uri: request.uri(),
         headers: request.headers(),
         peer: request.peer_addr().map(|peer| peer.ip()),
-        is_secure,
+        is_secure: is_secure(request),
         certificate: request.conn_data::<ClientCertificate>(),
         now,
     }

@@ -47,6 +47,16 @@ impl Tenants {
         is_uuid(tenant).then_some(tenant)
     }
 
+    /// The values of `iss` of the listed tenants.
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
+        let listed = self.listed.iter().flatten();
+        listed.map(|tenant| {
+            [&self.before, tenant, &self.after]
+                .map(String::as_str)
+                .concat()
+        })
+    }
+
     /// Whether a key of the set signs tokens of `iss`: it names that issuer, or none, or a template.
     pub(crate) fn has_key(key: &Jwk, iss: &str) -> bool {
         let issuer = key.issuer.as_deref();

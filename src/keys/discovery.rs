@@ -20,6 +20,9 @@ pub(crate) struct Metadata {
     /// The URL of its introspection endpoint, not validated yet; see [`endpoint_url`].
     pub(crate) introspection_endpoint: Option<String>,
     pub(crate) offers_signed_introspection: bool,
+    /// Not validated either, as the next one.
+    pub(crate) authorization_endpoint: Option<String>,
+    pub(crate) token_endpoint: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -28,6 +31,8 @@ struct Document {
     jwks_uri: Option<String>,
     introspection_endpoint: Option<String>,
     introspection_signing_alg_values_supported: Option<Vec<String>>,
+    authorization_endpoint: Option<String>,
+    token_endpoint: Option<String>,
 }
 
 /// The issuer whose document is requested.
@@ -90,6 +95,8 @@ pub(crate) fn read(body: &[u8], expected: Expected<'_>) -> Result<Metadata, Disc
         offers_signed_introspection: document
             .introspection_signing_alg_values_supported
             .is_some_and(|algorithms| !algorithms.is_empty()),
+        authorization_endpoint: document.authorization_endpoint,
+        token_endpoint: document.token_endpoint,
     })
 }
 
@@ -271,9 +278,10 @@ mod tests {
             jwks_uri: Some("https://keys.example/k".to_owned()),
             introspection_endpoint: None,
             offers_signed_introspection: false,
+            authorization_endpoint: None,
+            token_endpoint: Some("https://a.example/token".to_owned()),
         };
-        let document =
-            r#"{"issuer":"https://a.example/","jwks_uri":"https://keys.example/k","more":1}"#;
+        let document = r#"{"issuer":"https://a.example/","jwks_uri":"https://keys.example/k","token_endpoint":"https://a.example/token","more":1}"#;
         assert_eq!(read(document), Ok(found.clone()));
         assert_eq!(read(&format!("\u{feff}{document}")), Ok(found));
         let malformed = DiscoveryError::Malformed;

@@ -51,8 +51,8 @@ pub(crate) struct IssuerKeys {
     pub(crate) id: u64,
     pub(crate) issuer: Issuer,
     current: ArcSwapOption<KeySet>,
-    /// Where its tokens are introspected, once discovered.
-    introspection: ArcSwapOption<DiscoveredIntrospection>,
+    /// What its discovery document offers, once fetched.
+    discovered: ArcSwapOption<Discovered>,
     state: Mutex<State>,
     /// The last completed fetch.
     ended: watch::Sender<Ended>,
@@ -60,13 +60,17 @@ pub(crate) struct IssuerKeys {
     fetch_requested: Notify,
 }
 
-/// What an issuer's discovery document offers to introspect tokens (RFC 8414 §2, RFC 9701 §7).
+/// What an issuer's discovery document offers beside its keys (RFC 8414 §2, RFC 9701 §7). An endpoint that must not be
+/// called from here, or is no URL, counts as absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DiscoveredIntrospection {
+pub(crate) struct Discovered {
     /// The exact name of the issuer in the document.
     pub(crate) issuer: String,
-    pub(crate) endpoint: Url,
-    pub(crate) offers_signatures: bool,
+    pub(crate) introspection: Option<Url>,
+    pub(crate) offers_signed_introspection: bool,
+    /// For documents that tell clients where tokens are issued; nothing is sent there.
+    pub(crate) authorization: Option<Url>,
+    pub(crate) token: Option<Url>,
 }
 
 #[derive(Debug)]
@@ -149,7 +153,7 @@ impl IssuerKeys {
         let keys = Self {
             id,
             current: ArcSwapOption::empty(),
-            introspection: ArcSwapOption::empty(),
+            discovered: ArcSwapOption::empty(),
             state: Mutex::new(State {
                 budget: RefreshBudget::new(issuer.fetching, Instant::now()),
                 fetch_state: FetchState::InFlight,
@@ -171,9 +175,20 @@ impl IssuerKeys {
         keys
     }
 
-    /// The discovered introspection endpoint, if the discovery document has been fetched and names a usable one.
-    pub(crate) fn discovered_introspection(&self) -> Option<Arc<DiscoveredIntrospection>> {
-        self.introspection.load_full()
+    /// What the discovery document offers, if it has been fetched.
+    pub(crate) fn discovered(&self) -> Option<Arc<Discovered>> {
+        self.discovered.load_full()
+    }
+
+    /// The exact value of `iss`, as far as it is known; an issuer of several tenants has none.
+    pub(crate) fn name(&self) -> Option<String> {
+        if self.issuer.tenants.is_some() {
+            return None;
+        }
+        let current = self.current();
+        let named = current.as_ref().map(|set| set.issuer().to_owned());
+        let named = named.or_else(|| self.issuer.name().map(str::to_owned));
+        named.or_else(|| Some(self.discovered()?.issuer.clone()))
     }
 
     /// The current key set; `None` until the first one has been fetched.

@@ -21,7 +21,7 @@ use super::jwk_set::{self, KeySet, KeySetError};
 use super::refresh_budget::RefreshBudget;
 use super::root_certificates::RootCertificates;
 use super::skipped::Skipped;
-use super::{DiscoveredIntrospection, Ended, FetchState, IssuerKeys, configured};
+use super::{Discovered, Ended, FetchState, IssuerKeys, configured};
 use crate::issuer::{KeySource, Source};
 use crate::metrics::{Counters, Fetched};
 
@@ -212,7 +212,7 @@ async fn document(
 ) -> Result<Metadata, FetchFailure> {
     let found = discover(client, Expected { base_url, name }).await;
     let found = issuer.note_document(found, |document| &document.issuer)?;
-    issuer.publish_introspection(&found, base_url);
+    issuer.publish_discovered(&found, base_url);
     Ok(found)
 }
 
@@ -376,27 +376,28 @@ impl IssuerKeys {
         })
     }
 
-    /// Publishes where tokens are introspected by the discovery document found under `base_url`.
-    fn publish_introspection(&self, found: &Metadata, base_url: &Url) {
-        let endpoint = found.introspection_endpoint.as_deref();
-        let endpoint = endpoint.map(|text| endpoint_url(text, base_url, &self.issuer.http_hosts));
+    /// Publishes what the discovery document found under `base_url` offers.
+    fn publish_discovered(&self, found: &Metadata, base_url: &Url) {
+        let endpoint = |text: &Option<String>| {
+            endpoint_url(text.as_deref()?, base_url, &self.issuer.http_hosts).ok()
+        };
+        let introspection = endpoint(&found.introspection_endpoint);
         let is_needed =
             self.issuer.introspection.is_some() && self.issuer.introspection_endpoint.is_none();
-        if is_needed && !matches!(endpoint, Some(Ok(_))) {
+        if is_needed && introspection.is_none() {
             log::warn!(
                 "keys: {}: its discovery document names no introspection endpoint, or one that may not be called from \
                  here",
                 self.issuer.label()
             );
         }
-        let discovered = endpoint.and_then(Result::ok).map(|endpoint| {
-            Arc::new(DiscoveredIntrospection {
-                issuer: found.issuer.clone(),
-                endpoint,
-                offers_signatures: found.offers_signed_introspection,
-            })
-        });
-        self.introspection.store(discovered);
+        self.discovered.store(Some(Arc::new(Discovered {
+            issuer: found.issuer.clone(),
+            introspection,
+            offers_signed_introspection: found.offers_signed_introspection,
+            authorization: endpoint(&found.authorization_endpoint),
+            token: endpoint(&found.token_endpoint),
+        })));
     }
 
     fn publish(&self, set: KeySet, generation: u64) {

@@ -5,6 +5,7 @@
 //! [RFC 9110 §11.6.1]: https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 
@@ -17,6 +18,16 @@ use crate::claims::authn::AuthnRequirement;
 pub(crate) struct ChallengeContext {
     pub(crate) schemes: Schemes,
     pub(crate) used: Option<AuthScheme>,
+    pub(crate) route: Option<Arc<RouteContext>>,
+}
+
+/// What the challenges of a route say beside the error.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RouteContext {
+    /// All scopes of the first alternative that the route declares.
+    pub(crate) scopes: Vec<&'static str>,
+    /// The URL of the metadata of the protected resource (RFC 9728 §5.1).
+    pub(crate) resource_metadata: Option<String>,
 }
 
 impl ChallengeContext {
@@ -78,6 +89,7 @@ impl<'r> Challenges<'r> {
         if scheme == self.context.error_scheme() {
             self.push_error(&mut parameters);
         }
+        self.push_route(&mut parameters);
         if scheme == AuthScheme::Dpop {
             parameters.push("algs", PROOF_ALGORITHMS);
         }
@@ -89,12 +101,44 @@ impl<'r> Challenges<'r> {
         };
         parameters.push("error", code);
         parameters.push("error_description", &quotable(&self.cause.text()));
-        match self.cause {
-            Cause::InsufficientLogin(demand) => push_login(demand, parameters),
-            Cause::InsufficientScope { alternatives } => push_scope(alternatives, parameters),
-            _ => {}
+        if let Cause::InsufficientLogin(demand) = self.cause {
+            push_login(demand, parameters);
         }
     }
+
+    /// What a client needs to request another token; with any scheme, since a client reads the challenge of its own.
+    fn push_route(&self, parameters: &mut Parameters<'_>) {
+        if !is_about_token(self.cause.status()) {
+            return;
+        }
+        let scopes = self.scopes();
+        if !scopes.is_empty() {
+            parameters.push("scope", &scopes.join(" "));
+        }
+        let route = self.context.route.as_deref();
+        if let Some(url) = route.and_then(|route| route.resource_metadata.as_deref()) {
+            parameters.push("resource_metadata", url);
+        }
+    }
+
+    /// Those of the route, and those that the cause names beyond them.
+    fn scopes(&self) -> Vec<&'static str> {
+        let route = self.context.route.as_deref();
+        let mut scopes = route.map(|route| route.scopes.clone()).unwrap_or_default();
+        if let Cause::InsufficientScope { alternatives } = self.cause {
+            for scope in alternatives.first().into_iter().flatten() {
+                if !scopes.contains(scope) {
+                    scopes.push(scope);
+                }
+            }
+        }
+        scopes
+    }
+}
+
+/// Whether another token may help.
+pub(super) fn is_about_token(status: StatusCode) -> bool {
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
 /// The parameters for a new authorization request (RFC 9470 §3); there is none for methods.
@@ -104,13 +148,6 @@ fn push_login(demand: &AuthnRequirement, parameters: &mut Parameters<'_>) {
     }
     if let Some(max_age) = demand.max_age {
         parameters.push("max_age", &max_age.as_secs().to_string());
-    }
-}
-
-fn push_scope(alternatives: &[Vec<&'static str>], parameters: &mut Parameters<'_>) {
-    let scopes = alternatives.first().filter(|scopes| !scopes.is_empty());
-    if let Some(scopes) = scopes {
-        parameters.push("scope", &scopes.join(" "));
     }
 }
 
@@ -155,7 +192,8 @@ fn quotable(description: &str) -> Cow<'_, str> {
 const REALM: &str = "api";
 
 /// What a proof may be signed with (RFC 9449 §5.1): all that is asymmetric.
-const PROOF_ALGORITHMS: &str = "RS256 RS384 RS512 ES256 ES384 ES512 PS256 PS384 PS512 EdDSA";
+pub(crate) const PROOF_ALGORITHMS: &str =
+    "RS256 RS384 RS512 ES256 ES384 ES512 PS256 PS384 PS512 EdDSA";
 
 /// The capacity for both challenges with an error and its description.
 const TYPICAL_LENGTH: usize = 256;
@@ -169,7 +207,11 @@ mod tests {
     crate::step_up!(Methods = amr "mfa");
 
     fn text(cause: &Cause, schemes: Schemes, used: Option<AuthScheme>) -> String {
-        let context = ChallengeContext { schemes, used };
+        let context = ChallengeContext {
+            schemes,
+            used,
+            route: None,
+        };
         Challenges::of(cause, &context).text().unwrap_or_default()
     }
 
@@ -200,6 +242,50 @@ mod tests {
             alternatives: Vec::new(),
         });
         assert!(unnamed.ends_with(r#"requires.""#), "{unnamed}");
+    }
+
+    #[test]
+    fn each_challenge_names_the_scopes_of_the_route_and_the_metadata() {
+        let url = "https://api.example/.well-known/oauth-protected-resource/api";
+        let route = RouteContext {
+            scopes: vec!["a", "b"],
+            resource_metadata: Some(url.to_owned()),
+        };
+        let text = |cause: &Cause| {
+            let context = ChallengeContext {
+                schemes: Schemes::BOTH,
+                used: Some(AuthScheme::Bearer),
+                route: Some(Arc::new(route.clone())),
+            };
+            Challenges::of(cause, &context).text().unwrap_or_default()
+        };
+        let route = format!(r#"scope="a b", resource_metadata="{url}""#);
+        let dpop = format!(r#"DPoP {route}, algs="{PROOF_ALGORITHMS}""#);
+        let (none, bad) = (Cause::Unauthenticated("Who?"), Cause::InvalidToken("No."));
+        let error = r#"error="invalid_token", error_description="No.""#;
+        assert_eq!(
+            text(&none),
+            format!(r#"Bearer realm="api", {route}, {dpop}"#)
+        );
+        assert_eq!(
+            text(&bad),
+            format!(r#"Bearer realm="api", {error}, {route}, {dpop}"#)
+        );
+        // All scopes of the route, whichever of them is missing; those that only the cause names follow.
+        for (missing, scopes) in [(vec!["b"], "a b"), (vec!["b", "c"], "a b c")] {
+            let alternatives = vec![missing, vec!["d"]];
+            let lacking = text(&Cause::InsufficientScope { alternatives });
+            let expected = format!(r#"requires.", scope="{scopes}", resource_metadata="{url}""#);
+            assert!(lacking.ends_with(&expected), "{lacking}");
+        }
+        let rule = text(&Cause::UnfulfilledRule("Gold."));
+        assert!(
+            rule.ends_with(&format!(r#"description="Gold.", {route}"#)),
+            "{rule}"
+        );
+        // No other token would help.
+        let invalid = text(&Cause::InvalidRequest("No."));
+        assert!(invalid.ends_with(r#"description="No.""#), "{invalid}");
     }
 
     #[test]

@@ -4,10 +4,12 @@ mod cause;
 pub(crate) mod challenge;
 mod error_format;
 mod from_errors;
+mod metadata_path;
 pub(crate) mod problem;
 mod response_cache;
 
 use std::fmt;
+use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -18,9 +20,10 @@ use crate::authorization::{AuthScheme, Schemes};
 use crate::metrics::RejectionReason;
 use crate::sender::{DPOP_NONCE, NO_STORE};
 pub use cause::Cause;
-use challenge::{ChallengeContext, Challenges};
+use challenge::{ChallengeContext, Challenges, RouteContext, is_about_token};
 pub(crate) use error_format::ErrorFormat;
 pub use error_format::ErrorInfo;
+pub(crate) use metadata_path::{MetadataPath, WELL_KNOWN};
 use problem::Problem;
 
 /// The rejection of a request: its cause, and the credentials that would be accepted.
@@ -78,6 +81,31 @@ impl Rejection {
     /// Sets the scheme that the request used.
     pub(crate) fn after(mut self, scheme: Option<AuthScheme>) -> Self {
         self.context.used = scheme;
+        self
+    }
+
+    /// Sets what the challenges say of the route: the scopes that it requires, and the URL of the metadata of its protected
+    /// resource unless that is set already.
+    pub(crate) fn for_route(
+        mut self,
+        scopes: impl FnOnce() -> Vec<&'static str>,
+        resource_metadata: impl FnOnce() -> Option<String>,
+    ) -> Self {
+        if !is_about_token(self.cause.status()) {
+            return self;
+        }
+        let scopes = scopes();
+        self.context.route = Some(match self.context.route {
+            Some(route) if route.scopes == scopes => route,
+            Some(route) => Arc::new(RouteContext {
+                scopes,
+                ..Arc::unwrap_or_clone(route)
+            }),
+            None => Arc::new(RouteContext {
+                scopes,
+                resource_metadata: resource_metadata(),
+            }),
+        });
         self
     }
 

@@ -5,7 +5,9 @@
 use std::borrow::Cow;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::header::{
+    ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
@@ -112,6 +114,14 @@ pub(crate) fn method_not_allowed(allow: HeaderValue, format: Option<&ErrorFormat
     let detail = "This path does not have this method; Allow lists those that it has.";
     let mut response = respond(StatusCode::METHOD_NOT_ALLOWED, detail, format);
     response.headers_mut().insert(ALLOW, allow);
+    response
+}
+
+/// 503 for the metadata of an API none of whose issuers is discovered.
+pub(crate) fn not_discovered(format: Option<&ErrorFormat>) -> HttpResponse {
+    let detail = "The API's authorization server is not known yet.";
+    let mut response = respond(StatusCode::SERVICE_UNAVAILABLE, detail, format);
+    response.headers_mut().insert(RETRY_AFTER, 1.into());
     response
 }
 

@@ -8,10 +8,11 @@ use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::http::Method;
 
 use super::endpoint::{Endpoint, HandlerMiddleware, Layer};
+use super::metadata::ProtectedResource;
 use super::path_pattern::are_equivalent;
-use super::resources;
+use super::resources::{self, Registered};
 use crate::extract::{Caller, Requirement};
-use crate::rejection::{ErrorFormat, ErrorInfo, Rejection};
+use crate::rejection::{ErrorFormat, ErrorInfo, MetadataPath, Rejection};
 use crate::verifier::Verifier;
 
 /// The routes under one prefix, with the access that each declares.
@@ -59,11 +60,21 @@ pub struct Api<V = NoVerifier> {
     /// The path of the scopes around the table.
     mount: String,
     pub(super) rows: Vec<Row>,
-    verifier: V,
+    pub(super) verifier: V,
     layers: Vec<Layer>,
     pub(crate) format: Option<ErrorFormat>,
     /// Whether paths below the prefix that no table has are left to the app.
     pub(super) leaves_unknown_paths: bool,
+    pub(super) about: About,
+    has_metadata: bool,
+}
+
+/// What documents for clients say of a table beside its routes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct About {
+    pub(super) title: Option<String>,
+    /// The URL of a page for developers of clients.
+    pub(super) documentation: Option<String>,
 }
 
 /// A row of the table.
@@ -99,6 +110,8 @@ impl Api {
             layers: Vec::new(),
             format: None,
             leaves_unknown_paths: false,
+            about: About::default(),
+            has_metadata: true,
         }
     }
 
@@ -139,6 +152,8 @@ impl Api {
             layers: self.layers,
             format: self.format,
             leaves_unknown_paths: self.leaves_unknown_paths,
+            about: self.about,
+            has_metadata: self.has_metadata,
         }
     }
 }
@@ -197,6 +212,39 @@ impl<V> Api<V> {
         self
     }
 
+    /// Sets the name of the API for people, for its metadata and other documents.
+    pub fn title(mut self, title: &str) -> Self {
+        self.about.title = Some(title.to_owned());
+        self
+    }
+
+    /// Sets the URL of a page for developers who call the API, for its metadata and other documents.
+    pub fn documentation(mut self, url: &str) -> Self {
+        self.about.documentation = Some(url.to_owned());
+        self
+    }
+
+    /// Turns the metadata of the protected resource ([RFC 9728]) off, and with it the `resource_metadata` of challenges.
+    ///
+    /// By default, a table with a route that takes tokens serves it at `/.well-known/oauth-protected-resource` followed by
+    /// the prefix, and at that path alone if it is the app's only protected resource. It names the API by its public URL
+    /// ([`TargetUriSource`](crate::sender::TargetUriSource)) and the prefix; where the verifier does not know the public URL,
+    /// the response is 404. A table within a `web::scope`, or whose prefix has parameters, has no metadata.
+    ///
+    /// [RFC 9728]: https://www.rfc-editor.org/rfc/rfc9728
+    pub fn without_metadata(mut self) -> Self {
+        self.has_metadata = false;
+        self
+    }
+
+    /// The path of the protected resource that the table is; `None` where it has no metadata.
+    #[cfg(feature = "service")]
+    pub(crate) fn resource_path(&self) -> Option<String> {
+        let resource = ProtectedResource::of(&self.prefix, &self.rows);
+        let resource = resource.filter(|_| self.has_metadata);
+        resource.map(|resource| resource.path)
+    }
+
     /// Leaves every path that no table has to the app, whose `default_service` responds with a 404 problem body.
     #[cfg(feature = "service")]
     pub(crate) fn leaving_unknown_paths(mut self) -> Self {
@@ -206,7 +254,11 @@ impl<V> Api<V> {
 
     /// The routes, in the order in which they were added.
     pub fn routes(&self) -> impl Iterator<Item = RouteInfo<'_>> {
-        self.rows.iter().map(|row| RouteInfo {
+        let resource = ProtectedResource::of(&self.prefix, &self.rows);
+        let resource = resource.filter(|_| self.has_metadata);
+        let resource = resource.map(|resource| resource.metadata_path());
+        self.rows.iter().map(move |row| RouteInfo {
+            resource: resource.clone(),
             method: &row.endpoint.method,
             path: self.full_path(row),
             requirement: &row.endpoint.requirement,
@@ -244,24 +296,18 @@ impl<V> fmt::Debug for Api<V> {
 
 impl<V: ServedBy + 'static> HttpServiceFactory for Api<V> {
     fn register(self, config: &mut AppService) {
-        let Self {
-            prefix,
-            rows,
-            verifier,
-            layers,
-            format,
-            leaves_unknown_paths,
-            ..
-        } = self;
-        let not_found_below = (!leaves_unknown_paths).then_some(prefix);
-        resources::register(
-            rows,
-            &layers,
-            &verifier.into(),
-            format,
-            not_found_below,
-            config,
-        );
+        let resource = ProtectedResource::of(&self.prefix, &self.rows);
+        let table = Registered {
+            resource: resource
+                .filter(|_| self.has_metadata)
+                .map(|resource| (resource, self.about)),
+            rows: self.rows,
+            layers: self.layers,
+            verifier: self.verifier.into(),
+            format: self.format,
+            not_found_below: (!self.leaves_unknown_paths).then_some(self.prefix),
+        };
+        resources::register(table, config);
     }
 }
 
@@ -275,6 +321,12 @@ pub struct RouteInfo<'a> {
     pub path: String,
     /// What the route requires of its callers.
     pub requirement: &'a Requirement,
+    /// The protected resource that the table is, where it has metadata.
+    #[cfg_attr(
+        not(feature = "service"),
+        expect(dead_code, reason = "for the command `explain`")
+    )]
+    pub(crate) resource: Option<MetadataPath>,
     /// The access type's decision on a caller ([`Access::grant`](crate::Access::grant)).
     pub grant: fn(Option<Caller>) -> Result<(), Rejection>,
     /// The handler's name ([`std::any::type_name`]).

@@ -11,6 +11,8 @@ use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::{Error, Route};
 
+#[cfg(feature = "openapi")]
+use super::openapi::Described;
 use super::protected::{Protected, ProtectedArgs, ProtectedHandler, check_access};
 use crate::extract::{Access, Caller, Requirement};
 use crate::rejection::Rejection;
@@ -25,6 +27,8 @@ pub struct Endpoint {
     route: Box<dyn Fn() -> Route>,
     access_check: fn(Route) -> Route,
     layers: Vec<Layer>,
+    #[cfg(feature = "openapi")]
+    pub(super) described: Described,
 }
 
 /// A middleware around a route.
@@ -130,6 +134,8 @@ impl Endpoint {
             route: Box::new(move || Route::new().to(Protected::new(handler.clone()))),
             access_check: |route| route.wrap(from_fn(check_access::<T::First, _>)),
             layers: Vec::new(),
+            #[cfg(feature = "openapi")]
+            described: Described::default(),
         }
     }
 }

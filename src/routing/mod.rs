@@ -3,6 +3,9 @@
 mod api;
 mod dpop_nonce;
 mod endpoint;
+mod metadata;
+#[cfg(feature = "openapi")]
+mod openapi;
 pub(crate) mod path_pattern;
 mod protected;
 mod reachable;
@@ -12,6 +15,8 @@ mod siblings;
 pub use api::{Api, NoVerifier, RouteInfo, ServedBy};
 pub use dpop_nonce::{WithNonce, WithNonceFuture};
 pub use endpoint::{Endpoint, HandlerMiddleware, delete, get, patch, post, put};
+#[cfg(feature = "openapi")]
+pub use openapi::{Differences, Document};
 pub use protected::{
     Protected, ProtectedArgs, ProtectedHandler, ProtectedRoute, ResolveFuture, Resolved, protected,
 };

@@ -22,6 +22,11 @@ pub(crate) fn parts(pattern: &str) -> impl Iterator<Item = Part<'_>> {
     })
 }
 
+/// Whether a pattern has no parameters.
+pub(crate) fn is_literal(pattern: &str) -> bool {
+    parts(pattern).all(|part| matches!(part, Part::Literal(_)))
+}
+
 /// Whether two patterns differ only in the names of their parameters.
 pub(crate) fn are_equivalent(one: &str, other: &str) -> bool {
     let unnamed = |pattern| parts(pattern).map(without_name);

@@ -17,7 +17,8 @@ use actix_web::{Error, FromRequest, Handler, HttpMessage, HttpRequest, Responder
 use pin_project_lite::pin_project;
 
 use super::dpop_nonce::{WithNonce, WithNonceFuture, add_nonce};
-use crate::extract::{Access, NextNonce};
+use crate::extract::{Access, NextNonce, rejected_by};
+use crate::rejection::Rejection;
 
 /// Wraps a handler so that its first argument, an [`Access`] type, is resolved before all others.
 ///
@@ -262,7 +263,7 @@ pub(super) async fn check_access<A: Access, B: MessageBody>(
     let access = match A::extract(request.request()).await {
         Ok(access) => access,
         Err(rejection) => {
-            let rejection = rejection.formatted_for(request.request());
+            let rejection = rejected::<A>(rejection, request.request());
             return Ok(request.error_response(rejection).map_into_right_body());
         }
     };
@@ -273,6 +274,11 @@ pub(super) async fn check_access<A: Access, B: MessageBody>(
         add_nonce(response.headers_mut(), nonce);
     }
     Ok(response)
+}
+
+/// The rejection in the format of the table, with what its challenges say of the route.
+fn rejected<A: Access>(rejection: Rejection, request: &HttpRequest) -> Rejection {
+    rejected_by::<A>(rejection, request).formatted_for(request)
 }
 
 pin_project! {
@@ -317,7 +323,7 @@ impl<T: ProtectedArgs> Future for ResolveFuture<T> {
                     payload,
                 } => {
                     let first = ready!(access.poll(context))
-                        .map_err(|rejection| rejection.formatted_for(request))?;
+                        .map_err(|rejection| rejected::<T::First>(rejection, request))?;
                     let nonce = request.extensions_mut().remove();
                     let others = T::Others::from_request(request, payload);
                     Step::Others {
@@ -363,7 +369,6 @@ mod tests {
 
     use super::*;
     use crate::extract::{Authentication, Caller, Requirement};
-    use crate::rejection::Rejection;
 
     /// What has been asked, in order; kept in the request.
     #[derive(Default)]
@@ -486,9 +491,10 @@ mod tests {
         let Poll::Ready(Err(error)) = poll(pin!(arguments)) else {
             panic!("a refusal is final");
         };
+        let rejection = error.as_error::<Rejection>();
         assert_eq!(
-            error.as_error::<Rejection>(),
-            Some(&Rejection::no_credentials())
+            rejection.map(Rejection::cause),
+            Some(Rejection::no_credentials().cause())
         );
         assert_eq!(asked(&request), ["access, with no payload"]);
     }

@@ -12,8 +12,9 @@ use actix_web::http::Method;
 use actix_web::http::header::HeaderValue;
 use actix_web::{HttpRequest, Resource, guard, web};
 
-use super::api::Row;
+use super::api::{About, Row};
 use super::endpoint::Layer;
+use super::metadata::{Metadata, ProtectedResource};
 use super::path_pattern::specificity;
 use super::protected::is_used_outside_of_tables;
 use super::reachable;
@@ -21,26 +22,58 @@ use super::siblings::Table;
 use crate::rejection::{ErrorFormat, problem};
 use crate::verifier::Verifier;
 
-/// Registers the rows, and a 404 response below a prefix unless that is empty.
-pub(super) fn register(
-    mut rows: Vec<Row>,
-    layers: &[Layer],
-    verifier: &Verifier,
-    format: Option<ErrorFormat>,
-    not_found_below: Option<String>,
-    config: &mut AppService,
-) {
+/// A table that is to be registered.
+pub(super) struct Registered {
+    pub(super) rows: Vec<Row>,
+    pub(super) layers: Vec<Layer>,
+    pub(super) verifier: Verifier,
+    pub(super) format: Option<ErrorFormat>,
+    /// The prefix below which other paths get a 404 response, unless it is empty.
+    pub(super) not_found_below: Option<String>,
+    /// With what its metadata says of it.
+    pub(super) resource: Option<(ProtectedResource, About)>,
+}
+
+/// Registers the rows, the metadata, and a 404 response below the prefix.
+pub(super) fn register(table: Registered, config: &mut AppService) {
+    let Registered {
+        mut rows,
+        layers,
+        verifier,
+        format,
+        not_found_below,
+        resource,
+    } = table;
     let table = Table::join(&rows, config);
+    // The paths of metadata are those of the whole app.
+    let resource = resource.filter(|_| config.is_root());
+    let metadata = resource.map(|(resource, about)| {
+        table.declare(resource.clone());
+        Metadata {
+            path: resource.metadata_path(),
+            resource,
+            table: table.clone(),
+            verifier: verifier.clone(),
+            about,
+            format: format.clone(),
+        }
+    });
     rows.sort_by_key(|row| specificity(&row.path));
     let mut paths: Vec<_> = rows.iter().map(|row| row.path.clone()).collect();
     paths.sort_unstable();
     paths.dedup();
     for row in rows {
-        let resource = resource(row, layers, table.clone()).app_data(verifier.clone());
-        match &format {
-            Some(format) => resource.app_data(format.clone()).register(config),
-            None => resource.register(config),
+        let mut served = resource_of(row, &layers, table.clone()).app_data(verifier.clone());
+        if let Some(format) = &format {
+            served = served.app_data(format.clone());
         }
+        if let Some(metadata) = &metadata {
+            served = served.app_data(metadata.path.clone());
+        }
+        served.register(config);
+    }
+    if let Some(metadata) = metadata {
+        metadata.register(config);
     }
     for path in paths {
         method_not_allowed(path, table.clone(), format.clone()).register(config);
@@ -58,7 +91,7 @@ pub(super) fn register(
     }
 }
 
-fn resource(row: Row, layers: &[Layer], table: Table) -> Resource {
+fn resource_of(row: Row, layers: &[Layer], table: Table) -> Resource {
     let Row {
         path,
         endpoint,

@@ -12,6 +12,7 @@ use actix_web::dev::{AppService, ResourceDef, Url};
 use actix_web::http::{Method, Uri};
 
 use super::api::Row;
+use super::metadata::ProtectedResource;
 use super::path_pattern::{may_overlap, specificity};
 
 /// The tables of one app or scope, in the order of their registration.
@@ -21,6 +22,8 @@ pub(super) struct Siblings {
     /// Whether the paths of rows are whole paths; in a scope, they follow a path that is not known here.
     is_root: bool,
     tables: RefCell<Vec<Vec<Served>>>,
+    /// Those of the tables that have metadata.
+    resources: RefCell<Vec<ProtectedResource>>,
 }
 
 /// What a row serves.
@@ -53,6 +56,32 @@ impl Table {
         tables.push(served.collect());
         drop(tables);
         Self { siblings, index }
+    }
+
+    /// Adds the protected resource that this table is.
+    pub(super) fn declare(&self, resource: ProtectedResource) {
+        self.siblings.resources.borrow_mut().push(resource);
+    }
+
+    /// Whether all tables that are protected resources are the same one.
+    pub(super) fn is_only_resource(&self) -> bool {
+        let resources = self.siblings.resources.borrow();
+        let mut paths = resources.iter().map(|resource| &resource.path);
+        let first = paths.next();
+        paths.all(|path| Some(path) == first)
+    }
+
+    /// The scopes that the routes of a protected resource require, each once, without the one that asks for a refresh token.
+    pub(super) fn scopes_of(&self, path: &str) -> Vec<&'static str> {
+        let resources = self.siblings.resources.borrow();
+        let of_path = resources.iter().filter(|resource| resource.path == path);
+        let mut scopes: Vec<&'static str> = Vec::new();
+        for scope in of_path.flat_map(|resource| &resource.scopes) {
+            if !scopes.contains(scope) && *scope != OFFLINE_ACCESS {
+                scopes.push(scope);
+            }
+        }
+        scopes
     }
 
     /// Whether another table has a row for the method at the path.
@@ -151,6 +180,7 @@ impl Siblings {
                 app,
                 is_root,
                 tables: RefCell::default(),
+                resources: RefCell::default(),
             });
             apps.push(Rc::clone(&siblings));
             siblings
@@ -174,6 +204,9 @@ impl Served {
         self.method == *method || (self.with_head && *method == Method::HEAD)
     }
 }
+
+/// OpenID Connect Core §11: it is not the API's.
+const OFFLINE_ACCESS: &str = "offline_access";
 
 thread_local! {
     /// The apps that this thread has built and not dropped.

@@ -14,7 +14,7 @@ use actix_web::http::header::HeaderMap;
 use super::dpop::ResourceRequest;
 use super::{
     CertificateError, ClientCertificate, PendingOutcome, Proof, ProofError, ReplayAnswer,
-    ReplayOutcome, SenderPolicy, TargetUriError, TimeWindow, VerifiedProof,
+    ReplayOutcome, RequestUri, SenderPolicy, TargetUriError, TimeWindow, VerifiedProof,
 };
 use crate::authorization::{AuthScheme, DPOP};
 use crate::claims::Confirmation;
@@ -169,12 +169,12 @@ impl SenderPolicy {
             Member::Malformed => return Err(SenderError::MalformedConfirmation),
             Member::Valid(thumbprint) => thumbprint,
         };
-        let target = self.target_uri.of_request(
-            request.headers,
-            request.uri,
-            request.peer,
-            request.is_secure,
-        );
+        let target = self.target_uri.of_request(RequestUri {
+            headers: request.headers,
+            uri: request.uri,
+            peer: request.peer,
+            is_secure: request.is_secure,
+        });
         let target = target.map_err(SenderError::Target)?;
         let proof = Proof::find(request.headers)?.ok_or(SenderError::Unproven)?;
         let proven = proof.verify(&ResourceRequest {

@@ -19,7 +19,9 @@ pub(crate) use self::dpop::NoncePolicy;
 pub use self::dpop::RedisError;
 #[cfg(any(feature = "dev-issuer", fuzzing))]
 pub(crate) use self::dpop::TargetUri;
-pub(crate) use self::dpop::{DPOP_NONCE, NO_STORE, Proof, ProofError, TimeWindow, VerifiedProof};
+pub(crate) use self::dpop::{
+    DPOP_NONCE, NO_STORE, Proof, ProofError, PublicUrl, RequestUri, TimeWindow, VerifiedProof,
+};
 pub use self::dpop::{NonceError, Replay, TargetUriError, TargetUriSource};
 pub(crate) use self::dpop::{NonceIssuer, PendingOutcome, ReplayAnswer, ReplayOutcome};
 pub use self::mtls::{

@@ -35,7 +35,7 @@ pub struct Dpop {
     pub(super) iat_offset: Duration,
     pub(super) iat_leeway: Duration,
     pub(super) replay: Replay,
-    pub(super) accepts_unchecked: bool,
+    pub(crate) accepts_unchecked: bool,
     pub(super) nonces: Option<Arc<NonceIssuer>>,
     /// Set when the verifier starts, unless it is shared with something that has started.
     pub(super) nonce_policy: Option<NoncePolicy>,
@@ -156,7 +156,7 @@ impl Dpop {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificates {
     pub(super) source: CertificateSource,
-    pub(super) is_required: bool,
+    pub(crate) is_required: bool,
 }
 
 impl ClientCertificates {

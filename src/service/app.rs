@@ -19,6 +19,7 @@ use super::cors::CorsRules;
 use super::error::Error;
 use super::hooks::{Additions, Start, Started};
 use super::issuers::{IssuerServers, TrustedIssuers};
+use super::openapi::{Documentation, ServedDocument};
 use super::probes::Probes;
 use super::server::{Http, Listener, Options, Serving, Tls, http};
 use super::shutdown::{Draining, Signals};
@@ -31,10 +32,16 @@ use crate::{Api, Verifier};
 ///
 /// # Errors
 /// An address cannot be listened on, a file cannot be used, the state cannot be made, or the system gives no thread.
-pub(super) async fn serve(settings: Settings, tables: Tables, start: Start) -> Result<(), Error> {
+pub(super) async fn serve(
+    settings: Settings,
+    documentation: Documentation,
+    start: Start,
+) -> Result<(), Error> {
     settings.log_remarks();
+    let documentation = documentation.described_by(&settings.resource);
+    let tables = documentation.tables.clone();
     let mut signals = Signals::listen()?;
-    let starting = Starting::bind(settings, &tables)?;
+    let starting = Starting::bind(settings, documentation)?;
     starting.verify_reachable(&tables).await?;
     let hooks = tokio::select! {
         hooks = start(starting.verifier.clone()) => hooks?,
@@ -64,6 +71,8 @@ struct Starting {
     apis: Vec<Api>,
     draining: Draining,
     probes: Probes,
+    /// `None` where it is not served.
+    document: Option<ServedDocument>,
 }
 
 /// A server that accepts connections.
@@ -79,12 +88,14 @@ struct Drained {
 }
 
 impl Starting {
-    fn bind(settings: Settings, tables: &Tables) -> Result<Self, Error> {
+    fn bind(settings: Settings, documentation: Documentation) -> Result<Self, Error> {
+        let tables = &documentation.tables;
         let tls = tls(&settings.server)?;
         let verifier = Verifier::builder().token_memory(settings.token_memory);
         let verifier = verifier::configure(verifier, &settings)?;
         let server = settings.server;
         let (trusted, embedded) = TrustedIssuers::bind(settings.trust, settings.mtls.as_ref())?;
+        let trusted = trusted.accepting(&tables.audiences());
         let listener = bind("server", &server.host, server.port)?;
         let operations = settings.operations;
         let operations = operations.map(|own| bind("operations", &own.host, own.port));
@@ -99,7 +110,10 @@ impl Starting {
             issuer.explain_with(verifier.clone(), trusted, tables);
         }
         let draining = Draining::default();
+        let is_documented = settings.openapi.unwrap_or(any_loopback_origin);
         Ok(Self {
+            document: is_documented
+                .then(|| ServedDocument::new(documentation, &server, verifier.clone())),
             probes: Probes::new(verifier.clone(), draining.clone()),
             cors: CorsRules::new(settings.cors, any_loopback_origin),
             mtls: settings.mtls,
@@ -174,6 +188,7 @@ impl Starting {
             verifier: self.verifier,
             probes: operations.is_none().then_some(self.probes),
             tables,
+            document: self.document,
             test_view: self.issuer.as_ref().map(|issuer| issuer.test_view.clone()),
             additions,
         };
@@ -297,6 +312,7 @@ struct Application {
     /// `None` where they have a listener of their own.
     probes: Option<Probes>,
     tables: Tables,
+    document: Option<ServedDocument>,
     /// Where the path / leads while the development issuer runs.
     test_view: Option<String>,
     additions: Additions,
@@ -327,7 +343,8 @@ impl Application {
         })
     }
 
-    /// The tables come first: what the program adds cannot shadow them.
+    /// The tables come first: what the program adds cannot shadow them. The document comes last, and leaves its path to
+    /// both.
     fn configure(&self, app: &mut ServiceConfig) {
         app.app_data(web::Data::new(self.verifier.clone()));
         let apis = self.tables.make();
@@ -339,6 +356,9 @@ impl Application {
         }));
         serve_tables(app, apis, &self.verifier, self.probes.as_ref());
         (self.additions.configure)(app);
+        if let Some(document) = &self.document {
+            document.configure(app);
+        }
     }
 }
 

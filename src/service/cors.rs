@@ -19,7 +19,7 @@ use actix_web::{Error, HttpRequest, HttpResponse};
 use url::Url;
 
 use super::config;
-use crate::rejection::problem;
+use crate::rejection::{WELL_KNOWN as METADATA, problem};
 
 /// The settings of CORS, with the values of the headers that they lead to.
 #[derive(Clone, Debug)]
@@ -55,6 +55,10 @@ impl CorsRules {
         request: ServiceRequest,
         next: Next<B>,
     ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+        // It is for the pages of every origin, and sets its headers itself.
+        if request.path().starts_with(METADATA) {
+            return Ok(next.call(request).await?.map_into_left_body());
+        }
         let allowed = self.allowed_origin(request.headers());
         if is_preflight(&request) {
             let response = self.preflight(request.request(), allowed);

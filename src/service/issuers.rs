@@ -91,6 +91,23 @@ impl TrustedIssuers {
         Ok((Self::of(trust)?, None))
     }
 
+    /// How long a command waits for what it fetches from them.
+    pub(super) fn longest_fetch(&self) -> Duration {
+        if self.development {
+            return LOCAL;
+        }
+        let longest = self.issuers.iter().map(|issuer| issuer.fetching.timeout);
+        longest.max().unwrap_or_default().saturating_add(LOCAL)
+    }
+
+    /// Accepts these audiences, too.
+    pub(super) fn accepting(mut self, audiences: &[String]) -> Self {
+        for issuer in &mut self.issuers {
+            issuer.rules.audience.extend_from_slice(audiences);
+        }
+        self
+    }
+
     fn configured(issuers: Vec<Issuer>) -> Self {
         Self {
             issuers,
@@ -224,3 +241,6 @@ fn origin(scheme: &str, address: std::net::SocketAddr) -> String {
         _ => format!("{scheme}://localhost:{}", address.port()),
     }
 }
+
+/// How long a fetch on this machine may take.
+const LOCAL: Duration = Duration::from_secs(1);

@@ -11,6 +11,7 @@ mod hooks;
 mod issuers;
 mod metrics;
 mod middleware;
+mod openapi;
 mod probes;
 mod reload;
 mod request_log;
@@ -23,11 +24,13 @@ mod verifier;
 use std::error::Error as StdError;
 use std::fmt;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use actix_web::rt::System;
 use actix_web::web;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use utoipa::openapi::OpenApi;
 
 use self::cli::{Invoked, OwnCommands, Program};
 use self::config::{Layers, OwnSection, SettingsError};
@@ -43,7 +46,7 @@ pub use self::tables::MakeApi;
 /// A program that serves APIs: settings, server, commands, probes and metrics, and the development issuer, around your
 /// own routes.
 ///
-/// It is the whole `main` of a program. `cargo run` serves; `check`, `explain`, `health`, `routes` and `token` are its other
+/// It is the whole `main` of a program. `cargo run` serves; `check`, `explain`, `health`, `openapi`, `routes` and `token` are its other
 /// commands. Settings come from `Settings.toml` and from variables, as the guide on settings lists them.
 ///
 /// # Examples
@@ -139,6 +142,23 @@ where
     /// Sets the first line of `--help`.
     pub fn about(mut self, about: &'static str) -> Self {
         self.program.about = Some(about);
+        self
+    }
+
+    /// Changes the OpenAPI document of the service: its title, its license, descriptions of tags, …
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use actix_resource_server::{Api, Service};
+    ///
+    /// fn main() -> std::process::ExitCode {
+    ///     Service::new(|| Api::new("/api"))
+    ///         .openapi(|document| document.info.title = "Orders".to_owned())
+    ///         .run()
+    /// }
+    /// ```
+    pub fn openapi(mut self, adapt: impl Fn(&mut OpenApi) + Send + Sync + 'static) -> Self {
+        self.program.adapt_openapi = Some(Arc::new(adapt));
         self
     }
 
@@ -289,7 +309,8 @@ where
             (Invoked::Own(arguments), Some(run)) => System::new().block_on(run(&arguments, own)?),
             (Invoked::Own(_), None) | (Invoked::Serve, _) => {
                 let start = self.hooks.with(own);
-                System::new().block_on(app::serve(settings, self.program.tables, start))
+                let documentation = self.program.documentation();
+                System::new().block_on(app::serve(settings, documentation, start))
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::config::Resource;
 use crate::Api;
 
 /// Makes a table of routes: a `fn() -> Api`, or a closure.
@@ -23,6 +24,8 @@ pub(super) struct Tables {
     make: Vec<Arc<dyn Fn() -> Api + Send + Sync>>,
     /// The crates that they are from.
     crates: Vec<&'static str>,
+    /// What the settings say of them.
+    resource: Option<Resource>,
 }
 
 impl Tables {
@@ -30,6 +33,7 @@ impl Tables {
         let mut tables = Self {
             make: Vec::new(),
             crates: Vec::new(),
+            resource: None,
         };
         tables.add(api);
         tables
@@ -41,9 +45,46 @@ impl Tables {
         self.make.push(Arc::new(api));
     }
 
+    /// Describes all of them as the settings say.
+    pub(super) fn described_by(mut self, resource: &Resource) -> Self {
+        self.resource = Some(resource.clone());
+        self
+    }
+
     /// Makes all of them.
     pub(super) fn make(&self) -> Vec<Api> {
-        self.make.iter().map(|make| make()).collect()
+        self.make
+            .iter()
+            .map(|make| self.described(make()))
+            .collect()
+    }
+
+    fn described(&self, mut api: Api) -> Api {
+        let Some(resource) = &self.resource else {
+            return api;
+        };
+        if let Some(name) = &resource.name {
+            api = api.title(name);
+        }
+        if let Some(url) = &resource.documentation {
+            api = api.documentation(url);
+        }
+        if resource.has_metadata {
+            api
+        } else {
+            api.without_metadata()
+        }
+    }
+
+    /// The identifiers of the APIs as protected resources, where tokens may name them as their audience.
+    pub(super) fn audiences(&self) -> Vec<String> {
+        let resource = self.resource.as_ref();
+        let Some(base) = resource.and_then(|resource| resource.audience_base.as_deref()) else {
+            return Vec::new();
+        };
+        let apis = self.make();
+        let paths = apis.iter().filter_map(Api::resource_path);
+        paths.map(|path| format!("{base}{path}")).collect()
     }
 
     pub(super) fn crates(&self) -> &[&'static str] {

@@ -43,6 +43,29 @@ pub(super) fn schemes_only(settings: &Settings) -> Result<VerifierBuilder, Error
     })
 }
 
+/// A verifier that describes the tokens that the service accepts, without its replay store and nonces.
+///
+/// # Errors
+/// A file of certificates cannot be used.
+pub(super) fn described(settings: &Settings) -> Result<VerifierBuilder, Error> {
+    let verifier = schemes_only(settings)?;
+    let verifier = match &settings.mtls {
+        Some(mtls) => verifier.client_certificates(certificates(mtls)),
+        None => verifier,
+    };
+    Ok(match &settings.dpop {
+        Some(dpop) if dpop.accepts_unchecked => {
+            let proofs = Proofs::default().accept_unchecked();
+            verifier.dpop(if dpop.required.is_some() {
+                proofs.required()
+            } else {
+                proofs
+            })
+        }
+        _ => verifier,
+    })
+}
+
 /// Lets `verifier` trust the authorities of `auth.ca_file`.
 fn trusting(verifier: VerifierBuilder, settings: &Settings) -> Result<VerifierBuilder, Error> {
     let Some(file) = &settings.ca_file else {
@@ -75,12 +98,18 @@ pub(super) async fn await_keys(verifier: &Verifier, startup: Startup) -> Result<
     Ok(())
 }
 
-fn target_uri(server: &Server) -> Result<TargetUriSource, Error> {
+pub(super) fn target_uri(server: &Server) -> Result<TargetUriSource, Error> {
     match &server.public_url {
         Some(url) => Ok(TargetUriSource::public_url(url.as_str())?),
-        None => Ok(TargetUriSource::behind(
-            server.trusted_proxies.iter().copied(),
-        )),
+        None => {
+            let source = TargetUriSource::behind(server.trusted_proxies.iter().copied());
+            let source = source.allowed_hosts(&server.allowed_hosts)?;
+            Ok(if server.is_on_loopback() {
+                source.on_loopback()
+            } else {
+                source
+            })
+        }
     }
 }
 

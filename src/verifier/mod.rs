@@ -1,5 +1,7 @@
 //! Verification of access tokens; synchronous and independent of any web framework.
 
+#[cfg(feature = "openapi")]
+mod accepted_tokens;
 mod audience;
 mod builder;
 pub(crate) mod clock;
@@ -20,6 +22,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
+use url::Url;
 
 use crate::issuer::{Issuer, KeySource, Tenants};
 use crate::jose::jwk::Jwk;
@@ -28,10 +31,12 @@ use crate::jose::{Algorithm, CompactError};
 use crate::keys::Findings;
 use crate::keys::jwk_set::KeySet;
 use crate::keys::root_certificates::RootCertificates;
-use crate::keys::{IssuerKeys, KeyRefresher, WantedKey};
+use crate::keys::{Discovered, IssuerKeys, KeyRefresher, WantedKey};
 pub use crate::keys::{Unready, UnreadyReason};
 use crate::metrics::Counters;
 use crate::sender::SenderPolicy;
+#[cfg(feature = "openapi")]
+pub(crate) use accepted_tokens::{AcceptedTokens, Endpoints, TokenSource};
 #[cfg(feature = "service")]
 pub(crate) use builder::DEFAULT_TOKEN_MEMORY;
 pub use builder::VerifierBuilder;
@@ -79,6 +84,9 @@ struct Shared {
     cache: Option<Arc<TokenCache>>,
     /// Decides about issuers that are not configured.
     resolver: Option<IssuerResolver>,
+    /// The number of issuers at the start; those that are added have larger numbers.
+    #[cfg(feature = "openapi")]
+    configured_issuers: u64,
     /// The length of the longest token that is verified, in bytes.
     max_token_length: usize,
     senders: SenderPolicy,
@@ -238,6 +246,22 @@ impl Verifier {
         self.0.origin.clock.now()
     }
 
+    /// For each issuer in the order of the configuration, its name and its endpoints for clients, as far as they are
+    /// known.
+    pub(crate) fn authorization_servers(&self) -> Vec<AuthorizationServer> {
+        let trust = self.0.trust.load();
+        let servers = trust.issuers.iter().map(|keys| AuthorizationServer {
+            names: match &keys.issuer.tenants {
+                Some(tenants) => tenants.names().collect(),
+                None => keys.name().into_iter().collect(),
+            },
+            is_awaited: keys.issuer.tenants.is_none() && keys.name().is_none(),
+            base_url: keys.issuer.base_url().cloned(),
+            discovered: keys.discovered(),
+        });
+        servers.collect()
+    }
+
     /// Waits until keys have been fetched from every issuer.
     pub async fn ready(&self) {
         let trust = self.0.trust.load_full();
@@ -261,6 +285,20 @@ impl Verifier {
             issuer.make_older(by);
         }
     }
+}
+
+/// An issuer as clients need to know it: where they get tokens.
+#[derive(Clone, Debug)]
+pub(crate) struct AuthorizationServer {
+    /// The exact values of `iss`: one, or one for each listed tenant.
+    pub(crate) names: Vec<String>,
+    /// Whether the name is still to be discovered.
+    pub(crate) is_awaited: bool,
+    /// The URL under which it is discovered, if it is.
+    #[expect(dead_code, reason = "for the OpenAPI document")]
+    pub(crate) base_url: Option<Url>,
+    #[expect(dead_code, reason = "for the OpenAPI document")]
+    pub(crate) discovered: Option<Arc<Discovered>>,
 }
 
 /// RFC 9068 §4: tokens of other types are signed with the same keys.

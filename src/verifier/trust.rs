@@ -58,6 +58,12 @@ impl Trust {
         })
     }
 
+    /// The number of the next issuer.
+    #[cfg(feature = "openapi")]
+    pub(super) fn next_id(&self) -> u64 {
+        self.next_id
+    }
+
     /// The entry for a token: selected by `iss`, and by `aud` among several entries of one issuer.
     pub(super) fn entry_for(
         &self,

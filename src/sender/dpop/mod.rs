@@ -19,5 +19,5 @@ pub(crate) use self::proof::{Proof, ResourceRequest, TimeWindow, VerifiedProof};
 pub use self::replay::RedisError;
 pub use self::replay::Replay;
 pub(crate) use self::replay::{PendingOutcome, ProofId, ReplayAnswer, ReplayOutcome};
-pub(crate) use self::target_uri::TargetUri;
+pub(crate) use self::target_uri::{PublicUrl, RequestUri, TargetUri};
 pub use self::target_uri::{TargetUriError, TargetUriSource};

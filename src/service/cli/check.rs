@@ -14,6 +14,7 @@ use crate::service::config::{Effective, Layers};
 use crate::service::error::Error;
 use crate::service::issuers::TrustedIssuers;
 use crate::service::server::Tls;
+use crate::service::tables::Tables;
 use crate::service::verifier;
 use crate::verifier::VerifierBuilder;
 
@@ -100,7 +101,7 @@ enum Keys {
     Reached,
 }
 
-pub(super) fn run(arguments: &Arguments, layers: &Layers) -> Result<(), Error> {
+pub(super) fn run(arguments: &Arguments, layers: &Layers, tables: &Tables) -> Result<(), Error> {
     let settings = layers.settings()?;
     if let Some(files) = &settings.server.tls {
         Tls::load(files)?;
@@ -110,6 +111,8 @@ pub(super) fn run(arguments: &Arguments, layers: &Layers) -> Result<(), Error> {
     let verifier = verifier::schemes_only(&settings)?;
     let effective = layers.effective()?;
     let trusted = TrustedIssuers::of(settings.trust)?;
+    let tables = tables.clone().described_by(&settings.resource);
+    let trusted = trusted.accepting(&tables.audiences());
     let issuers = actix_web::rt::System::new().block_on(reach(verifier, &trusted))?;
     let notes: Vec<_> = trusted.issuers.iter().filter_map(Issuer::warning).collect();
     let warnings: Vec<_> = trusted
@@ -146,14 +149,10 @@ pub(super) fn run(arguments: &Arguments, layers: &Layers) -> Result<(), Error> {
 /// Fetches every issuer's keys, as the service does at its start.
 async fn reach(verifier: VerifierBuilder, trusted: &TrustedIssuers) -> Result<Vec<Reached>, Error> {
     let verifier = verifier.start(trusted.issuers.iter().cloned())?;
-    let longest = trusted.issuers.iter().map(|issuer| issuer.fetching.timeout);
-    let limit = if trusted.development {
-        LOCAL
-    } else {
-        longest.max().unwrap_or_default().saturating_add(LOCAL)
-    };
     // The report lists the issuers that are not ready by then.
-    timeout(limit, verifier.ready()).await.ok();
+    timeout(trusted.longest_fetch(), verifier.ready())
+        .await
+        .ok();
     let introspection = verifier.probe_introspection().await;
     let found = verifier.readiness().into_iter().zip(verifier.findings());
     let issuers = trusted.issuers.iter().zip(found).zip(introspection);
@@ -286,9 +285,6 @@ impl Report {
         text
     }
 }
-
-/// How long a fetch on this machine may take.
-const LOCAL: Duration = Duration::from_secs(1);
 
 const OTHER_NAME: &str = "the setting issuer differs from the issuer of the discovery document: \
 tokens are accepted only where iss is the value of the setting";

@@ -4,6 +4,7 @@ mod check;
 mod explain;
 mod health;
 mod new;
+mod openapi;
 mod output;
 mod routes;
 #[cfg(feature = "dev-issuer")]
@@ -17,6 +18,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 pub(super) use self::new::NewError;
 use super::config::{Layers, OwnSection};
 use super::error::Error;
+use super::openapi::{Adapt, Documentation};
 use super::tables::Tables;
 
 #[cfg(feature = "dev-issuer")]
@@ -31,6 +33,7 @@ pub(super) struct Program {
     pub(super) tables: Tables,
     pub(super) own: Option<OwnSection>,
     pub(super) own_commands: Option<OwnCommands>,
+    pub(super) adapt_openapi: Option<Adapt>,
 }
 
 /// Commands that the program adds.
@@ -65,6 +68,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Asks the running service whether it is alive; the exit code is 0 when it is.
     Health,
+    /// Prints the OpenAPI document of the routes, as JSON.
+    Openapi,
     /// Lists the routes and what each requires.
     Routes(routes::Arguments),
     /// Serves the API; the default command.
@@ -90,6 +95,7 @@ impl Program {
             tables,
             own: None,
             own_commands: None,
+            adapt_openapi: None,
         }
     }
 
@@ -100,6 +106,16 @@ impl Program {
         };
         let name = self.name.map(str::to_owned).or_else(file);
         name.unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned())
+    }
+
+    /// What its OpenAPI document is made from.
+    pub(super) fn documentation(&self) -> Documentation {
+        Documentation {
+            title: self.name(),
+            version: self.version.unwrap_or("1.0.0"),
+            tables: self.tables.clone(),
+            adapt: self.adapt_openapi.clone(),
+        }
     }
 
     /// Whether this is the program of this package.
@@ -117,6 +133,7 @@ impl Program {
         let command = Arguments::command()
             .mut_subcommand("check", |check| check.after_help(CHECK_HELP))
             .mut_subcommand("explain", |explain| explain.after_help(explain_help(&name)))
+            .mut_subcommand("openapi", |openapi| openapi.after_help(OPENAPI_HELP))
             .mut_subcommand("routes", |routes| routes.after_help(ROUTES_HELP))
             .bin_name(&name)
             .name(name)
@@ -174,11 +191,12 @@ pub(super) fn run(program: &Program) -> Result<Option<(Layers, Invoked)>, Error>
     }
     let command = Command::from_arg_matches(&matches).unwrap_or(Command::Serve);
     match command {
-        Command::Check(arguments) => check::run(&arguments, &layers()?),
+        Command::Check(arguments) => check::run(&arguments, &layers()?, &program.tables),
         Command::Explain(arguments) => {
             explain::run(&arguments, layers()?.settings()?, &program.tables)
         }
         Command::Health => health::run(&layers()?.settings()?),
+        Command::Openapi => openapi::run(program.documentation(), layers()),
         Command::Routes(arguments) => routes::run(&arguments, &program.tables),
         Command::Serve => return Ok(Some((layers()?, Invoked::Serve))),
         #[cfg(feature = "dev-issuer")]
@@ -193,6 +211,10 @@ const CHECK_HELP: &str = "\
 Secrets are not shown. Waits for the keys of each issuer up to auth.timeout_duration.
 
 Exit code: 0 for success, 1 if the keys of an issuer cannot be fetched, 2 for wrong settings.";
+
+const OPENAPI_HELP: &str = "\
+Waits for the discovery documents of the issuers up to auth.timeout_duration. Where one cannot be fetched, or the
+settings are wrong, a line on standard error says so, and the document is printed with what is known.";
 
 const ROUTES_HELP: &str = "\
 GET answers HEAD too. No settings are read.";

@@ -28,15 +28,18 @@ pub(super) fn list(root: &Table, own: Option<OwnSection>) -> Result<Vec<Effectiv
     let Model {
         server,
         operations,
+        resource,
         cors,
         auth,
         dev_issuer,
+        openapi,
         log,
     } = Model::read(root, own)?;
     let of = |path| Origins::of(root, path);
     let mut all = section(&of("server"), &server);
     all.extend(section(&of("server.tls"), &server.tls));
     all.extend(section(&of("operations"), &operations));
+    all.extend(section(&of("resource"), &resource));
     all.extend(section(&of("cors"), &cors));
     all.extend(section(&of("auth"), &auth.issuer));
     all.extend(section(&of("auth"), &auth));
@@ -61,6 +64,7 @@ pub(super) fn list(root: &Table, own: Option<OwnSection>) -> Result<Vec<Effectiv
     for (client, origins) in clients.zip(of("dev_issuer").entries("clients")) {
         all.extend(section(&origins, client));
     }
+    all.extend(section(&of("openapi"), &openapi));
     all.extend(section(&of("log"), &log));
     if let Some(own) = own {
         all.extend(own.list(root)?);

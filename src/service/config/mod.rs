@@ -18,6 +18,7 @@ mod model;
 mod mtls;
 mod origins;
 mod own;
+mod resource;
 mod secrets;
 mod server;
 mod trust;
@@ -42,6 +43,7 @@ pub(crate) use self::model::{Log, LogFormat, StartupMode};
 pub(crate) use self::mtls::Mtls;
 use self::origins::Origins;
 pub(crate) use self::own::OwnSection;
+pub(crate) use self::resource::Resource;
 pub(crate) use self::server::{Cors, Operations, Server, Tls};
 #[cfg(feature = "dev-issuer")]
 pub(crate) use self::trust::DEV_AUDIENCE;
@@ -56,6 +58,7 @@ pub(crate) struct Settings {
     pub(crate) server: Server,
     /// The listener for probes and metrics, if it is not the API's.
     pub(crate) operations: Option<Operations>,
+    pub(crate) resource: Resource,
     pub(crate) cors: Cors,
     pub(crate) trust: Trust,
     /// How DPoP proofs are checked, where they are accepted.
@@ -70,6 +73,8 @@ pub(crate) struct Settings {
     /// The length of the longest token that is verified, in bytes.
     pub(crate) max_token_length: usize,
     pub(crate) log: Log,
+    /// Whether the OpenAPI document is served; not set: while the development issuer runs.
+    pub(crate) openapi: Option<bool>,
     /// Lines for the log, about settings that have no effect.
     pub(crate) notes: Vec<String>,
     /// Lines for the log, about variables that look misspelt, and about what an attacker could use.
@@ -181,6 +186,7 @@ impl Settings {
         let auth = model.auth;
         let mut server = Server::resolve(model.server, root)?;
         let operations = Operations::resolve(model.operations, &server, root)?;
+        let resource = Resource::resolve(model.resource, &server, root)?;
         let mtls = Mtls::resolve(&auth.mtls, &server, root)?;
         if let (Some(tls), Some(mtls)) = (&mut server.tls, &mtls) {
             tls.asks_clients = mtls.source == CertificateSource::Connection;
@@ -189,6 +195,7 @@ impl Settings {
         let dpop = Dpop::resolve(auth.dpop, &server, &Origins::of(root, "auth.dpop"))?;
         let notes = [
             dev_issuer_ignored(root),
+            resource.note.clone(),
             dpop.as_ref().and_then(Dpop::note),
             mtls.as_ref().and_then(Mtls::note),
         ];
@@ -197,6 +204,7 @@ impl Settings {
         Ok(Self {
             server,
             operations,
+            resource,
             cors: Cors::resolve(model.cors, root)?,
             trust,
             dpop,
@@ -213,6 +221,7 @@ impl Settings {
             token_memory: auth.token_memory_bytes.0,
             max_token_length: auth.max_token_length.0,
             log: model.log,
+            openapi: model.openapi.enabled.map(|flag| flag.0),
             notes: notes.into_iter().flatten().collect(),
             warnings,
         })

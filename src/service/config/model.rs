@@ -15,8 +15,8 @@ use super::layers::{Table, member};
 use super::own::OwnSection;
 use super::values::{
     ClaimPath, Claims, Flag, Host, IssuerUrl, KeyPath, KeyText, List, Network, Number, One,
-    PemPath, Period, Port, PositivePeriod, PublicUrl, RedirectUri, ReplayUrl, RequiredClaims,
-    ScopeToken, Secret, Text, WebOrigin,
+    PemPath, Period, Port, PositivePeriod, PublicHost, PublicUrl, RedirectUri, ReplayUrl,
+    RequiredClaims, ScopeToken, Secret, Text, WebOrigin, WebPage,
 };
 use crate::claims::scope_claim::ScopeClaim;
 use crate::issuer::{self, SecretEncoding, TokenType};
@@ -51,9 +51,11 @@ section! {
     pub(super) Model {
         server: Server = Server::default(),
         operations: Operations = Operations::default(),
+        resource: Resource = Resource::default(),
         cors: Cors = Cors::default(),
         auth: Auth = Auth::default(),
         dev_issuer: DevIssuer = DevIssuer::default(),
+        openapi: OpenApi = OpenApi::default(),
         log: Log = Log::default(),
     }
 }
@@ -74,6 +76,7 @@ section! {
         shutdown_timeout: Period = Period::seconds(30),
         public_url: Option<One<PublicUrl>> = None,
         trusted_proxies: List<Network> = List::EMPTY,
+        allowed_hosts: List<PublicHost> = List::EMPTY,
         tls: Tls = Tls::default(),
     }
 }
@@ -90,6 +93,15 @@ section! {
     pub(super) Operations {
         host: One<Host> = One(LOOPBACK.to_owned()),
         port: Option<Port> = None,
+    }
+}
+
+section! {
+    pub(super) Resource {
+        metadata: Flag = Flag(true),
+        name: Option<One<Text>> = None,
+        documentation: Option<One<WebPage>> = None,
+        audience: Flag = Flag(false),
     }
 }
 
@@ -242,6 +254,13 @@ section! {
         secret: Option<Secret> = None,
         scopes: Option<List<ScopeToken>> = None,
         redirect_uris: List<RedirectUri> = List::EMPTY,
+    }
+}
+
+section! {
+    /// `[openapi]`: the OpenAPI document.
+    pub(super) OpenApi {
+        enabled: Option<Flag> = None,
     }
 }
 

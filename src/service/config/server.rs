@@ -30,6 +30,8 @@ pub(crate) struct Server {
     pub(crate) public_url: Option<Url>,
     /// The proxies whose headers about clients are trusted: `Forwarded` and the like, and certificates.
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// The hosts, each with a path or without, by which the service may name itself where a request names one.
+    pub(crate) allowed_hosts: Vec<String>,
     /// The files for TLS; `None` for plain HTTP.
     pub(crate) tls: Option<Tls>,
     options: Options,
@@ -112,6 +114,7 @@ impl Server {
             drain_delay: model.drain_delay.0,
             shutdown_timeout: model.shutdown_timeout.0,
             public_url: model.public_url.map(|url| url.0),
+            allowed_hosts: model.allowed_hosts.0,
             tls: Tls::resolve(model.tls, &Origins::of(root, "server.tls"))?,
             options: Options {
                 workers: workers

@@ -233,7 +233,7 @@ impl Introspector {
             SignedResponses::Required => true,
             SignedResponses::Off => false,
         };
-        let name = self.name();
+        let name = self.keys.name();
         let question = Question {
             endpoint: &endpoint,
             client: &self.settings.client,
@@ -252,7 +252,7 @@ impl Introspector {
         now: Duration,
         counters: &Counters,
     ) -> Result<ValidResponse, ResponseError> {
-        let name = self.name().ok_or(ResponseError::NoKeys)?;
+        let name = self.keys.name().ok_or(ResponseError::NoKeys)?;
         let body = match response {
             Response::Plain(_) if self.settings.signed_responses == SignedResponses::Required => {
                 return Err(ResponseError::NotSigned);
@@ -283,12 +283,12 @@ impl Introspector {
     async fn endpoint(&self) -> Result<(Url, bool), CallError> {
         // The name of the issuer comes from the discovery document, too.
         self.keys.first_fetch().await;
-        let discovered = self.keys.discovered_introspection();
+        let discovered = self.keys.discovered();
         let offers_signatures = discovered
             .as_ref()
-            .is_some_and(|found| found.offers_signatures);
+            .is_some_and(|found| found.offers_signed_introspection);
         let configured = self.keys.issuer.introspection_endpoint.clone();
-        let endpoint = configured.or_else(|| discovered.map(|found| found.endpoint.clone()));
+        let endpoint = configured.or_else(|| discovered?.introspection.clone());
         let endpoint = endpoint.ok_or(CallError::NoEndpoint)?;
         Ok((endpoint, offers_signatures))
     }
@@ -313,14 +313,6 @@ impl Introspector {
         let level = if is_news { Level::Warn } else { Level::Debug };
         let label = self.keys.issuer.label();
         log::log!(level, "introspection: {label}: {}", Chain(error));
-    }
-
-    /// The issuer's exact name. Its keys may be missing: most responses are not signed.
-    fn name(&self) -> Option<String> {
-        let current = self.keys.current();
-        let named = current.as_ref().map(|set| set.issuer().to_owned());
-        let named = named.or_else(|| self.keys.issuer.name().map(str::to_owned));
-        named.or_else(|| Some(self.keys.discovered_introspection()?.issuer.clone()))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -12,6 +12,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 
 pub use self::source::TargetUriSource;
+pub(crate) use self::source::{PublicUrl, RequestUri};
 
 /// An `http` or `https` URL without query and fragment, normalised.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +115,17 @@ impl BaseUri {
             return Err(TargetUriError::DotSegments);
         }
         Ok(self.clone().with_path(&path))
+    }
+
+    /// Scheme and authority, and the path, which is empty or begins with a slash.
+    pub(super) fn split_path(&self) -> (&str, &str) {
+        let authority = self
+            .0
+            .find("://")
+            .map_or(0, |colon| colon.saturating_add(3));
+        let rest = self.0.get(authority..).unwrap_or_default();
+        let end = rest.find('/').unwrap_or(rest.len());
+        self.0.split_at(authority.saturating_add(end))
     }
 
     fn with_path(mut self, path: &str) -> TargetUri {

@@ -201,6 +201,36 @@ impl Kind for PublicUrl {
     }
 }
 
+/// A host, and possibly a path, by which clients call the service.
+pub(in super::super) enum PublicHost {}
+
+impl Kind for PublicHost {
+    type Parsed = String;
+
+    const REMEDY: &'static str =
+        "must be hosts such as api.example, api.example:8443 or api.example/v1, without a scheme";
+
+    fn parse(text: &str) -> Option<String> {
+        let is_usable = TargetUriSource::default().allowed_hosts([text]).is_ok();
+        is_usable.then(|| text.to_owned())
+    }
+}
+
+/// The URL of a page.
+pub(in super::super) enum WebPage {}
+
+impl Kind for WebPage {
+    type Parsed = url::Url;
+
+    const REMEDY: &'static str = "must be an absolute URL such as https://docs.example/api";
+
+    fn parse(text: &str) -> Option<url::Url> {
+        let url = url::Url::parse(text).ok()?;
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        (matches!(url.scheme(), "https" | "http") && !has_user).then_some(url)
+    }
+}
+
 /// An IP address or a network.
 pub(in super::super) enum Network {}
 

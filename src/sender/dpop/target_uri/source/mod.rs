@@ -1,6 +1,7 @@
 //! The URL of a request: from configuration, the `Host` header, or a trusted proxy.
 
 mod forwarded;
+mod own_hosts;
 
 use std::net::IpAddr;
 
@@ -10,6 +11,7 @@ use ipnet::IpNet;
 
 use super::{BaseUri, Scheme, TargetUri, TargetUriError};
 use crate::sender::trusted_proxies::is_trusted;
+use own_hosts::OwnHosts;
 
 /// How to determine the URL that a client called, which its proof must name.
 ///
@@ -32,7 +34,43 @@ pub struct TargetUriSource(Source);
 #[derive(Clone, Debug)]
 enum Source {
     Configured(BaseUri),
-    Request { trusted: Vec<IpNet> },
+    Request {
+        trusted: Vec<IpNet>,
+        own_hosts: OwnHosts,
+    },
+}
+
+/// What the URLs of the server begin with, for documents and challenges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PublicUrl {
+    /// Scheme and authority.
+    pub(crate) origin: String,
+    /// Empty, or a path without a slash at its end.
+    pub(crate) path: String,
+    /// Whether it is the same for all requests.
+    pub(crate) is_fixed: bool,
+}
+
+impl PublicUrl {
+    fn new(base: &BaseUri, is_fixed: bool) -> Self {
+        let (origin, path) = base.split_path();
+        Self {
+            origin: origin.to_owned(),
+            path: path.to_owned(),
+            is_fixed,
+        }
+    }
+}
+
+/// The parts of a request that name its URL.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestUri<'r> {
+    pub(crate) headers: &'r HeaderMap,
+    pub(crate) uri: &'r Uri,
+    /// The other end of the connection.
+    pub(crate) peer: Option<IpAddr>,
+    /// Whether the connection is TLS.
+    pub(crate) is_secure: bool,
 }
 
 impl TargetUriSource {
@@ -54,34 +92,104 @@ impl TargetUriSource {
     pub fn behind(proxies: impl IntoIterator<Item = IpNet>) -> Self {
         Self(Source::Request {
             trusted: proxies.into_iter().collect(),
+            own_hosts: OwnHosts::default(),
         })
     }
 
-    /// The URL that the client called, for a request with these headers and this URI.
+    /// Lists hosts, such as `api.example`, `api.example:8443` or `api.example/prefix`, by which the server may name itself in
+    /// challenges and in its metadata ([RFC 9728]) where a request, or a trusted proxy, names one of them.
     ///
-    /// `peer` is the other end of the connection, and `secure` whether that is TLS.
+    /// It makes no difference to the URL that a proof must name, nor where a [`public_url`](Self::public_url) is set.
+    ///
+    /// # Errors
+    /// A host is malformed.
+    ///
+    /// [RFC 9728]: https://www.rfc-editor.org/rfc/rfc9728
+    pub fn allowed_hosts<H: AsRef<str>>(
+        mut self,
+        hosts: impl IntoIterator<Item = H>,
+    ) -> Result<Self, TargetUriError> {
+        if let Source::Request { own_hosts, .. } = &mut self.0 {
+            for host in hosts {
+                own_hosts.list(host.as_ref())?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Also lets the server name itself as `localhost`, `127.0.0.1` or `[::1]`, whichever a request names.
+    ///
+    /// Only for a server that listens on loopback: elsewhere, clients could be led to a server on their own machine.
+    #[must_use]
+    pub fn on_loopback(mut self) -> Self {
+        if let Source::Request { own_hosts, .. } = &mut self.0 {
+            own_hosts.add_loopback();
+        }
+        self
+    }
+
+    /// What the server's URLs begin with for the client of this request; `None` where only the client says so.
+    pub(crate) fn public_url_for(&self, request: RequestUri<'_>) -> Option<PublicUrl> {
+        let (trusted, own_hosts) = match &self.0 {
+            Source::Configured(base) => return Some(PublicUrl::new(base, true)),
+            Source::Request { trusted, own_hosts } => (trusted, own_hosts),
+        };
+        if own_hosts.is_empty() {
+            return None;
+        }
+        let direct = direct(request).ok()?;
+        let base = base(trusted, request).ok()?;
+        let is_own = own_hosts.has(&base, base != direct);
+        is_own.then(|| PublicUrl::new(&base, false))
+    }
+
+    /// The paths, other than the empty one, that [`public_url_for`](Self::public_url_for) may have.
+    pub(crate) fn public_paths(&self) -> Vec<&str> {
+        let mut paths: Vec<_> = match &self.0 {
+            Source::Configured(base) => vec![base.split_path().1],
+            Source::Request { own_hosts, .. } => own_hosts.paths().collect(),
+        };
+        paths.retain(|path| !path.is_empty());
+        paths.sort_unstable();
+        paths.dedup();
+        paths
+    }
+
+    /// The URL that the client called.
     ///
     /// # Errors
     /// [`TargetUriError`] for a malformed host or path, and for a malformed header of a trusted proxy.
-    pub(crate) fn of_request(
-        &self,
-        headers: &HeaderMap,
-        uri: &Uri,
-        peer: Option<IpAddr>,
-        secure: bool,
-    ) -> Result<TargetUri, TargetUriError> {
-        let trusted = match &self.0 {
-            Source::Configured(base) => return base.target(uri.path()),
-            Source::Request { trusted } => trusted,
-        };
-        let scheme = if secure { Scheme::Https } else { Scheme::Http };
-        let host = host(headers, uri, scheme)?;
-        let base = if is_trusted(trusted, peer) {
-            forwarded::base(headers, scheme, host)?
-        } else {
-            BaseUri::new(scheme, host)?
-        };
-        base.target(uri.path())
+    pub(crate) fn of_request(&self, request: RequestUri<'_>) -> Result<TargetUri, TargetUriError> {
+        let path = request.uri.path();
+        match &self.0 {
+            Source::Configured(base) => base.target(path),
+            Source::Request { trusted, .. } => base(trusted, request)?.target(path),
+        }
+    }
+}
+
+/// The base of the URL as the client called it, which a trusted proxy knows better than the request.
+fn base(trusted: &[IpNet], request: RequestUri<'_>) -> Result<BaseUri, TargetUriError> {
+    if is_trusted(trusted, request.peer) {
+        let scheme = scheme(request);
+        let host = host(request.headers, request.uri, scheme)?;
+        forwarded::base(request.headers, scheme, host)
+    } else {
+        direct(request)
+    }
+}
+
+/// The base of the URL as this server received it.
+fn direct(request: RequestUri<'_>) -> Result<BaseUri, TargetUriError> {
+    let scheme = scheme(request);
+    BaseUri::new(scheme, host(request.headers, request.uri, scheme)?)
+}
+
+fn scheme(request: RequestUri<'_>) -> Scheme {
+    if request.is_secure {
+        Scheme::Https
+    } else {
+        Scheme::Http
     }
 }
 

@@ -15,6 +15,20 @@ fn uri(text: &str) -> Uri {
     text.parse().expect("a URI")
 }
 
+fn request<'r>(
+    headers: &'r HeaderMap,
+    uri: &'r Uri,
+    peer: Option<IpAddr>,
+    is_secure: bool,
+) -> RequestUri<'r> {
+    RequestUri {
+        headers,
+        uri,
+        peer,
+        is_secure,
+    }
+}
+
 fn proxy() -> Option<IpAddr> {
     "10.1.2.3".parse().ok()
 }
@@ -26,14 +40,19 @@ fn behind_proxy() -> TargetUriSource {
 /// What [`behind_proxy`] takes a request of `/a` to `Host: inner.example` for, over plain HTTP from the proxy.
 fn forwarded(lines: &[(&str, &str)]) -> Result<String, TargetUriError> {
     let lines = [&[("host", "inner.example")], lines].concat();
-    let called = behind_proxy().of_request(&headers(&lines), &uri("/a"), proxy(), false)?;
+    let called =
+        behind_proxy().of_request(request(&headers(&lines), &uri("/a"), proxy(), false))?;
     Ok(called.as_str().to_owned())
 }
 
 fn direct(host: &[&str], target: &str, secure: bool) -> Result<String, TargetUriError> {
     let lines: Vec<_> = host.iter().map(|host| ("host", *host)).collect();
-    let called =
-        TargetUriSource::default().of_request(&headers(&lines), &uri(target), None, secure)?;
+    let called = TargetUriSource::default().of_request(request(
+        &headers(&lines),
+        &uri(target),
+        None,
+        secure,
+    ))?;
     Ok(called.as_str().to_owned())
 }
 
@@ -126,7 +145,7 @@ fn a_public_url_precedes_every_path() {
         ),
     ] {
         let origin = TargetUriSource::public_url(url).expect("a public URL");
-        let called = origin.of_request(&headers_of_proxy, &uri(target), proxy(), false);
+        let called = origin.of_request(request(&headers_of_proxy, &uri(target), proxy(), false));
         assert_eq!(
             called.as_ref().map(TargetUri::as_str),
             Ok(expected),
@@ -135,7 +154,7 @@ fn a_public_url_precedes_every_path() {
     }
     let origin = TargetUriSource::public_url("https://api.example/v1").expect("a public URL");
     assert_eq!(
-        origin.of_request(&headers_of_proxy, &uri("/../a"), None, true),
+        origin.of_request(request(&headers_of_proxy, &uri("/../a"), None, true)),
         Err(TargetUriError::DotSegments)
     );
     for (url, expected) in [
@@ -162,7 +181,7 @@ fn only_headers_of_a_trusted_proxy_are_used() {
     ]);
     let seen = |origin: &TargetUriSource, peer: Option<&str>| {
         let peer = peer.map(|peer| peer.parse().expect("an address"));
-        let called = origin.of_request(&headers_of_proxy, &uri("/a"), peer, false);
+        let called = origin.of_request(request(&headers_of_proxy, &uri("/a"), peer, false));
         called.expect("a URL").as_str() == "https://api.example/a"
     };
     for (peer, is_used) in [
@@ -180,7 +199,7 @@ fn only_headers_of_a_trusted_proxy_are_used() {
     }
     // Malformed headers of other peers are ignored, too.
     let broken = headers(&[("host", "inner.example"), ("forwarded", "\"")]);
-    let called = behind_proxy().of_request(&broken, &uri("/a"), None, false);
+    let called = behind_proxy().of_request(request(&broken, &uri("/a"), None, false));
     assert_eq!(
         called.as_ref().map(TargetUri::as_str),
         Ok("http://inner.example/a")
@@ -423,5 +442,123 @@ fn a_proxy_forwards_the_prefix_that_it_removed_from_the_path() {
             Err(TargetUriError::Forwarded),
             "{prefix}"
         );
+    }
+}
+
+/// What the server calls itself to a client of this request.
+fn public_url(
+    source: &TargetUriSource,
+    lines: &[(&str, &str)],
+    peer: Option<IpAddr>,
+    is_secure: bool,
+) -> Option<String> {
+    let url = source.public_url_for(request(&headers(lines), &uri("/a"), peer, is_secure));
+    url.map(|url| {
+        assert!(!url.is_fixed);
+        url.origin + &url.path
+    })
+}
+
+#[test]
+fn a_configured_url_is_the_public_one_whatever_a_request_says() {
+    let source = TargetUriSource::public_url("https://api.example/v1/").expect("a public URL");
+    let lines = headers(&[
+        ("host", "evil.example"),
+        ("x-forwarded-host", "evil.example"),
+    ]);
+    assert_eq!(
+        source.public_url_for(request(&lines, &uri("/a"), proxy(), false)),
+        Some(PublicUrl {
+            origin: "https://api.example".to_owned(),
+            path: "/v1".to_owned(),
+            is_fixed: true,
+        })
+    );
+}
+
+#[test]
+fn no_host_of_a_request_is_repeated_unless_it_is_known() {
+    let host = |host: &'static str| [("host", host)];
+    for source in [TargetUriSource::default(), behind_proxy()] {
+        for name in ["localhost:3010", "127.0.0.1", "api.example"] {
+            assert_eq!(
+                public_url(&source, &host(name), None, false),
+                None,
+                "{name}"
+            );
+        }
+    }
+    let local = TargetUriSource::default().on_loopback();
+    for (name, expected) in [
+        ("localhost:3010", Some("http://localhost:3010")),
+        ("LOCALHOST:80", Some("http://localhost")),
+        ("127.0.0.1:3010", Some("http://127.0.0.1:3010")),
+        ("[::1]:3010", Some("http://[::1]:3010")),
+        ("[::1]", Some("http://[::1]")),
+        ("127.0.0.2:3010", None),
+        ("localhost.evil.example", None),
+        ("evil.example:3010", None),
+        ("localhost.:3010", None),
+        ("localhost@evil.example", None),
+        ("localhost:3010:80", None),
+        ("localhost/x", None),
+        ("", None),
+    ] {
+        let found = public_url(&local, &host(name), None, false);
+        assert_eq!(found.as_deref(), expected, "{name}");
+    }
+    let twice = [("host", "localhost"), ("host", "localhost")];
+    assert_eq!(public_url(&local, &twice, None, false), None);
+    assert_eq!(public_url(&local, &[], None, false), None);
+}
+
+#[test]
+fn a_proxy_may_name_listed_hosts_alone() {
+    let listed = ["api.example", "other.example:8443", "api.example/v1/"];
+    let source = behind_proxy().allowed_hosts(listed).expect("hosts");
+    let source = source.on_loopback();
+    let via = |host: &'static str, prefix: &'static str| {
+        let lines = [
+            ("host", "127.0.0.1:3010"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", host),
+            ("x-forwarded-prefix", prefix),
+        ];
+        public_url(&source, &lines, proxy(), false)
+    };
+    for (host, prefix, expected) in [
+        ("api.example", "/", Some("https://api.example")),
+        ("API.example:443", "/v1", Some("https://api.example/v1")),
+        (
+            "other.example:8443",
+            "/",
+            Some("https://other.example:8443"),
+        ),
+        ("other.example", "/", None),
+        ("api.example", "/v2", None),
+        ("api.example", "/v1/x", None),
+        ("evil.example", "/", None),
+        // A client may have sent it, through a proxy that passes it on.
+        ("localhost:3010", "/", None),
+        ("127.0.0.1:3010", "/", None),
+    ] {
+        assert_eq!(via(host, prefix).as_deref(), expected, "{host} {prefix}");
+    }
+    // A request that reaches the server directly may name a listed host, too.
+    let direct = |host| public_url(&source, &[("host", host)], None, true);
+    assert_eq!(
+        direct("api.example").as_deref(),
+        Some("https://api.example")
+    );
+    assert_eq!(direct("evil.example"), None);
+    // The headers of others are ignored.
+    let lines = [
+        ("host", "evil.example"),
+        ("x-forwarded-host", "api.example"),
+    ];
+    assert_eq!(public_url(&source, &lines, None, true), None);
+    for malformed in ["", "a b", "api.example:x", "a@b", "api.example/../x", "/v1"] {
+        let listed = TargetUriSource::default().allowed_hosts([malformed]);
+        assert!(listed.is_err(), "{malformed}");
     }
 }

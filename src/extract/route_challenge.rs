@@ -1,0 +1,47 @@
+//! Completes the challenges of a rejection with what clients need to know of the route: its scopes ([RFC 6750 §3]), and
+//! where the metadata of its protected resource is ([RFC 9728 §5.1]).
+//!
+//! [RFC 6750 §3]: https://www.rfc-editor.org/rfc/rfc6750#section-3
+//! [RFC 9728 §5.1]: https://www.rfc-editor.org/rfc/rfc9728#section-5.1
+
+use actix_web::HttpRequest;
+
+use super::Access;
+use super::authenticate::registered_verifier;
+use super::sender_constraint::is_secure;
+use crate::rejection::{MetadataPath, Rejection};
+use crate::sender::{PublicUrl, RequestUri};
+use crate::verifier::Verifier;
+
+/// The rejection of a request for a route that requires `A`.
+pub(crate) fn rejected_by<A: Access>(rejection: Rejection, request: &HttpRequest) -> Rejection {
+    let metadata = || metadata_url(request, registered_verifier(request)?);
+    rejection.for_route(|| A::requirement().first_scopes(), metadata)
+}
+
+/// As [`rejected_by`], with this verifier.
+pub(super) fn rejected_with<A: Access>(
+    rejection: Rejection,
+    request: &HttpRequest,
+    verifier: &Verifier,
+) -> Rejection {
+    rejection.for_route(
+        || A::requirement().first_scopes(),
+        || metadata_url(request, verifier),
+    )
+}
+
+/// What the server's URLs begin with for the client of this request, if that may be repeated.
+pub(crate) fn public_url(request: &HttpRequest, verifier: &Verifier) -> Option<PublicUrl> {
+    verifier.senders().target_uri.public_url_for(RequestUri {
+        headers: request.headers(),
+        uri: request.uri(),
+        peer: request.peer_addr().map(|peer| peer.ip()),
+        is_secure: is_secure(request),
+    })
+}
+
+fn metadata_url(request: &HttpRequest, verifier: &Verifier) -> Option<String> {
+    let path: &MetadataPath = request.app_data()?;
+    Some(path.url(&public_url(request, verifier)?))
+}

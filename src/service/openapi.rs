@@ -1,0 +1,129 @@
+//! The OpenAPI document of the service: printed by the command `openapi`, and served at `/openapi.json`.
+
+use std::sync::Arc;
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use actix_web::web::{self, Bytes};
+use actix_web::{HttpResponse, Responder};
+use arc_swap::ArcSwapOption;
+use utoipa::openapi::OpenApi;
+
+use super::config;
+use super::tables::Tables;
+use crate::routing::Document;
+use crate::verifier::AcceptedTokens;
+use crate::{Api, Public, Verifier, get};
+
+/// A function of the program that changes its document.
+pub(super) type Adapt = Arc<dyn Fn(&mut OpenApi) + Send + Sync>;
+
+/// What the document is made from, beside the tokens that are accepted.
+#[derive(Clone)]
+pub(super) struct Documentation {
+    /// The title where no table has one.
+    pub(super) title: String,
+    pub(super) version: &'static str,
+    pub(super) tables: Tables,
+    pub(super) adapt: Option<Adapt>,
+}
+
+impl Documentation {
+    /// Describes the tables as the settings say.
+    pub(super) fn described_by(self, resource: &config::Resource) -> Self {
+        Self {
+            tables: self.tables.described_by(resource),
+            ..self
+        }
+    }
+
+    /// The document of all tables. `server` is the URL by which clients call the service, if it is known.
+    pub(super) fn document(&self, server: Option<&str>, tokens: Option<AcceptedTokens>) -> OpenApi {
+        let tables = self.tables.make();
+        let title = tables.iter().find_map(Api::own_title);
+        let title = title.unwrap_or(&self.title);
+        let document = Document::new(title, self.version).accepting(tokens);
+        let document = server.into_iter().fold(document, Document::server);
+        let mut document = tables.iter().fold(document, Document::api).build();
+        if let Some(adapt) = &self.adapt {
+            adapt(&mut document);
+        }
+        document
+    }
+}
+
+/// The URL of the server in the document: nothing that a request contains.
+pub(super) fn public_url(server: &config::Server) -> Option<&str> {
+    server.public_url.as_ref().map(url::Url::as_str)
+}
+
+/// The document as it is served; it is rendered again when more of the accepted tokens is known.
+#[derive(Clone)]
+pub(super) struct ServedDocument {
+    documentation: Arc<Documentation>,
+    server: Option<String>,
+    verifier: Verifier,
+    rendered: Arc<ArcSwapOption<Rendered>>,
+}
+
+struct Rendered {
+    tokens: AcceptedTokens,
+    json: Bytes,
+}
+
+impl ServedDocument {
+    pub(super) fn new(
+        documentation: Documentation,
+        server: &config::Server,
+        verifier: Verifier,
+    ) -> Self {
+        Self {
+            documentation: Arc::new(documentation),
+            server: public_url(server).map(str::to_owned),
+            verifier,
+            rendered: Arc::default(),
+        }
+    }
+
+    /// Adds the route to an app.
+    pub(super) fn configure(&self, app: &mut web::ServiceConfig) {
+        app.app_data(web::Data::new(self.clone())).service(
+            api()
+                .leaving_unknown_paths()
+                .verified_by(self.verifier.clone()),
+        );
+    }
+
+    fn json(&self) -> Bytes {
+        let tokens = self.verifier.accepted_tokens();
+        if let Some(rendered) = &*self.rendered.load()
+            && rendered.tokens == tokens
+        {
+            return rendered.json.clone();
+        }
+        let document = self
+            .documentation
+            .document(self.server.as_deref(), Some(tokens.clone()));
+        let json = Bytes::from(serde_json::to_vec(&document).unwrap_or_default());
+        self.rendered.store(Some(Arc::new(Rendered {
+            tokens,
+            json: json.clone(),
+        })));
+        json
+    }
+}
+
+fn api() -> Api {
+    Api::new("").route(PATH, get(openapi).summary("the OpenAPI document"))
+}
+
+async fn openapi(_: Public, document: web::Data<ServedDocument>) -> impl Responder {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "application/json"))
+        // It changes when discovery has succeeded, and with the program.
+        .insert_header((CACHE_CONTROL, "no-cache"))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .body(document.json())
+}
+
+/// The path of the document.
+pub(super) const PATH: &str = "/openapi.json";

@@ -1,0 +1,121 @@
+//! The tokens that a verifier accepts, for documents that describe them to clients.
+
+use url::Url;
+
+use super::Verifier;
+use crate::authorization::AuthScheme;
+use crate::issuer::{Issuer, WELL_KNOWN, is_template, issuer_of};
+use crate::keys::IssuerKeys;
+
+/// Who issues the tokens, and how they are presented.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AcceptedTokens {
+    pub(crate) sources: Vec<TokenSource>,
+    /// Whether tokens that are not bound to a key are accepted.
+    pub(crate) bearer: bool,
+    pub(crate) dpop: bool,
+    /// Whether client certificates are asked for, and whether tokens must be bound to them.
+    pub(crate) certificates: bool,
+    pub(crate) certificates_required: bool,
+    /// Whether keys, introspection or the replay store can be unavailable (503).
+    pub(crate) may_be_undetermined: bool,
+}
+
+/// Where clients get tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TokenSource {
+    pub(crate) issuer: Option<String>,
+    pub(crate) endpoints: Option<Endpoints>,
+    /// The URL of the discovery document.
+    pub(crate) discovery: Option<String>,
+}
+
+/// The endpoints in an issuer's discovery document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Endpoints {
+    pub(crate) authorization: String,
+    pub(crate) token: String,
+}
+
+/// What a verifier that is not known yet accepts by default.
+impl Default for AcceptedTokens {
+    fn default() -> Self {
+        Self {
+            sources: vec![TokenSource::default()],
+            bearer: true,
+            dpop: true,
+            certificates: false,
+            certificates_required: false,
+            may_be_undetermined: true,
+        }
+    }
+}
+
+impl Verifier {
+    /// What is accepted, as far as it is known at this time. Issuers that a resolver has added are not named: they are the
+    /// customers of the application.
+    pub(crate) fn accepted_tokens(&self) -> AcceptedTokens {
+        let senders = self.senders();
+        let certificates = senders.certificates.as_ref();
+        let dpop = senders.dpop.as_ref();
+        let trust = self.0.trust.load();
+        let resolver = self.0.resolver.as_ref();
+        let named = trust
+            .issuers
+            .iter()
+            .filter(|keys| resolver.is_none() || keys.id < self.0.configured_issuers);
+        let mut sources: Vec<_> = named.map(|keys| keys.token_source()).collect();
+        if sources.is_empty() {
+            sources.push(TokenSource::default());
+        }
+        let is_fetched =
+            |keys: &IssuerKeys| keys.is_fetched() || keys.issuer.introspection.is_some();
+        let is_fetched = trust.issuers.iter().any(|keys| is_fetched(keys));
+        AcceptedTokens {
+            sources,
+            bearer: senders.schemes().accept(AuthScheme::Bearer),
+            dpop: dpop.is_some(),
+            certificates: certificates.is_some(),
+            certificates_required: certificates.is_some_and(|own| own.is_required),
+            may_be_undetermined: is_fetched
+                || resolver.is_some()
+                || dpop.is_some_and(|dpop| !dpop.accepts_unchecked),
+        }
+    }
+}
+
+impl IssuerKeys {
+    fn token_source(&self) -> TokenSource {
+        let name = self.name();
+        TokenSource {
+            issuer: Some(name.unwrap_or_else(|| self.issuer.label().to_owned())),
+            endpoints: self.discovered().and_then(|document| {
+                Some(Endpoints {
+                    authorization: document.authorization.as_ref()?.to_string(),
+                    token: document.token.as_ref()?.to_string(),
+                })
+            }),
+            discovery: self.issuer.discovery_url(),
+        }
+    }
+}
+
+impl Issuer {
+    /// The URL of the discovery document for clients: under the name of the issuer, as the base URL may be an internal
+    /// address, and without a query, which may contain a key.
+    fn discovery_url(&self) -> Option<String> {
+        let base = self.base_url()?;
+        let name = self.name().filter(|name| !is_template(name));
+        let name = name.and_then(|name| Url::parse(name).ok());
+        let base = match &name {
+            Some(name) if matches!(name.scheme(), "http" | "https") => name,
+            _ => base,
+        };
+        if base.path().contains(WELL_KNOWN) {
+            let url = base.as_str();
+            return Some(url.split_once('?').map_or(url, |(url, _)| url).to_owned());
+        }
+        let issuer = issuer_of(base);
+        Some(format!("{issuer}{WELL_KNOWN}openid-configuration"))
+    }
+}
