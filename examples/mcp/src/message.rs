@@ -83,7 +83,9 @@ impl fmt::Display for MessageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Json => "the body must be JSON in which no object has a member twice",
-            Self::NotOneMessage => "the body must be one JSON-RPC message; batches are not supported",
+            Self::NotOneMessage => {
+                "the body must be one JSON-RPC message; batches are not supported"
+            }
             Self::Unrecognized => "the body is no JSON-RPC message of a client",
             Self::ToolCall => "a call of a tool must be a request that names the tool",
             Self::TooLarge => "the body is larger than 1 MiB",
@@ -184,11 +186,27 @@ mod tests {
         for (body, tool) in [
             (call(r#""add_note""#), Some("add_note")),
             (call(r#""\u0061dd_note""#), Some("add_note")),
-            (call(r#""add_note""#).replace("method", r"\u006dethod"), Some("add_note")),
-            (call(r#""add_note""#).replace("tools/call", r"tools\/c\u0061ll"), Some("add_note")),
-            (r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#.to_owned(), None),
-            (r#"{"jsonrpc":"2.0","id":1,"method":"other","params":{"name":"add_note"}}"#.to_owned(), None),
-            (r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#.to_owned(), None),
+            (
+                call(r#""add_note""#).replace("method", r"\u006dethod"),
+                Some("add_note"),
+            ),
+            (
+                call(r#""add_note""#).replace("tools/call", r"tools\/c\u0061ll"),
+                Some("add_note"),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#.to_owned(),
+                None,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"other","params":{"name":"add_note"}}"#
+                    .to_owned(),
+                None,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#.to_owned(),
+                None,
+            ),
         ] {
             let message = Message::parse(body.as_bytes()).unwrap();
             assert_eq!(message.called_tool(), tool, "{body}");
@@ -208,10 +226,19 @@ mod tests {
             (format!("{good}{good}"), Json),
             (format!("{good} x"), Json),
             (format!("\u{feff}{good}"), Json),
-            (good.replace(r#""id":1"#, r#""id":1,"method":"tools/list""#), Json),
-            (good.replace(r#""id":1"#, r#""id":1,"\u006dethod":"tools/list""#), Json),
+            (
+                good.replace(r#""id":1"#, r#""id":1,"method":"tools/list""#),
+                Json,
+            ),
+            (
+                good.replace(r#""id":1"#, r#""id":1,"\u006dethod":"tools/list""#),
+                Json,
+            ),
             (good.replace(r#""name""#, r#""name":"b","name""#), Json),
-            (good.replace(r#""name""#, r#""arguments":{"x":[{"y":1,"y":2}]},"name""#), Json),
+            (
+                good.replace(r#""name""#, r#""arguments":{"x":[{"y":1,"y":2}]},"name""#),
+                Json,
+            ),
             (good.replace(r#""id":1,"#, ""), ToolCall),
             (good.replace(r#""name""#, r#""NAME""#), ToolCall),
             (good.replace(r#"{"name":"a"}"#, r#"["a"]"#), ToolCall),
@@ -229,6 +256,9 @@ mod tests {
             let found = Message::parse(body.as_bytes()).map(drop);
             assert_eq!(found, Err(error), "{body:.200}");
         }
-        assert_eq!(Message::parse(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xff\"}").map(drop), Err(Json));
+        assert_eq!(
+            Message::parse(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xff\"}").map(drop),
+            Err(Json)
+        );
     }
 }

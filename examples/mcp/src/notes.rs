@@ -42,7 +42,12 @@ async fn list_notes(caller: Scoped<ReadNotes>, notes: Arc<Notes>, _: NoArguments
     notes.of(&caller, |notes| Ok(notes.join("\n")))
 }
 
-async fn add_note(caller: Scoped<WriteNotes>, notes: Arc<Notes>, note: NewNote) -> Output {
+/// All scopes of the operation: a client that gets a token with the scopes of this challenge alone can still list notes.
+async fn add_note(
+    caller: Scoped<(ReadNotes, WriteNotes)>,
+    notes: Arc<Notes>,
+    note: NewNote,
+) -> Output {
     notes.of(&caller, |notes| {
         if notes.len() < MAX_NOTES {
             notes.push(note.text);

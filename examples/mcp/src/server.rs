@@ -9,8 +9,8 @@ use actix_web::{Error, HttpRequest, HttpResponse, error};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyDataStream, Full};
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, Implementation, ListToolsResult, PaginatedRequestParams,
-    ServerCapabilities, ServerConfig, Tool,
+    CallToolRequestParams, CallToolResponse, Implementation, ListToolsResult,
+    PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
@@ -26,8 +26,14 @@ use crate::tools::Tools;
 const MAX_BODY_LENGTH: usize = 1024 * 1024;
 
 /// Request headers that are not for rmcp: credentials, and what describes the body as it was sent.
-const NOT_PASSED_ON: [&str; 6] =
-    ["authorization", "content-encoding", "content-length", "cookie", "dpop", "transfer-encoding"];
+const NOT_PASSED_ON: [&str; 6] = [
+    "authorization",
+    "content-encoding",
+    "content-length",
+    "cookie",
+    "dpop",
+    "transfer-encoding",
+];
 
 pub struct McpServer {
     tools: Arc<Tools<Arc<Notes>>>,

@@ -38,22 +38,34 @@ struct Row<S> {
 
 impl<S: Clone + 'static> Tools<S> {
     pub fn new(state: S) -> Self {
-        Self { state, rows: Vec::new() }
+        Self {
+            state,
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a tool: `async fn(access, state, arguments) -> Output`.
     ///
     /// # Panics
     /// The name is taken, or the arguments are no struct.
-    pub fn tool<A, P, F, Fut>(mut self, name: &'static str, description: &'static str, handler: F) -> Self
+    pub fn tool<A, P, F, Fut>(
+        mut self,
+        name: &'static str,
+        description: &'static str,
+        handler: F,
+    ) -> Self
     where
         A: Identified + Send,
         P: DeserializeOwned + JsonSchema + Send + 'static,
         F: Fn(A, S, P) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Output> + Send + 'static,
     {
-        assert!(self.row(name).is_none(), "the tool {name} is declared twice");
-        let schema = schema_for_input::<P>().unwrap_or_else(|error| panic!("the tool {name}: {error}"));
+        assert!(
+            self.row(name).is_none(),
+            "the tool {name} is declared twice"
+        );
+        let schema =
+            schema_for_input::<P>().unwrap_or_else(|error| panic!("the tool {name}: {error}"));
         self.rows.push(Row {
             tool: Tool::new(name, description, schema),
             requirement: A::requirement(),
@@ -61,7 +73,8 @@ impl<S: Clone + 'static> Tools<S> {
             run: Box::new(move |caller, state, arguments| {
                 let access = A::grant(Some(caller)).map_err(|_| forbidden())?;
                 let arguments = serde_json::from_value(Value::Object(arguments));
-                let arguments = arguments.map_err(|error| ErrorData::invalid_params(error.to_string(), None))?;
+                let arguments = arguments
+                    .map_err(|error| ErrorData::invalid_params(error.to_string(), None))?;
                 Ok(Box::pin(handler(access, state, arguments)))
             }),
         });
@@ -84,7 +97,12 @@ impl<S: Clone + 'static> Tools<S> {
     ///
     /// # Errors
     /// There is no such tool, its access type does not accept the caller, or the arguments do not fit.
-    pub async fn call(&self, name: &str, caller: Caller, arguments: JsonObject) -> Result<CallToolResult, ErrorData> {
+    pub async fn call(
+        &self,
+        name: &str,
+        caller: Caller,
+        arguments: JsonObject,
+    ) -> Result<CallToolResult, ErrorData> {
         let row = self.row(name).ok_or_else(unknown_tool)?;
         let output = (row.run)(caller, self.state.clone(), arguments)?.await;
         Ok(match output {
@@ -104,7 +122,9 @@ impl<S: Clone + 'static> Tools<S> {
 
     /// The names of the tools, and what they require.
     pub fn requirements(&self) -> impl Iterator<Item = (&str, &Requirement)> {
-        self.rows.iter().map(|row| (&*row.tool.name, &row.requirement))
+        self.rows
+            .iter()
+            .map(|row| (&*row.tool.name, &row.requirement))
     }
 
     fn row(&self, name: &str) -> Option<&Row<S>> {
