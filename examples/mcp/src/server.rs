@@ -1,0 +1,135 @@
+//! The MCP server: an Actix handler that checks a message and hands it to rmcp's streamable HTTP service.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use actix_resource_server::{Caller, Identified};
+use actix_web::web::{Bytes, Data, Payload};
+use actix_web::{Error, HttpRequest, HttpResponse, error};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyDataStream, Full};
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, Implementation, ListToolsResult,
+    PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+};
+use rmcp::service::{RequestContext, RoleServer};
+use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
+use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
+use rmcp::{ErrorData, ServerHandler};
+
+use crate::McpSettings;
+use crate::message::{Message, MessageError};
+use crate::notes::{Notes, NotesUser, tools};
+use crate::tools::Tools;
+
+/// Far more than a message of this server needs, in bytes.
+const MAX_BODY_LENGTH: usize = 1024 * 1024;
+
+/// Request headers that are not for rmcp: credentials, and what describes the body as it was sent.
+const NOT_PASSED_ON: [&str; 6] = [
+    "authorization",
+    "content-encoding",
+    "content-length",
+    "cookie",
+    "dpop",
+    "transfer-encoding",
+];
+
+pub struct McpServer {
+    tools: Arc<Tools<Arc<Notes>>>,
+    rmcp: StreamableHttpService<ToolServer, NeverSessionManager>,
+}
+
+impl McpServer {
+    /// A server without sessions: each request is authorized by its own token, and no state is reached by an ID.
+    pub fn new(settings: &McpSettings) -> Self {
+        let tools = Arc::new(tools());
+        let server = ToolServer(tools.clone());
+        let config = StreamableHttpServerConfig::default()
+            .with_legacy_session_mode(false)
+            .with_json_response(true)
+            .with_allowed_hosts(&settings.allowed_hosts)
+            .with_allowed_origins(&settings.allowed_origins)
+            .enforce_origin_validation();
+        let rmcp = StreamableHttpService::new(move || Ok(server.clone()), Arc::default(), config);
+        Self { tools, rmcp }
+    }
+}
+
+/// Answers one message. A call of a tool is rejected with 403 and the scopes of that tool before rmcp sees it.
+pub async fn mcp(
+    user: NotesUser,
+    request: HttpRequest,
+    body: Payload,
+    server: Data<McpServer>,
+) -> Result<HttpResponse, Error> {
+    let body = body.to_bytes_limited(MAX_BODY_LENGTH).await;
+    let message = Message::parse(&body.map_err(|_| MessageError::TooLarge)??)?;
+    if let Some(tool) = message.called_tool() {
+        server.tools.check(tool, &request).await?;
+    }
+    let request = bridged(&request, user.caller().clone(), message)?;
+    Ok(response(server.rmcp.handle(request).await))
+}
+
+/// The request of another version of the `http` crate, with the caller in its extensions.
+fn bridged(
+    request: &HttpRequest,
+    caller: Caller,
+    message: Message,
+) -> Result<http::Request<Full<Bytes>>, Error> {
+    let mut bridged = http::Request::post(request.uri().to_string());
+    for (name, value) in request.headers() {
+        if !NOT_PASSED_ON.contains(&name.as_str()) {
+            bridged = bridged.header(name.as_str(), value.as_bytes());
+        }
+    }
+    let bridged = bridged.extension(caller).body(message.into_body());
+    bridged.map_err(error::ErrorBadRequest)
+}
+
+fn response(response: http::Response<BoxBody<Bytes, Infallible>>) -> HttpResponse {
+    let (parts, body) = response.into_parts();
+    let status = actix_web::http::StatusCode::from_u16(parts.status.as_u16());
+    let mut response = HttpResponse::build(status.unwrap_or_default());
+    for (name, value) in &parts.headers {
+        response.append_header((name.as_str(), value.as_bytes()));
+    }
+    response.streaming(BodyDataStream::new(body))
+}
+
+/// What rmcp calls.
+#[derive(Clone)]
+struct ToolServer(Arc<Tools<Arc<Notes>>>);
+
+impl ServerHandler for ToolServer {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+            .with_server_info(Implementation::new("notes", env!("CARGO_PKG_VERSION")))
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        Ok(ListToolsResult::with_all_items(self.0.list()))
+    }
+
+    async fn call_tool(
+        &self,
+        call: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let parts = context.extensions.get::<http::request::Parts>();
+        let caller = parts.and_then(|parts| parts.extensions.get::<Caller>());
+        let caller = caller.ok_or_else(|| ErrorData::internal_error("no caller", None))?;
+        let arguments = call.arguments.unwrap_or_default();
+        let result = self.0.call(&call.name, caller.clone(), arguments).await?;
+        Ok(result.into())
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        self.0.get(name)
+    }
+}
