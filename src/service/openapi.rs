@@ -84,13 +84,13 @@ impl ServedDocument {
         }
     }
 
-    /// Adds the route to an app.
+    /// Adds the routes to an app, which leave their paths to those that it has already.
     pub(super) fn configure(&self, app: &mut web::ServiceConfig) {
-        app.app_data(web::Data::new(self.clone())).service(
-            api()
-                .leaving_unknown_paths()
-                .verified_by(self.verifier.clone()),
-        );
+        app.app_data(web::Data::new(self.clone()));
+        for api in apis() {
+            let api = api.leaving_unknown_paths();
+            app.service(api.verified_by(self.verifier.clone()));
+        }
     }
 
     fn json(&self) -> Bytes {
@@ -112,8 +112,29 @@ impl ServedDocument {
     }
 }
 
-fn api() -> Api {
-    Api::new("").route(PATH, get(openapi).summary("the OpenAPI document"))
+#[cfg(feature = "docs-page")]
+impl ServedDocument {
+    pub(super) fn accepted_tokens(&self) -> AcceptedTokens {
+        self.verifier.accepted_tokens()
+    }
+
+    pub(super) fn title(&self) -> &str {
+        &self.documentation.title
+    }
+
+    /// The URL by which clients call the service, if it is known.
+    pub(super) fn server(&self) -> Option<&str> {
+        self.server.as_deref()
+    }
+}
+
+/// The document, and in a build that has it, the page that shows it.
+fn apis() -> Vec<Api> {
+    vec![
+        Api::new("").route(PATH, get(openapi)),
+        #[cfg(feature = "docs-page")]
+        super::docs_page::api(),
+    ]
 }
 
 async fn openapi(_: Public, document: web::Data<ServedDocument>) -> impl Responder {

@@ -28,6 +28,8 @@ pub(crate) struct TokenSource {
     pub(crate) endpoints: Option<Endpoints>,
     /// The URL of the discovery document.
     pub(crate) discovery: Option<String>,
+    /// The first of its names by which this API is an audience.
+    pub(crate) audience: Option<String>,
 }
 
 /// The endpoints in an issuer's discovery document.
@@ -96,6 +98,7 @@ impl IssuerKeys {
                 })
             }),
             discovery: self.issuer.discovery_url(),
+            audience: self.issuer.rules.audience.first().cloned(),
         }
     }
 }

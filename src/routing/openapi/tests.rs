@@ -282,8 +282,17 @@ fn bodies_are_described_by_their_types() {
     assert_eq!(second["properties"]["speed"]["type"], "number");
     let statuses = statuses(&paths["/g"]["patch"]);
     assert_eq!(statuses, ["200", "400", "401", "404", "429", "503"]);
-    // What the application says of a status precedes.
-    assert_ne!(body("/g", "patch", "401", "application/json"), Value::Null);
+    let unauthorized = &paths["/g"]["patch"]["responses"]["401"];
+    let media_types = unauthorized["content"].as_object().expect("contents");
+    let media_types: Vec<_> = media_types.keys().collect();
+    assert_eq!(
+        media_types,
+        ["application/json", "application/problem+json"]
+    );
+    assert_eq!(
+        unauthorized["headers"]["WWW-Authenticate"]["required"],
+        true
+    );
     let schemas = document["components"]["schemas"]
         .as_object()
         .expect("schemas");
@@ -291,6 +300,27 @@ fn bodies_are_described_by_their_types() {
         schemas.keys().collect::<Vec<_>>(),
         ["Line", "Order", "Problem"]
     );
+}
+
+#[test]
+fn what_extractors_cannot_read_is_described() {
+    let post = operation(post(public).accepts::<Line>());
+    assert_eq!(statuses(&post), ["200", "400", "413"]);
+    assert_eq!(
+        post["responses"]["400"]["content"]["text/plain"]["schema"]["type"],
+        "string"
+    );
+    let own = operation(put(public).accepts::<Line>().returns::<Line>(400));
+    assert_eq!(
+        own["responses"]["400"]["content"]["text/plain"],
+        Value::Null
+    );
+    let rejected = operation(put(private).accepts::<Line>());
+    let content = rejected["responses"]["400"]["content"]
+        .as_object()
+        .expect("contents");
+    let media_types: Vec<_> = content.keys().collect();
+    assert_eq!(media_types, ["application/problem+json", "text/plain"]);
 }
 
 #[test]
