@@ -59,7 +59,7 @@ function explain(challenge, output) {
   code.textContent = challenge;
   output.append(code);
   const missing = challenge.match(/scope="([^"]*)"/)?.[1];
-  if (!missing) return;
+  if (!missing || !challenge.includes('error="insufficient_scope"')) return;
   const ask = document.createElement("button");
   ask.textContent = `Ask for ${missing}`;
   ask.onclick = () => {

@@ -52,6 +52,11 @@ impl Requirement {
         }
     }
 
+    /// All scopes of the first sufficient set, which challenges name.
+    pub(crate) fn first_scopes(&self) -> Vec<&'static str> {
+        self.scopes.first().cloned().unwrap_or_default()
+    }
+
     /// Adds scopes: every set so far is combined with every new one.
     pub(crate) fn and_scopes(mut self, more: &[Vec<&'static str>]) -> Self {
         self.scopes = match self.scopes.as_slice() {

@@ -16,7 +16,7 @@ use crate::verifier::Verifier;
 /// The rejection of a request for a route that requires `A`.
 pub(crate) fn rejected_by<A: Access>(rejection: Rejection, request: &HttpRequest) -> Rejection {
     let metadata = || metadata_url(request, registered_verifier(request)?);
-    rejection.for_route(first_scopes::<A>, metadata)
+    rejection.for_route(|| A::requirement().first_scopes(), metadata)
 }
 
 /// As [`rejected_by`], with this verifier.
@@ -25,7 +25,10 @@ pub(super) fn rejected_with<A: Access>(
     request: &HttpRequest,
     verifier: &Verifier,
 ) -> Rejection {
-    rejection.for_route(first_scopes::<A>, || metadata_url(request, verifier))
+    rejection.for_route(
+        || A::requirement().first_scopes(),
+        || metadata_url(request, verifier),
+    )
 }
 
 /// What the server's URLs begin with for the client of this request, if that may be repeated.
@@ -41,10 +44,4 @@ pub(crate) fn public_url(request: &HttpRequest, verifier: &Verifier) -> Option<P
 fn metadata_url(request: &HttpRequest, verifier: &Verifier) -> Option<String> {
     let path: &MetadataPath = request.app_data()?;
     Some(path.url(&public_url(request, verifier)?))
-}
-
-/// The scopes of the first alternative that the access type declares.
-fn first_scopes<A: Access>() -> Vec<&'static str> {
-    let alternatives = A::requirement().scopes;
-    alternatives.into_iter().next().unwrap_or_default()
 }

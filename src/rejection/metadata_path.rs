@@ -2,13 +2,13 @@
 //!
 //! [RFC 9728 §3.1]: https://www.rfc-editor.org/rfc/rfc9728#section-3.1
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::sender::PublicUrl;
 
 /// The path of a protected resource, such as `/api`; app data of the routes of a table that has metadata.
 #[derive(Clone, Debug)]
-pub(crate) struct MetadataPath(Rc<str>);
+pub(crate) struct MetadataPath(Arc<str>);
 
 impl MetadataPath {
     pub(crate) fn new(resource: &str) -> Self {

@@ -12,7 +12,7 @@ use super::metadata::ProtectedResource;
 use super::path_pattern::are_equivalent;
 use super::resources::{self, Registered};
 use crate::extract::{Caller, Requirement};
-use crate::rejection::{ErrorFormat, ErrorInfo, Rejection};
+use crate::rejection::{ErrorFormat, ErrorInfo, MetadataPath, Rejection};
 use crate::verifier::Verifier;
 
 /// The routes under one prefix, with the access that each declares.
@@ -254,7 +254,11 @@ impl<V> Api<V> {
 
     /// The routes, in the order in which they were added.
     pub fn routes(&self) -> impl Iterator<Item = RouteInfo<'_>> {
-        self.rows.iter().map(|row| RouteInfo {
+        let resource = ProtectedResource::of(&self.prefix, &self.rows);
+        let resource = resource.filter(|_| self.has_metadata);
+        let resource = resource.map(|resource| resource.metadata_path());
+        self.rows.iter().map(move |row| RouteInfo {
+            resource: resource.clone(),
             method: &row.endpoint.method,
             path: self.full_path(row),
             requirement: &row.endpoint.requirement,
@@ -262,6 +266,12 @@ impl<V> Api<V> {
             handler: row.endpoint.handler,
             summary: row.endpoint.summary,
         })
+    }
+
+    /// The prefix, with the path of the scopes around the table.
+    #[cfg(feature = "dev-issuer")]
+    pub(crate) fn full_prefix(&self) -> String {
+        format!("{}{}", self.mount, self.prefix)
     }
 
     pub(super) fn full_path(&self, row: &Row) -> String {
@@ -311,6 +321,12 @@ pub struct RouteInfo<'a> {
     pub path: String,
     /// What the route requires of its callers.
     pub requirement: &'a Requirement,
+    /// The protected resource that the table is, where it has metadata.
+    #[cfg_attr(
+        not(feature = "service"),
+        expect(dead_code, reason = "for the command `explain`")
+    )]
+    pub(crate) resource: Option<MetadataPath>,
     /// The access type's decision on a caller ([`Access::grant`](crate::Access::grant)).
     pub grant: fn(Option<Caller>) -> Result<(), Rejection>,
     /// The handler's name ([`std::any::type_name`]).

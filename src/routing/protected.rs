@@ -491,9 +491,10 @@ mod tests {
         let Poll::Ready(Err(error)) = poll(pin!(arguments)) else {
             panic!("a refusal is final");
         };
+        let rejection = error.as_error::<Rejection>();
         assert_eq!(
-            error.as_error::<Rejection>(),
-            Some(&Rejection::no_credentials())
+            rejection.map(Rejection::cause),
+            Some(Rejection::no_credentials().cause())
         );
         assert_eq!(asked(&request), ["access, with no payload"]);
     }

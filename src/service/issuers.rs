@@ -179,10 +179,7 @@ impl EmbeddedIssuer {
         let address = listener.addresses().next();
         let origin = address.map(|address| origin(server.scheme(), address));
         self.0
-            .with_api(
-                origin.unwrap_or_default(),
-                apis.iter().flat_map(Api::routes),
-            )
+            .with_api(origin.unwrap_or_default(), apis)
             .run(&server.options(), tls)
     }
 

@@ -98,7 +98,7 @@ pub(super) async fn await_keys(verifier: &Verifier, startup: Startup) -> Result<
     Ok(())
 }
 
-fn target_uri(server: &Server) -> Result<TargetUriSource, Error> {
+pub(super) fn target_uri(server: &Server) -> Result<TargetUriSource, Error> {
     match &server.public_url {
         Some(url) => Ok(TargetUriSource::public_url(url.as_str())?),
         None => {

@@ -5,7 +5,7 @@ import { serve } from "../../examples/spa/serve.mjs";
 import { choose, freshPage, launch, picture } from "./browser.mjs";
 import { startService } from "./service.mjs";
 
-const MISSING = /^403 · .*Bearer realm="api", error="insufficient_scope", .*scope="read:messages"Ask for read:messages$/;
+const MISSING = /^403 · .*Bearer realm="api", error="insufficient_scope", .*scope="read:messages", resource_metadata="[^"]+"Ask for read:messages$/;
 
 let browser;
 let service;
@@ -62,7 +62,7 @@ test("without a sign-in the open route alone answers", async () => {
   const [open, ...others] = await calls(page);
   assert.match(open, /^200 · Anybody/);
   for (const shown of others) {
-    assert.match(shown, /^401 · .*Bearer realm="api", DPoP algs="[^"]+"$/);
+    assert.match(shown, /^401 · .*Bearer realm="api", (scope="[^"]+", )?resource_metadata="[^"]+", DPoP [^]*algs="[^"]+"$/);
   }
 });
 

@@ -14,6 +14,8 @@ use actix_web::test::TestRequest;
 use actix_web::{FromRequest, HttpRequest, test};
 use serde_json::{Value, json};
 
+use crate::route_parameters::without_route_parameters;
+
 scope!(pub(crate) ReadMessages = "read:messages");
 scope!(pub(crate) WriteMessages = "write:messages");
 scope!(pub(crate) Admin = "admin");
@@ -209,9 +211,11 @@ pub(crate) async fn read<B: MessageBody>(response: ServiceResponse<B>) -> Answer
             .first()
             .map(|value| text(value).expect("a header in ASCII"))
     };
+    let status = response.status().as_u16();
+    let challenge = header("www-authenticate");
     let mut answer = Answer {
-        status: response.status().as_u16(),
-        challenge: header("www-authenticate"),
+        status,
+        challenge: challenge.map(|text| without_route_parameters(status, &text)),
         retry_after: header("retry-after"),
         allow: header("allow"),
         content_type: header("content-type"),

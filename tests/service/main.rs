@@ -11,6 +11,8 @@ mod wire;
 
 mod endpoints;
 mod requests;
+#[path = "../library/route_parameters.rs"]
+mod route_parameters;
 
 mod credentials;
 
@@ -48,6 +50,7 @@ mod keys_published;
 
 mod cors;
 mod log;
+mod metadata;
 mod openapi;
 mod probes;
 mod secrecy;

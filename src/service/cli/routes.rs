@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::output::{columns, print, print_json};
 use crate::claims::authn::AuthnRequirement;
 use crate::extract::Authentication;
+use crate::rejection::MetadataPath;
 use crate::routing::RouteInfo;
 use crate::service::error::Error;
 use crate::service::probes;
@@ -41,6 +42,9 @@ pub(super) struct Route {
     pub(super) grant: fn(Option<Caller>) -> Result<(), Rejection>,
     #[serde(skip)]
     requirement: Requirement,
+    /// Where the metadata of its protected resource is.
+    #[serde(skip)]
+    pub(super) resource: Option<MetadataPath>,
 }
 
 pub(super) fn run(arguments: &Arguments, tables: &Tables) -> Result<(), Error> {
@@ -95,6 +99,11 @@ impl Route {
         self.requirement.caller != Authentication::None
     }
 
+    /// All scopes of the first sufficient set.
+    pub(super) fn first_scopes(&self) -> Vec<&'static str> {
+        self.requirement.first_scopes()
+    }
+
     /// HEAD works wherever GET does.
     fn answers(&self, method: &str) -> bool {
         let method = method.to_ascii_uppercase();
@@ -122,6 +131,7 @@ impl From<RouteInfo<'_>> for Route {
             handler: row.handler,
             grant: row.grant,
             requirement,
+            resource: row.resource,
         }
     }
 }

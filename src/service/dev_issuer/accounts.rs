@@ -1,7 +1,8 @@
 //! The users who can sign in, the clients with their authentication, and the scopes that they can be
 //! granted (OIDC Core §2, §5; RFC 6749 §2.3).
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, Header};
@@ -13,7 +14,7 @@ use url::form_urlencoded;
 use crate::service::config::{DevClient, DevUser, Secret};
 
 use super::error::OAuthError;
-use super::parameters::Parameters;
+use super::parameters::{LoopbackUrl, Parameters};
 
 pub(super) const OFFLINE_ACCESS: &str = "offline_access";
 pub(super) const OPENID: &str = "openid";
@@ -27,13 +28,18 @@ pub(super) const OPENID_SCOPES: [&str; 4] = [OPENID, PROFILE, EMAIL, OFFLINE_ACC
 const READ: &str = "read:messages";
 const WRITE: &str = "write:messages";
 
+/// The clients that can be registered at one time.
+pub(super) const MAX_REGISTERED: usize = 100;
+
 /// Who can get tokens, and with which scopes.
 #[derive(Debug)]
 pub(super) struct Accounts {
     /// The scopes that can be granted: those of the API in the order of its routes, then those of users and clients.
     pub(super) scopes: Vec<String>,
     pub(super) users: Vec<Arc<User>>,
-    clients: Vec<Client>,
+    clients: Vec<Arc<Client>>,
+    /// Those that registered themselves, oldest first.
+    registered: Mutex<VecDeque<Arc<Client>>>,
 }
 
 impl Accounts {
@@ -55,7 +61,11 @@ impl Accounts {
         let scopes = distinct(api.iter().cloned().chain(further));
         let configured = clients.iter().map(|own| Client::configured(own, &api));
         Self {
-            clients: configured.chain(Client::quickstart(&scopes)).collect(),
+            clients: configured
+                .chain(Client::quickstart(&scopes))
+                .map(Arc::new)
+                .collect(),
+            registered: Mutex::default(),
             users: match users {
                 [] => User::quickstart(&api).map(Arc::new).into(),
                 users => users
@@ -82,10 +92,29 @@ impl Accounts {
         self.users.iter().find(|user| user.subject == subject)
     }
 
-    /// Whether users of the client may be redirected to `uri`. Clients that are not registered may use any.
-    pub(super) fn allows_redirect(&self, client_id: &str, uri: &str) -> bool {
-        let registered = self.client(client_id).map(|client| &client.redirect_uris);
-        registered.is_none_or(|uris| uris.is_empty() || uris.iter().any(|known| known == uri))
+    /// Registers a client; the oldest is evicted when there are [`MAX_REGISTERED`].
+    pub(super) fn register(&self, client: Arc<Client>) {
+        let mut registered = self.registered();
+        if registered.len() >= MAX_REGISTERED {
+            registered.pop_front();
+        }
+        registered.push_back(client);
+    }
+
+    /// The name under which the client registered itself, or its ID.
+    pub(super) fn display_name(&self, client_id: &str) -> String {
+        let name = self
+            .client(client_id)
+            .and_then(|client| client.name.clone());
+        name.unwrap_or_else(|| client_id.to_owned())
+    }
+
+    /// Whether users of the client may be redirected to `uri`. A client without registered URIs may use any.
+    pub(super) fn allows_redirect(&self, client_id: &str, uri: &LoopbackUrl) -> bool {
+        self.client(client_id).is_none_or(|client| {
+            let known = &client.redirect_uris;
+            known.is_empty() || known.iter().any(|known| uri.is_registered_as(known))
+        })
     }
 
     /// Authenticates a confidential client by the `Authorization` header or by the body (RFC 6749 §2.3.1).
@@ -100,7 +129,7 @@ impl Accounts {
         &self,
         request: &HttpRequest,
         parameters: &Parameters,
-    ) -> Result<&Client, OAuthError> {
+    ) -> Result<Arc<Client>, OAuthError> {
         let secret = parameters.get("client_secret");
         if !request.headers().contains_key(AUTHORIZATION) {
             let id = parameters.get("client_id").unwrap_or_default();
@@ -135,17 +164,24 @@ impl Accounts {
         } else {
             return Err(OAuthError::NO_CLIENT_ID);
         };
-        if self
-            .client(&id)
-            .is_some_and(|client| client.secret.is_some())
-        {
+        if self.client(&id).is_some_and(|client| client.has_secret()) {
             return Ok(self.authenticate(request, parameters)?.id.clone());
         }
         Ok(id)
     }
 
-    fn client(&self, id: &str) -> Option<&Client> {
-        self.clients.iter().find(|client| client.id == id)
+    fn client(&self, id: &str) -> Option<Arc<Client>> {
+        let listed = self.clients.iter().find(|client| client.id == id);
+        listed.cloned().or_else(|| {
+            let registered = self.registered();
+            registered.iter().find(|client| client.id == id).cloned()
+        })
+    }
+
+    fn registered(&self) -> MutexGuard<'_, VecDeque<Arc<Client>>> {
+        self.registered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -270,8 +306,9 @@ fn in_words(roles: &Value) -> String {
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) id: String,
-    /// The one secret that is accepted; without it, any.
-    secret: Option<Secret>,
+    /// The name that it registered.
+    name: Option<String>,
+    secret: ClientSecret,
     /// The scopes that it is granted where it requests none.
     pub(super) scopes: Vec<String>,
     /// Further scopes that it is granted on request.
@@ -279,7 +316,38 @@ pub(super) struct Client {
     redirect_uris: Vec<String>,
 }
 
+/// The `client_secret` that is accepted from a client.
+#[derive(Debug)]
+enum ClientSecret {
+    /// Any that is not empty.
+    Any,
+    Configured(Secret),
+    /// The one that was issued to a registered client; a public client has none.
+    Issued(Option<String>),
+}
+
 impl Client {
+    /// One that registered itself. Users of it are granted their own scopes; itself, it is granted none.
+    pub(super) fn registered(
+        id: String,
+        name: Option<String>,
+        secret: Option<String>,
+        redirect_uris: Vec<String>,
+    ) -> Self {
+        Self {
+            id,
+            name,
+            secret: ClientSecret::Issued(secret),
+            scopes: Vec::new(),
+            optional_scopes: Vec::new(),
+            redirect_uris,
+        }
+    }
+
+    pub(super) fn is_registered(&self) -> bool {
+        matches!(self.secret, ClientSecret::Issued(_))
+    }
+
     /// One for each set of the quickstart's scopes; each is granted the other scopes of the API, too: the last one at
     /// once, the others on request.
     fn quickstart(scopes: &[String]) -> [Self; 4] {
@@ -288,7 +356,8 @@ impl Client {
             let is_other = |scope: &&String| ![READ, WRITE].contains(&scope.as_str());
             Self {
                 id: id.to_owned(),
-                secret: None,
+                name: None,
+                secret: ClientSecret::Any,
                 scopes: scopes.iter().filter(is_own).cloned().collect(),
                 optional_scopes: scopes.iter().filter(is_other).cloned().collect(),
                 redirect_uris: Vec::new(),
@@ -309,16 +378,29 @@ impl Client {
     fn configured(own: &DevClient, scopes: &[String]) -> Self {
         Self {
             id: own.id.clone(),
-            secret: own.secret.clone(),
+            name: None,
+            secret: own
+                .secret
+                .clone()
+                .map_or(ClientSecret::Any, ClientSecret::Configured),
             scopes: own.scopes.clone().unwrap_or_else(|| scopes.to_vec()),
             optional_scopes: Vec::new(),
             redirect_uris: own.redirect_uris.clone(),
         }
     }
 
+    /// Whether one particular secret is required.
+    fn has_secret(&self) -> bool {
+        !matches!(self.secret, ClientSecret::Any | ClientSecret::Issued(None))
+    }
+
     fn accepts(&self, secret: Option<&str>) -> bool {
         let secret = secret.filter(|secret| !secret.is_empty());
-        secret.is_some_and(|sent| self.secret.as_ref().is_none_or(|own| own.expose() == sent))
+        secret.is_some_and(|sent| match &self.secret {
+            ClientSecret::Any => true,
+            ClientSecret::Configured(own) => own.expose() == sent,
+            ClientSecret::Issued(own) => own.as_deref() == Some(sent),
+        })
     }
 }
 
@@ -558,8 +640,9 @@ mod tests {
             ("not-registered", "http://localhost:1/", true),
         ];
         for (client, uri, is_allowed) in redirects {
+            let parsed = LoopbackUrl::parse(uri).unwrap();
             assert_eq!(
-                accounts.allows_redirect(client, uri),
+                accounts.allows_redirect(client, &parsed),
                 is_allowed,
                 "{client} {uri}"
             );

@@ -17,8 +17,8 @@ use actix_web::{
     ResponseError, web,
 };
 
+use crate::Api;
 use crate::jose::Algorithm;
-use crate::routing::RouteInfo;
 use crate::sender::DPOP_NONCE;
 use crate::service::config;
 use crate::service::issuers::IssuerServers;
@@ -29,8 +29,11 @@ use super::accounts::Accounts;
 use super::error::OAuthError;
 use super::pages::{self, TestedApi};
 use super::parameters::{LoopbackUrl, is_loopback_origin};
+use super::resource::Resources;
 use super::sender::DpopVerifier;
-use super::{Provider, ProviderKey, authorize, introspection, metadata, sessions, token};
+use super::{
+    Provider, ProviderKey, authorize, introspection, metadata, registration, sessions, token,
+};
 
 /// Far more than any request needs, in bytes.
 const MAX_BODY_LENGTH: usize = 64 * 1024;
@@ -87,14 +90,12 @@ impl DevIssuer {
     }
 
     /// Grants the scopes of an API's routes, and lets the Test view call them; browsers reach the API at
-    /// `origin`, such as `http://127.0.0.1:3010`.
+    /// `origin`, such as `http://127.0.0.1:3010`. Its tables are resources that tokens can be requested for.
     #[must_use]
-    pub(crate) fn with_api<'a>(
-        mut self,
-        origin: String,
-        rows: impl IntoIterator<Item = RouteInfo<'a>>,
-    ) -> Self {
-        let rows: Vec<_> = rows.into_iter().collect();
+    pub(crate) fn with_api(mut self, origin: String, apis: &[Api]) -> Self {
+        let rows: Vec<_> = apis.iter().flat_map(Api::routes).collect();
+        let prefixes = apis.iter().map(Api::full_prefix).collect();
+        self.provider.resources = Resources::new(&origin, prefixes);
         let scopes = rows.iter().flat_map(|row| row.requirement.scopes.concat());
         let config::DevIssuer { users, clients, .. } = &self.settings;
         self.provider.accounts = Accounts::new(scopes, users, clients);
@@ -189,6 +190,7 @@ fn routes(config: &mut web::ServiceConfig) {
             POST,
             introspection::introspect,
         ))
+        .service(resource(registration::PATH, POST, registration::register))
         .service(resource(token::PATH, POST, token::issue))
         .service(resource(token::REVOCATION, POST, token::revoke));
     for (name, content_type, content) in pages::ASSETS {

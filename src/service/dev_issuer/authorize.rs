@@ -22,7 +22,7 @@ pub(super) const PATH: &str = "/authorize";
 pub(super) const SIGN_IN: &str = "/login";
 
 /// The parameters that are read; all others are ignored.
-const PARAMETERS: [&str; 14] = [
+const PARAMETERS: [&str; 15] = [
     "acr_values",
     "audience",
     "client_id",
@@ -33,6 +33,7 @@ const PARAMETERS: [&str; 14] = [
     "nonce",
     "prompt",
     "redirect_uri",
+    "resource",
     "response_mode",
     "response_type",
     "scope",
@@ -98,8 +99,8 @@ struct Context<'r> {
 impl<'r> Context<'r> {
     fn read(request: &'r HttpRequest, provider: &'r Provider) -> Result<Self, OAuthError> {
         let parameters = Parameters::from_query(request.query_string(), &PARAMETERS)?;
-        let redirect = ClientRedirect::read(&parameters, request.query_string())?;
-        let uri = redirect.redirect_uri.as_str();
+        let redirect = ClientRedirect::read(&parameters, request.query_string(), &provider.url)?;
+        let uri = &redirect.redirect_uri;
         if !provider.accounts.allows_redirect(&redirect.client_id, uri) {
             return Err(OAuthError::REDIRECT_URI_OF_CLIENT);
         }
@@ -201,6 +202,7 @@ impl AuthorizationRequest {
             return Err(OAuthError::RESPONSE_MODE);
         }
         provider.check_audience(parameters)?;
+        provider.check_resource(parameters)?;
         Ok(Self {
             scope: parameters.get("scope").unwrap_or_default().to_owned(),
             nonce: parameters.get("nonce").map(str::to_owned),
@@ -324,7 +326,7 @@ mod tests {
 
     fn redirect() -> ClientRedirect {
         let parameters = Parameters::from_query(GOOD, &PARAMETERS).unwrap();
-        ClientRedirect::read(&parameters, GOOD).unwrap()
+        ClientRedirect::read(&parameters, GOOD, "http://localhost:3011/").unwrap()
     }
 
     fn session(seconds: u64) -> Session {
@@ -358,6 +360,10 @@ mod tests {
             (
                 format!("{GOOD}&audience=other"),
                 OAuthError::UNKNOWN_AUDIENCE,
+            ),
+            (
+                format!("{GOOD}&resource=https://other.test/"),
+                OAuthError::INVALID_TARGET,
             ),
             (format!("{GOOD}&prompt=none+login"), OAuthError::PROMPT),
             (format!("{GOOD}&dpop_jkt=abc"), OAuthError::DPOP_JKT),

@@ -15,14 +15,14 @@ use super::accounts::{self, OPENID_SCOPES};
 use super::error::OAuthError;
 use super::introspection::{PATH as INTROSPECTION, introspection};
 use super::sessions::Factors;
-use super::{Provider, authorize, endpoint, sessions, token};
+use super::{Provider, authorize, endpoint, registration, sessions, token};
 
 pub(super) const OPENID: &str = "/.well-known/openid-configuration";
 pub(super) const OAUTH: &str = "/.well-known/oauth-authorization-server";
 pub(super) const JWKS: &str = "/.well-known/jwks.json";
 pub(super) const USERINFO: &str = "/userinfo";
 
-const AUTH_METHODS: [&str; 3] = ["none", "client_secret_basic", "client_secret_post"];
+pub(super) const AUTH_METHODS: [&str; 3] = ["none", "client_secret_basic", "client_secret_post"];
 
 crate::scope!(OpenId = "openid");
 
@@ -37,6 +37,7 @@ pub(super) async fn metadata(provider: web::Data<Provider>) -> HttpResponse {
         "authorization_endpoint": provider.endpoint(authorize::PATH),
         "token_endpoint": provider.endpoint(token::PATH),
         "userinfo_endpoint": provider.endpoint(USERINFO),
+        "registration_endpoint": provider.endpoint(registration::PATH),
         "revocation_endpoint": provider.endpoint(token::REVOCATION),
         "end_session_endpoint": provider.endpoint(sessions::END_SESSION),
         "jwks_uri": provider.endpoint(JWKS),
@@ -56,6 +57,7 @@ pub(super) async fn metadata(provider: web::Data<Provider>) -> HttpResponse {
             "acr", "amr", "aud", "auth_time", "email", "email_verified", "exp", "iat", "iss", "name",
             "nickname", "nonce", "sub",
         ],
+        "authorization_response_iss_parameter_supported": true,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
     });

@@ -15,6 +15,8 @@ mod introspection;
 mod metadata;
 mod pages;
 mod parameters;
+mod registration;
+mod resource;
 mod sender;
 mod sessions;
 #[cfg(test)]
@@ -40,6 +42,7 @@ use self::accounts::Accounts;
 use self::error::OAuthError;
 use self::pages::TestedApi;
 use self::parameters::Parameters;
+use self::resource::Resources;
 use self::sender::DpopVerifier;
 use self::sessions::Store;
 
@@ -64,6 +67,8 @@ struct Provider {
     has_opaque_tokens: bool,
     /// The API that the Test view calls.
     api: Option<TestedApi>,
+    /// The resources of that API.
+    resources: Resources,
     /// Set once the API is served.
     explainer: Arc<OnceLock<Explainer>>,
 }
@@ -88,6 +93,7 @@ impl Provider {
             accounts: Accounts::of_quickstart(),
             has_opaque_tokens: false,
             api: None,
+            resources: Resources::default(),
             explainer: Arc::default(),
         }
     }

@@ -61,7 +61,7 @@ pub(super) fn sign_in(
         include_str!("assets/sign_in.html"),
         title = title,
         heading = heading,
-        client = escape(&redirect.client_id),
+        client = escape(&accounts.display_name(&redirect.client_id)),
         origin = escape(&redirect.redirect_uri.origin()),
         request = request,
         action = escape(action),

@@ -10,8 +10,8 @@ use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
 use serde::de::{Error as _, MapAccess};
 use serde_json::{Value, json};
-use url::Url;
 use url::form_urlencoded::{self, byte_serialize};
+use url::{Host, Url};
 
 use crate::issuer::is_loopback;
 use crate::jose::json::{self, Members};
@@ -134,6 +134,25 @@ impl LoopbackUrl {
         &self.text
     }
 
+    /// Whether this is the registered URI. The port of an IP literal may vary, since native apps get theirs from the system
+    /// when they start (RFC 8252 §7.3).
+    pub(super) fn is_registered_as(&self, registered: &str) -> bool {
+        self.text == registered
+            || Self::parse(registered).is_some_and(|registered| {
+                self.is_http_on_ip_literal() && self.without_port() == registered.without_port()
+            })
+    }
+
+    fn is_http_on_ip_literal(&self) -> bool {
+        let is_literal = matches!(self.url.host(), Some(Host::Ipv4(_) | Host::Ipv6(_)));
+        is_literal && self.url.scheme() == "http"
+    }
+
+    fn without_port(&self) -> Option<Url> {
+        let mut url = self.url.clone();
+        url.set_port(None).is_ok().then_some(url)
+    }
+
     /// Scheme, host and port, as browsers write them in `Origin`.
     pub(super) fn origin(&self) -> String {
         self.url.origin().ascii_serialization()
@@ -171,6 +190,8 @@ fn is_loopback_web_url(url: &Url) -> bool {
 pub(super) struct ClientRedirect {
     pub(super) client_id: String,
     pub(super) redirect_uri: LoopbackUrl,
+    /// The value of `iss`, by which a client of several issuers tells their responses apart (RFC 9207).
+    issuer: String,
     /// The client's `state` as it is encoded in the request, since it is returned byte for byte.
     state: Option<String>,
     /// Whether the response is a message to the window that opened or framed this one, as Auth0's
@@ -179,17 +200,22 @@ pub(super) struct ClientRedirect {
 }
 
 impl ClientRedirect {
-    /// Reads the client and its redirect URI; `parameters` are those of `query`.
+    /// Reads the client and its redirect URI; `parameters` are those of `query`, `issuer` is the base URL of the issuer.
     ///
     /// # Errors
     /// [`OAuthError::NO_CLIENT_ID`]; [`OAuthError::REDIRECT_URI`]. The browser must not be
     /// redirected then (RFC 6749 §4.1.2.1).
-    pub(super) fn read(parameters: &Parameters, query: &str) -> Result<Self, OAuthError> {
+    pub(super) fn read(
+        parameters: &Parameters,
+        query: &str,
+        issuer: &str,
+    ) -> Result<Self, OAuthError> {
         let client_id = parameters.get("client_id");
         let redirect_uri = parameters.get("redirect_uri").and_then(LoopbackUrl::parse);
         Ok(Self {
             client_id: client_id.ok_or(OAuthError::NO_CLIENT_ID)?.to_owned(),
             redirect_uri: redirect_uri.ok_or(OAuthError::REDIRECT_URI)?,
+            issuer: issuer.to_owned(),
             state: encoded_value(query, "state").map(str::to_owned),
             is_web_message: parameters.get("response_mode") == Some("web_message"),
         })
@@ -218,7 +244,8 @@ impl ClientRedirect {
     }
 
     fn query(&self, parameters: &[(&str, &str)]) -> String {
-        let pairs = parameters.iter().map(|(name, value)| {
+        let issuer = ("iss", self.issuer.as_str());
+        let pairs = parameters.iter().chain([&issuer]).map(|(name, value)| {
             // `%20` is a space to every decoder, `+` only to those of forms.
             let value: String = byte_serialize(value.as_bytes()).collect();
             format!("{name}={}", value.replace('+', "%20"))
@@ -305,11 +332,13 @@ mod tests {
         }
     }
 
+    const ISS: &str = "http%3A%2F%2Flocalhost%3A3011%2F";
     const KNOWN: [&str; 4] = ["client_id", "redirect_uri", "response_mode", "state"];
     const GOOD: &str = "client_id=spa&redirect_uri=http://localhost:5173/%3Fa%3Db";
 
     fn read(query: &str) -> Result<ClientRedirect, OAuthError> {
-        ClientRedirect::read(&Parameters::from_query(query, &KNOWN).unwrap(), query)
+        let parameters = Parameters::from_query(query, &KNOWN).unwrap();
+        ClientRedirect::read(&parameters, query, "http://localhost:3011/")
     }
 
     fn location(response: &HttpResponse) -> &str {
@@ -331,7 +360,7 @@ mod tests {
             let redirect = read(&format!("{GOOD}{state}")).unwrap();
             let response = redirect.with_code("c-0_de", StatusCode::SEE_OTHER);
             assert_eq!(response.status(), StatusCode::SEE_OTHER);
-            let expected = format!("http://localhost:5173/?a=b&code=c-0_de{expected}");
+            let expected = format!("http://localhost:5173/?a=b&code=c-0_de&iss={ISS}{expected}");
             assert_eq!(location(&response), expected);
         }
     }
@@ -343,7 +372,9 @@ mod tests {
         assert_eq!(response.status(), StatusCode::FOUND);
         assert_eq!(
             location(&response),
-            "http://localhost:5173/?a=b&error=login_required&error_description=login%20required&state=x"
+            format!(
+                "http://localhost:5173/?a=b&error=login_required&error_description=login%20required&iss={ISS}&state=x"
+            )
         );
     }
 
@@ -370,8 +401,7 @@ mod tests {
             body.contains(r#"data-target="http://localhost:5173""#),
             "{body}"
         );
-        let message =
-            "{&quot;code&quot;:&quot;code&quot;,&quot;state&quot;:&quot;\\&quot;&lt;b&gt;=+&quot;}";
+        let message = "{&quot;code&quot;:&quot;code&quot;,&quot;iss&quot;:&quot;http://localhost:3011/&quot;,&quot;state&quot;:&quot;\\&quot;&lt;b&gt;=+&quot;}";
         assert!(
             body.contains(&format!("data-response=\"{message}\"")),
             "{body}"
@@ -435,6 +465,33 @@ mod tests {
         ];
         for text in bad {
             assert_eq!(LoopbackUrl::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_uri_is_the_registered_one_or_has_another_port_of_an_ip_literal() {
+        let cases = [
+            ("http://localhost:1/cb", "http://localhost:1/cb", true),
+            ("http://localhost:2/cb", "http://localhost:1/cb", false),
+            ("http://127.0.0.1:2/cb", "http://127.0.0.1:1/cb", true),
+            ("http://127.0.0.1/cb", "http://127.0.0.1:1/cb", true),
+            ("http://127.0.0.1:2/cb", "http://127.0.0.1/cb", true),
+            ("http://[::1]:2/cb?a=b", "http://[::1]:1/cb?a=b", true),
+            ("http://[::1]:2/cb", "http://127.0.0.1:1/cb", false),
+            ("http://127.0.0.1:2/other", "http://127.0.0.1:1/cb", false),
+            ("http://127.0.0.1:2/cb/", "http://127.0.0.1:1/cb", false),
+            ("http://127.0.0.1:2/cb?a=b", "http://127.0.0.1:1/cb", false),
+            ("https://127.0.0.1:2/cb", "https://127.0.0.1:1/cb", false),
+            ("http://127.0.0.1:2/cb", "https://127.0.0.1:1/cb", false),
+            ("http://127.0.0.2:2/cb", "http://127.0.0.1:1/cb", false),
+        ];
+        for (sent, registered, expected) in cases {
+            let sent = LoopbackUrl::parse(sent).unwrap();
+            assert_eq!(
+                sent.is_registered_as(registered),
+                expected,
+                "{sent:?} {registered}"
+            );
         }
     }
 

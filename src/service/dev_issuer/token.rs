@@ -22,9 +22,9 @@ use super::{Provider, endpoint};
 pub(super) const PATH: &str = "/oauth/token";
 pub(super) const REVOCATION: &str = "/oauth/revoke";
 
-const AUTHORIZATION_CODE: &str = "authorization_code";
+pub(super) const AUTHORIZATION_CODE: &str = "authorization_code";
 const CLIENT_CREDENTIALS: &str = "client_credentials";
-const REFRESH_TOKEN: &str = "refresh_token";
+pub(super) const REFRESH_TOKEN: &str = "refresh_token";
 pub(super) const GRANT_TYPES: [&str; 3] = [AUTHORIZATION_CODE, CLIENT_CREDENTIALS, REFRESH_TOKEN];
 
 /// The claims that the parameter `claims` cannot set.
@@ -85,6 +85,7 @@ async fn respond(
     provider: &Provider,
 ) -> Result<TokenResponse, OAuthError> {
     let parameters = Parameters::from_body(request, body)?;
+    provider.check_resource(&parameters)?;
     let url = endpoint(provider.url_for(request), PATH);
     let token_request = TokenRequest {
         request,
@@ -170,11 +171,14 @@ impl TokenRequest<'_> {
     fn client_credentials(&self) -> Result<TokenResponse, OAuthError> {
         let accounts = &self.provider.accounts;
         let client = accounts.authenticate(self.request, &self.parameters)?;
+        if client.is_registered() {
+            return Err(OAuthError::GRANT_OF_REGISTERED);
+        }
         let fault = Fault::read(&self.parameters)?;
         if fault != Some(Fault::WrongAudience) {
             self.provider.check_audience(&self.parameters)?;
         }
-        let scopes = requested_scopes(&self.parameters, client)?;
+        let scopes = requested_scopes(&self.parameters, &client)?;
         let lifetime = requested_lifetime(&self.parameters)?;
         let claims = requested_claims(&self.parameters)?;
         let token = match self.parameters.get("sub") {
@@ -424,7 +428,7 @@ mod tests {
             let client = accounts.authenticate(&request, &id).unwrap();
             let mut expected =
                 expected.map(|scopes| scopes.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
-            let mut granted = requested_scopes(&parameters(form), client);
+            let mut granted = requested_scopes(&parameters(form), &client);
             for scopes in [&mut granted, &mut expected].into_iter().flatten() {
                 scopes.sort_unstable();
             }

@@ -91,14 +91,23 @@ impl Expected {
     }
 }
 
-/// Whether the answer's challenge is the expected one; that of another scheme may follow.
+/// Whether the answer's challenge is the expected one; the URL of the metadata, and the challenge of another scheme, may
+/// follow.
 fn is_offered(expected: Option<&str>, challenge: Option<&str>) -> bool {
     match expected.zip(challenge) {
         Some((expected, challenge)) => challenge
             .strip_prefix(expected)
+            .map(without_metadata)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(", DPoP ")),
         None => expected == challenge,
     }
+}
+
+/// What follows the parameter `resource_metadata` (RFC 9728 §5.1), where the challenge goes on with it.
+fn without_metadata(rest: &str) -> &str {
+    let url = rest.strip_prefix(", resource_metadata=\"");
+    url.and_then(|url| url.split_once('"'))
+        .map_or(rest, |(_, rest)| rest)
 }
 
 impl RejectionReason {

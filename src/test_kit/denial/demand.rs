@@ -6,18 +6,13 @@ use crate::extract::{Requirement, UNBOUND};
 use crate::rejection::{Cause, Rejection};
 use crate::test_kit::TokenBuilder;
 
-/// The possible rejections of a token without scopes; `None` if none is required. In nested access types, the
-/// innermost rejects first and only names its own scopes: a prefix of the first alternative.
+/// The possible rejections of a token without scopes; `None` if none is required.
 pub(super) fn too_little_scope(requirement: &Requirement) -> Option<Vec<Rejection>> {
     let first = requirement.scopes.first()?;
-    let prefixes = (1..=first.len())
-        .rev()
-        .filter_map(|length| first.get(..length));
-    let rejections = prefixes.map(|prefix| {
-        Rejection::from(Cause::InsufficientScope {
-            alternatives: vec![prefix.to_vec()],
-        })
-    });
+    let lacking = Cause::InsufficientScope {
+        alternatives: vec![first.clone()],
+    };
+    let rejections = [lacking.into()].into_iter();
     Some(rejections.chain(unbound(requirement)).collect())
 }
 

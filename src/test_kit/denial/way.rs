@@ -59,6 +59,11 @@ impl Way {
             Authentication::Required => true,
         };
         let rejections = needed.then(|| self.rejections(requirement))??;
+        let for_route = |rejection: Rejection| {
+            // Where the metadata is depends on the request.
+            rejection.for_route(|| requirement.first_scopes(), || None)
+        };
+        let rejections: Vec<_> = rejections.into_iter().map(for_route).collect();
         Some(Expected::any_of(&rejections))
     }
 

@@ -25,6 +25,8 @@ pub(super) struct Context<'a> {
     pub(super) unready: Vec<Unready>,
     /// Since 1970.
     pub(super) now: Duration,
+    /// The URL of the metadata that challenges name.
+    pub(super) metadata: Option<String>,
 }
 
 impl Context<'_> {

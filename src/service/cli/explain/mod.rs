@@ -21,7 +21,7 @@ use self::report::Report;
 use super::output::{print, print_json};
 use super::routes::{self, Route};
 use crate::authorization::{CredentialsError, DPOP};
-use crate::extract::{AuthenticationError, authenticate, finish};
+use crate::extract::{AuthenticationError, authenticate, finish, public_url};
 use crate::sender::TargetUriSource;
 use crate::service::config::Settings;
 use crate::service::error::Error;
@@ -63,7 +63,7 @@ pub(super) fn run(arguments: &Arguments, settings: Settings, tables: &Tables) ->
     let verifier = verifier::schemes_only(&settings)?;
     let verifier = match input.target_uri(&settings) {
         Some(url) => verifier.target_uri(TargetUriSource::public_url(&url)?),
-        None => verifier,
+        None => verifier.target_uri(verifier::target_uri(&settings.server)?),
     };
     let tables = tables.clone().described_by(&settings.resource);
     let trusted = TrustedIssuers::of(settings.trust)?.accepting(&tables.audiences());
@@ -137,6 +137,7 @@ async fn explain(
         is_development: trusted.development,
         unready: verifier.unready(),
         now: since_epoch(verifier.now()),
+        metadata: input.metadata(route, verifier),
     };
     Report::new(verdict, verifier, context, input.notes, route, routes)
 }
@@ -226,6 +227,17 @@ impl Input {
         let proof = self.proof.as_deref()?;
         let configured = settings.server.public_url.as_ref().map(Url::to_string);
         configured.or_else(|| Token::decode(proof).origin())
+    }
+
+    /// The URL that challenges of the route name, where the service knows its own.
+    fn metadata(&self, route: Option<&Route>, verifier: &Verifier) -> Option<String> {
+        let request = self.request(route).ok()?;
+        Some(
+            route?
+                .resource
+                .as_ref()?
+                .url(&public_url(&request, verifier)?),
+        )
     }
 
     async fn authenticate(

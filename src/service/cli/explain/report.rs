@@ -93,7 +93,10 @@ impl Report {
             Verdict::Unauthenticated(error) => Some(error.into_rejection(verifier)),
             Verdict::Denied(caller, rejection) => Some(rejection.after(Some(caller.scheme()))),
         };
-        let rejection = rejection.map(|rejection| rejection.offering(schemes));
+        let scopes = || route.map(Route::first_scopes).unwrap_or_default();
+        let metadata = || context.metadata.clone();
+        let rejection =
+            rejection.map(|rejection| rejection.offering(schemes).for_route(scopes, metadata));
         Self {
             accepted: rejection.is_none(),
             route: route.map(Route::name),

@@ -76,7 +76,7 @@ fn messages_name_the_key_the_layer_and_the_remedy() {
             "APP__SEVER__PORT",
             "sever",
             "is not a known key; did you mean server? \
-             known here: server, operations, cors, auth, dev_issuer, log",
+             known here: server, operations, resource, cors, auth, dev_issuer, log",
         ),
     ] {
         let variables = [&CONFIGURED[..], &[(variable, "hush")]].concat();
@@ -88,7 +88,7 @@ fn messages_name_the_key_the_layer_and_the_remedy() {
 #[test]
 fn an_unknown_key_is_rejected_with_those_that_are_known() {
     let known = "host, port, workers, max_connections, max_connections_per_address, client_timeout, keep_alive, \
-                 drain_delay, shutdown_timeout, public_url, trusted_proxies, tls";
+                 drain_delay, shutdown_timeout, public_url, trusted_proxies, allowed_hosts, tls";
     for (text, expected) in [
         (
             "[server]\nprot = 1",
@@ -101,7 +101,7 @@ fn an_unknown_key_is_rejected_with_those_that_are_known() {
         (
             "[sever]",
             "sever (file): is not a known key; did you mean server? \
-             known here: server, operations, cors, auth, dev_issuer, log"
+             known here: server, operations, resource, cors, auth, dev_issuer, log"
                 .to_owned(),
         ),
         (

@@ -13,8 +13,10 @@ use crate::service::dev_issuer::sessions::Factors;
 use super::{AUDIENCE, Issuer, Response, URL, claims};
 
 pub(super) const CALLBACK: &str = "http://localhost:5173/callback";
+/// The value of `iss` in a query.
+const ISS: &str = "http%3A%2F%2Flocalhost%3A3011%2F";
 const ONE_FACTOR: &str = Factors::One.acr();
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub(super) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 /// A browser with its cookies.
 pub(super) struct Browser<'a> {
@@ -85,7 +87,11 @@ impl<'a> Browser<'a> {
     }
 
     pub(super) async fn sign_in(&mut self, person: &str, more: &str) -> Response {
-        let page = self.get(&authorize(more)).await;
+        self.sign_in_at(&authorize(more), person).await
+    }
+
+    pub(super) async fn sign_in_at(&mut self, path: &str, person: &str) -> Response {
+        let page = self.get(path).await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.text());
         self.choose(&page, person).await
     }
@@ -185,7 +191,10 @@ async fn the_response_carries_the_state() {
     assert_eq!(response.status, StatusCode::SEE_OTHER);
     let location = response.header("location").unwrap();
     let code = response.redirect_parameter("code").unwrap();
-    assert_eq!(location, format!("{CALLBACK}?code={code}&state=s%2B%3D"));
+    assert_eq!(
+        location,
+        format!("{CALLBACK}?code={code}&iss={ISS}&state=s%2B%3D")
+    );
 }
 
 #[actix_web::test]
@@ -296,8 +305,9 @@ async fn prompt_none_without_a_session_is_an_error() {
     let issuer = Issuer::new();
     let response = Browser::new(&issuer).get(&authorize("prompt=none")).await;
     assert_eq!(response.status, StatusCode::FOUND);
-    let expected =
-        format!("{CALLBACK}?error=login_required&error_description=login%20required&state=s%2B%3D");
+    let expected = format!(
+        "{CALLBACK}?error=login_required&error_description=login%20required&iss={ISS}&state=s%2B%3D"
+    );
     assert_eq!(response.header("location"), Some(expected.as_str()));
 }
 
@@ -308,7 +318,8 @@ async fn prompt_none_in_a_frame_is_answered_by_a_web_message() {
     let silent = authorize("prompt=none&response_mode=web_message");
     let response = browser.get(&silent).await;
     let refused = "{&quot;error&quot;:&quot;login_required&quot;,\
-        &quot;error_description&quot;:&quot;login required&quot;,&quot;state&quot;:&quot;s+=&quot;}";
+        &quot;error_description&quot;:&quot;login required&quot;,\
+        &quot;iss&quot;:&quot;http://localhost:3011/&quot;,&quot;state&quot;:&quot;s+=&quot;}";
     assert!(response.text().contains(refused), "{}", response.text());
     browser.sign_in("manager", "").await;
     let response = browser.get(&silent).await;

@@ -5,6 +5,7 @@ mod authorize;
 mod dpop;
 mod pages;
 mod refresh;
+mod registration;
 mod step_up;
 mod token;
 

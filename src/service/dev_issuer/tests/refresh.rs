@@ -134,7 +134,7 @@ async fn userinfo_returns_the_claims_of_the_user() {
     assert_eq!(
         expired.header("www-authenticate"),
         Some(
-            r#"Bearer realm="api", error="invalid_token", error_description="The token has expired.", DPoP algs="RS256 RS384 RS512 ES256 ES384 ES512 PS256 PS384 PS512 EdDSA""#
+            r#"Bearer realm="api", error="invalid_token", error_description="The token has expired.", scope="openid", DPoP scope="openid", algs="RS256 RS384 RS512 ES256 ES384 ES512 PS256 PS384 PS512 EdDSA""#
         )
     );
 }
@@ -147,7 +147,7 @@ async fn userinfo_needs_a_token_with_openid() {
     assert_eq!(
         without.header("www-authenticate"),
         Some(
-            r#"Bearer realm="api", DPoP algs="RS256 RS384 RS512 ES256 ES384 ES512 PS256 PS384 PS512 EdDSA""#
+            r#"Bearer realm="api", scope="openid", DPoP scope="openid", algs="RS256 RS384 RS512 ES256 ES384 ES512 PS256 PS384 PS512 EdDSA""#
         )
     );
     let answer = Browser::new(&issuer)

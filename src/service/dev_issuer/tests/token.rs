@@ -29,6 +29,7 @@ async fn both_metadata_paths_return_the_same_document() {
         "authorization_endpoint": "http://localhost:3011/authorize",
         "token_endpoint": "http://localhost:3011/oauth/token",
         "userinfo_endpoint": "http://localhost:3011/userinfo",
+        "registration_endpoint": "http://localhost:3011/oidc/register",
         "revocation_endpoint": "http://localhost:3011/oauth/revoke",
         "end_session_endpoint": "http://localhost:3011/oidc/logout",
         "jwks_uri": "http://localhost:3011/.well-known/jwks.json",
@@ -58,6 +59,7 @@ async fn both_metadata_paths_return_the_same_document() {
             "acr", "amr", "aud", "auth_time", "email", "email_verified", "exp", "iat", "iss", "name",
             "nickname", "nonce", "sub",
         ],
+        "authorization_response_iss_parameter_supported": true,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
     });
