@@ -283,12 +283,9 @@ fn bodies_are_described_by_their_types() {
     let statuses = statuses(&paths["/g"]["patch"]);
     assert_eq!(statuses, ["200", "400", "401", "404", "429", "503"]);
     let unauthorized = &paths["/g"]["patch"]["responses"]["401"];
-    let media_types = unauthorized["content"].as_object().expect("contents");
-    let media_types: Vec<_> = media_types.keys().collect();
-    assert_eq!(
-        media_types,
-        ["application/json", "application/problem+json"]
-    );
+    let content = &unauthorized["content"];
+    assert_ne!(content["application/json"], Value::Null);
+    assert_ne!(content["application/problem+json"], Value::Null);
     assert_eq!(
         unauthorized["headers"]["WWW-Authenticate"]["required"],
         true
@@ -316,11 +313,10 @@ fn what_extractors_cannot_read_is_described() {
         Value::Null
     );
     let rejected = operation(put(private).accepts::<Line>());
-    let content = rejected["responses"]["400"]["content"]
-        .as_object()
-        .expect("contents");
-    let media_types: Vec<_> = content.keys().collect();
-    assert_eq!(media_types, ["application/problem+json", "text/plain"]);
+    let content = &rejected["responses"]["400"]["content"];
+    assert_eq!(content.as_object().map(serde_json::Map::len), Some(2));
+    assert_ne!(content["application/problem+json"], Value::Null);
+    assert_ne!(content["text/plain"], Value::Null);
 }
 
 #[test]
