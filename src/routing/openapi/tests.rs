@@ -547,3 +547,33 @@ fn a_document_of_ones_own_is_secured_and_differences_are_told() {
     let schemes = &document["components"]["securitySchemes"];
     assert_eq!(schemes.as_object().map(serde_json::Map::len), Some(2));
 }
+
+#[test]
+fn odd_tables_make_valid_documents() {
+    for pattern in [
+        "",
+        "/",
+        r"/{a:[^{}/]+}",
+        r"/{a:\d{1,3}}-{b:(?i)x|y}",
+        "/{a}/{a:.*}",
+        "/%7B/{tail}*",
+    ] {
+        let api = Api::new("")
+            .route(pattern, get(public))
+            .mounted_at("/{tenant}");
+        let document = document(&api);
+        let paths = document["paths"].as_object().expect("paths");
+        for (path, item) in paths {
+            assert!(path.starts_with("/{tenant}"), "{path}");
+            let parameters = item["get"]["parameters"].as_array().expect("parameters");
+            // Each parameter stands once in the path, and the path has no other braces.
+            let mut rest = path.clone();
+            for parameter in parameters {
+                let name = parameter["name"].as_str().expect("a name");
+                rest = rest.replacen(&format!("{{{name}}}"), "", 1);
+            }
+            assert!(!rest.contains(['{', '}']), "{path} {parameters:?}");
+        }
+    }
+    assert_eq!(document(&Api::new("/empty"))["paths"], json!({}));
+}
