@@ -1,4 +1,4 @@
-//! Pages for people at `/docs`: Swagger UI with the document of the service. Nothing is loaded from other servers.
+//! A page at `/docs`: Swagger UI with the document of the service. Nothing is loaded from other servers.
 
 use std::collections::BTreeSet;
 use std::future::ready;
@@ -18,7 +18,7 @@ use crate::routing::Endpoint;
 use crate::verifier::{AcceptedTokens, TokenSource};
 use crate::{Api, Public, get};
 
-/// The pages and their files, which leave unknown paths to the app.
+/// The page and its files, which leave unknown paths to the app.
 pub(super) fn api() -> Api {
     let api = Api::new(PATH).route("", get(page)).route(
         "/start.js",
