@@ -72,6 +72,7 @@
 //! | `service` | yes | the deployable service: settings, server, probes, metrics, commands |
 //! | `dev-issuer` | yes | an OpenID provider for development |
 //! | `openapi` | with `service` | an OpenAPI document from the route tables |
+//! | `docs-page` | no | a page at `/docs` that shows the document |
 //! | `redis` | yes | a replay store for DPoP proofs that replicas share |
 //! | `test-kit` | with `dev-issuer` | tokens, issuers and a clock for tests |
 
