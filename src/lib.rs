@@ -72,6 +72,7 @@
 //! | `service` | yes | the deployable service: settings, server, probes, metrics, commands |
 //! | `dev-issuer` | yes | an OpenID provider for development |
 //! | `openapi` | with `service` | an OpenAPI document from the route tables |
+//! | `docs-page` | no | a page at `/docs` that shows the document |
 //! | `redis` | yes | a replay store for DPoP proofs that replicas share |
 //! | `test-kit` | with `dev-issuer` | tokens, issuers and a clock for tests |
 
@@ -133,6 +134,7 @@ pub mod fuzzing;
 #[doc(inline)]
 pub use claims::authn::{AuthnLevel, AuthnRequirement};
 #[doc(inline)]
+pub use claims::implied_scopes::ImpliedScope;
 pub use claims::scope::{AnyOf, Scope, ScopeSet, Scopes};
 #[doc(inline)]
 pub use claims::scope_claim::ScopeClaim;
@@ -213,5 +215,7 @@ pub mod hooks {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::claims::authn::{age, check};
+    pub use crate::claims::implied_scopes::WiderScope;
     pub use crate::claims::scope::is_scope_token;
+    pub use inventory;
 }

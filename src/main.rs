@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use actix_resource_server::utoipa::openapi::License;
 use actix_resource_server::utoipa::{self, ToSchema};
 use actix_resource_server::{Api, AuthenticatedUser, Public, Scoped, Service, get, scope};
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
@@ -14,6 +15,11 @@ fn main() -> ExitCode {
     Service::new(api)
         .name(env!("CARGO_PKG_NAME"))
         .version(env!("CARGO_PKG_VERSION"))
+        .openapi(|document| {
+            let mut license = License::new("MIT or Apache 2.0");
+            license.identifier = Some(env!("CARGO_PKG_LICENSE").to_owned());
+            document.info.license = Some(license);
+        })
         .run()
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod authn;
 pub(crate) mod claim_name;
 pub(crate) mod footprint;
+pub(crate) mod implied_scopes;
 pub(crate) mod scope;
 pub(crate) mod scope_claim;
 mod texts;

@@ -7,6 +7,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::footprint::allocated;
+use super::implied_scopes::{ImpliedScope, wider_than};
 use super::texts::Texts;
 use crate::jose::json::FromJson;
 
@@ -23,17 +24,24 @@ use crate::jose::json::FromJson;
 pub trait Scope: 'static {
     /// The scope as tokens carry it.
     const NAME: &'static str;
+
+    /// The scopes that a token with this one grants, too.
+    const IMPLIES: &'static [ImpliedScope] = &[];
 }
 
 /// Makes a type for a scope, so that `Scoped<ReadMessages>` can ask for it.
 ///
 /// The name is checked against the grammar of RFC 6749 §3.3 while compiling.
 ///
+/// A scope may imply others: their routes then accept tokens with the wider scope, although challenges name the narrower
+/// one. Scopes that imply each other do not compile.
+///
 /// # Examples
 /// ```
 /// use actix_resource_server::scope;
 ///
 /// scope!(pub ReadMessages = "read:messages");
+/// scope!(pub WriteMessages = "write:messages", implies ReadMessages);
 /// ```
 ///
 /// ```compile_fail
@@ -41,7 +49,18 @@ pub trait Scope: 'static {
 /// ```
 #[macro_export]
 macro_rules! scope {
-    ($(#[$attribute:meta])* $visibility:vis $name:ident = $scope:literal) => {
+    (
+        $(#[$attribute:meta])* $visibility:vis $name:ident = $scope:literal,
+        implies $($implied:ty),+ $(,)?
+    ) => {
+        $crate::scope!(@define $(#[$attribute])* $visibility $name = $scope; $($implied),+);
+
+        $crate::__private::inventory::submit! { $crate::__private::WiderScope::of::<$name>() }
+    };
+    ($(#[$attribute:meta])* $visibility:vis $name:ident = $scope:literal $(,)?) => {
+        $crate::scope!(@define $(#[$attribute])* $visibility $name = $scope;);
+    };
+    (@define $(#[$attribute:meta])* $visibility:vis $name:ident = $scope:literal; $($implied:ty),*) => {
         $(#[$attribute])*
         #[doc = concat!("The scope `", $scope, "`.")]
         #[derive(Clone, Copy, Debug)]
@@ -54,6 +73,8 @@ macro_rules! scope {
 
         impl $crate::Scope for $name {
             const NAME: &'static str = $scope;
+            const IMPLIES: &'static [$crate::ImpliedScope] =
+                &[$($crate::ImpliedScope::of::<$implied>()),*];
         }
     };
 }
@@ -88,6 +109,12 @@ pub trait Scopes: 'static {
 
     /// Whether `granted` fulfils the demand.
     fn met_by(granted: &ScopeSet) -> bool;
+
+    /// The required scopes that wider ones imply, each with the names of those.
+    #[must_use]
+    fn implied() -> Vec<(&'static str, &'static [&'static str])> {
+        Vec::new()
+    }
 }
 
 impl<S: Scope> Scopes for S {
@@ -97,6 +124,18 @@ impl<S: Scope> Scopes for S {
 
     fn met_by(granted: &ScopeSet) -> bool {
         granted.contains(S::NAME)
+            || wider_than::<S>()
+                .iter()
+                .any(|wider| granted.contains(wider))
+    }
+
+    fn implied() -> Vec<(&'static str, &'static [&'static str])> {
+        let wider = wider_than::<S>();
+        if wider.is_empty() {
+            Vec::new()
+        } else {
+            vec![(S::NAME, wider)]
+        }
     }
 }
 
@@ -121,6 +160,10 @@ macro_rules! scopes_of_tuples {
             fn met_by(granted: &ScopeSet) -> bool {
                 $( $member::met_by(granted) )&&+
             }
+
+            fn implied() -> Vec<(&'static str, &'static [&'static str])> {
+                [$( $member::implied() ),+].concat()
+            }
         }
 
         impl<$($member: Scopes),+> Scopes for AnyOf<($($member,)+)> {
@@ -130,6 +173,10 @@ macro_rules! scopes_of_tuples {
 
             fn met_by(granted: &ScopeSet) -> bool {
                 $( $member::met_by(granted) )||+
+            }
+
+            fn implied() -> Vec<(&'static str, &'static [&'static str])> {
+                [$( $member::implied() ),+].concat()
             }
         }
     };

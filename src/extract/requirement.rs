@@ -21,6 +21,9 @@ pub struct Requirement {
     pub caller: Authentication,
     /// The sufficient sets of scopes; empty if no scope is required.
     pub scopes: Vec<Vec<&'static str>>,
+    /// The required scopes that wider ones imply ([`scope!`](crate::scope)), each with the names of those; a token with one
+    /// of them grants the required one.
+    pub implied_by: Vec<(&'static str, &'static [&'static str])>,
     /// The requirements on the user's login, innermost first.
     pub logins: Vec<AuthnRequirement>,
     /// The descriptions of the rules on claims, innermost first.
@@ -46,6 +49,7 @@ impl Requirement {
         Self {
             caller,
             scopes: Vec::new(),
+            implied_by: Vec::new(),
             logins: Vec::new(),
             rules: Vec::new(),
             proven_sender: false,
@@ -64,6 +68,34 @@ impl Requirement {
             ways => each_with_each(ways, more),
         };
         self
+    }
+
+    /// Adds the scopes that wider ones imply, each once.
+    pub(crate) fn and_implied(
+        mut self,
+        implied: Vec<(&'static str, &'static [&'static str])>,
+    ) -> Self {
+        for scope in implied {
+            if !self.implied_by.contains(&scope) {
+                self.implied_by.push(scope);
+            }
+        }
+        self
+    }
+
+    /// The scopes that imply `scope`.
+    pub(crate) fn wider_than(&self, scope: &str) -> &'static [&'static str] {
+        let mut implied = self.implied_by.iter();
+        implied
+            .find(|(narrow, _)| *narrow == scope)
+            .map_or(&[], |(_, wider)| wider)
+    }
+
+    fn name_of(&self, scope: &str) -> String {
+        match self.wider_than(scope) {
+            [] => scope.to_owned(),
+            wider => format!("{scope} (implied by {})", wider.join(", ")),
+        }
     }
 
     pub(crate) fn and_login(mut self, demand: AuthnRequirement) -> Self {
@@ -94,7 +126,11 @@ impl fmt::Display for Requirement {
             Authentication::Optional => "everyone, or a token",
             Authentication::Required => "a token",
         })?;
-        let ways: Vec<_> = self.scopes.iter().map(|way| way.join(" and ")).collect();
+        let ways = self.scopes.iter().map(|way| {
+            let names: Vec<_> = way.iter().map(|scope| self.name_of(scope)).collect();
+            names.join(" and ")
+        });
+        let ways: Vec<_> = ways.collect();
         if !ways.is_empty() {
             write!(f, " with {}", ways.join(", or "))?;
         }

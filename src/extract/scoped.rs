@@ -35,7 +35,8 @@ pub struct Scoped<S: Scopes, A: Identified = AuthenticatedUser> {
 
 impl<S: Scopes, A: Identified> Access for Scoped<S, A> {
     fn requirement() -> Requirement {
-        A::requirement().and_scopes(&S::alternatives())
+        let requirement = A::requirement().and_scopes(&S::alternatives());
+        requirement.and_implied(S::implied())
     }
 
     fn grant(caller: Option<Caller>) -> Result<Self, Rejection> {

@@ -1,5 +1,6 @@
 //! Builds an [`Issuer`] and checks its configuration as a whole.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,9 @@ use zeroize::Zeroizing;
 
 use super::identity::identity;
 use super::{
-    Fetching, HttpHosts, Introspection, Issuer, IssuerError, KeySource, RequiredClaim, Secret,
-    SecretEncoding, Source, Tenants, TokenRules, TokenType, UrlRole, is_template,
+    Fetching, HttpHosts, Introspection, Issuer, IssuerError, KeySource, RequiredClaim,
+    ScopeImplications, Secret, SecretEncoding, Source, Tenants, TokenRules, TokenType, UrlRole,
+    is_template,
 };
 use crate::claims::scope_claim::ScopeClaim;
 use crate::jose::Algorithm;
@@ -29,6 +31,7 @@ pub struct IssuerBuilder {
     allow_http_hosts: Vec<String>,
     audience_claims: Option<Vec<String>>,
     required_claims: Vec<(String, Value)>,
+    scope_implications: BTreeMap<String, Vec<String>>,
     tenants: Vec<String>,
     introspection: Option<Introspection>,
     rules: TokenRules,
@@ -146,6 +149,31 @@ impl IssuerBuilder {
     /// ```
     pub fn require(mut self, claim: &str, value: impl Into<Value>) -> Self {
         self.required_claims.push((claim.to_owned(), value.into()));
+        self
+    }
+
+    /// Lets a token with the scope `wide` grant `narrow` as well, and what those imply in turn; may be called several times.
+    ///
+    /// It is for names that the issuer defines. Scopes of the application imply others where they are defined: see
+    /// [`scope!`](crate::scope).
+    ///
+    /// # Examples
+    /// ```
+    /// use actix_resource_server::Issuer;
+    ///
+    /// let issuer = Issuer::discover("https://tenant.eu.auth0.com/")
+    ///     .audience("https://my/api")
+    ///     .scope_implies("docs:write", ["docs:read"])
+    ///     .build()?;
+    /// # Ok::<(), actix_resource_server::errors::IssuerError>(())
+    /// ```
+    pub fn scope_implies<N: Into<String>>(
+        mut self,
+        wide: &str,
+        narrow: impl IntoIterator<Item = N>,
+    ) -> Self {
+        let implied = self.scope_implications.entry(wide.to_owned()).or_default();
+        implied.extend(narrow.into_iter().map(Into::into));
         self
     }
 
@@ -310,6 +338,7 @@ impl IssuerBuilder {
             let claims = claims.ok().filter(|claims| !claims.is_empty());
             self.rules.audience_claims = claims.ok_or(IssuerError::AudienceClaims)?;
         }
+        self.rules.scope_implications = ScopeImplications::new(&self.scope_implications)?;
         Ok(())
     }
 

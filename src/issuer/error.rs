@@ -121,6 +121,17 @@ pub enum IssuerError {
         /// The index of the second entry.
         second: usize,
     },
+    /// The name of a scope that implies another, or of one that is implied, is malformed (RFC 6749 §3.3).
+    #[error(
+        "implied scopes must be names such as read:messages, without spaces, quotation marks and backslashes"
+    )]
+    ImpliedScope,
+    /// A scope implies itself, be it through others.
+    #[error("the scope {scope} implies itself")]
+    ScopeImpliesItself {
+        /// The scope as it is configured.
+        scope: String,
+    },
     /// A secret with an algorithm that uses public keys.
     #[error("a secret goes with HS256, HS384 or HS512, not with {algorithm}")]
     SecretForPublicKey {

@@ -6,6 +6,7 @@ mod http_hosts;
 mod identity;
 mod introspection;
 mod required_claim;
+mod scope_implications;
 mod tenants;
 mod token_type;
 
@@ -30,6 +31,7 @@ pub use introspection::{Introspection, IntrospectionClient, SignedResponses};
 #[cfg(feature = "service")]
 pub(crate) use required_claim::PARTY_CLAIMS;
 pub use required_claim::RequiredClaim;
+pub(crate) use scope_implications::ScopeImplications;
 pub(crate) use tenants::{Tenants, is_template};
 pub use token_type::{TokenType, UnknownTokenType};
 
@@ -102,6 +104,7 @@ pub(crate) struct TokenRules {
     pub(crate) clock_tolerance: Duration,
     pub(crate) max_token_age: Option<Duration>,
     pub(crate) scope_claims: Vec<ScopeClaim>,
+    pub(crate) scope_implications: ScopeImplications,
 }
 
 impl TokenRules {
@@ -127,6 +130,7 @@ impl Default for TokenRules {
             clock_tolerance: Duration::from_secs(5),
             max_token_age: None,
             scope_claims: ScopeClaim::defaults(),
+            scope_implications: ScopeImplications::default(),
         }
     }
 }

@@ -24,7 +24,7 @@ use super::probes::Probes;
 use super::server::{Http, Listener, Options, Serving, Tls, http};
 use super::shutdown::{Draining, Signals};
 use super::tables::Tables;
-use super::{probes, reload, request_log, verifier};
+use super::{openapi, probes, reload, request_log, verifier};
 use crate::rejection::problem;
 use crate::{Api, Verifier};
 
@@ -183,6 +183,7 @@ impl Starting {
         tables: Tables,
     ) -> Result<Running, Error> {
         let server = &self.server;
+        let is_documented = self.document.is_some();
         let app = Application {
             cors: self.cors,
             verifier: self.verifier,
@@ -199,6 +200,9 @@ impl Starting {
         let api = serving.map_err(cannot_listen("server", &server.host, server.port))?;
         announce(&addresses, server, self.mtls.as_ref());
         self.apis.iter().for_each(announce_routes);
+        if is_documented {
+            log::info!("the OpenAPI document is served at {}", openapi::PATH);
+        }
         if operations.is_none() {
             announce_routes(&probes::api());
         }

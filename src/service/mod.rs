@@ -6,6 +6,8 @@ mod config;
 mod cors;
 #[cfg(feature = "dev-issuer")]
 mod dev_issuer;
+#[cfg(feature = "docs-page")]
+mod docs_page;
 mod error;
 mod hooks;
 mod issuers;

@@ -84,13 +84,13 @@ impl ServedDocument {
         }
     }
 
-    /// Adds the route to an app.
+    /// Adds the routes to an app, which leave their paths to those that it has already.
     pub(super) fn configure(&self, app: &mut web::ServiceConfig) {
-        app.app_data(web::Data::new(self.clone())).service(
-            api()
-                .leaving_unknown_paths()
-                .verified_by(self.verifier.clone()),
-        );
+        app.app_data(web::Data::new(self.clone()));
+        for api in apis() {
+            let api = api.leaving_unknown_paths();
+            app.service(api.verified_by(self.verifier.clone()));
+        }
     }
 
     fn json(&self) -> Bytes {
@@ -112,8 +112,29 @@ impl ServedDocument {
     }
 }
 
-fn api() -> Api {
-    Api::new("").route(PATH, get(openapi).summary("the OpenAPI document"))
+#[cfg(feature = "docs-page")]
+impl ServedDocument {
+    pub(super) fn accepted_tokens(&self) -> AcceptedTokens {
+        self.verifier.accepted_tokens()
+    }
+
+    pub(super) fn title(&self) -> &str {
+        &self.documentation.title
+    }
+
+    /// The URL by which clients call the service, if it is known.
+    pub(super) fn server(&self) -> Option<&str> {
+        self.server.as_deref()
+    }
+}
+
+/// The document, and in a build that has it, the page that shows it.
+fn apis() -> Vec<Api> {
+    vec![
+        Api::new("").route(PATH, get(openapi)),
+        #[cfg(feature = "docs-page")]
+        super::docs_page::api(),
+    ]
 }
 
 async fn openapi(_: Public, document: web::Data<ServedDocument>) -> impl Responder {
@@ -127,3 +148,73 @@ async fn openapi(_: Public, document: web::Data<ServedDocument>) -> impl Respond
 
 /// The path of the document.
 pub(super) const PATH: &str = "/openapi.json";
+
+#[cfg(test)]
+mod tests {
+    use actix_web::App;
+    use actix_web::test::{TestRequest, call_service, init_service, read_body};
+
+    use super::*;
+    use crate::service::tables::quickstart;
+    use crate::{Issuer, post};
+
+    fn served(server: Option<&str>) -> ServedDocument {
+        ServedDocument {
+            documentation: Arc::new(Documentation {
+                title: "Test".to_owned(),
+                version: "1",
+                tables: quickstart::tables(),
+                adapt: None,
+            }),
+            server: server.map(str::to_owned),
+            verifier: Verifier::start([]).unwrap(),
+            rendered: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn the_document_is_rendered_once_for_the_same_tokens() {
+        let document = served(None);
+        let first = document.json();
+        assert_eq!(document.json().as_ptr(), first.as_ptr());
+        let issuer = Issuer::with_secret("b", &"s".repeat(32), crate::Algorithm::Hs256);
+        let issuer = issuer.audience("api").build().unwrap();
+        document.verifier.add_issuer(issuer).unwrap();
+        let second = document.json();
+        assert_ne!(second, first);
+        assert_eq!(document.json().as_ptr(), second.as_ptr());
+    }
+
+    #[actix_web::test]
+    async fn paths_of_the_application_precede() {
+        async fn own(_: Public) -> &'static str {
+            "own"
+        }
+        let get_own = || Api::new("").route(PATH, get(own));
+        let post_own = || Api::new("").route(PATH, post(own));
+        for (method, api, is_own) in [
+            ("GET", get_own(), true),
+            ("GET", post_own(), false),
+            ("POST", post_own(), true),
+        ] {
+            let document = served(None);
+            let api = api.leaving_unknown_paths();
+            let app = App::new()
+                .service(api.verified_by(document.verifier.clone()))
+                .configure(|app| document.configure(app));
+            let app = init_service(app).await;
+            let request = TestRequest::with_uri(PATH).method(method.parse().unwrap());
+            let response = call_service(&app, request.to_request()).await;
+            assert_eq!(response.status(), 200, "{method}");
+            assert_eq!(read_body(response).await == "own", is_own, "{method}");
+        }
+        let document = served(None);
+        let own = web::resource(PATH).route(web::get().to(async || "own"));
+        let app = App::new()
+            .service(own)
+            .configure(|app| document.configure(app));
+        let app = init_service(app).await;
+        let request = TestRequest::with_uri(PATH).to_request();
+        assert_eq!(read_body(call_service(&app, request).await).await, "own");
+    }
+}

@@ -28,6 +28,8 @@ pub(crate) struct TokenSource {
     pub(crate) endpoints: Option<Endpoints>,
     /// The URL of the discovery document.
     pub(crate) discovery: Option<String>,
+    /// The first of its names by which this API is an audience.
+    pub(crate) audience: Option<String>,
 }
 
 /// The endpoints in an issuer's discovery document.
@@ -96,6 +98,7 @@ impl IssuerKeys {
                 })
             }),
             discovery: self.issuer.discovery_url(),
+            audience: self.issuer.rules.audience.first().cloned(),
         }
     }
 }
@@ -117,5 +120,70 @@ impl Issuer {
         }
         let issuer = issuer_of(base);
         Some(format!("{issuer}{WELL_KNOWN}openid-configuration"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jose::Algorithm;
+
+    #[test]
+    fn the_discovery_document_is_named_as_clients_reach_it() {
+        let of_issuer = "https://a.example/x/.well-known/openid-configuration";
+        for (base, name, expected) in [
+            ("https://a.example/x/", None, of_issuer),
+            (of_issuer, None, of_issuer),
+            // A query may contain a key.
+            ("https://a.example/x?appid=1", None, of_issuer),
+            (
+                "https://a.example/x/.well-known/openid-configuration?p=1",
+                None,
+                of_issuer,
+            ),
+            // An internal address.
+            (
+                "https://internal.example/",
+                Some("https://a.example/x"),
+                of_issuer,
+            ),
+            (
+                "https://a.example/x/",
+                Some("https://b.example/{tenantid}/v2.0"),
+                of_issuer,
+            ),
+            ("https://a.example/x/", Some("urn:b"), of_issuer),
+        ] {
+            let issuer = Issuer::discover(base).audience("api");
+            let issuer = match name {
+                Some(name) if is_template(name) => issuer.name(name).tenants(["*"]),
+                Some(name) => issuer.name(name),
+                None => issuer,
+            };
+            let issuer = issuer.build().expect("an issuer");
+            assert_eq!(
+                issuer.discovery_url().as_deref(),
+                Some(expected),
+                "{base} {name:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn issuers_that_are_added_are_named_unless_a_resolver_decides() {
+        let issuer = |name| {
+            let issuer = Issuer::with_secret(name, &"s".repeat(32), Algorithm::Hs256);
+            issuer.audience("api").build().expect("an issuer")
+        };
+        let named = |verifier: &Verifier| {
+            verifier.add_issuer(issuer("customer")).expect("another");
+            let sources = verifier.accepted_tokens().sources.into_iter();
+            sources.flat_map(|source| source.issuer).collect::<Vec<_>>()
+        };
+        let plain = Verifier::builder().start([issuer("own")]);
+        assert_eq!(named(&plain.expect("a verifier")), ["own", "customer"]);
+        let resolving = Verifier::builder().issuer_resolver(|_| None);
+        let resolving = resolving.start([issuer("own")]);
+        assert_eq!(named(&resolving.expect("a verifier")), ["own"]);
     }
 }

@@ -6,7 +6,7 @@ use crate::claims::scope_claim::ScopeClaim;
 use crate::issuer::Issuer;
 use crate::jose::json::Member;
 
-/// The scopes that the configured claims grant together; a malformed claim grants none.
+/// The scopes that the configured claims grant together, without those that they imply; a malformed claim grants none.
 pub(super) fn granted_scopes(issuer: &Issuer, payload: &Payload) -> ScopeSet {
     let mut granted = ScopeSet::default();
     for claim in &issuer.rules.scope_claims {
@@ -15,6 +15,16 @@ pub(super) fn granted_scopes(issuer: &Issuer, payload: &Payload) -> ScopeSet {
         }
     }
     granted
+}
+
+/// Adds the scopes that the granted ones imply by configuration.
+pub(super) fn add_implied(issuer: &Issuer, granted: &mut ScopeSet) {
+    let implied = issuer.rules.scope_implications.beyond(granted);
+    if !implied.is_empty() {
+        // No name contains a space.
+        let implied = implied.join(" ");
+        granted.add(ScopeValue::Text(implied));
+    }
 }
 
 fn scopes_in(claim: &ScopeClaim, payload: &Payload) -> Option<ScopeValue> {

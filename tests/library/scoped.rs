@@ -1,6 +1,6 @@
 //! `Scoped` grants access by scopes, and rejects other tokens with the required ones.
 
-use actix_resource_server::{AnyOf, Api, Scoped, get};
+use actix_resource_server::{Access, AnyOf, Api, MaybeUser, Scoped, Verifier, get, scope};
 use actix_web::App;
 use actix_web::test::{TestRequest, init_service};
 use serde_json::{Value, json};
@@ -168,4 +168,111 @@ async fn scopes_may_be_read_from_configured_claims() {
             "{claim} {value}"
         );
     }
+}
+
+scope!(ReadDocs = "docs:read");
+scope!(CommentDocs = "docs:comment", implies ReadDocs);
+scope!(WriteDocs = "docs:write", implies ReadDocs, CommentDocs);
+// No route requires it.
+scope!(ManageDocs = "docs:manage", implies WriteDocs);
+// Another type, which happens to have the same name.
+scope!(OtherReadDocs = "docs:read");
+
+async fn docs(_: Scoped<ReadDocs>) -> &'static str {
+    "in"
+}
+
+async fn comment_docs(_: Scoped<(CommentDocs, ReadMessages)>) -> &'static str {
+    "in"
+}
+
+async fn write_docs(_: Scoped<AnyOf<(WriteDocs, Admin)>>) -> &'static str {
+    "in"
+}
+
+async fn maybe_docs(_: MaybeUser<Scoped<ReadDocs>>) -> &'static str {
+    "in"
+}
+
+async fn other_docs(_: Scoped<OtherReadDocs>) -> &'static str {
+    "in"
+}
+
+#[actix_web::test]
+async fn a_scope_is_granted_by_those_that_imply_it() {
+    let issuer = app::issuer();
+    let verifier = app::warm_verifier(&issuer).await;
+    let api = Api::new("/docs")
+        .route("/read", get(docs))
+        .route("/comment", get(comment_docs))
+        .route("/write", get(write_docs))
+        .route("/maybe", get(maybe_docs))
+        .route("/other", get(other_docs));
+    let app = init_service(App::new().service(api.verified_by(verifier))).await;
+    for (path, scopes, is_in) in [
+        ("read", "docs:read", true),
+        ("read", "docs:comment", true),
+        ("read", "docs:write", true),
+        ("read", "docs:manage", true),
+        ("read", "Docs:Write", false),
+        ("read", "docs:writer", false),
+        ("comment", "docs:comment read:messages", true),
+        ("comment", "docs:manage read:messages", true),
+        ("comment", "docs:manage", false),
+        ("comment", "docs:read read:messages", false),
+        ("write", "docs:manage", true),
+        ("write", "docs:read docs:comment", false),
+        ("maybe", "docs:comment", true),
+        ("maybe", "", false),
+        ("other", "docs:read", true),
+        ("other", "docs:write", false),
+    ] {
+        let token = issuer.token().scope(scopes).build();
+        let answer = get_with!(app, &format!("/docs/{path}"), &token);
+        assert_eq!(
+            answer.status == 200,
+            is_in,
+            "{path} with {scopes}: {answer:?}"
+        );
+        if path == "read" && !is_in {
+            assert_eq!(answer, Answer::insufficient_scope(&[&["docs:read"]]));
+        }
+    }
+}
+
+#[test]
+fn the_requirement_names_the_scopes_that_imply_it() {
+    let implied = <Scoped<(ReadDocs, ReadMessages)>>::requirement();
+    assert_eq!(
+        implied.to_string(),
+        "a token with docs:read (implied by docs:comment, docs:manage, docs:write) and read:messages"
+    );
+    let wider: &[&str] = &["docs:comment", "docs:manage", "docs:write"];
+    assert_eq!(implied.implied_by, [("docs:read", wider)]);
+}
+
+#[actix_web::test]
+async fn a_configured_scope_implies_others() {
+    let issuer = app::issuer();
+    let trusted = app::trusted(&issuer).scope_implies("everything", ["messages"]);
+    let trusted = trusted.scope_implies("messages", ["read:messages", "write:messages"]);
+    let verifier = Verifier::start([trusted.build().expect("an issuer")]).expect("a verifier");
+    verifier.ready().await;
+    let app = init_service(App::new().service(api().verified_by(verifier))).await;
+    for (path, scopes, is_in) in [
+        ("/api/both", "everything", true),
+        ("/api/both", "messages", true),
+        ("/api/both", "read:messages", false),
+        ("/api/one", "Everything", false),
+        ("/api/admin-or-both", "everything", true),
+        ("/api/nested", "everything", false),
+    ] {
+        let answer = get_with!(app, path, &issuer.token().scope(scopes).build());
+        assert_eq!(answer.status == 200, is_in, "{path} with {scopes}");
+    }
+    let cycle = app::trusted(&issuer)
+        .scope_implies("a", ["b"])
+        .scope_implies("b", ["a"]);
+    let error = cycle.build().expect_err("a cycle");
+    assert_eq!(error.to_string(), "the scope a implies itself");
 }

@@ -11,6 +11,7 @@ use actix_resource_server::{Api, Service, delete, get, post, put};
 use serde::{Deserialize, Serialize};
 
 use database::Database;
+use todos::{Id, Page, Status, Stored, Todo};
 
 /// The section `[todo]` of Settings.toml.
 #[derive(Deserialize, Serialize)]
@@ -33,15 +34,48 @@ impl Default for TodoSettings {
 
 fn api() -> Api {
     Api::new("/api")
-        .route("/status", get(todos::status).summary("how many there are"))
-        .route("/todos", get(todos::list).summary("a page of the caller's"))
-        .route("/todos", post(todos::add).summary("adds one"))
+        .route(
+            "/status",
+            get(todos::status)
+                .summary("how many there are")
+                .returns::<Status>(200),
+        )
+        .route(
+            "/todos",
+            get(todos::list)
+                .summary("a page of the caller's")
+                .query::<Page>()
+                .returns::<Vec<Stored>>(200),
+        )
+        .route(
+            "/todos",
+            post(todos::add)
+                .summary("adds one")
+                .accepts::<Todo>()
+                .returns::<Stored>(201),
+        )
         .route(
             "/todos/{id}",
-            get(todos::read).summary("one of the caller's"),
+            get(todos::read)
+                .summary("one of the caller's")
+                .path::<Id>()
+                .returns::<Stored>(200),
         )
-        .route("/todos/{id}", put(todos::change).summary("changes one"))
-        .route("/todos/{id}", delete(todos::remove).summary("removes one"))
+        .route(
+            "/todos/{id}",
+            put(todos::change)
+                .summary("changes one")
+                .path::<Id>()
+                .accepts::<Todo>()
+                .returns::<()>(204),
+        )
+        .route(
+            "/todos/{id}",
+            delete(todos::remove)
+                .summary("removes one")
+                .path::<Id>()
+                .returns::<()>(204),
+        )
 }
 
 fn main() -> ExitCode {

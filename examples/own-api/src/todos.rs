@@ -1,5 +1,6 @@
 //! The handlers. The first argument of each declares who may call it.
 
+use actix_resource_server::utoipa::{self, IntoParams, ToSchema};
 use actix_resource_server::{AuthenticatedUser, Public, Scoped, scope};
 use actix_web::{HttpResponse, error, web};
 use serde::{Deserialize, Serialize};
@@ -19,21 +20,31 @@ pub struct Owner {
 type Reader = Scoped<ReadTodos, AuthenticatedUser<Owner>>;
 type Writer = Scoped<WriteTodos, AuthenticatedUser<Owner>>;
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub struct Todo {
     pub text: String,
     #[serde(default)]
     pub done: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Stored {
     pub id: i64,
     #[serde(flatten)]
     pub todo: Todo,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, ToSchema)]
+pub struct Status {
+    todos: i64,
+}
+
+#[derive(Deserialize, IntoParams)]
+pub struct Id {
+    id: i64,
+}
+
+#[derive(Deserialize, IntoParams)]
 pub struct Page {
     /// The last ID of the page before.
     #[serde(default)]
@@ -42,7 +53,7 @@ pub struct Page {
 
 pub async fn status(_: Public, database: web::Data<Database>) -> actix_web::Result<HttpResponse> {
     let count = in_database(&database, Database::count).await?;
-    Ok(HttpResponse::Ok().json(serde_json::json!({ "todos": count })))
+    Ok(HttpResponse::Ok().json(Status { todos: count }))
 }
 
 pub async fn list(
@@ -73,34 +84,34 @@ pub async fn add(
 
 pub async fn read(
     user: Reader,
-    id: web::Path<i64>,
+    id: web::Path<Id>,
     database: web::Data<Database>,
 ) -> actix_web::Result<HttpResponse> {
     let owner = user.claims().sub.clone();
-    let todo = in_database(&database, move |database| database.read(&owner, *id)).await?;
+    let todo = in_database(&database, move |database| database.read(&owner, id.id)).await?;
     Ok(HttpResponse::Ok().json(todo.ok_or_else(not_found)?))
 }
 
 pub async fn change(
     user: Writer,
-    id: web::Path<i64>,
+    id: web::Path<Id>,
     todo: web::Json<Todo>,
     database: web::Data<Database>,
 ) -> actix_web::Result<HttpResponse> {
     let owner = user.claims().sub.clone();
     let changed = in_database(&database, move |database| {
-        database.change(&owner, *id, &todo)
+        database.change(&owner, id.id, &todo)
     });
     found(changed.await?)
 }
 
 pub async fn remove(
     user: Writer,
-    id: web::Path<i64>,
+    id: web::Path<Id>,
     database: web::Data<Database>,
 ) -> actix_web::Result<HttpResponse> {
     let owner = user.claims().sub.clone();
-    let removed = in_database(&database, move |database| database.remove(&owner, *id));
+    let removed = in_database(&database, move |database| database.remove(&owner, id.id));
     found(removed.await?)
 }
 

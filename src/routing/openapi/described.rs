@@ -18,6 +18,22 @@ pub(in crate::routing) struct Described {
     pub(super) responses: Vec<(u16, Body)>,
     pub(super) request: Vec<Body>,
     pub(super) parameters: Vec<fn() -> Vec<Parameter>>,
+    has_query: bool,
+    has_path: bool,
+}
+
+impl Described {
+    /// The statuses of Actix's extractors where they cannot read what is described: `web::Json` (400, 413), `web::Query`
+    /// (400) and `web::Path` (404).
+    pub(super) fn extractor_errors(&self) -> impl Iterator<Item = u16> {
+        let statuses = [
+            (400, !self.request.is_empty() || self.has_query),
+            (404, self.has_path),
+            (413, !self.request.is_empty()),
+        ];
+        let possible = statuses.into_iter().filter(|(_, is_possible)| *is_possible);
+        possible.map(|(status, _)| status)
+    }
 }
 
 /// A body of a media type.
@@ -154,6 +170,9 @@ impl Endpoint {
     }
 
     /// Describes the request body by its type: JSON, or plain text for `String`.
+    ///
+    /// With it, the responses of Actix's extractors to a body that they cannot read (400, 413) are described, as those
+    /// to [`query`](Self::query) (400) and [`path`](Self::path) (404) are. [`returns`](Self::returns) replaces them.
     #[must_use]
     pub fn accepts<T: ToSchema>(self) -> Self {
         let media_type = SchemaOf::new::<T>().media_type();
@@ -195,6 +214,7 @@ impl Endpoint {
     #[must_use]
     pub fn query<T: IntoParams>(mut self) -> Self {
         let parameters = || T::into_params(|| Some(ParameterIn::Query));
+        self.described.has_query = true;
         self.described.parameters.push(parameters);
         self
     }
@@ -203,6 +223,7 @@ impl Endpoint {
     #[must_use]
     pub fn path<T: IntoParams>(mut self) -> Self {
         let parameters = || T::into_params(|| Some(ParameterIn::Path));
+        self.described.has_path = true;
         self.described.parameters.push(parameters);
         self
     }

@@ -132,8 +132,8 @@ impl Document {
     }
 
     /// Adds to a document of your own what the rows declare: the security requirement of each operation, found by method and
-    /// path, the security schemes, and the responses to callers that are rejected, unless an operation has a response with
-    /// that status.
+    /// path, the security schemes, and the responses to callers that are rejected. A response that an operation has already
+    /// gets their headers and media type.
     ///
     /// # Examples
     /// ```

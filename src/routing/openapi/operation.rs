@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 
 use actix_web::http::StatusCode;
+use utoipa::PartialSchema;
 use utoipa::openapi::path::{Operation, OperationBuilder, Parameter, PathItem};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::response::{Response, ResponseBuilder, Responses, ResponsesBuilder};
-use utoipa::openapi::{RefOr, Required};
+use utoipa::openapi::{Content, RefOr, Required};
 
 use super::described::{Body, Described};
 use super::row::{Row, http_method, operation_mut};
@@ -47,7 +48,7 @@ fn operation(row: &Row, template: &Template, id: String, schemas: &mut Schemas) 
         .tags((!tags.is_empty()).then(|| tags.iter().copied()))
         .parameters((!parameters.is_empty()).then_some(parameters))
         .request_body(request_body(&row.described.request, schemas))
-        .responses(responses(&row.described.responses, schemas))
+        .responses(responses(&row.described, schemas))
         .build()
 }
 
@@ -76,9 +77,9 @@ fn request_body(bodies: &[Body], schemas: &mut Schemas) -> Option<RequestBody> {
     (!bodies.is_empty()).then(|| bodies.iter().fold(body, content).build())
 }
 
-fn responses(described: &[(u16, Body)], schemas: &mut Schemas) -> Responses {
+fn responses(described: &Described, schemas: &mut Schemas) -> Responses {
     let mut responses: BTreeMap<u16, Response> = BTreeMap::new();
-    for (status, body) in described {
+    for (status, body) in &described.responses {
         let response = responses
             .entry(*status)
             .or_insert_with(|| without_content(*status));
@@ -90,10 +91,23 @@ fn responses(described: &[(u16, Body)], schemas: &mut Schemas) -> Responses {
     if !responses.keys().any(|status| (200..400).contains(status)) {
         responses.insert(200, without_content(200));
     }
+    for status in described.extractor_errors() {
+        let response = || text(without_content(status));
+        responses.entry(status).or_insert_with(response);
+    }
     let responses = responses.into_iter();
     ResponsesBuilder::new()
         .responses_from_iter(responses.map(|(status, it)| (status.to_string(), it)))
         .build()
+}
+
+/// The response with a plain text, as Actix's errors are.
+fn text(mut response: Response) -> Response {
+    let text = Content::new(Some(String::schema()));
+    response
+        .content
+        .insert("text/plain".to_owned(), text.into());
+    response
 }
 
 fn without_content(status: u16) -> Response {

@@ -3,7 +3,6 @@
 use serde_json::json;
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::SchemaType;
 use utoipa::openapi::{ArrayBuilder, Content, ObjectBuilder, Ref, Schema, Type};
 
 use crate::extract::{Authentication, Requirement};
@@ -129,48 +128,44 @@ fn required(mut header: Header, is_required: bool) -> Header {
 
 /// The schema of a problem document (RFC 9457), with the members that rejections add.
 pub(super) fn problem_schema() -> Schema {
-    let text = |description: &str| {
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .description(Some(description))
-    };
-    let list = |description: &str| {
-        ArrayBuilder::new()
-            .items(ObjectBuilder::new().schema_type(Type::String))
-            .description(Some(description))
-    };
-    let integer = |description: &str| {
-        ObjectBuilder::new()
-            .schema_type(SchemaType::new(Type::Integer))
-            .description(Some(description))
-    };
-    let alternatives = ArrayBuilder::new()
-        .items(ArrayBuilder::new().items(ObjectBuilder::new().schema_type(Type::String)))
-        .description(Some(
-            "The sufficient sets of scopes, where there are several.",
-        ));
+    let list = || ArrayBuilder::new().items(of_type(Type::String));
     ObjectBuilder::new()
         .description(Some("The cause of a rejection (RFC 9457)."))
-        .property("type", text("A URI of the kind of problem."))
-        .property("title", text("The reason phrase of the status."))
-        .property("status", integer("The status of the response."))
-        .property("detail", text("What is wrong, in one sentence."))
-        .property("required_scopes", list("The scopes that a token needs."))
-        .property("alternatives", alternatives)
+        .property("type", described("A URI of the kind of problem."))
+        .property("title", described("The reason phrase of the status."))
+        .property("status", of_type(Type::Integer))
+        .property("detail", described("What is wrong, in one sentence."))
+        .property("required_scopes", list().description(Some(SCOPES)))
         .property(
-            "acr_values",
-            list("The classes of login of which one is required (RFC 9470)."),
+            "alternatives",
+            ArrayBuilder::new().items(list()).description(Some(WAYS)),
         )
-        .property("amr_values", list("The methods that the login must use."))
-        .property(
-            "max_age",
-            integer("How old the login may be, in seconds (RFC 9470)."),
-        )
+        .property("acr_values", list().description(Some(CLASSES)))
+        .property("amr_values", list().description(Some(METHODS)))
+        .property("max_age", of_type(Type::Integer).description(Some(AGE)))
         .required("type")
         .required("title")
         .required("status")
         .required("detail")
         .into()
 }
+
+fn described(text: &str) -> ObjectBuilder {
+    of_type(Type::String).description(Some(text))
+}
+
+fn of_type(of: Type) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(of)
+}
+
+const SCOPES: &str = "The scopes that a token needs.";
+
+const WAYS: &str = "The sufficient sets of scopes, where there are several.";
+
+const CLASSES: &str = "The classes of login of which one is required (RFC 9470).";
+
+const METHODS: &str = "The methods that the login must use.";
+
+const AGE: &str = "How old the login may be, in seconds (RFC 9470).";
 
 const WWW_AUTHENTICATE: &str = "WWW-Authenticate";

@@ -125,23 +125,42 @@ impl RejectionResponses<'_> {
     fn add_to(&mut self, operation: &mut Operation, row: &Row) {
         for rejected in Rejected::by(&row.requirement, self.tokens) {
             let responses = &mut operation.responses.responses;
-            if !responses.contains_key(rejected.status()) {
-                let response = self.response(rejected, row.has_problems);
-                responses.insert(rejected.status().to_owned(), response);
+            match responses.get_mut(rejected.status()) {
+                Some(RefOr::T(own)) => self.extend(own, rejected, row.has_problems),
+                Some(RefOr::Ref(_)) => {}
+                None => {
+                    let response = self.response(rejected, row.has_problems);
+                    responses.insert(rejected.status().to_owned(), response);
+                }
             }
         }
     }
 
-    fn response(&mut self, rejected: Rejected, has_problems: bool) -> RefOr<Response> {
-        if !has_problems {
-            return rejected.response(self.tokens, None).into();
+    /// Adds the headers and the media type to a response that the application describes.
+    fn extend(&mut self, own: &mut Response, rejected: Rejected, has_problems: bool) {
+        let response = self.inline(rejected, has_problems);
+        for (name, header) in response.headers {
+            own.headers.entry(name).or_insert(header);
         }
-        let schemas = &mut self.components.schemas;
-        let problem = add(schemas, "Problem", problem_schema().into());
-        let response = rejected.response(self.tokens, Some(&problem));
+        for (media_type, content) in response.content {
+            own.content.entry(media_type).or_insert(content);
+        }
+    }
+
+    fn response(&mut self, rejected: Rejected, has_problems: bool) -> RefOr<Response> {
+        let response = self.inline(rejected, has_problems).into();
+        if !has_problems {
+            return response;
+        }
         let responses = &mut self.components.responses;
-        let name = add(responses, rejected.name(), response.into());
+        let name = add(responses, rejected.name(), response);
         Ref::from_response_name(name).into()
+    }
+
+    fn inline(&mut self, rejected: Rejected, has_problems: bool) -> Response {
+        let schemas = &mut self.components.schemas;
+        let problem = has_problems.then(|| add(schemas, "Problem", problem_schema().into()));
+        rejected.response(self.tokens, problem.as_deref())
     }
 }
 

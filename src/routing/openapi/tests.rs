@@ -282,8 +282,14 @@ fn bodies_are_described_by_their_types() {
     assert_eq!(second["properties"]["speed"]["type"], "number");
     let statuses = statuses(&paths["/g"]["patch"]);
     assert_eq!(statuses, ["200", "400", "401", "404", "429", "503"]);
-    // What the application says of a status precedes.
-    assert_ne!(body("/g", "patch", "401", "application/json"), Value::Null);
+    let unauthorized = &paths["/g"]["patch"]["responses"]["401"];
+    let content = &unauthorized["content"];
+    assert_ne!(content["application/json"], Value::Null);
+    assert_ne!(content["application/problem+json"], Value::Null);
+    assert_eq!(
+        unauthorized["headers"]["WWW-Authenticate"]["required"],
+        true
+    );
     let schemas = document["components"]["schemas"]
         .as_object()
         .expect("schemas");
@@ -291,6 +297,26 @@ fn bodies_are_described_by_their_types() {
         schemas.keys().collect::<Vec<_>>(),
         ["Line", "Order", "Problem"]
     );
+}
+
+#[test]
+fn what_extractors_cannot_read_is_described() {
+    let post = operation(post(public).accepts::<Line>());
+    assert_eq!(statuses(&post), ["200", "400", "413"]);
+    assert_eq!(
+        post["responses"]["400"]["content"]["text/plain"]["schema"]["type"],
+        "string"
+    );
+    let own = operation(put(public).accepts::<Line>().returns::<Line>(400));
+    assert_eq!(
+        own["responses"]["400"]["content"]["text/plain"],
+        Value::Null
+    );
+    let rejected = operation(put(private).accepts::<Line>());
+    let content = &rejected["responses"]["400"]["content"];
+    assert_eq!(content.as_object().map(serde_json::Map::len), Some(2));
+    assert_ne!(content["application/problem+json"], Value::Null);
+    assert_ne!(content["text/plain"], Value::Null);
 }
 
 #[test]
@@ -520,4 +546,34 @@ fn a_document_of_ones_own_is_secured_and_differences_are_told() {
     );
     let schemes = &document["components"]["securitySchemes"];
     assert_eq!(schemes.as_object().map(serde_json::Map::len), Some(2));
+}
+
+#[test]
+fn odd_tables_make_valid_documents() {
+    for pattern in [
+        "",
+        "/",
+        r"/{a:[^{}/]+}",
+        r"/{a:\d{1,3}}-{b:(?i)x|y}",
+        "/{a}/{a:.*}",
+        "/%7B/{tail}*",
+    ] {
+        let api = Api::new("")
+            .route(pattern, get(public))
+            .mounted_at("/{tenant}");
+        let document = document(&api);
+        let paths = document["paths"].as_object().expect("paths");
+        for (path, item) in paths {
+            assert!(path.starts_with("/{tenant}"), "{path}");
+            let parameters = item["get"]["parameters"].as_array().expect("parameters");
+            // Each parameter stands once in the path, and the path has no other braces.
+            let mut rest = path.clone();
+            for parameter in parameters {
+                let name = parameter["name"].as_str().expect("a name");
+                rest = rest.replacen(&format!("{{{name}}}"), "", 1);
+            }
+            assert!(!rest.contains(['{', '}']), "{path} {parameters:?}");
+        }
+    }
+    assert_eq!(document(&Api::new("/empty"))["paths"], json!({}));
 }

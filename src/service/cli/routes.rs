@@ -1,5 +1,7 @@
 //! Lists the routes and what each requires.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::output::{columns, print, print_json};
@@ -31,6 +33,9 @@ pub(super) struct Route {
     token: &'static str,
     /// The alternatives that satisfy the scope requirement; every scope of one list is needed.
     scopes: Vec<Vec<&'static str>>,
+    /// The required scopes that wider ones imply, and those.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    implied_by: BTreeMap<&'static str, &'static [&'static str]>,
     /// The authentication requirements of the token's login.
     logins: Vec<AuthnRequirement>,
     rules: Vec<&'static str>,
@@ -104,6 +109,13 @@ impl Route {
         self.requirement.first_scopes()
     }
 
+    /// The required scopes that wider ones imply, each with those.
+    pub(super) fn implied_by(
+        &self,
+    ) -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+        self.requirement.implied_by.iter().copied()
+    }
+
     /// HEAD works wherever GET does.
     fn answers(&self, method: &str) -> bool {
         let method = method.to_ascii_uppercase();
@@ -124,6 +136,7 @@ impl From<RouteInfo<'_>> for Route {
                 Authentication::Required => "required",
             },
             scopes: requirement.scopes.clone(),
+            implied_by: requirement.implied_by.iter().copied().collect(),
             logins: requirement.logins.clone(),
             rules: requirement.rules.clone(),
             proven_sender: requirement.proven_sender,

@@ -150,8 +150,8 @@ impl Layer {
         if format!("{key}.").starts_with(ISSUERS) {
             return Err(origin.reject(IN_THE_FILE));
         }
-        if key.starts_with(REQUIRED) {
-            return Err(origin.reject(AS_JSON));
+        if let Some((_, remedy)) = AS_JSON.iter().find(|(section, _)| key.starts_with(section)) {
+            return Err(origin.reject(*remedy));
         }
         let text = value
             .into_string()
@@ -194,11 +194,17 @@ const SEPARATOR: &str = "__";
 
 const ISSUERS: &str = "auth.issuers.";
 
-/// Variables have no case: claims have.
-const REQUIRED: &str = "auth.required_claims.";
-
-const AS_JSON: &str =
-    "names of claims have a case of their own: set APP__AUTH__REQUIRED_CLAIMS to a JSON object";
+/// Sections whose keys have a case, which variables have not.
+const AS_JSON: [(&str, &str); 2] = [
+    (
+        "auth.required_claims.",
+        "names of claims have a case of their own: set APP__AUTH__REQUIRED_CLAIMS to a JSON object",
+    ),
+    (
+        "auth.scope_implications.",
+        "names of scopes have a case of their own: set APP__AUTH__SCOPE_IMPLICATIONS to a JSON object",
+    ),
+];
 
 const IN_THE_FILE: &str =
     "several issuers can be set in the file only: write them there as [[auth.issuers]]";

@@ -14,9 +14,9 @@ use super::error::{KeyOrigin, SettingsError};
 use super::layers::{Table, member};
 use super::own::OwnSection;
 use super::values::{
-    ClaimPath, Claims, Flag, Host, IssuerUrl, KeyPath, KeyText, List, Network, Number, One,
-    PemPath, Period, Port, PositivePeriod, PublicHost, PublicUrl, RedirectUri, ReplayUrl,
-    RequiredClaims, ScopeToken, Secret, Text, WebOrigin, WebPage,
+    ClaimPath, Claims, Flag, Host, Implications, IssuerUrl, KeyPath, KeyText, List, Network,
+    Number, One, PemPath, Period, Port, PositivePeriod, PublicHost, PublicUrl, RedirectUri,
+    ReplayUrl, RequiredClaims, ScopeToken, Secret, Text, WebOrigin, WebPage,
 };
 use crate::claims::scope_claim::ScopeClaim;
 use crate::issuer::{self, SecretEncoding, TokenType};
@@ -167,6 +167,7 @@ section! {
         token_types: List<TokenType> = List(TokenType::DEFAULT.to_vec()),
         tenants: List<Text> = List::EMPTY,
         required_claims: RequiredClaims = RequiredClaims::default(),
+        scope_implications: Implications = Implications::default(),
         introspection: Introspection = Introspection::default(),
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::VerifyError;
 use super::audience::check_audience;
 use super::payload::Payload;
-use super::scopes::granted_scopes;
+use super::scopes::{add_implied, granted_scopes};
 use super::unverified::Unverified;
 use crate::claims::scope::ScopeSet;
 use crate::claims::{Claims, OtherKind};
@@ -43,8 +43,9 @@ pub(crate) fn validate_claims(
     check_strings(claims)?;
     check_kind(claims)?;
     check_required(issuer, payload)?;
-    let scopes = granted_scopes(issuer, payload);
+    let mut scopes = granted_scopes(issuer, payload);
     check_numbers(claims, &scopes)?;
+    add_implied(issuer, &mut scopes);
     if issuer.rules.strict {
         check_profile(claims)?;
     }

@@ -27,6 +27,9 @@ pub(super) struct Report {
     pub(super) explanation: Option<Explanation>,
     checks: Vec<Checked>,
     /// Whether each route accepts the token, if it is valid.
+    /// The scopes that are granted, or would be, because others imply them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    implied_scopes: Vec<String>,
     routes: Vec<Opened>,
     header: Option<Map<String, Value>>,
     claims: Option<Map<String, Value>>,
@@ -86,6 +89,7 @@ impl Report {
     ) -> Self {
         let explanation = Explanation::of(&verdict, &context);
         let checks = checks(&verdict, &context, route);
+        let implied_scopes = implied(&verdict, &context, route);
         let routes = opened(&verdict, routes);
         let schemes = verifier.senders().schemes();
         let rejection = match verdict {
@@ -103,6 +107,7 @@ impl Report {
             answer: rejection.as_ref().map(Answer::from),
             explanation,
             checks,
+            implied_scopes,
             routes,
             content: content(&context),
             header: context.token.header,
@@ -118,6 +123,8 @@ impl Report {
             text.push_str(&format!("Why:    {why}\nRemedy: {remedy}\n"));
         }
         text.extend(self.routes.iter().map(Opened::text));
+        let implied = self.implied_scopes.iter();
+        text.extend(implied.map(|implied| format!("Scopes: {implied}\n")));
         text.extend(self.notes.iter().map(|note| format!("Note: {note}\n")));
         if !self.content.is_empty() {
             text.push_str(&format!(
@@ -204,6 +211,35 @@ fn opened(verdict: &Verdict, routes: &[Route]) -> Vec<Opened> {
         open: (route.grant)(Some(caller.clone())).is_ok(),
     });
     opened.collect()
+}
+
+/// The implications that matter to the token and the route, a sentence each; those of settings and those of types.
+fn implied(verdict: &Verdict, context: &Context<'_>, route: Option<&Route>) -> Vec<String> {
+    let Some(caller) = verdict.caller() else {
+        return Vec::new();
+    };
+    let granted = caller.scopes();
+    let of_settings = context.issuer().into_iter();
+    let of_settings = of_settings.flat_map(|issuer| issuer.rules.scope_implications.iter());
+    let of_settings =
+        of_settings
+            .filter(|(wide, _)| granted.contains(wide))
+            .map(|(wide, narrow)| {
+                format!(
+                    "{wide} implies {} (auth.scope_implications).",
+                    narrow.join(", ")
+                )
+            });
+    let of_types = route.into_iter().flat_map(Route::implied_by);
+    let of_types = of_types.filter(|(narrow, _)| !granted.contains(narrow));
+    let of_types =
+        of_types.map(
+            |(narrow, wider)| match wider.iter().find(|wide| granted.contains(wide)) {
+                Some(wide) => format!("{wide} implies {narrow}."),
+                None => format!("{narrow} is implied by {}, too.", wider.join(", ")),
+            },
+        );
+    of_settings.chain(of_types).collect()
 }
 
 /// Header parameters and claims, a line each.

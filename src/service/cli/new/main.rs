@@ -5,6 +5,7 @@ mod tests;
 
 use std::process::ExitCode;
 
+use actix_resource_server::utoipa::{self, ToSchema};
 use actix_resource_server::{Api, AuthenticatedUser, Scoped, Service, get, scope};
 use actix_web::web;
 use serde::{Deserialize, Serialize};
@@ -33,7 +34,7 @@ async fn greeting(user: AuthenticatedUser, settings: web::Data<GreetingSettings>
     format!("{}, {subject}.", settings.word)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Message {
     text: &'static str,
 }
@@ -47,8 +48,18 @@ async fn messages(_: Scoped<ReadMessages>) -> web::Json<Vec<Message>> {
 
 fn api() -> Api {
     Api::new("/api")
-        .route("/greeting", get(greeting).summary("greets the caller"))
-        .route("/messages", get(messages).summary("lists messages"))
+        .route(
+            "/greeting",
+            get(greeting)
+                .summary("greets the caller")
+                .returns::<String>(200),
+        )
+        .route(
+            "/messages",
+            get(messages)
+                .summary("lists messages")
+                .returns::<Vec<Message>>(200),
+        )
 }
 
 fn main() -> ExitCode {

@@ -51,6 +51,9 @@ pub(super) fn builder(
     for (claim, value) in &model.required_claims.0 {
         issuer = issuer.require(claim, value.clone());
     }
+    for (wide, narrow) in &model.scope_implications.0 {
+        issuer = issuer.scope_implies(wide, narrow);
+    }
     for audience in &model.audience.0 {
         issuer = issuer.audience(audience);
     }
@@ -126,6 +129,13 @@ pub(super) fn explain(error: &IssuerError, origins: &Origins<'_>) -> SettingsErr
         IssuerError::RequiredClaim { claim } => {
             origins.reject("required_claims", value_needed(claim))
         }
+        IssuerError::ImpliedScope => origins.reject("scope_implications", error.to_string()),
+        IssuerError::ScopeImpliesItself { scope } => origins.reject(
+            "scope_implications",
+            format!(
+                "{scope} implies itself, through others or not: remove one of the implications"
+            ),
+        ),
         IssuerError::NoAudience => {
             origins.reject_required("audience", AUDIENCE_NEEDED, &CONFIGURING)
         }

@@ -1,5 +1,7 @@
 //! Claims of a token, as a section of any keys and values.
 
+use std::collections::BTreeMap;
+
 use config::{Value, ValueKind};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Number};
@@ -69,6 +71,52 @@ impl Serialize for RequiredClaims {
     }
 }
 
+/// Scopes with those that they imply; in a variable as one JSON object.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(try_from = "Value")]
+pub(in super::super) struct Implications(pub(in super::super) BTreeMap<String, Vec<String>>);
+
+impl TryFrom<Value> for Implications {
+    type Error = Remedy;
+
+    fn try_from(value: Value) -> Result<Self, Remedy> {
+        let implied = match trimmed(value)? {
+            ValueKind::String(text) => serde_json::from_str(&text).ok(),
+            ValueKind::Table(scopes) => {
+                let scopes = scopes.into_iter();
+                let scopes = scopes.map(|(name, value)| Some((name, json(value)?)));
+                scopes.collect::<Option<Map<_, _>>>()
+            }
+            _ => None,
+        };
+        let implied = implied.ok_or(IMPLICATIONS_NEEDED)?.into_iter();
+        let implied = implied.map(|(wide, narrow)| Some((wide, names(narrow)?)));
+        let implied: Option<_> = implied.collect();
+        Ok(Self(implied.ok_or(IMPLICATIONS_NEEDED)?))
+    }
+}
+
+/// One name, or a list of them.
+fn names(value: serde_json::Value) -> Option<Vec<String>> {
+    match value {
+        serde_json::Value::String(name) => Some(vec![name]),
+        serde_json::Value::Array(names) => {
+            let names = names.into_iter();
+            names.map(|name| Some(name.as_str()?.to_owned())).collect()
+        }
+        _ => None,
+    }
+}
+
+/// As one line of JSON.
+impl Serialize for Implications {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let scopes = self.0.iter();
+        let scopes = scopes.map(|(wide, narrow)| (wide.clone(), narrow.clone().into()));
+        serialize(&scopes.collect(), serializer)
+    }
+}
+
 fn serialize<S: Serializer>(
     claims: &Map<String, serde_json::Value>,
     serializer: S,
@@ -109,5 +157,8 @@ const RESERVED: [&str; 6] = ["iss", "sub", "aud", "exp", "iat", "nbf"];
 
 const REQUIRED_NEEDED: &str = "must be a section of claims and their values; as a variable, a JSON object such as \
                                {\"token_use\": \"access\"}";
+
+const IMPLICATIONS_NEEDED: &str = "must be a section of scopes, each with a list of those that it implies; as a \
+                                   variable, a JSON object such as {\"docs:write\": [\"docs:read\"]}";
 
 const NOT_JSON: &str = "must contain only what JSON has: neither inf nor nan";

@@ -15,7 +15,7 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-pub(super) use self::claims::{Claims, RequiredClaims};
+pub(super) use self::claims::{Claims, Implications, RequiredClaims};
 #[cfg(test)]
 pub(super) use self::text::Kind;
 pub(super) use self::text::{
