@@ -55,7 +55,7 @@ async def main(url):
             tools = [tool.name for tool in (await client.list_tools()).tools]
             assert tools == ["list_notes", "add_note", "whoami"], tools
             assert await text(client, "list_notes", {}) == ""
-            assert memory.tokens.scope == "notes:read", memory.tokens.scope
+            assert "notes:write" not in memory.tokens.scope, memory.tokens.scope
             assert await text(client, "add_note", {"text": "water the plants"}) == "added"
             assert "notes:write" in memory.tokens.scope, memory.tokens.scope
             assert await text(client, "list_notes", {}) == "water the plants"

@@ -17,7 +17,8 @@ export async function startProvider() {
   const answer = provider.callback();
   server.on("request", (request, response) => {
     if (request.url.startsWith("/interaction/")) {
-      return provider.interactionFinished(request, response, { login: { accountId: "somebody" } });
+      // Native clients are always asked for consent.
+      return provider.interactionFinished(request, response, { login: { accountId: "somebody" }, consent: {} });
     }
     answer(request, response);
   });
@@ -35,6 +36,13 @@ function configuration() {
   return {
     clientBasedCORS: () => true,
     cookies: { keys: [randomBytes(32).toString("hex")] },
+    extraClientMetadata: {
+      properties: ["steps_up"],
+      // Clients register with the scopes of their first request, to which the provider would hold them.
+      validator: (_context, _name, _value, metadata) => {
+        delete metadata.scope;
+      },
+    },
     features: {
       devInteractions: { enabled: false },
       registration: { enabled: true },

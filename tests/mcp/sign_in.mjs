@@ -7,10 +7,15 @@ export async function signIn(authorizationUrl, redirectUri, person = "administra
   for (let steps = 0; steps < 10; steps += 1) {
     const location = response.headers.get("location");
     const next = location ? new URL(location, response.url) : undefined;
-    if (next?.href.startsWith(redirectUri)) return next.searchParams;
+    if (next?.href.startsWith(redirectUri)) return granted(next.searchParams);
     response = next ? await send(next, cookies) : await choose(response, cookies, person);
   }
   throw new Error("the sign-in did not lead back to the client");
+}
+
+function granted(response) {
+  if (!response.has("code")) throw new Error(`the provider responded with ${response}`);
+  return response;
 }
 
 /** Sends the form of the sign-in page. */

@@ -241,7 +241,7 @@ mod tests {
             ),
             (good.replace(r#""id":1,"#, ""), ToolCall),
             (good.replace(r#""name""#, r#""NAME""#), ToolCall),
-            (good.replace(r#"{"name":"a"}"#, r#"["a"]"#), ToolCall),
+            (good.replace(r#"{"name":"a"}"#, r#"["a"]"#), Unrecognized),
             (good.replace(r#"{"name":"a"}"#, "null"), ToolCall),
             (call("1"), ToolCall),
             (call("null"), ToolCall),

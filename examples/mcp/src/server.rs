@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use actix_resource_server::{Caller, Identified};
+use actix_resource_server::{Access, Caller, Identified};
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{Error, HttpRequest, HttpResponse, error};
 use http_body_util::combinators::BoxBody;
@@ -42,8 +42,12 @@ pub struct McpServer {
 
 impl McpServer {
     /// A server without sessions: each request is authorized by its own token, and no state is reached by an ID.
+    ///
+    /// # Panics
+    /// A tool requires a scope that [`NotesUser`] does not declare.
     pub fn new(settings: &McpSettings) -> Self {
         let tools = Arc::new(tools());
+        check_declared(&tools);
         let server = ToolServer(tools.clone());
         let config = StreamableHttpServerConfig::default()
             .with_legacy_session_mode(false)
@@ -53,6 +57,22 @@ impl McpServer {
             .enforce_origin_validation();
         let rmcp = StreamableHttpService::new(move || Ok(server.clone()), Arc::default(), config);
         Self { tools, rmcp }
+    }
+}
+
+/// The scopes of the endpoint are those that its metadata and the development issuer know.
+///
+/// # Panics
+/// A tool requires another one.
+fn check_declared<S: Clone + 'static>(tools: &Tools<S>) {
+    let declared = NotesUser::requirement().scopes.concat();
+    for (name, requirement) in tools.requirements() {
+        for scope in requirement.scopes.concat() {
+            assert!(
+                declared.contains(&scope),
+                "{name}: the endpoint does not declare {scope}"
+            );
+        }
     }
 }
 

@@ -1,9 +1,7 @@
 //! The server with real tokens, over HTTP: challenges, the scopes of tools, and messages that are not what they seem.
 
-use std::collections::BTreeSet;
-
 use actix_resource_server::test_kit::{DenialMatrix, TestIssuer};
-use actix_resource_server::{Access, Algorithm, Issuer, Verifier};
+use actix_resource_server::{Algorithm, Issuer, Verifier};
 use actix_web::body::to_bytes;
 use actix_web::dev::Service;
 use actix_web::http::header::HeaderMap;
@@ -12,7 +10,6 @@ use actix_web::{App, web};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::notes::{NotesUser, tools};
 
 /// The app as the service configures it, for tokens of `issuer`.
 fn served(issuer: &TestIssuer) -> impl FnOnce(&mut web::ServiceConfig) {
@@ -309,20 +306,4 @@ async fn the_endpoint_rejects_what_it_must_reject() {
         })
         .await;
     report.assert_denied();
-}
-
-/// The metadata and the development issuer know the scopes of the routes.
-#[test]
-fn the_endpoint_declares_the_scopes_of_all_tools() {
-    let declared: BTreeSet<_> = NotesUser::requirement()
-        .scopes
-        .concat()
-        .into_iter()
-        .collect();
-    let tools = tools();
-    let required: BTreeSet<_> = tools
-        .requirements()
-        .flat_map(|(_, requirement)| requirement.scopes.concat())
-        .collect();
-    assert_eq!(declared, required);
 }

@@ -1,6 +1,7 @@
 //! rmcp as a client, unmodified: from a bare 401 to a tool, and through a step-up to another one.
 #![cfg(feature = "dev-issuer")]
 
+use std::error::Error;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
@@ -8,7 +9,8 @@ use reqwest::redirect::Policy;
 use rmcp::model::{CallToolRequestParams, CallToolResult};
 use rmcp::service::{RoleClient, RunningService};
 use rmcp::transport::StreamableHttpClientTransport;
-use rmcp::transport::auth::{AuthClient, AuthorizationManager, AuthorizationRequest, OAuthState};
+use rmcp::transport::auth::{AuthClient, AuthorizationCallback, AuthorizationRequest, OAuthState};
+use rmcp::transport::streamable_http_client::InsufficientScopeError;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::{ServiceError, ServiceExt};
 use serde_json::{Value, json};
@@ -94,13 +96,12 @@ async fn sign_in(authorization_url: &str) -> String {
 }
 
 type Client = RunningService<RoleClient, ()>;
+type Http = AuthClient<reqwest::Client>;
 
-async fn connect(url: &str, manager: AuthorizationManager) -> Client {
-    let http = AuthClient::new(reqwest::Client::new(), manager);
+async fn connect(url: &str, http: &Http) -> Client {
     let config = StreamableHttpClientTransportConfig::with_uri(url);
-    ().serve(StreamableHttpClientTransport::with_client(http, config))
-        .await
-        .unwrap()
+    let transport = StreamableHttpClientTransport::with_client(http.clone(), config);
+    ().serve(transport).await.unwrap()
 }
 
 async fn call(
@@ -113,6 +114,13 @@ async fn call(
     let result: CallToolResult = client.call_tool(call).await?;
     let content = serde_json::to_value(result.content).unwrap();
     Ok(content[0]["text"].as_str().unwrap().to_owned())
+}
+
+/// The scopes that the server requires, from wherever in the error rmcp has them.
+fn required_scopes(error: &(dyn Error + 'static)) -> Option<String> {
+    let own = error.downcast_ref::<InsufficientScopeError>();
+    let own = own.and_then(|error| error.required_scope.clone());
+    own.or_else(|| required_scopes(error.source()?))
 }
 
 #[tokio::test]
@@ -130,17 +138,51 @@ async fn rmcp_signs_in_and_steps_up() {
         .to_owned();
 
     let mut state = OAuthState::new(&program.url, None).await.unwrap();
-    let request = AuthorizationRequest::new(REDIRECT_URI).with_challenge(challenge);
+    let request = AuthorizationRequest::new(REDIRECT_URI)
+        .with_challenge(challenge)
+        .with_initial_scope_selection();
     state.start_authorization(request).await.unwrap();
-    let callback = sign_in(&state.get_authorization_url().await.unwrap()).await;
+    let authorization_url = state.get_authorization_url().await.unwrap();
+    assert!(
+        authorization_url.contains("resource="),
+        "{authorization_url}"
+    );
+    let callback = sign_in(&authorization_url).await;
     state.handle_callback_url(&callback).await.unwrap();
     let manager = state.into_authorization_manager().unwrap();
+    let http = AuthClient::new(reqwest::Client::new(), manager);
 
-    let client = connect(&program.url, manager).await;
+    let client = connect(&program.url, &http).await;
     assert_eq!(client.list_all_tools().await.unwrap().len(), 3);
     assert_eq!(call(&client, "list_notes", json!({})).await.unwrap(), "");
     let rejected = call(&client, "add_note", json!({ "text": "water" }))
         .await
         .unwrap_err();
-    println!("{rejected:?}");
+    let scopes = required_scopes(&rejected).unwrap();
+    assert_eq!(scopes, "notes:read notes:write");
+
+    let manager = http.auth_manager.lock().await;
+    let callback = sign_in(&manager.request_scope_upgrade(&scopes).await.unwrap()).await;
+    let callback = AuthorizationCallback::from_redirect_url(&callback).unwrap();
+    let AuthorizationCallback {
+        code,
+        csrf_token,
+        issuer,
+        ..
+    } = &callback;
+    let exchanged =
+        manager.exchange_code_for_token_with_issuer(code, csrf_token, issuer.as_deref());
+    exchanged.await.unwrap();
+    drop(manager);
+    let client = connect(&program.url, &http).await;
+    assert_eq!(
+        call(&client, "add_note", json!({ "text": "water" }))
+            .await
+            .unwrap(),
+        "added"
+    );
+    assert_eq!(
+        call(&client, "list_notes", json!({})).await.unwrap(),
+        "water"
+    );
 }
