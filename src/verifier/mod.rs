@@ -22,7 +22,6 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
-use url::Url;
 
 use crate::issuer::{Issuer, KeySource, Tenants};
 use crate::jose::jwk::Jwk;
@@ -31,7 +30,7 @@ use crate::jose::{Algorithm, CompactError};
 use crate::keys::Findings;
 use crate::keys::jwk_set::KeySet;
 use crate::keys::root_certificates::RootCertificates;
-use crate::keys::{Discovered, IssuerKeys, KeyRefresher, WantedKey};
+use crate::keys::{IssuerKeys, KeyRefresher, WantedKey};
 pub use crate::keys::{Unready, UnreadyReason};
 use crate::metrics::Counters;
 use crate::sender::SenderPolicy;
@@ -246,8 +245,7 @@ impl Verifier {
         self.0.origin.clock.now()
     }
 
-    /// For each issuer in the order of the configuration, its name and its endpoints for clients, as far as they are
-    /// known.
+    /// For each issuer in the order of the configuration, its names, as far as they are known.
     pub(crate) fn authorization_servers(&self) -> Vec<AuthorizationServer> {
         let trust = self.0.trust.load();
         let servers = trust.issuers.iter().map(|keys| AuthorizationServer {
@@ -256,8 +254,6 @@ impl Verifier {
                 None => keys.name().into_iter().collect(),
             },
             is_awaited: keys.issuer.tenants.is_none() && keys.name().is_none(),
-            base_url: keys.issuer.base_url().cloned(),
-            discovered: keys.discovered(),
         });
         servers.collect()
     }
@@ -287,18 +283,13 @@ impl Verifier {
     }
 }
 
-/// An issuer as clients need to know it: where they get tokens.
+/// An issuer as the metadata of a resource names it.
 #[derive(Clone, Debug)]
 pub(crate) struct AuthorizationServer {
     /// The exact values of `iss`: one, or one for each listed tenant.
     pub(crate) names: Vec<String>,
     /// Whether the name is still to be discovered.
     pub(crate) is_awaited: bool,
-    /// The URL under which it is discovered, if it is.
-    #[expect(dead_code, reason = "for the OpenAPI document")]
-    pub(crate) base_url: Option<Url>,
-    #[expect(dead_code, reason = "for the OpenAPI document")]
-    pub(crate) discovered: Option<Arc<Discovered>>,
 }
 
 /// RFC 9068 §4: tokens of other types are signed with the same keys.
