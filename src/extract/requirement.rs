@@ -56,6 +56,11 @@ impl Requirement {
         }
     }
 
+    /// Whether credentials are read.
+    pub(crate) fn takes_token(&self) -> bool {
+        self.caller != Authentication::None
+    }
+
     /// All scopes of the first sufficient set, which challenges name.
     pub(crate) fn first_scopes(&self) -> Vec<&'static str> {
         self.scopes.first().cloned().unwrap_or_default()
@@ -83,18 +88,11 @@ impl Requirement {
         self
     }
 
-    /// The scopes that imply `scope`.
-    pub(crate) fn wider_than(&self, scope: &str) -> &'static [&'static str] {
-        let mut implied = self.implied_by.iter();
-        implied
-            .find(|(narrow, _)| *narrow == scope)
-            .map_or(&[], |(_, wider)| wider)
-    }
-
     fn name_of(&self, scope: &str) -> String {
-        match self.wider_than(scope) {
-            [] => scope.to_owned(),
-            wider => format!("{scope} (implied by {})", wider.join(", ")),
+        let mut implied = self.implied_by.iter();
+        match implied.find(|(narrow, _)| *narrow == scope) {
+            Some((_, wider)) => format!("{scope} (implied by {})", wider.join(", ")),
+            None => scope.to_owned(),
         }
     }
 

@@ -19,7 +19,7 @@ use super::api::{About, Row};
 use super::path_pattern::is_literal;
 use super::siblings::Table;
 use crate::authorization::AuthScheme;
-use crate::extract::{Authentication, public_url};
+use crate::extract::public_url;
 use crate::rejection::challenge::PROOF_ALGORITHMS;
 use crate::rejection::{ErrorFormat, MetadataPath, WELL_KNOWN, problem};
 use crate::sender::PublicUrl;
@@ -37,7 +37,7 @@ pub(super) struct ProtectedResource {
 impl ProtectedResource {
     /// `None` where no route takes a token, and where the prefix has parameters, so that it is no one resource.
     pub(super) fn of(prefix: &str, rows: &[Row]) -> Option<Self> {
-        let takes_token = |row: &Row| row.endpoint.requirement.caller != Authentication::None;
+        let takes_token = |row: &Row| row.endpoint.requirement.takes_token();
         if !rows.iter().any(takes_token) || !is_literal(prefix) {
             return None;
         }

@@ -5,7 +5,7 @@ use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::{ArrayBuilder, Content, ObjectBuilder, Ref, Schema, Type};
 
-use crate::extract::{Authentication, Requirement};
+use crate::extract::Requirement;
 use crate::verifier::AcceptedTokens;
 
 /// A response to callers that are rejected.
@@ -21,7 +21,7 @@ pub(super) enum Rejected {
 impl Rejected {
     /// Those that a route with this requirement can have.
     pub(super) fn by(requirement: &Requirement, tokens: &AcceptedTokens) -> Vec<Self> {
-        if requirement.caller == Authentication::None {
+        if !requirement.takes_token() {
             return Vec::new();
         }
         let is_authorized = !requirement.scopes.is_empty() || !requirement.rules.is_empty();

@@ -52,7 +52,7 @@ impl fmt::Display for Differences {
 
 pub(super) fn secure(rows: &[Row], tokens: &AcceptedTokens, document: &mut OpenApi) -> Differences {
     let mut components = document.components.take().unwrap_or_default();
-    let schemes = if rows.iter().any(Row::takes_token) {
+    let schemes = if rows.iter().any(|row| row.requirement.takes_token()) {
         Schemes::add(tokens, &scopes(rows), &mut components.security_schemes)
     } else {
         Schemes::default()
@@ -107,12 +107,6 @@ fn unknown(document: &mut OpenApi, secured: &[(String, HttpMethod)]) -> Vec<Stri
         }
     }
     unknown
-}
-
-impl Row {
-    fn takes_token(&self) -> bool {
-        self.requirement.caller != Authentication::None
-    }
 }
 
 /// The shared responses, which are added to the components when the first operation has them.

@@ -31,7 +31,7 @@ impl Schemes {
 
     /// What the route requires: one of these.
     pub(super) fn requirements(&self, requirement: &Requirement) -> Vec<SecurityRequirement> {
-        if requirement.caller == Authentication::None {
+        if !requirement.takes_token() {
             return Vec::new();
         }
         let anonymous =

@@ -46,7 +46,7 @@ pub(super) struct Route {
     #[serde(skip)]
     pub(super) grant: fn(Option<Caller>) -> Result<(), Rejection>,
     #[serde(skip)]
-    requirement: Requirement,
+    pub(super) requirement: Requirement,
     /// Where the metadata of its protected resource is.
     #[serde(skip)]
     pub(super) resource: Option<MetadataPath>,
@@ -97,23 +97,6 @@ impl Route {
     /// Such as `GET /api/private`.
     pub(super) fn name(&self) -> String {
         format!("{} {}", self.method, self.path)
-    }
-
-    /// Whether the route verifies a token.
-    pub(super) fn takes_token(&self) -> bool {
-        self.requirement.caller != Authentication::None
-    }
-
-    /// All scopes of the first sufficient set.
-    pub(super) fn first_scopes(&self) -> Vec<&'static str> {
-        self.requirement.first_scopes()
-    }
-
-    /// The required scopes that wider ones imply, each with those.
-    pub(super) fn implied_by(
-        &self,
-    ) -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
-        self.requirement.implied_by.iter().copied()
     }
 
     /// HEAD works wherever GET does.

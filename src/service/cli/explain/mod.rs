@@ -157,7 +157,7 @@ enum Verdict {
 impl Verdict {
     /// Decides as `route` does, or as a route that requires any valid token.
     async fn of(input: &Input, verifier: &Verifier, route: Option<&Route>) -> Self {
-        if route.is_some_and(|route| !route.takes_token()) {
+        if route.is_some_and(|route| !route.requirement.takes_token()) {
             return Self::Open;
         }
         let caller = match input.authenticate(verifier, route).await {

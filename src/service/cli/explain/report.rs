@@ -97,7 +97,11 @@ impl Report {
             Verdict::Unauthenticated(error) => Some(error.into_rejection(verifier)),
             Verdict::Denied(caller, rejection) => Some(rejection.after(Some(caller.scheme()))),
         };
-        let scopes = || route.map(Route::first_scopes).unwrap_or_default();
+        let scopes = || {
+            route
+                .map(|route| route.requirement.first_scopes())
+                .unwrap_or_default()
+        };
         let metadata = || context.metadata.clone();
         let rejection =
             rejection.map(|rejection| rejection.offering(schemes).for_route(scopes, metadata));
@@ -205,7 +209,9 @@ fn opened(verdict: &Verdict, routes: &[Route]) -> Vec<Opened> {
     let Some(caller) = verdict.caller() else {
         return Vec::new();
     };
-    let protected = routes.iter().filter(|route| route.takes_token());
+    let protected = routes
+        .iter()
+        .filter(|route| route.requirement.takes_token());
     let opened = protected.map(|route| Opened {
         route: route.name(),
         open: (route.grant)(Some(caller.clone())).is_ok(),
@@ -230,7 +236,9 @@ fn implied(verdict: &Verdict, context: &Context<'_>, route: Option<&Route>) -> V
                     narrow.join(", ")
                 )
             });
-    let of_types = route.into_iter().flat_map(Route::implied_by);
+    let of_types = route
+        .into_iter()
+        .flat_map(|route| &route.requirement.implied_by);
     let of_types = of_types.filter(|(narrow, _)| !granted.contains(narrow));
     let of_types =
         of_types.map(
