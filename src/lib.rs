@@ -135,6 +135,7 @@ pub mod fuzzing;
 pub use claims::authn::{AuthnLevel, AuthnRequirement};
 #[doc(inline)]
 pub use claims::implied_scopes::ImpliedScope;
+#[doc(inline)]
 pub use claims::scope::{AnyOf, Scope, ScopeSet, Scopes};
 #[doc(inline)]
 pub use claims::scope_claim::ScopeClaim;

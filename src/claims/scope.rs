@@ -79,6 +79,9 @@ macro_rules! scope {
     };
 }
 
+/// The scope that asks for a refresh token; it is the issuer's and no API's (OpenID Connect Core §11).
+pub(crate) const OFFLINE_ACCESS: &str = "offline_access";
+
 /// Whether `text` is a `scope-token` (RFC 6749 §3.3).
 #[doc(hidden)]
 #[must_use]

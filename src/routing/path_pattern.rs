@@ -54,6 +54,11 @@ pub(crate) fn may_overlap(one: &str, other: &str) -> bool {
     }
 }
 
+/// Whether the regular expression of a parameter matches further segments.
+pub(crate) fn is_tail(pattern: &str) -> bool {
+    pattern.contains(".*") || pattern.contains(".+")
+}
+
 /// The pattern with a character for each parameter.
 fn marked(pattern: &str) -> String {
     parts(pattern)
@@ -61,7 +66,7 @@ fn marked(pattern: &str) -> String {
             Part::Literal(text) => text,
             Part::Parameter { pattern, .. } => match pattern {
                 None => ANY,
-                Some(pattern) if pattern.contains(".*") || pattern.contains(".+") => TAIL,
+                Some(pattern) if is_tail(pattern) => TAIL,
                 Some(_) => RESTRICTED,
             },
         })

@@ -14,6 +14,7 @@ use actix_web::http::{Method, Uri};
 use super::api::Row;
 use super::metadata::ProtectedResource;
 use super::path_pattern::{may_overlap, specificity};
+use crate::claims::scope::OFFLINE_ACCESS;
 
 /// The tables of one app or scope, in the order of their registration.
 pub(super) struct Siblings {
@@ -204,9 +205,6 @@ impl Served {
         self.method == *method || (self.with_head && *method == Method::HEAD)
     }
 }
-
-/// OpenID Connect Core §11: it is not the API's.
-const OFFLINE_ACCESS: &str = "offline_access";
 
 thread_local! {
     /// The apps that this thread has built and not dropped.

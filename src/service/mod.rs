@@ -10,6 +10,8 @@ mod dev_issuer;
 mod docs_page;
 mod error;
 mod hooks;
+#[cfg(any(feature = "dev-issuer", feature = "docs-page"))]
+mod html;
 mod issuers;
 mod metrics;
 mod middleware;
@@ -48,8 +50,8 @@ pub use self::tables::MakeApi;
 /// A program that serves APIs: settings, server, commands, probes and metrics, and the development issuer, around your
 /// own routes.
 ///
-/// It is the whole `main` of a program. `cargo run` serves; `check`, `explain`, `health`, `openapi`, `routes` and `token` are its other
-/// commands. Settings come from `Settings.toml` and from variables, as the guide on settings lists them.
+/// It is the whole `main` of a program. `cargo run` serves; `check`, `explain`, `health`, `openapi`, `routes` and `token` are
+/// its other commands. Settings come from `Settings.toml` and from variables, as the guide on settings lists them.
 ///
 /// # Examples
 /// ```no_run

@@ -3,7 +3,7 @@
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ObjectBuilder, Required, Type};
 
-use crate::routing::path_pattern::{Part, parts};
+use crate::routing::path_pattern::{self, Part, parts};
 
 /// A path with `{parameters}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Template {
         self.path.push_str(&name);
         self.path.push('}');
         self.parameters.push(PathParameter {
-            is_tail: is_tail || pattern.is_some_and(|it| it.contains(".*") || it.contains(".+")),
+            is_tail: is_tail || pattern.is_some_and(path_pattern::is_tail),
             pattern: pattern.map(str::to_owned),
             name,
         });

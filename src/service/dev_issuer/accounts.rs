@@ -11,12 +11,12 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
+use crate::claims::scope::OFFLINE_ACCESS;
 use crate::service::config::{DevClient, DevUser, Secret};
 
 use super::error::OAuthError;
 use super::parameters::{LoopbackUrl, Parameters};
 
-pub(super) const OFFLINE_ACCESS: &str = "offline_access";
 pub(super) const OPENID: &str = "openid";
 const EMAIL: &str = "email";
 const PROFILE: &str = "profile";

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::routing::RouteInfo;
+use crate::service::html::escape;
 
 use super::accounts::{Accounts, User};
 use super::error::OAuthError;
@@ -125,14 +126,6 @@ fn html(status: StatusCode, policy: &str, body: String) -> HttpResponse {
         .insert_header((X_FRAME_OPTIONS, "DENY"))
         .insert_header((CONTENT_SECURITY_POLICY, policy))
         .body(body)
-}
-
-/// Makes a text safe between tags and in double quotes.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 /// The API that the Test view calls.

@@ -35,13 +35,8 @@ impl Parameters {
         request: &HttpRequest,
         body: Result<Bytes, Error>,
     ) -> Result<Self, OAuthError> {
-        match body {
-            Ok(body) => Self::parse(request.content_type(), &body),
-            Err(error) => match error.as_response_error().status_code() {
-                StatusCode::PAYLOAD_TOO_LARGE => Err(OAuthError::BODY_TOO_LARGE),
-                _ => Err(OAuthError::BODY),
-            },
-        }
+        let body = body.map_err(|error| body_error(&error, OAuthError::BODY))?;
+        Self::parse(request.content_type(), &body)
     }
 
     /// Reads a body of this content type; without one, a body that begins with `{` is JSON.
@@ -95,6 +90,14 @@ impl Parameters {
         } else {
             Err(OAuthError::REPEATED_PARAMETER)
         }
+    }
+}
+
+/// Why a body was not read: it is too large, or else `malformed`.
+pub(super) fn body_error(error: &Error, malformed: OAuthError) -> OAuthError {
+    match error.as_response_error().status_code() {
+        StatusCode::PAYLOAD_TOO_LARGE => OAuthError::BODY_TOO_LARGE,
+        _ => malformed,
     }
 }
 

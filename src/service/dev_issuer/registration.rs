@@ -9,7 +9,6 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use actix_web::http::StatusCode;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use serde::de::{IgnoredAny, MapAccess};
@@ -21,7 +20,7 @@ use super::Provider;
 use super::accounts::Client;
 use super::error::OAuthError;
 use super::metadata::AUTH_METHODS;
-use super::parameters::LoopbackUrl;
+use super::parameters::{LoopbackUrl, body_error};
 use super::token::{AUTHORIZATION_CODE, REFRESH_TOKEN};
 
 /// As Auth0's.
@@ -68,10 +67,7 @@ impl Metadata {
         request: &HttpRequest,
         body: Result<web::Bytes, Error>,
     ) -> Result<Self, OAuthError> {
-        let body = body.map_err(|error| match error.as_response_error().status_code() {
-            StatusCode::PAYLOAD_TOO_LARGE => OAuthError::BODY_TOO_LARGE,
-            _ => OAuthError::CLIENT_METADATA,
-        })?;
+        let body = body.map_err(|error| body_error(&error, OAuthError::CLIENT_METADATA))?;
         if !request
             .content_type()
             .eq_ignore_ascii_case("application/json")

@@ -7,11 +7,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::authorization::DPOP;
+use crate::claims::scope::OFFLINE_ACCESS;
 use crate::jose::sign::SigningKey;
 use crate::sender::DPOP_NONCE;
 use crate::test_kit::TokenBuilder;
 
-use super::accounts::{Client, OFFLINE_ACCESS, OPENID};
+use super::accounts::{Client, OPENID};
 use super::error::OAuthError;
 use super::fault::Fault;
 use super::parameters::Parameters;

@@ -13,6 +13,7 @@ use actix_web::web::{self, Bytes};
 use url::Url;
 use utoipa_swagger_ui::Config;
 
+use super::html::escape;
 use super::openapi::ServedDocument;
 use crate::routing::Endpoint;
 use crate::verifier::{AcceptedTokens, TokenSource};
@@ -91,14 +92,6 @@ impl TokenSource {
         let token = self.endpoints.as_ref().map(|known| known.token.as_str());
         token.into_iter().chain(self.discovery.as_deref())
     }
-}
-
-/// Makes a text safe between tags and in double quotes.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 /// The path of the page.

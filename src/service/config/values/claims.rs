@@ -6,6 +6,7 @@ use config::{Value, ValueKind};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Number};
 
+use super::super::layers::Table;
 use super::{Remedy, trimmed};
 
 /// Claims by name.
@@ -20,10 +21,7 @@ impl TryFrom<Value> for Claims {
         let ValueKind::Table(claims) = value.kind else {
             return Err("must be a section of claims, such as { roles = [\"admin\"] }".into());
         };
-        let claims = claims
-            .into_iter()
-            .map(|(name, value)| Some((name, json(value)?)));
-        let mut claims: Map<_, _> = claims.collect::<Option<_>>().ok_or(NOT_JSON)?;
+        let mut claims = members(claims).ok_or(NOT_JSON)?;
         claims.sort_keys();
         if RESERVED.iter().any(|name| claims.contains_key(*name)) {
             return Err(format!("must not set {}: the issuer does", RESERVED.join(", ")).into());
@@ -52,11 +50,7 @@ impl TryFrom<Value> for RequiredClaims {
             ValueKind::String(text) => {
                 serde_json::from_str(&text).map_err(|_| Remedy::from(REQUIRED_NEEDED))?
             }
-            ValueKind::Table(claims) => {
-                let claims = claims.into_iter();
-                let claims = claims.map(|(name, value)| Some((name, json(value)?)));
-                claims.collect::<Option<Map<_, _>>>().ok_or(NOT_JSON)?
-            }
+            ValueKind::Table(claims) => members(claims).ok_or(NOT_JSON)?,
             _ => return Err(REQUIRED_NEEDED.into()),
         };
         claims.sort_keys();
@@ -82,11 +76,7 @@ impl TryFrom<Value> for Implications {
     fn try_from(value: Value) -> Result<Self, Remedy> {
         let implied = match trimmed(value)? {
             ValueKind::String(text) => serde_json::from_str(&text).ok(),
-            ValueKind::Table(scopes) => {
-                let scopes = scopes.into_iter();
-                let scopes = scopes.map(|(name, value)| Some((name, json(value)?)));
-                scopes.collect::<Option<Map<_, _>>>()
-            }
+            ValueKind::Table(scopes) => members(scopes),
             _ => None,
         };
         let implied = implied.ok_or(IMPLICATIONS_NEEDED)?.into_iter();
@@ -128,6 +118,14 @@ fn serialize<S: Serializer>(
     }
 }
 
+/// A section as JSON, if JSON has all its values.
+fn members(table: Table) -> Option<Map<String, serde_json::Value>> {
+    let members = table.into_iter();
+    members
+        .map(|(name, value)| Some((name, json(value)?)))
+        .collect()
+}
+
 /// A value as JSON, if JSON has it.
 pub(super) fn json(value: Value) -> Option<serde_json::Value> {
     Some(match value.kind {
@@ -140,12 +138,7 @@ pub(super) fn json(value: Value) -> Option<serde_json::Value> {
             .map(json)
             .collect::<Option<Vec<_>>>()?
             .into(),
-        ValueKind::Table(members) => {
-            let members = members
-                .into_iter()
-                .map(|(name, value)| Some((name, json(value)?)));
-            members.collect::<Option<Map<_, _>>>()?.into()
-        }
+        ValueKind::Table(table) => members(table)?.into(),
         ValueKind::Nil | ValueKind::I128(_) | ValueKind::U64(_) | ValueKind::U128(_) => {
             return None;
         }
