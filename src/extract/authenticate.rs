@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use actix_web::http::header::HeaderValue;
 use actix_web::{HttpMessage, HttpRequest, web};
 
-use super::route_challenge::rejected_with;
+use super::route_challenge::rejected_by;
 use super::sender_constraint::{ReplayCheck, prove_sender};
 use super::{Access, Caller};
 use crate::authorization::{AuthScheme, Credentials, CredentialsError};
@@ -217,7 +217,7 @@ fn authorize<A: Access>(
     }
     granted.map_err(|rejection| {
         let rejection = rejection.offering(verifier.senders().schemes());
-        rejected_with::<A>(rejection, request, verifier)
+        rejected_by::<A>(rejection, request, Some(verifier))
     })
 }
 

@@ -13,21 +13,16 @@ use crate::rejection::{MetadataPath, Rejection};
 use crate::sender::{PublicUrl, RequestUri};
 use crate::verifier::Verifier;
 
-/// The rejection of a request for a route that requires `A`.
-pub(crate) fn rejected_by<A: Access>(rejection: Rejection, request: &HttpRequest) -> Rejection {
-    let metadata = || metadata_url(request, registered_verifier(request)?);
-    rejection.for_route(|| A::requirement().first_scopes(), metadata)
-}
-
-/// As [`rejected_by`], with this verifier.
-pub(super) fn rejected_with<A: Access>(
+/// The rejection of a request for a route that requires `A`, with the verifier that is asked, or the registered one.
+pub(crate) fn rejected_by<A: Access>(
     rejection: Rejection,
     request: &HttpRequest,
-    verifier: &Verifier,
+    verifier: Option<&Verifier>,
 ) -> Rejection {
+    let verifier = || verifier.or_else(|| registered_verifier(request));
     rejection.for_route(
         || A::requirement().first_scopes(),
-        || metadata_url(request, verifier),
+        || metadata_url(request, verifier()?),
     )
 }
 

@@ -240,9 +240,13 @@ impl<V> Api<V> {
     /// The path of the protected resource that the table is; `None` where it has no metadata.
     #[cfg(feature = "service")]
     pub(crate) fn resource_path(&self) -> Option<String> {
-        let resource = ProtectedResource::of(&self.prefix, &self.rows);
-        let resource = resource.filter(|_| self.has_metadata);
-        resource.map(|resource| resource.path)
+        self.resource().map(|resource| resource.path)
+    }
+
+    /// The protected resource that the table is; `None` where it has no metadata.
+    fn resource(&self) -> Option<ProtectedResource> {
+        let resource = self.has_metadata.then_some(&self.rows);
+        resource.and_then(|rows| ProtectedResource::of(&self.prefix, rows))
     }
 
     /// Leaves every path that no table has to the app, whose `default_service` responds with a 404 problem body.
@@ -254,8 +258,7 @@ impl<V> Api<V> {
 
     /// The routes, in the order in which they were added.
     pub fn routes(&self) -> impl Iterator<Item = RouteInfo<'_>> {
-        let resource = ProtectedResource::of(&self.prefix, &self.rows);
-        let resource = resource.filter(|_| self.has_metadata);
+        let resource = self.resource();
         let resource = resource.map(|resource| resource.metadata_path());
         self.rows.iter().map(move |row| RouteInfo {
             resource: resource.clone(),
@@ -296,11 +299,8 @@ impl<V> fmt::Debug for Api<V> {
 
 impl<V: ServedBy + 'static> HttpServiceFactory for Api<V> {
     fn register(self, config: &mut AppService) {
-        let resource = ProtectedResource::of(&self.prefix, &self.rows);
         let table = Registered {
-            resource: resource
-                .filter(|_| self.has_metadata)
-                .map(|resource| (resource, self.about)),
+            resource: self.resource().map(|resource| (resource, self.about)),
             rows: self.rows,
             layers: self.layers,
             verifier: self.verifier.into(),

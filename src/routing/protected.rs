@@ -278,7 +278,7 @@ pub(super) async fn check_access<A: Access, B: MessageBody>(
 
 /// The rejection in the format of the table, with what its challenges say of the route.
 fn rejected<A: Access>(rejection: Rejection, request: &HttpRequest) -> Rejection {
-    rejected_by::<A>(rejection, request).formatted_for(request)
+    rejected_by::<A>(rejection, request, None).formatted_for(request)
 }
 
 pin_project! {

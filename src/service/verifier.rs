@@ -23,10 +23,7 @@ pub(super) fn configure(
         Some(dpop) => verifier.dpop(proofs(dpop)?),
         None => verifier.without_dpop(),
     };
-    Ok(match &settings.mtls {
-        Some(mtls) => verifier.client_certificates(certificates(mtls)),
-        None => verifier,
-    })
+    Ok(with_certificates(verifier, settings))
 }
 
 /// A verifier that fetches as the service does and offers the same schemes, without its replay store and nonces.
@@ -38,8 +35,7 @@ pub(super) fn schemes_only(settings: &Settings) -> Result<VerifierBuilder, Error
     let verifier = verifier.max_token_length(settings.max_token_length);
     Ok(match &settings.dpop {
         None => verifier.without_dpop(),
-        Some(dpop) if dpop.required.is_some() => verifier.dpop(Proofs::default().required()),
-        Some(_) => verifier,
+        Some(dpop) => verifier.dpop(demanded(Proofs::default(), dpop)),
     })
 }
 
@@ -49,21 +45,7 @@ pub(super) fn schemes_only(settings: &Settings) -> Result<VerifierBuilder, Error
 /// A file of certificates cannot be used.
 pub(super) fn described(settings: &Settings) -> Result<VerifierBuilder, Error> {
     let verifier = schemes_only(settings)?;
-    let verifier = match &settings.mtls {
-        Some(mtls) => verifier.client_certificates(certificates(mtls)),
-        None => verifier,
-    };
-    Ok(match &settings.dpop {
-        Some(dpop) if dpop.accepts_unchecked => {
-            let proofs = Proofs::default().accept_unchecked();
-            verifier.dpop(if dpop.required.is_some() {
-                proofs.required()
-            } else {
-                proofs
-            })
-        }
-        _ => verifier,
-    })
+    Ok(with_certificates(verifier, settings))
 }
 
 /// Lets `verifier` trust the authorities of `auth.ca_file`.
@@ -113,22 +95,35 @@ pub(super) fn target_uri(server: &Server) -> Result<TargetUriSource, Error> {
     }
 }
 
+fn with_certificates(verifier: VerifierBuilder, settings: &Settings) -> VerifierBuilder {
+    match &settings.mtls {
+        Some(mtls) => verifier.client_certificates(certificates(mtls)),
+        None => verifier,
+    }
+}
+
 fn proofs(dpop: &Dpop) -> Result<Proofs, Error> {
-    let mut proofs = Proofs::default()
+    let proofs = Proofs::default()
         .iat_offset(dpop.iat_offset)
         .iat_leeway(dpop.iat_leeway)
         .replay(replay(&dpop.store)?);
+    let mut proofs = demanded(proofs, dpop);
+    if let Some(NonceRule { secret, lifetime }) = &dpop.nonces {
+        let secret = secret.as_ref().map(|secret| secret.as_str());
+        proofs = proofs.nonces(secret, *lifetime)?;
+    }
+    Ok(proofs)
+}
+
+/// Whether a proof is required, and accepted without the replay store.
+fn demanded(mut proofs: Proofs, dpop: &Dpop) -> Proofs {
     if dpop.required.is_some() {
         proofs = proofs.required();
     }
     if dpop.accepts_unchecked {
         proofs = proofs.accept_unchecked();
     }
-    if let Some(NonceRule { secret, lifetime }) = &dpop.nonces {
-        let secret = secret.as_ref().map(|secret| secret.as_str());
-        proofs = proofs.nonces(secret, *lifetime)?;
-    }
-    Ok(proofs)
+    proofs
 }
 
 fn replay(store: &ReplayStore) -> Result<Replay, Error> {

@@ -137,9 +137,9 @@ impl TargetUriSource {
         if own_hosts.is_empty() {
             return None;
         }
-        let direct = direct(request).ok()?;
         let base = base(trusted, request).ok()?;
-        let is_own = own_hosts.has(&base, base != direct);
+        let is_forwarded = is_trusted(trusted, request.peer) && base != direct(request).ok()?;
+        let is_own = own_hosts.has(&base, is_forwarded);
         is_own.then(|| PublicUrl::new(&base, false))
     }
 
