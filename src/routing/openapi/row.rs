@@ -48,7 +48,7 @@ impl Row {
     }
 }
 
-/// The scopes that rows require, each with a text that names the rows.
+/// The scopes that rows require, each with a text that names the rows, and those that imply them.
 pub(super) fn scopes(rows: &[Row]) -> BTreeMap<&'static str, String> {
     let mut requiring: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
     for row in rows {
@@ -64,7 +64,20 @@ pub(super) fn scopes(rows: &[Row]) -> BTreeMap<&'static str, String> {
         _ => format!("For {}.", names.join(", ")),
     };
     let texts = requiring.into_iter();
-    texts.map(|(scope, names)| (scope, text(names))).collect()
+    let mut texts: BTreeMap<_, _> = texts.map(|(scope, names)| (scope, text(names))).collect();
+    for (narrow, wider) in rows.iter().flat_map(|row| &row.requirement.implied_by) {
+        for wide in *wider {
+            let text = texts.entry(wide).or_default();
+            let implies = format!("Implies {narrow}.");
+            if !text.contains(&implies) {
+                if !text.is_empty() {
+                    text.push(' ');
+                }
+                text.push_str(&implies);
+            }
+        }
+    }
+    texts
 }
 
 /// `None` for a method that OpenAPI 3.1 does not have.
