@@ -46,14 +46,15 @@ impl Line<'_> {
             status,
             ..
         } = self;
-        let milliseconds = self.duration.as_secs_f64() * 1000.0;
+        let microseconds = self.duration.as_micros();
+        let (whole, rest) = (microseconds / 1000, microseconds % 1000);
         log::logger().log(
             &Record::builder()
                 .target(TARGET)
                 .level(Level::Info)
                 .key_values(self)
                 .args(format_args!(
-                    "{method} {route} {status} in {milliseconds:.3} ms"
+                    "{method} {route} {status} in {whole}.{rest:03} ms"
                 ))
                 .build(),
         );

@@ -164,4 +164,7 @@ fn rejections_are_counted_by_reason() {
     assert_eq!(refused("invalid_token"), 1);
     assert_eq!(refused("invalid_request"), 1);
     assert_eq!(refused("replay_unknown"), 0);
+    // The proofs that were valid on their own.
+    let asked = sender.app.metric("ars_replay_store_duration_seconds_count");
+    assert_eq!(asked, 2);
 }

@@ -72,7 +72,9 @@ fn metrics_are_open_metrics() {
             ["#", "HELP", name, _] => family = name,
             ["#", "TYPE", name, kind] => {
                 assert_eq!(name, family, "{line}");
-                assert!(["counter", "gauge"].contains(&kind), "{line}");
+                let kinds = ["counter", "gauge", "histogram", "info"];
+                assert!(kinds.contains(&kind), "{line}");
+                assert!(name.starts_with("ars_"), "{line}");
             }
             ["#", "UNIT", name, unit] => {
                 assert!(name == family && name.ends_with(unit), "{line}");

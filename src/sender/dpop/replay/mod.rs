@@ -11,6 +11,7 @@ mod redis;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ use crate::metrics::Histogram;
 /// A replay store, which makes each DPoP proof valid once; clones share their contents.
 ///
 /// See [`Dpop::replay`](crate::sender::Dpop::replay).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Replay {
     store: Store,
     durations: Arc<Histogram>,
@@ -127,6 +128,12 @@ impl Replay {
     #[cfg(feature = "service")]
     pub(in crate::sender) fn durations(&self) -> Distribution {
         self.durations.read()
+    }
+}
+
+impl fmt::Debug for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Replay").field(&self.store).finish()
     }
 }
 
