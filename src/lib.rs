@@ -127,6 +127,11 @@ pub mod proxies {}
 #[doc = include_str!("../docs/testing.md")]
 pub mod testing {}
 
+// Compiles what coding agents read; people read the guides.
+#[cfg(all(doctest, feature = "dev-issuer"))]
+#[doc = include_str!("../docs/SKILL.md")]
+mod skill {}
+
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
