@@ -139,7 +139,6 @@ pub mod fuzzing;
 #[doc(inline)]
 pub use claims::authn::{AuthnLevel, AuthnRequirement};
 #[doc(inline)]
-pub use claims::implied_scopes::ImpliedScope;
 pub use claims::scope::{AnyOf, Scope, ScopeSet, Scopes};
 #[doc(inline)]
 pub use claims::scope_claim::ScopeClaim;
@@ -220,7 +219,7 @@ pub mod hooks {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::claims::authn::{age, check};
-    pub use crate::claims::implied_scopes::WiderScope;
+    pub use crate::claims::implied_scopes::{Implication, depth};
     pub use crate::claims::scope::is_scope_token;
     pub use inventory;
 }

@@ -17,6 +17,8 @@ use crate::wire::{Answer, Request};
 
 scope!(Read = "docs:read");
 scope!(Write = "docs:write");
+scope!(List = "docs:list");
+scope!(All = "docs:all", implies List);
 
 /// The variable that selects the signature of the handler.
 pub(crate) const ACCESS: &str = "ONE_CHANGE";
@@ -25,6 +27,7 @@ pub(crate) const ACCESS: &str = "ONE_CHANGE";
 const USER: &str = "user";
 const READ: &str = "read";
 const WRITE: &str = "write";
+const LIST: &str = "list";
 
 async fn document<A: Access>(_: A) -> &'static str {
     "granted"
@@ -36,6 +39,7 @@ fn api(access: &str) -> Api {
         USER => get(document::<AuthenticatedUser>),
         READ => get(document::<Scoped<Read>>),
         WRITE => get(document::<Scoped<Write>>),
+        LIST => get(document::<Scoped<List>>),
         other => panic!("{other}"),
     };
     Api::new(PREFIX).route("/document", document)
@@ -172,6 +176,20 @@ pub(crate) fn everything_follows_the_signature_of_a_handler() {
         assert_eq!(text.contains(Read::NAME), names_scope, "{name}: {text}");
         assert!(!of_user.contains(Read::NAME), "{name}: {of_user}");
     }
+}
+
+pub(crate) fn a_wider_scope_is_known_where_tokens_are_requested_for_tests() {
+    let view = view(LIST);
+    let named = view.iter().filter(|(_, text)| text.contains(All::NAME));
+    let named: Vec<_> = named.map(|(name, _)| *name).collect();
+    let expected = [
+        "OpenAPI scheme",
+        "development issuer",
+        "routes",
+        "table",
+        "test view",
+    ];
+    assert_eq!(named, expected);
 }
 
 const WITH_SCOPES: &str = "answer to a token with the scopes";
