@@ -129,7 +129,7 @@ pub mod proxies {}
 #[doc = include_str!("../docs/testing.md")]
 pub mod testing {}
 
-// Compiles what coding agents read; people read the guides.
+// Compiles the page for coding agents, which is not part of the documentation.
 #[cfg(all(doctest, feature = "dev-issuer"))]
 #[doc = include_str!("../docs/SKILL.md")]
 mod skill {}
