@@ -127,6 +127,11 @@ pub mod proxies {}
 #[doc = include_str!("../docs/testing.md")]
 pub mod testing {}
 
+/// The examples of a page that is not part of this documentation.
+#[cfg(all(doctest, feature = "service"))]
+#[doc = include_str!("../docs/migration.md")]
+mod migration {}
+
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
