@@ -127,10 +127,15 @@ pub mod proxies {}
 #[doc = include_str!("../docs/testing.md")]
 pub mod testing {}
 
-/// The examples of a page that is not part of this documentation.
+// Compiles the examples of a page that is for the repository alone.
 #[cfg(all(doctest, feature = "service"))]
 #[doc = include_str!("../docs/migration.md")]
 mod migration {}
+
+// Compiles what coding agents read; people read the guides.
+#[cfg(all(doctest, feature = "dev-issuer"))]
+#[doc = include_str!("../docs/SKILL.md")]
+mod skill {}
 
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -138,8 +143,6 @@ pub mod fuzzing;
 
 #[doc(inline)]
 pub use claims::authn::{AuthnLevel, AuthnRequirement};
-#[doc(inline)]
-pub use claims::implied_scopes::ImpliedScope;
 #[doc(inline)]
 pub use claims::scope::{AnyOf, Scope, ScopeSet, Scopes};
 #[doc(inline)]
@@ -221,7 +224,7 @@ pub mod hooks {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::claims::authn::{age, check};
-    pub use crate::claims::implied_scopes::WiderScope;
+    pub use crate::claims::implied_scopes::{Implication, depth};
     pub use crate::claims::scope::is_scope_token;
     pub use inventory;
 }
