@@ -48,6 +48,16 @@ def test_selectors_select_the_pods(kustomization):
     assert {it["metadata"]["namespace"] for it in manifests} == {"api"}
 
 
+def test_the_route_leads_from_the_gateway_to_the_service():
+    _, manifests = rendered("base")
+    route = of_kind(manifests, "HTTPRoute")["spec"]
+    assert route["parentRefs"] and route["hostnames"]
+    service = of_kind(manifests, "Service")
+    [port] = service["spec"]["ports"]
+    [rule] = route["rules"]
+    assert rule["backendRefs"] == [{"name": service["metadata"]["name"], "port": port["port"]}]
+
+
 def test_manifest_and_settings_agree():
     _, manifests = rendered("base")
     settings = parsed_settings(manifests)
