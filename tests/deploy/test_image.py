@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 
 import pytest
 from cyclonedx.schema import SchemaVersion
@@ -48,6 +49,13 @@ def test_what_is_copied_is_in_the_context():
     paths = [path for line in copied for path in line.split()]
     assert sorted(f"!{path}" for path in paths) == sorted(ignored[1:])
     assert all((ROOT / path).exists() for path in paths)
+
+
+def test_the_version_is_that_of_the_package():
+    version = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
+    assert ("ARG", f"VERSION={version}") in instructions()
+    deployment = (DEPLOY / "kubernetes/base/deployment.yaml").read_text()
+    assert f"image: registry.example.com/actix-resource-server:{version}\n" in deployment
 
 
 def test_the_program_is_stripped():
