@@ -26,7 +26,8 @@ impl Collector for Routes {
         let help = "Time from the last byte of a request's head to its response";
         let (name, kind) = ("http_request_duration", MetricType::Histogram);
         let mut family = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), kind)?;
-        for of in &totals {
+        // A route appears with its first request.
+        for of in totals.iter().filter(|of| of.durations.count() > 0) {
             let labels = [("route", LabelValue(of.route))];
             histogram(&mut family.encode_family(&labels)?, &of.durations)?;
         }

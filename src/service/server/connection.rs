@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use actix_http::error::PayloadError;
 use actix_http::{ConnectionType, Payload, Request, Response};
+use actix_web::body::BodySize;
 use actix_web::web::Bytes;
 use futures_core::Stream;
 use tokio::task::AbortHandle;
@@ -22,6 +23,10 @@ const BUSY: u8 = 2;
 
 /// How many bytes of a request's body are handed over each time the handler waits for more of it.
 const BODY_CREDIT: usize = 16 * 1024;
+
+/// How many bytes of responses may wait to be written until the next one is held back: pipelined requests are answered in
+/// one go, and actix-http would buffer 128 KiB, and allocate twice as much.
+const RESPONSES_AHEAD: u64 = 32 * 1024;
 
 /// How long a client may take nothing of a response, or send nothing of a body, until its connection may be closed for
 /// another client: a slow network moves a few bytes in that time.
@@ -141,6 +146,10 @@ pub(super) struct Connection {
     omits_interim: Cell<bool>,
     /// When bytes of a request were last handed over, or a response was last ready: no later than the next request begins.
     last_event: Cell<Instant>,
+    /// How many bytes of responses were handed to actix-http since all was written.
+    unwritten: Cell<u64>,
+    /// The task of a response that is held back until all before it is written.
+    held_response: RefCell<Option<Waker>>,
 }
 
 /// What becomes of the `100 Continue` of a request with `Expect: 100-continue`.
@@ -166,6 +175,8 @@ impl Connection {
             interim: RefCell::default(),
             omits_interim: Cell::new(false),
             last_event: Cell::new(Instant::now()),
+            unwritten: Cell::new(0),
+            held_response: RefCell::new(None),
         }
     }
 
@@ -214,6 +225,11 @@ impl Connection {
 
     /// Notes that all was written.
     pub(super) fn flushed(&self) {
+        if self.unwritten.replace(0) > RESPONSES_AHEAD
+            && let Some(waker) = self.held_response.take()
+        {
+            waker.wake();
+        }
         if self.activity.is_unflushed.load(Ordering::Relaxed) {
             self.activity.is_unflushed.store(false, Ordering::Relaxed);
             self.release();
@@ -326,6 +342,23 @@ impl InProgress {
         .await
     }
 
+    /// Ready once a response with a body of this size may be written: not before most of those before it are.
+    pub(super) async fn await_turn(&self, size: BodySize) {
+        let connection = &self.connection;
+        poll_fn(|cx| {
+            if connection.unwritten.get() > RESPONSES_AHEAD {
+                connection.held_response.replace(Some(cx.waker().clone()));
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        })
+        .await;
+        if let BodySize::Sized(bytes) = size {
+            let unwritten = connection.unwritten.get().saturating_add(bytes);
+            connection.unwritten.set(unwritten);
+        }
+    }
+
     fn first_polled<B, E>(&self, polled: &mut Poll<Result<Response<B>, E>>) {
         let connection = &self.connection;
         if let Poll::Ready(ready) = polled
@@ -427,5 +460,21 @@ mod tests {
         // It came with the same bytes, and waited for its turn.
         let second = InProgress::begin(&connection, &mut Request::new());
         assert_eq!(second.started, arrived + took);
+    }
+
+    #[test]
+    fn a_response_waits_until_most_of_those_before_it_are_written() {
+        let connection = Rc::new(Connection::new(Arc::new(Activity::new(Instant::now()))));
+        let request = InProgress::begin(&connection, &mut Request::new());
+        let mut context = Context::from_waker(Waker::noop());
+        let mut is_held = |bytes| {
+            let turn = pin!(request.await_turn(BodySize::Sized(bytes)));
+            turn.poll(&mut context).is_pending()
+        };
+        assert!(!is_held(RESPONSES_AHEAD));
+        assert!(!is_held(1));
+        assert!(is_held(1));
+        connection.flushed();
+        assert!(!is_held(1));
     }
 }

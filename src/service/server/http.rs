@@ -195,6 +195,7 @@ fn respond<S, B>(
 ) -> impl Future<Output = Result<Response<TrackedBody<B>>, HttpResponse>> + use<S, B>
 where
     S: Service<Request, Response = ServiceResponse<B>, Error = HttpResponse>,
+    B: MessageBody,
 {
     let connection = request.conn_data::<Rc<Connection>>().cloned();
     let in_progress = connection.map(|connection| InProgress::begin(&connection, &mut request));
@@ -212,7 +213,11 @@ where
             response.map(Into::into)
         };
         let response: Response<B> = match &in_progress {
-            Some(in_progress) => in_progress.respond(response).await?,
+            Some(in_progress) => {
+                let response = in_progress.respond(response).await?;
+                in_progress.await_turn(response.body().size()).await;
+                response
+            }
             None => response.await?,
         };
         Ok(response.map_body(|head, body| {
