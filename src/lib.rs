@@ -127,12 +127,12 @@ pub mod proxies {}
 #[doc = include_str!("../docs/testing.md")]
 pub mod testing {}
 
-// Compiles the examples of a page that is for the repository alone.
+// Compiles the examples of a page that is not part of the documentation.
 #[cfg(all(doctest, feature = "service"))]
 #[doc = include_str!("../docs/migration.md")]
 mod migration {}
 
-// Compiles what coding agents read; people read the guides.
+// Compiles the page for coding agents, which is not part of the documentation.
 #[cfg(all(doctest, feature = "dev-issuer"))]
 #[doc = include_str!("../docs/SKILL.md")]
 mod skill {}

@@ -30,10 +30,23 @@ impl ScopeImplications {
     }
 
     /// Each wider scope with those that it implies, directly or through others.
-    #[cfg(feature = "service")]
+    #[cfg(feature = "openapi")]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
         let wide = self.0.keys().map(String::as_str);
         wide.map(|wide| (wide, self.implied_by([wide])))
+    }
+
+    /// Each wider scope with those that it implies, directly or through others.
+    #[cfg(feature = "openapi")]
+    pub(crate) fn to_vec(&self) -> Vec<(String, Vec<String>)> {
+        let all = self.iter();
+        all.map(|(wide, narrow)| {
+            (
+                wide.to_owned(),
+                narrow.into_iter().map(str::to_owned).collect(),
+            )
+        })
+        .collect()
     }
 
     /// The scopes that `granted` implies and does not have, each once.

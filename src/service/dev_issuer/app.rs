@@ -17,6 +17,8 @@ use actix_web::{
     ResponseError, web,
 };
 
+use url::Url;
+
 use crate::Api;
 use crate::jose::Algorithm;
 use crate::sender::DPOP_NONCE;
@@ -92,10 +94,10 @@ impl DevIssuer {
     /// Grants the scopes of an API's routes and those that imply them, and lets the Test view call the routes; browsers reach
     /// the API at `origin`, such as `http://127.0.0.1:3010`. Its tables are resources that tokens can be requested for.
     #[must_use]
-    pub(crate) fn with_api(mut self, origin: String, apis: &[Api]) -> Self {
+    pub(crate) fn with_api(mut self, origin: String, public: Option<&Url>, apis: &[Api]) -> Self {
         let rows: Vec<_> = apis.iter().flat_map(Api::routes).collect();
         let prefixes = apis.iter().map(Api::full_prefix).collect();
-        self.provider.resources = Resources::new(&origin, prefixes);
+        self.provider.resources = Resources::new(&origin, public, prefixes);
         let scopes = rows.iter().flat_map(|row| row.requirement.scopes.concat());
         let wider = rows
             .iter()
