@@ -127,7 +127,7 @@ pub mod proxies {}
 #[doc = include_str!("../docs/testing.md")]
 pub mod testing {}
 
-// Compiles the examples of a page that is not part of the documentation.
+// Compiles the examples of a page that is for the repository alone.
 #[cfg(all(doctest, feature = "service"))]
 #[doc = include_str!("../docs/migration.md")]
 mod migration {}
