@@ -51,6 +51,7 @@ mod keys_published;
 mod cors;
 mod log;
 mod metadata;
+mod metrics;
 mod openapi;
 mod probes;
 mod secrecy;
