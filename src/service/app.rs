@@ -4,23 +4,24 @@ use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::rc::Rc;
 use std::time::Duration;
 
 use actix_web::http::Method;
 use actix_web::http::header::LOCATION;
 use actix_web::middleware::{Condition, from_fn};
+use actix_web::rt::spawn;
 use actix_web::test::init_service;
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpRequest, HttpResponse, web};
 
 use super::config::{self, Mtls, Settings, Startup};
-use super::cors::CorsRules;
+use super::cors::Cors;
 use super::error::Error;
 use super::hooks::{Additions, Start, Started};
 use super::issuers::{IssuerServers, TrustedIssuers};
 use super::openapi::{Documentation, ServedDocument};
 use super::probes::Probes;
+use super::reload::{Baseline, Certificates, Reloadable, Reloader, Reloads};
 use super::server::{Http, Listener, Options, Serving, Tls, http};
 use super::shutdown::{Draining, Signals};
 use super::tables::Tables;
@@ -34,6 +35,7 @@ use crate::{Api, Verifier};
 /// An address cannot be listened on, a file cannot be used, the state cannot be made, or the system gives no thread.
 pub(super) async fn serve(
     settings: Settings,
+    baseline: Baseline,
     documentation: Documentation,
     start: Start,
 ) -> Result<(), Error> {
@@ -41,7 +43,7 @@ pub(super) async fn serve(
     let documentation = documentation.described_by(&settings.resource);
     let tables = documentation.tables.clone();
     let mut signals = Signals::listen()?;
-    let starting = Starting::bind(settings, documentation)?;
+    let starting = Starting::bind(settings, baseline, documentation)?;
     starting.verify_reachable(&tables).await?;
     let hooks = tokio::select! {
         hooks = start(starting.verifier.clone()) => hooks?,
@@ -63,7 +65,7 @@ struct Starting {
     mtls: Option<Mtls>,
     startup: Startup,
     tls: Option<Tls>,
-    cors: CorsRules,
+    cors: Cors,
     listener: Listener,
     operations: Option<Listener>,
     verifier: Verifier,
@@ -88,14 +90,21 @@ struct Drained {
 }
 
 impl Starting {
-    fn bind(settings: Settings, documentation: Documentation) -> Result<Self, Error> {
+    fn bind(
+        settings: Settings,
+        baseline: Baseline,
+        documentation: Documentation,
+    ) -> Result<Self, Error> {
+        let hangups = reload::hangups()?;
         let tables = &documentation.tables;
-        let tls = tls(&settings.server)?;
+        let tls = settings.server.tls.as_ref().map(Tls::load).transpose()?;
+        let at_start = settings.clone();
         let verifier = Verifier::builder().token_memory(settings.token_memory);
         let verifier = verifier::configure(verifier, &settings)?;
         let server = settings.server;
         let (trusted, embedded) = TrustedIssuers::bind(settings.trust, settings.mtls.as_ref())?;
-        let trusted = trusted.accepting(&tables.audiences());
+        let audiences = tables.audiences();
+        let trusted = trusted.accepting(&audiences);
         let listener = bind("server", &server.host, server.port)?;
         let operations = settings.operations;
         let operations = operations.map(|own| bind("operations", &own.host, own.port));
@@ -106,16 +115,32 @@ impl Starting {
         // The development issuer answers before its keys are fetched.
         let verifier = verifier.start(trusted.issuers.iter().cloned())?;
         let any_loopback_origin = trusted.development;
+        let issuers = trusted.configured_issuers();
         if let Some(issuer) = &issuer {
             issuer.explain_with(verifier.clone(), trusted, tables);
         }
+        let cors = Cors::new(settings.cors, any_loopback_origin);
+        let files = server.tls.clone();
+        let reloadable = Reloadable {
+            verifier: verifier.clone(),
+            issuers,
+            audiences,
+            cors: cors.clone(),
+            certificates: tls
+                .clone()
+                .zip(files)
+                .map(|(tls, files)| Certificates::new(tls, files)),
+            reloads: Reloads::default(),
+        };
+        let reloader = Reloader::new(baseline, &at_start, reloadable);
+        spawn(reloader.run(hangups, reload::INTERVAL));
         let draining = Draining::default();
         let is_documented = settings.openapi.unwrap_or(any_loopback_origin);
         Ok(Self {
             document: is_documented
                 .then(|| ServedDocument::new(documentation, &server, verifier.clone())),
             probes: Probes::new(verifier.clone(), draining.clone()),
-            cors: CorsRules::new(settings.cors, any_loopback_origin),
+            cors,
             mtls: settings.mtls,
             startup: settings.startup,
             server,
@@ -287,13 +312,6 @@ fn announce_routes(api: &Api) {
     }
 }
 
-/// The TLS of the service where it has its own, its files read now and at every `SIGHUP`.
-fn tls(server: &config::Server) -> Result<Option<Tls>, Error> {
-    let tls = server.tls.as_ref().map(Tls::load).transpose()?;
-    reload::on_hangup(tls.clone().zip(server.tls.clone()))?;
-    Ok(tls)
-}
-
 /// Why a socket cannot be bound or listened on.
 fn cannot_listen(section: &'static str, host: &str, port: u16) -> impl Fn(io::Error) -> Error {
     let host = host.to_owned();
@@ -311,7 +329,7 @@ fn cannot_listen(section: &'static str, host: &str, port: u16) -> impl Fn(io::Er
 /// The app that each worker makes.
 #[derive(Clone)]
 struct Application {
-    cors: CorsRules,
+    cors: Cors,
     verifier: Verifier,
     /// `None` where they have a listener of their own.
     probes: Option<Probes>,
@@ -325,21 +343,21 @@ struct Application {
 impl Application {
     fn http(self) -> Http {
         // Middleware costs time in each request even where it is turned off.
-        let is_bare = !self.cors.allows_any_origin() && !request_log::is_on();
-        if is_bare && self.additions.middleware.is_empty() {
-            return http(move || App::new().configure(|app| self.configure(app)));
+        if self.additions.middleware.is_empty() && !request_log::is_on() {
+            return http(move || {
+                App::new()
+                    .configure(|app| self.configure(app))
+                    .wrap(self.cors.clone())
+            });
         }
         http(move || {
-            let cors = self.cors.allows_any_origin();
-            let rules = Rc::new(self.cors.clone());
-            let apply_cors = from_fn(move |request, next| rules.clone().apply(request, next));
             App::new()
                 .configure(|app| self.configure(app))
                 .wrap(Condition::new(
                     !self.additions.middleware.is_empty(),
                     self.additions.middleware.clone(),
                 ))
-                .wrap(Condition::new(cors, apply_cors))
+                .wrap(self.cors.clone())
                 .wrap(Condition::new(
                     request_log::is_on(),
                     from_fn(request_log::log_request),

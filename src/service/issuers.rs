@@ -100,6 +100,11 @@ impl TrustedIssuers {
         longest.max().unwrap_or_default().saturating_add(LOCAL)
     }
 
+    /// The issuers that the settings list; `None` for the development issuer.
+    pub(super) fn configured_issuers(&self) -> Option<Vec<Issuer>> {
+        (!self.development).then(|| self.issuers.clone())
+    }
+
     /// Accepts these audiences, too.
     pub(super) fn accepting(mut self, audiences: &[String]) -> Self {
         for issuer in &mut self.issuers {

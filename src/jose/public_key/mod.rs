@@ -11,6 +11,8 @@ use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 
 use self::der::PublicKeyDer;
+#[cfg(feature = "service")]
+pub(crate) use self::der::validity;
 use self::form::Form;
 use super::Algorithm;
 use super::algorithm::KeyKind;

@@ -56,6 +56,7 @@ section! {
         auth: Auth = Auth::default(),
         dev_issuer: DevIssuer = DevIssuer::default(),
         openapi: OpenApi = OpenApi::default(),
+        reload: Reload = Reload::default(),
         log: Log = Log::default(),
     }
 }
@@ -270,6 +271,13 @@ section! {
     #[derive(Clone, Copy, Debug)]
     pub(crate) Log {
         format: LogFormat = LogFormat::Text,
+    }
+}
+
+section! {
+    /// `[reload]`: when the settings are read again.
+    pub(super) Reload {
+        watch: Flag = Flag(false),
     }
 }
 
