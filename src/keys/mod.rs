@@ -34,10 +34,10 @@ use url::Url;
 
 use crate::issuer::{Issuer, KeySource, Source};
 use crate::jose::Algorithm;
-use crate::metrics::Counters;
-#[cfg(feature = "service")]
-pub(crate) use findings::Findings;
+use crate::metrics::{Counters, FetchCounts};
 use findings::Noted;
+#[cfg(feature = "service")]
+pub(crate) use findings::{Findings, KeySetStatus};
 use jwk_set::KeySet;
 use negative_cache::NegativeCache;
 use refresh_budget::{Refresh, RefreshBudget};
@@ -62,6 +62,7 @@ pub(crate) struct IssuerKeys {
     fetch_requested: Notify,
     /// Whether the issuer is no longer trusted; nothing is fetched or published any more. Set under the lock of `state`.
     is_removed: AtomicBool,
+    fetches: FetchCounts,
 }
 
 /// What an issuer's discovery document offers beside its keys (RFC 8414 §2, RFC 9701 §7). An endpoint that must not be
@@ -188,6 +189,7 @@ impl IssuerKeys {
             ended: watch::Sender::default(),
             fetch_requested: Notify::new(),
             is_removed: AtomicBool::new(false),
+            fetches: FetchCounts::default(),
             issuer,
         };
         keys.report_configuration();

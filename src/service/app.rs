@@ -4,11 +4,11 @@ use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::Method;
 use actix_web::http::header::LOCATION;
-use actix_web::middleware::{Condition, from_fn};
 use actix_web::rt::spawn;
 use actix_web::test::init_service;
 use actix_web::web::ServiceConfig;
@@ -19,15 +19,19 @@ use super::cors::Cors;
 use super::error::Error;
 use super::hooks::{Additions, Start, Started};
 use super::issuers::{IssuerServers, TrustedIssuers};
+use super::metrics::{Metrics, Reloaded};
+use super::observer::Observed;
 use super::openapi::{Documentation, ServedDocument};
-use super::probes::Probes;
+use super::probes::{Probes, Readiness};
 use super::reload::{Baseline, Certificates, Reloadable, Reloader, Reloads};
+use super::request_log::SubjectHasher;
 use super::server::{Http, Listener, Options, Serving, Tls, http};
 use super::shutdown::{Draining, Signals};
 use super::tables::Tables;
-use super::{openapi, probes, reload, request_log, verifier};
+use super::{openapi, probes, reload, verifier};
+use crate::metrics::{Requests, RouteNumber};
 use crate::rejection::problem;
-use crate::{Api, Verifier};
+use crate::{Api, TrustedProxies, Verifier};
 
 /// Serves the APIs, and the development issuer where it is enabled, until a signal to stop.
 ///
@@ -73,6 +77,7 @@ struct Starting {
     apis: Vec<Api>,
     draining: Draining,
     probes: Probes,
+    observed: Observed,
     /// `None` where it is not served.
     document: Option<ServedDocument>,
 }
@@ -121,25 +126,40 @@ impl Starting {
         }
         let cors = Cors::new(settings.cors, any_loopback_origin);
         let files = server.tls.clone();
+        let (reloads, readiness) = (Reloads::default(), Readiness::default());
         let reloadable = Reloadable {
             verifier: verifier.clone(),
             issuers,
             audiences,
             cors: cors.clone(),
+            readiness: readiness.clone(),
             certificates: tls
                 .clone()
                 .zip(files)
                 .map(|(tls, files)| Certificates::new(tls, files)),
-            reloads: Reloads::default(),
+            reloads: reloads.clone(),
+        };
+        let reloaded = Reloaded {
+            reloads,
+            tls: tls.clone(),
         };
         let reloader = Reloader::new(baseline, &at_start, reloadable);
         spawn(reloader.run(hangups, reload::INTERVAL));
         let draining = Draining::default();
         let is_documented = settings.openapi.unwrap_or(any_loopback_origin);
+        let requests = Arc::new(requests(&apis, operations.is_none()));
+        let version = documentation.version;
+        let metrics = Metrics::of(verifier.clone(), requests.clone(), version, reloaded);
+        let observed = Observed {
+            requests,
+            proxies: TrustedProxies::new(server.trusted_proxies.iter().copied()),
+            subjects: subjects(&settings.log)?,
+        };
         Ok(Self {
             document: is_documented
                 .then(|| ServedDocument::new(documentation, &server, verifier.clone())),
-            probes: Probes::new(verifier.clone(), draining.clone()),
+            probes: Probes::new(verifier.clone(), draining.clone(), readiness, metrics),
+            observed,
             cors,
             mtls: settings.mtls,
             startup: settings.startup,
@@ -157,8 +177,9 @@ impl Starting {
     /// Checks that a request for each row reaches it; what the program adds comes later and hides none.
     async fn verify_reachable(&self, tables: &Tables) -> Result<(), Error> {
         let probes = self.operations.is_none().then_some(&self.probes);
-        let app =
-            App::new().configure(|app| serve_tables(app, tables.make(), &self.verifier, probes));
+        let app = App::new().configure(|app| {
+            serve_tables(app, tables.make(), &self.verifier, probes, &self.observed);
+        });
         let app = init_service(app).await;
         for api in &self.apis {
             api.verify_reachable(&app).await?;
@@ -209,10 +230,12 @@ impl Starting {
     ) -> Result<Running, Error> {
         let server = &self.server;
         let is_documented = self.document.is_some();
+        let probes = self.probes;
         let app = Application {
             cors: self.cors,
             verifier: self.verifier,
-            probes: operations.is_none().then_some(self.probes),
+            observed: self.observed,
+            probes: operations.is_none().then(|| probes.clone()),
             tables,
             document: self.document,
             test_view: self.issuer.as_ref().map(|issuer| issuer.test_view.clone()),
@@ -223,6 +246,7 @@ impl Starting {
             .listener
             .serve(&app.http(), &server.options(), self.tls.as_ref());
         let api = serving.map_err(cannot_listen("server", &server.host, server.port))?;
+        probes.metrics().watch(api.connections());
         announce(&addresses, server, self.mtls.as_ref());
         self.apis.iter().for_each(announce_routes);
         if is_documented {
@@ -273,9 +297,9 @@ fn serve_operations(listener: Listener, probes: Probes) -> Result<Serving, Error
         log::info!("probes and metrics are served on http://{address}");
     }
     announce_routes(&probes::api());
-    let app = http(move || {
+    let app = http(None, move || {
         App::new()
-            .configure(|app| probes.configure(app))
+            .configure(|app| probes.configure(app, |_| RouteNumber::NONE))
             .default_service(web::to(|| ready(problem::not_found())))
     });
     listener
@@ -331,6 +355,7 @@ fn cannot_listen(section: &'static str, host: &str, port: u16) -> impl Fn(io::Er
 struct Application {
     cors: Cors,
     verifier: Verifier,
+    observed: Observed,
     /// `None` where they have a listener of their own.
     probes: Option<Probes>,
     tables: Tables,
@@ -342,33 +367,28 @@ struct Application {
 
 impl Application {
     fn http(self) -> Http {
+        let observed = Some(self.observed.clone());
         // Middleware costs time in each request even where it is turned off.
-        if self.additions.middleware.is_empty() && !request_log::is_on() {
-            return http(move || {
+        if self.additions.middleware.is_empty() {
+            return http(observed, move || {
                 App::new()
                     .configure(|app| self.configure(app))
                     .wrap(self.cors.clone())
             });
         }
-        http(move || {
+        http(observed, move || {
             App::new()
                 .configure(|app| self.configure(app))
-                .wrap(Condition::new(
-                    !self.additions.middleware.is_empty(),
-                    self.additions.middleware.clone(),
-                ))
+                .wrap(self.additions.middleware.clone())
                 .wrap(self.cors.clone())
-                .wrap(Condition::new(
-                    request_log::is_on(),
-                    from_fn(request_log::log_request),
-                ))
         })
     }
 
     /// The tables come first: what the program adds cannot shadow them. The document comes last, and leaves its path to
     /// both.
     fn configure(&self, app: &mut ServiceConfig) {
-        app.app_data(web::Data::new(self.verifier.clone()));
+        app.app_data(web::Data::new(self.verifier.clone()))
+            .app_data(self.observed.proxies.clone());
         let apis = self.tables.make();
         let format = apis.iter().find_map(|api| api.format.clone());
         let test_view = self.test_view.clone();
@@ -376,7 +396,8 @@ impl Application {
             let response = to_test_view(&request, test_view.as_deref());
             ready(response.unwrap_or_else(|| problem::not_found_as(format.as_ref())))
         }));
-        serve_tables(app, apis, &self.verifier, self.probes.as_ref());
+        let probes = self.probes.as_ref();
+        serve_tables(app, apis, &self.verifier, probes, &self.observed);
         (self.additions.configure)(app);
         if let Some(document) = &self.document {
             document.configure(app);
@@ -389,15 +410,36 @@ fn serve_tables(
     apis: Vec<Api>,
     verifier: &Verifier,
     probes: Option<&Probes>,
+    observed: &Observed,
 ) {
+    let number_of = |path: &str| observed.requests.number_of(path);
     for api in apis {
-        let api = api.leaving_unknown_paths();
+        let api = api.leaving_unknown_paths().numbered(number_of);
         app.service(api.verified_by(verifier.clone()));
     }
     if let Some(probes) = probes {
-        probes.configure(app);
+        probes.configure(app, number_of);
     }
 }
+
+/// Counters for the routes that the API's listener serves.
+fn requests(apis: &[Api], with_probes: bool) -> Requests {
+    let probes = with_probes.then(probes::api);
+    let rows = apis.iter().chain(&probes).flat_map(Api::routes);
+    Requests::of(rows.map(|row| (row.path, row.requirement.takes_token())))
+}
+
+/// What hashes the subjects of callers, where the log tells them.
+fn subjects(log: &config::Log) -> Result<Option<Arc<SubjectHasher>>, Error> {
+    if !log.subject {
+        return Ok(None);
+    }
+    let hasher = SubjectHasher::random();
+    let hasher = hasher.ok_or_else(|| Error::System(io::Error::other(NO_RANDOM_NUMBERS)))?;
+    Ok(Some(Arc::new(hasher)))
+}
+
+const NO_RANDOM_NUMBERS: &str = "the system provides no random numbers";
 
 /// The redirection of `GET /` to the Test view of the development issuer, if it runs.
 fn to_test_view(request: &HttpRequest, test_view: Option<&str>) -> Option<HttpResponse> {

@@ -15,6 +15,7 @@ mod html;
 mod issuers;
 mod metrics;
 mod middleware;
+mod observer;
 mod openapi;
 mod probes;
 mod reload;

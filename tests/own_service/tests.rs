@@ -268,7 +268,7 @@ fn a_wrong_setting_is_one_line() {
         (
             launch().variable("APP__TODOS__DATABASE", "hush"),
             "todos (variable APP__TODOS__DATABASE): is not a known key; did you mean todo? known here: server, operations, \
-             resource, cors, auth, dev_issuer, openapi, log, todo",
+             resource, cors, auth, dev_issuer, openapi, reload, log, todo",
         ),
         (
             launch().variable("APP__TODO__TAGS", "[home, work]"),
@@ -376,6 +376,11 @@ fn a_panic_is_a_500() {
         assert_eq!((plain.status, plain.body), (500, answer.body));
         app.wait_for_log("program.rs");
         assert_eq!(app.get("/plain").status, 200);
+        for (route, status) in [("/status/panic", "5xx"), ("none", "5xx"), ("none", "2xx")] {
+            let labels = format!("route=\"{route}\",method=\"GET\",status=\"{status}\"");
+            let name = format!("ars_http_requests_total{{{labels}}}");
+            assert_eq!(app.metric(&name), 1, "{name}");
+        }
         if format == "json" {
             let log = app.log().text();
             assert!(log.lines().all(|line| line.starts_with('{')), "{log}");

@@ -51,6 +51,7 @@ mod keys_published;
 mod cors;
 mod log;
 mod metadata;
+mod metrics;
 mod openapi;
 mod probes;
 mod secrecy;
@@ -68,6 +69,7 @@ mod dev_issuer_tokens;
 mod new_command;
 mod token_command;
 
+mod reload;
 mod shutdown;
 
 mod tls;

@@ -15,10 +15,9 @@ pub(super) struct Scope {
 impl Scope {
     /// Whether a change of the setting is applied while the service runs.
     pub(super) fn applies_at_once(self, key: &str) -> bool {
-        let (section, _) = key.rsplit_once('.').unwrap_or_default();
-        match section {
-            "cors" | "reload" => true,
-            "server.tls" => self.tls,
+        match key.rsplit_once('.').unwrap_or_default() {
+            ("cors" | "reload", _) | ("log", "level") => true,
+            ("server.tls", _) => self.tls,
             _ => applies_to_issuers(key) && self.issuers,
         }
     }
@@ -81,7 +80,7 @@ mod tests {
                 "{key}"
             );
         }
-        for key in ["cors.max_age", "reload.watch"] {
+        for key in ["cors.max_age", "reload.watch", "log.level"] {
             assert!(none.applies_at_once(key), "{key}");
         }
         for key in [

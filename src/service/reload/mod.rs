@@ -19,6 +19,8 @@ use self::poll::Poll;
 use self::prepared::{Attempt, Failure, Prepared, Seen, in_thread};
 use super::config::{Settings, Source, Trust, Values};
 use super::cors::Cors;
+use super::probes::Readiness;
+use super::telemetry;
 use crate::Verifier;
 use crate::issuer::Issuer;
 
@@ -44,6 +46,7 @@ pub(crate) struct Reloadable {
     /// Accepted by each issuer beside its own audiences.
     pub(crate) audiences: Vec<String>,
     pub(crate) cors: Cors,
+    pub(crate) readiness: Readiness,
     pub(crate) certificates: Option<Certificates>,
     pub(crate) reloads: Reloads,
 }
@@ -156,6 +159,7 @@ impl Reloader {
         self.source.requires_file_of(&reading);
         let settings = reading.settings;
         self.reloadable.cors.set(settings.cors.clone());
+        telemetry::set_level(&settings.log.level);
         self.is_watching = settings.watch;
         self.remark(&settings);
         let files = tls.zip(settings.server.tls);
@@ -183,6 +187,7 @@ impl Reloader {
             let audiences = &self.reloadable.audiences;
             issuer.rules.audience.extend_from_slice(audiences);
         }
+        self.reloadable.readiness.keep(&self.reloadable.verifier);
         let replaced = self
             .reloadable
             .verifier
@@ -202,6 +207,3 @@ impl Reloader {
 
 /// The time between two looks at what is watched; a change is noticed by the second look that finds it.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(2);
-
-#[cfg(test)]
-mod tests;

@@ -139,6 +139,8 @@ pub(super) struct Connection {
     /// Whether the interim response that begins the write buffer is to be left out: a rejection follows at once, so
     /// the client need not send the body.
     omits_interim: Cell<bool>,
+    /// When bytes of a request were last handed over, or a response was last ready: no later than the next request begins.
+    last_event: Cell<Instant>,
 }
 
 /// What becomes of the `100 Continue` of a request with `Expect: 100-continue`.
@@ -163,6 +165,7 @@ impl Connection {
             held: RefCell::new(None),
             interim: RefCell::default(),
             omits_interim: Cell::new(false),
+            last_event: Cell::new(Instant::now()),
         }
     }
 
@@ -181,6 +184,7 @@ impl Connection {
 
     /// Counts bytes that were handed over.
     pub(super) fn received(&self, count: usize, now: Instant) {
+        self.last_event.set(now);
         if let Some(credit) = self.body.get() {
             self.body.set(Some(credit.saturating_sub(count)));
             self.activity.touch(now);
@@ -270,6 +274,7 @@ impl Connection {
 pub(super) struct InProgress {
     connection: Rc<Connection>,
     has_body: bool,
+    started: Instant,
 }
 
 impl InProgress {
@@ -291,7 +296,15 @@ impl InProgress {
         Self {
             connection: Rc::clone(connection),
             has_body,
+            started: connection.last_event.get(),
         }
+    }
+
+    /// The time since the request began, which ends with this call: the clock was read when its last bytes arrived.
+    pub(super) fn elapsed(&self) -> Duration {
+        let now = Instant::now();
+        self.connection.last_event.set(now);
+        now.saturating_duration_since(self.started)
     }
 
     /// Awaits the response. If the request is rejected at once, no `100 Continue` is sent before, and the connection

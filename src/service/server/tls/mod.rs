@@ -22,7 +22,8 @@ use crate::service::config::{self, SettingsError};
 
 pub(crate) use self::any_certificate::AcceptAnyCertificate;
 pub(crate) use self::files::{Digest, LoadedTls, digest};
-pub(crate) use self::validity::{REMARKS, Validity};
+pub(crate) use self::validity::REMARKS;
+use self::validity::Validity;
 
 /// How connections are encrypted; clones share what is [used](Self::set).
 #[derive(Clone)]
