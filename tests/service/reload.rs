@@ -179,7 +179,7 @@ fn wrong_settings_change_nothing_and_are_reported_as_by_check() {
         format!("{good}secret = '{hush}"),
         format!("{good}[auth.dpop]\nnonce = true\nnonce_secret = 'hush'"),
         format!("{good}[server]\nprot = 1"),
-        format!("{good}[server]\nport = '{hush}'"),
+        format!("{good}[resource]\nmetadata = '{hush}'"),
         format!("{good}[server.tls]\ncertificate = '/nowhere/a.pem'\nkey = '/nowhere/b.pem'"),
         format!("{good}[auth]\nca_file = '/nowhere/ca.pem'"),
         format!("{good}{}", entry(&issuer, "audience = 'api'")),
@@ -403,6 +403,13 @@ fn status_of(app: &TestApp, name: &str) -> u64 {
         .unwrap()
 }
 
+fn threads_of(app: &TestApp) -> Vec<String> {
+    let threads = fs::read_dir(format!("/proc/{}/task", app.process.id())).unwrap();
+    let name = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("comm")).ok();
+    let names = threads.filter_map(|thread| name(thread.ok()?));
+    names.map(|name| name.trim().to_owned()).collect()
+}
+
 #[test]
 fn a_thousand_signals_leave_nothing_behind() {
     let (a, b) = (fast_issuer(), fast_issuer());
@@ -432,9 +439,10 @@ fn a_thousand_signals_leave_nothing_behind() {
     hang_up(&app);
     hang_up(&app);
     let [threads, memory] = ["Threads", "VmRSS"].map(|name| status_of(&app, name));
+    let names = threads_of(&app);
     assert!(
         threads <= before[0] + 1,
-        "{threads} threads, before {}",
+        "{names:?}, before {}",
         before[0]
     );
     assert!(
