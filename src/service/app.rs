@@ -108,8 +108,7 @@ impl Starting {
         let verifier = verifier::configure(verifier, &settings)?;
         let server = settings.server;
         let (trusted, embedded) = TrustedIssuers::bind(settings.trust, settings.mtls.as_ref())?;
-        let audiences = tables.audiences();
-        let trusted = trusted.accepting(&audiences);
+        let trusted = trusted.accepting(tables)?;
         let listener = bind("server", &server.host, server.port)?;
         let operations = settings.operations;
         let operations = operations.map(|own| bind("operations", &own.host, own.port));
@@ -130,7 +129,7 @@ impl Starting {
         let reloadable = Reloadable {
             verifier: verifier.clone(),
             issuers,
-            audiences,
+            tables: tables.clone(),
             cors: cors.clone(),
             readiness: readiness.clone(),
             certificates: tls

@@ -10,13 +10,13 @@ use std::task::{Context, Poll, ready};
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
-use actix_web::http::Method;
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
     ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE,
     HeaderMap, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
+use actix_web::http::{Method, StatusCode};
 use actix_web::{Error, HttpRequest, HttpResponse};
 use arc_swap::ArcSwap;
 use pin_project_lite::pin_project;
@@ -90,23 +90,64 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let rules = self.rules.load();
-        let call = |request, rules| CorsResponse::Called {
-            response: self.service.call(request),
-            rules,
-        };
-        // The metadata is for the pages of every origin, and sets its headers itself.
-        if !rules.allows_any_origin() || request.path().starts_with(METADATA) {
-            return call(request, None);
+        if !rules.allows_any_origin() {
+            return CorsResponse::Called {
+                response: self.service.call(request),
+                cors: None,
+            };
         }
         let allowed = rules.allowed_origin(request.headers());
-        if is_preflight(&request) {
+        let is_preflight = is_preflight(&request);
+        // Metadata is for the pages of every origin, and answers preflight requests itself.
+        if is_preflight && !request.path().starts_with(METADATA) {
             let response = rules.preflight(request.request(), allowed);
             let response = request.into_response(response).map_into_right_body();
             return CorsResponse::Preflight {
                 response: Some(response),
             };
         }
-        call(request, Some((Arc::clone(&rules), allowed)))
+        let cors = Some(Applied {
+            rules: Arc::clone(&rules),
+            allowed,
+            is_preflight,
+        });
+        let response = self.service.call(request);
+        CorsResponse::Called { response, cors }
+    }
+}
+
+/// The rules for a request, and its origin if that is allowed.
+#[derive(Debug)]
+pub(super) struct Applied {
+    rules: Arc<CorsRules>,
+    allowed: Option<HeaderValue>,
+    is_preflight: bool,
+}
+
+impl Applied {
+    /// Answers a preflight request that the app has not, and adds the headers to every other response.
+    fn complete<B: MessageBody>(
+        self,
+        response: Result<ServiceResponse<B>, Error>,
+    ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+        let Self { rules, allowed, .. } = self;
+        match response {
+            Ok(response) if self.is_preflight && response.status() == StatusCode::NOT_FOUND => {
+                let answer = rules.preflight(response.request(), allowed);
+                Ok(response.into_response(answer).map_into_right_body())
+            }
+            Ok(mut response) => {
+                rules.add_headers(response.headers_mut(), allowed);
+                Ok(response.map_into_left_body())
+            }
+            Err(mut error) => {
+                error.add_response_mapper(move |mut response| {
+                    rules.add_headers(response.headers_mut(), allowed.clone());
+                    response
+                });
+                Err(error)
+            }
+        }
     }
 }
 
@@ -117,11 +158,11 @@ pin_project! {
         Preflight {
             response: Option<ServiceResponse<EitherBody<B>>>,
         },
-        /// With the allowed origin; without rules, the response stays as it is.
+        /// Without rules, the response stays as it is.
         Called {
             #[pin]
             response: F,
-            rules: Option<(Arc<CorsRules>, Option<HeaderValue>)>,
+            cors: Option<Applied>,
         },
     }
 }
@@ -134,30 +175,19 @@ where
     type Output = Result<ServiceResponse<EitherBody<B>>, Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let (response, rules) = match self.project() {
+        match self.project() {
             CorsResponseProjection::Preflight { response } => {
-                return response
-                    .take()
-                    .map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
+                let response = response.take().map(Ok);
+                response.map_or(Poll::Pending, Poll::Ready)
             }
-            CorsResponseProjection::Called { response, rules } => {
-                (ready!(response.poll(context)), rules.take())
+            CorsResponseProjection::Called { response, cors } => {
+                let response = ready!(response.poll(context));
+                Poll::Ready(match cors.take() {
+                    Some(cors) => cors.complete(response),
+                    None => response.map(ServiceResponse::map_into_left_body),
+                })
             }
-        };
-        Poll::Ready(match (response, rules) {
-            (Ok(mut response), Some((rules, allowed))) => {
-                rules.add_headers(response.headers_mut(), allowed);
-                Ok(response.map_into_left_body())
-            }
-            (Err(mut error), Some((rules, allowed))) => {
-                error.add_response_mapper(move |mut response| {
-                    rules.add_headers(response.headers_mut(), allowed.clone());
-                    response
-                });
-                Err(error)
-            }
-            (response, None) => response.map(ServiceResponse::map_into_left_body),
-        })
+        }
     }
 }
 
@@ -288,6 +318,10 @@ impl CorsRules {
 
     /// The headers of every response. Another origin gets none that allows anything.
     fn add_headers(&self, headers: &mut HeaderMap, origin: Option<HeaderValue>) {
+        // A response that is for the pages of every origin is left as it is.
+        if headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
+            return;
+        }
         headers.append(VARY, HeaderValue::from_static("Origin"));
         let Some(origin) = origin else { return };
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);

@@ -197,7 +197,7 @@ pub(super) fn run(program: &Program) -> Result<Option<(Layers, Invoked)>, Error>
         }
         Command::Health => health::run(&layers()?.settings()?),
         Command::Openapi => openapi::run(program.documentation(), layers()),
-        Command::Routes(arguments) => routes::run(&arguments, &program.tables),
+        Command::Routes(arguments) => routes::run(&arguments, &program.tables, layers()),
         Command::Serve => return Ok(Some((layers()?, Invoked::Serve))),
         #[cfg(feature = "dev-issuer")]
         Command::Token(arguments) => token::run(&arguments, &layers()?.settings()?),

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::output::{columns, print, print_json};
+use super::output::{columns, line, print, print_json};
 use crate::claims::authn::AuthnRequirement;
 use crate::extract::Authentication;
 use crate::rejection::MetadataPath;
 use crate::routing::RouteInfo;
+use crate::service::config::Layers;
 use crate::service::error::Error;
+use crate::service::issuers::TrustedIssuers;
 use crate::service::probes;
 use crate::service::tables::Tables;
 use crate::{Api, Caller, Rejection, Requirement};
@@ -52,7 +54,11 @@ pub(super) struct Route {
     pub(super) resource: Option<MetadataPath>,
 }
 
-pub(super) fn run(arguments: &Arguments, tables: &Tables) -> Result<(), Error> {
+pub(super) fn run(
+    arguments: &Arguments,
+    tables: &Tables,
+    layers: Result<Layers, Error>,
+) -> Result<(), Error> {
     let routes = all(tables);
     if arguments.json {
         return print_json(&routes);
@@ -64,7 +70,22 @@ pub(super) fn run(arguments: &Arguments, tables: &Tables) -> Result<(), Error> {
         let handler = route.handler.to_owned();
         [route.method, route.path, route.access, summary, handler]
     }));
-    print(&columns(&rows))
+    print(&(columns(&rows) + &configured_implications(layers)))
+}
+
+/// The scopes that imply others by the settings, a line each; none where the settings cannot be used.
+fn configured_implications(layers: Result<Layers, Error>) -> String {
+    let trusted = layers.and_then(|layers| TrustedIssuers::of(layers.settings()?.trust));
+    let issuers = trusted.map_or_else(|_| Vec::new(), |trusted| trusted.issuers);
+    let mut lines = String::new();
+    for issuer in &issuers {
+        for (wide, narrow) in issuer.rules.scope_implications.iter() {
+            let issuer = line(issuer.label());
+            let narrow = narrow.join(", ");
+            lines.push_str(&format!("{wide} implies {narrow} in tokens of {issuer}\n"));
+        }
+    }
+    lines
 }
 
 /// All routes of the service.

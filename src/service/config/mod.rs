@@ -44,7 +44,7 @@ pub(crate) use self::model::{LogFormat, StartupMode};
 pub(crate) use self::mtls::Mtls;
 use self::origins::Origins;
 pub(crate) use self::own::OwnSection;
-pub(crate) use self::resource::Resource;
+pub(crate) use self::resource::{Resource, ResourceAudience};
 pub(crate) use self::server::{Cors, Operations, Server, Tls};
 pub(crate) use self::source::{Reading, Source, Values, applies_to_issuers};
 #[cfg(feature = "dev-issuer")]
@@ -296,4 +296,4 @@ fn named(file: Option<&(String, String)>) -> Option<NamedText<'_>> {
 const DEFAULT_FILE: &str = "Settings.toml";
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -17,9 +17,11 @@ pub(crate) use self::certificates::Certificates;
 use self::changes::{Scope, report_issuers};
 use self::poll::Poll;
 use self::prepared::{Attempt, Failure, Prepared, Seen, in_thread};
-use super::config::{Settings, Source, Trust, Values};
+use super::config::{Settings, SettingsError, Source, Trust, Values};
 use super::cors::Cors;
+use super::issuers::TrustedIssuers;
 use super::probes::Readiness;
+use super::tables::Tables;
 use super::telemetry;
 use crate::Verifier;
 use crate::issuer::Issuer;
@@ -43,8 +45,8 @@ pub(crate) struct Reloadable {
     pub(crate) verifier: Verifier,
     /// `None` while the development issuer is trusted, which stays as it is.
     pub(crate) issuers: Option<Vec<Issuer>>,
-    /// Accepted by each issuer beside its own audiences.
-    pub(crate) audiences: Vec<String>,
+    /// The issuers may accept the identifier of their API as an audience.
+    pub(crate) tables: Tables,
     pub(crate) cors: Cors,
     pub(crate) readiness: Readiness,
     pub(crate) certificates: Option<Certificates>,
@@ -178,15 +180,20 @@ impl Reloader {
 
     /// Trusts the issuers of the settings; returns whether they can change at all.
     fn replace_issuers(&mut self, trust: &Trust, cause: &str) -> Result<bool, Failure> {
-        let (Some(former), Some(mut issuers)) =
-            (&self.reloadable.issuers, prepared::configured(trust))
+        let Reloadable {
+            issuers: Some(former),
+            tables,
+            ..
+        } = &self.reloadable
         else {
             return Ok(false);
         };
-        for issuer in &mut issuers {
-            let audiences = &self.reloadable.audiences;
-            issuer.rules.audience.extend_from_slice(audiences);
-        }
+        let Some(issuers) = prepared::configured(trust) else {
+            return Ok(false);
+        };
+        let rejected = |error: SettingsError| Failure::Settings(error.to_string());
+        let trusted = TrustedIssuers::configured(issuers).accepting(tables);
+        let issuers = trusted.map_err(rejected)?.issuers;
         self.reloadable.readiness.keep(&self.reloadable.verifier);
         let replaced = self
             .reloadable
