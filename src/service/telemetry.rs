@@ -31,6 +31,7 @@ pub(crate) fn start(settings: &config::Log, crates: &[&'static str]) {
         lines: lines.build(),
     };
     if log::set_boxed_logger(Box::new(logger)).is_err() {
+        request_log::level_changed();
         return;
     }
     set_level(&settings.level);
@@ -172,3 +173,46 @@ impl<'kvs> VisitSource<'kvs> for Fields {
 
 /// The name of this crate, as the targets of its lines begin.
 const OURSELVES: &str = "actix_resource_server";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_level_changes_while_the_program_runs() {
+        let logger = Leveled {
+            crates: vec!["todos", OURSELVES],
+            lines: Builder::new().build(),
+        };
+        let is_enabled = |level, target| {
+            let line = Metadata::builder().level(level).target(target).build();
+            logger.enabled(&line)
+        };
+        for (filter, own, foreign) in [
+            ("warn", [true, false, false], [true, false, false]),
+            ("trace", [true, true, true], [true, true, false]),
+            (
+                "info,actix_http=off",
+                [true, true, false],
+                [false, false, false],
+            ),
+        ] {
+            let filter = LogFilter::parse(filter).unwrap();
+            set_level(&filter);
+            assert_eq!(log::max_level(), filter.highest(), "{filter}");
+            let levels = [Level::Warn, Level::Info, Level::Debug];
+            let target = "todos::lists";
+            assert_eq!(
+                levels.map(|level| is_enabled(level, target)),
+                own,
+                "{filter}"
+            );
+            let target = "actix_http::h1";
+            assert_eq!(
+                levels.map(|level| is_enabled(level, target)),
+                foreign,
+                "{filter}"
+            );
+        }
+    }
+}

@@ -101,3 +101,33 @@ pub(super) fn histogram(encoder: &mut MetricEncoder<'_>, durations: &Distributio
     let (sum, count) = (durations.sum.as_secs_f64(), durations.count());
     encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
 }
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::collector::Collector;
+    use prometheus_client::encoding::text;
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Routes;
+
+    impl Collector for Routes {
+        fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+            let route = ("route", LabelValue("/{id:\\d+}/\"\n"));
+            counters(&mut encoder, "requests", "Requests", [([route], 7)])
+        }
+    }
+
+    #[test]
+    fn label_values_are_escaped() {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Routes));
+        let mut encoded = String::new();
+        text::encode(&mut encoded, &registry).unwrap();
+        let sample = encoded.lines().find(|line| !line.starts_with('#'));
+        let expected = "requests_total{route=\"/{id:\\\\d+}/\\\"\\n\"} 7";
+        assert_eq!(sample, Some(expected));
+    }
+}

@@ -415,4 +415,17 @@ mod tests {
         connection.flushed();
         assert_eq!(activity.stage(later), Stage::Idle);
     }
+
+    #[test]
+    fn a_request_begins_with_its_last_bytes_or_after_the_response_before_it() {
+        let connection = Rc::new(Connection::new(Arc::new(Activity::new(Instant::now()))));
+        let arrived = Instant::now() - Duration::from_secs(9);
+        connection.received(1, arrived);
+        let first = InProgress::begin(&connection, &mut Request::new());
+        let took = first.elapsed();
+        assert!(took >= Duration::from_secs(9), "{took:?}");
+        // It came with the same bytes, and waited for its turn.
+        let second = InProgress::begin(&connection, &mut Request::new());
+        assert_eq!(second.started, arrived + took);
+    }
 }

@@ -167,7 +167,7 @@ where
     B: MessageBody + 'static,
 {
     let leaving = Rc::clone(timeouts);
-    let app = app.map_err(|error| HttpResponse::from_error(error));
+    let app = app.map_err(HttpResponse::from_error);
     let app = apply_fn_factory(app, move |request, app: &_| {
         respond(app, request, observer.as_ref(), Rc::clone(&leaving))
     });
