@@ -161,7 +161,7 @@ impl Reloader {
         self.source.requires_file_of(&reading);
         let settings = reading.settings;
         self.reloadable.cors.set(settings.cors.clone());
-        telemetry::set_level(&settings.log.level);
+        telemetry::change_level(&settings.log.level);
         self.is_watching = settings.watch;
         self.remark(&settings);
         let files = tls.zip(settings.server.tls);
