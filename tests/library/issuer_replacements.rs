@@ -35,7 +35,7 @@ async fn new_rules_apply_at_once_and_also_to_cached_tokens() {
     let former = built(trusted(&issuer));
     let required = built(trusted(&issuer).require("client_id", true));
     verifier
-        .replace_issuers(&[former.clone()], [required.clone()])
+        .replace_issuers(std::slice::from_ref(&former), [required.clone()])
         .expect("a thread");
     let rejected = verify(&verifier, &token);
     assert!(
