@@ -20,7 +20,7 @@ use crate::sender::is_trusted;
 ///
 /// The trace is that of the `traceparent` of a trusted proxy ([Trace Context]), the ID its `X-Request-Id`. Without the one,
 /// a trace begins here; without the other, the ID is that of the trace. What another client sends is ignored. In a
-/// [`Service`](crate::Service), the proxies of `server.trusted_proxies` are trusted, and both IDs stand on the request's line of
+/// `Service`, the proxies of `server.trusted_proxies` are trusted, and both IDs stand on the request's line of
 /// the log; elsewhere, [`TrustedProxies`] are app data.
 ///
 /// # Examples

@@ -89,6 +89,18 @@ fn requests_of_all_workers_are_added_up() {
 }
 
 #[test]
+fn a_route_is_known_behind_middleware_that_calls_it_later() {
+    let issuer = TestIssuer::start();
+    let origin = "https://app.example";
+    let launch = Launch::trusting(&issuer).variable("APP__CORS__ALLOWED_ORIGINS", origin);
+    let app = TestApp::ready(launch);
+    app.send(&Request::get("/api/public").header("Origin", origin));
+    app.send(&Request::preflight("/api/public", origin, "GET"));
+    assert_eq!(requests(&app, "/api/public", "GET", "2xx"), 1);
+    assert_eq!(requests(&app, "none", "OPTIONS", "2xx"), 1);
+}
+
+#[test]
 fn a_request_on_the_operations_listener_is_none_of_the_api() {
     let issuer = TestIssuer::start();
     let launch = Launch::trusting(&issuer).variable("APP__OPERATIONS__PORT", "0");
@@ -116,12 +128,12 @@ fn the_token_cache_is_measured() {
     let app = TestApp::trusting(&issuer);
     let empty = app.metric("ars_token_cache_bytes");
     let token = issuer.token().build();
-    for _ in 0..5 {
+    for _ in 0..6 {
         app.private(&token);
     }
     app.private("invalidToken");
     // The second verification of a token stores it.
-    assert_eq!(app.metric("ars_token_cache_hits_total"), 3);
+    assert_eq!(app.metric("ars_token_cache_hits_total"), 4);
     assert_eq!(app.metric("ars_token_cache_misses_total"), 3);
     assert_eq!(app.metric("ars_token_cache_entries"), 1);
     assert!(app.metric("ars_token_cache_bytes") > empty);
