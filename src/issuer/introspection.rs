@@ -37,7 +37,7 @@ use crate::jose::{Algorithm, PrivateKeyError};
 /// ```
 ///
 /// [RFC 7662]: https://www.rfc-editor.org/rfc/rfc7662
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Introspection {
     pub(crate) client: IntrospectionClient,
     pub(crate) endpoint: Option<String>,
@@ -138,13 +138,13 @@ impl Introspection {
 /// How this API authenticates to the introspection endpoint, as a client of the issuer.
 ///
 /// Its `Debug` output shows no secret.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct IntrospectionClient {
     pub(crate) id: String,
     pub(crate) authentication: ClientAuthentication,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ClientAuthentication {
     /// `client_secret_basic` (RFC 6749 §2.3.1).
     Basic(Secret),

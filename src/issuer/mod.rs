@@ -46,7 +46,7 @@ pub use token_type::{TokenType, UnknownTokenType};
 ///     .build()?;
 /// # Ok::<(), actix_resource_server::errors::IssuerError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Issuer {
     pub(crate) source: Source,
     pub(crate) rules: TokenRules,
@@ -64,7 +64,7 @@ pub struct Issuer {
 }
 
 /// Where the value of `iss` and the keys come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Source {
     /// From the discovery document, as far as they are not configured.
     Discovery {
@@ -79,7 +79,7 @@ pub(crate) enum Source {
 }
 
 /// The configured source of the issuer's keys.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum KeySource {
     JwksUri(Url),
     /// Configured keys.
@@ -88,7 +88,7 @@ pub(crate) enum KeySource {
 }
 
 /// What tokens must contain to be accepted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TokenRules {
     /// The names of this API.
     pub(crate) audience: Vec<String>,
@@ -191,7 +191,7 @@ pub enum SecretEncoding {
 }
 
 /// A shared secret, as the bytes that the HMAC uses; its `Debug` is redacted.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {

@@ -15,9 +15,10 @@ use super::digest::sha256;
 use super::signature::{Material, VerificationKey};
 
 /// A key that verifies signatures, with its ID and thumbprint.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Jwk {
     pub(crate) key_id: Option<String>,
+    /// Of a configured key in PEM or DER, the hash of its DER; of a shared secret, empty.
     pub(crate) thumbprint: String,
     /// The only issuer whose tokens it signs, in a key set of several (Microsoft Entra ID); it may be a template.
     pub(crate) issuer: Option<String>,
@@ -47,6 +48,13 @@ impl Jwk {
 
     pub(crate) fn allows(&self, algorithm: Algorithm) -> bool {
         self.key.allows(algorithm)
+    }
+
+    /// Whether both are one key for the same tokens, be it under another ID.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.thumbprint == other.thumbprint
+            && self.issuer == other.issuer
+            && self.key.algorithms().eq(other.key.algorithms())
     }
 }
 

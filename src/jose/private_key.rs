@@ -15,12 +15,21 @@ use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
 
 use super::Algorithm;
+use super::digest::sha256;
 
 /// A private key and the algorithm that it signs with; it has no `Debug` of its own parts, so that it cannot be printed.
 #[derive(Clone)]
 pub(crate) struct PrivateKey {
     material: Arc<Material>,
     algorithm: Algorithm,
+    /// The hash of its DER.
+    digest: [u8; 32],
+}
+
+impl PartialEq for PrivateKey {
+    fn eq(&self, other: &Self) -> bool {
+        (self.algorithm, self.digest) == (other.algorithm, other.digest)
+    }
 }
 
 enum Material {
@@ -40,10 +49,15 @@ impl PrivateKey {
         }
         let der = PrivateKeyDer::from_pem_slice(pem.as_bytes())
             .map_err(|_| PrivateKeyError::Unreadable)?;
-        rsa_key(&der)
+        let (material, algorithm) = rsa_key(&der)
             .or_else(|| ed25519_key(&der))
             .or_else(|| ec_key(&der))
-            .ok_or(PrivateKeyError::OtherKind)
+            .ok_or(PrivateKeyError::OtherKind)?;
+        Ok(Self {
+            material: Arc::new(material),
+            algorithm,
+            digest: sha256(der.secret_der()),
+        })
     }
 
     /// The same key, which signs with `algorithm`.
@@ -87,30 +101,24 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-fn rsa_key(der: &PrivateKeyDer<'_>) -> Option<PrivateKey> {
+fn rsa_key(der: &PrivateKeyDer<'_>) -> Option<(Material, Algorithm)> {
     let pair = match der {
         PrivateKeyDer::Pkcs1(key) => rsa::KeyPair::from_der(key.secret_pkcs1_der()),
         PrivateKeyDer::Pkcs8(key) => rsa::KeyPair::from_pkcs8(key.secret_pkcs8_der()),
         _ => return None,
     };
-    Some(PrivateKey {
-        material: Arc::new(Material::Rsa(pair.ok()?)),
-        algorithm: Algorithm::Rs256,
-    })
+    Some((Material::Rsa(pair.ok()?), Algorithm::Rs256))
 }
 
-fn ed25519_key(der: &PrivateKeyDer<'_>) -> Option<PrivateKey> {
+fn ed25519_key(der: &PrivateKeyDer<'_>) -> Option<(Material, Algorithm)> {
     let PrivateKeyDer::Pkcs8(key) = der else {
         return None;
     };
     let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(key.secret_pkcs8_der()).ok()?;
-    Some(PrivateKey {
-        material: Arc::new(Material::Ed25519(pair)),
-        algorithm: Algorithm::EdDsa,
-    })
+    Some((Material::Ed25519(pair), Algorithm::EdDsa))
 }
 
-fn ec_key(der: &PrivateKeyDer<'_>) -> Option<PrivateKey> {
+fn ec_key(der: &PrivateKeyDer<'_>) -> Option<(Material, Algorithm)> {
     CURVES.into_iter().find_map(|(algorithm, curve)| {
         let pair = match der {
             PrivateKeyDer::Pkcs8(key) => EcdsaKeyPair::from_pkcs8(curve, key.secret_pkcs8_der()),
@@ -119,10 +127,7 @@ fn ec_key(der: &PrivateKeyDer<'_>) -> Option<PrivateKey> {
             }
             _ => return None,
         };
-        Some(PrivateKey {
-            material: Arc::new(Material::Ec(pair.ok()?)),
-            algorithm,
-        })
+        Some((Material::Ec(pair.ok()?), algorithm))
     })
 }
 

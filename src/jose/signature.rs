@@ -17,13 +17,14 @@ use aws_lc_rs::signature::{
 use super::Algorithm;
 
 /// A key that verifies signatures under the algorithms it is bound to, and under no other.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct VerificationKey {
     material: Material,
     bindings: Vec<Binding>,
 }
 
 /// What aws-lc-rs makes a key of; its form has been checked.
+#[derive(Clone)]
 pub(crate) enum Material {
     /// An ML-DSA public key of the length of its algorithm; the library would also accept other forms.
     MlDsa(Vec<u8>),
@@ -48,6 +49,7 @@ impl fmt::Debug for Material {
     }
 }
 
+#[derive(Clone)]
 struct Binding {
     algorithm: Algorithm,
     parsed: OnceLock<Option<ParsedPublicKey>>,

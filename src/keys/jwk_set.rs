@@ -68,7 +68,16 @@ impl KeySet {
     pub(crate) fn of_public_keys(issuer: String, keys: &[Arc<Jwk>]) -> Self {
         Self {
             ignores_ids: keys.iter().all(|key| key.key_id.is_none()),
-            ..Self::new(issuer, keys.to_vec())
+            ..Self::new(issuer, copied(keys))
+        }
+    }
+
+    /// The same keys, but none of the tokens that these have verified stays valid with them.
+    pub(crate) fn copied(&self) -> Self {
+        Self {
+            generation: self.generation,
+            ignores_ids: self.ignores_ids,
+            ..Self::new(self.issuer.clone(), copied(&self.keys))
         }
     }
 
@@ -125,14 +134,6 @@ impl KeySet {
     }
 
     fn same_as(&self, key: &Arc<Jwk>) -> Option<Arc<Jwk>> {
-        if self.keys.iter().any(|known| Arc::ptr_eq(known, key)) {
-            return Some(Arc::clone(key));
-        }
-        let is_same = |known: &&Arc<Jwk>| {
-            known.thumbprint == key.thumbprint
-                && known.issuer == key.issuer
-                && known.key.algorithms().eq(key.key.algorithms())
-        };
         let mut candidates = match &key.key_id {
             Some(id) => self.by_id.get(id).map(Vec::as_slice).unwrap_or_default(),
             None => &self.keys,
@@ -140,9 +141,14 @@ impl KeySet {
         .iter();
         let has_same_id = |known: &&Arc<Jwk>| known.key_id == key.key_id;
         candidates
-            .find(|known| has_same_id(known) && is_same(known))
+            .find(|known| has_same_id(known) && known.is_same(key))
             .map(Arc::clone)
     }
+}
+
+/// Copies of their own: a token is valid while the key that verified it exists, which others must not prolong.
+fn copied(keys: &[Arc<Jwk>]) -> Vec<Arc<Jwk>> {
+    keys.iter().map(|key| Arc::new(Jwk::clone(key))).collect()
 }
 
 /// Removes all but the first of keys with the same `name`, thumbprint, issuer and algorithms.
@@ -151,9 +157,7 @@ fn remove_duplicates(keys: &mut Vec<Arc<Jwk>>, name: fn(&Jwk) -> Option<&str>) {
     let all = keys.clone();
     let mut is_new = all.iter().map(|key| {
         let algorithms: Vec<_> = key.key.algorithms().collect();
-        let is_first = known.insert((name(key), key.thumbprint.as_str(), &key.issuer, algorithms));
-        // Configured keys in PEM have no thumbprint.
-        is_first || key.thumbprint.is_empty()
+        known.insert((name(key), key.thumbprint.as_str(), &key.issuer, algorithms))
     });
     keys.retain(|_| is_new.next().unwrap_or_default());
 }
@@ -298,24 +302,23 @@ mod tests {
     }
 
     #[test]
-    fn keys_without_thumbprint_stay_apart() {
+    fn configured_keys_are_copied_and_stay_those_of_their_set() {
         let unnamed = |_| {
             let mut jwk = Jwk::parse(&key("a")).expect("a key");
-            (jwk.key_id, jwk.thumbprint) = (None, String::new());
+            jwk.key_id = None;
             Arc::new(jwk)
         };
         let keys: Vec<_> = (0..2).map(unnamed).collect();
         let set = || KeySet::of_public_keys("issuer".to_owned(), &keys);
-        let replaced = set().replacing(Some(&set()), 2);
-        for set in [set(), replaced] {
-            let found = set.named(None);
-            assert_eq!(found.len(), 2);
-            assert!(
-                found
-                    .iter()
-                    .zip(&keys)
-                    .all(|(one, other)| Arc::ptr_eq(one, other))
-            );
+        let first = set();
+        let later = set().replacing(Some(&first), 2);
+        let copied = later.copied();
+        let found = [&first, &later, &copied].map(|set| set.named(None));
+        assert_eq!(found.map(<[_]>::len), [2, 2, 2]);
+        for (index, key) in keys.iter().enumerate() {
+            assert!(!Arc::ptr_eq(&found[0][index], key));
+            assert!(Arc::ptr_eq(&found[0][index], &found[1][index]));
+            assert!(!Arc::ptr_eq(&found[1][index], &found[2][index]));
         }
     }
 

@@ -17,12 +17,14 @@ mod outdated;
 mod published_forms;
 pub(crate) mod refresh_budget;
 mod refresher;
+mod replaced;
 pub(crate) mod root_certificates;
 mod skipped;
 #[cfg(test)]
 mod tests;
 mod unready;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -58,6 +60,8 @@ pub(crate) struct IssuerKeys {
     ended: watch::Sender<Ended>,
     /// Wakes the refresher before its timer.
     fetch_requested: Notify,
+    /// Whether the issuer is no longer trusted; nothing is fetched or published any more. Set under the lock of `state`.
+    is_removed: AtomicBool,
     fetches: FetchCounts,
 }
 
@@ -81,8 +85,6 @@ struct State {
     unknown: NegativeCache,
     problem: Option<FetchFailure>,
     noted: Noted,
-    /// Whether the issuer is no longer trusted; nothing is fetched or published any more.
-    is_removed: bool,
 }
 
 /// Whether there is a fetch that a request for a key can wait for.
@@ -97,10 +99,28 @@ enum FetchState {
 }
 
 /// A completed fetch. Fetches are numbered from 1; 0 stands for none.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Ended {
     number: u64,
     brought_keys: bool,
+}
+
+impl Ended {
+    /// No fetch follows, because the issuer is no longer trusted.
+    const REMOVED: Self = Self {
+        number: u64::MAX,
+        brought_keys: false,
+    };
+}
+
+/// How a fetch that requests wait for has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FetchEnd {
+    /// It brought keys.
+    Keys,
+    Failed,
+    /// The issuer has been removed meanwhile; another entry may have replaced it.
+    Removed,
 }
 
 /// The outcome of a request for a missing key.
@@ -141,11 +161,15 @@ pub(crate) struct Fetch {
 }
 
 impl Fetch {
-    /// Waits until the fetch has ended; returns whether it brought keys.
-    pub(crate) async fn brought_keys(mut self) -> bool {
+    /// Waits until the fetch has ended.
+    pub(crate) async fn end(mut self) -> FetchEnd {
         let number = self.number;
         let ended = self.ended.wait_for(|ended| ended.number >= number).await;
-        ended.is_ok_and(|ended| ended.brought_keys)
+        match ended.as_deref() {
+            Ok(&Ended::REMOVED) => FetchEnd::Removed,
+            Ok(ended) if ended.brought_keys => FetchEnd::Keys,
+            _ => FetchEnd::Failed,
+        }
     }
 }
 
@@ -161,10 +185,10 @@ impl IssuerKeys {
                 unknown: NegativeCache::default(),
                 problem: None,
                 noted: Noted::default(),
-                is_removed: false,
             }),
             ended: watch::Sender::default(),
             fetch_requested: Notify::new(),
+            is_removed: AtomicBool::new(false),
             fetches: FetchCounts::default(),
             issuer,
         };
@@ -226,6 +250,11 @@ impl IssuerKeys {
     pub(crate) fn is_fetched(&self) -> bool {
         self.issuer.base_url().is_some()
             || matches!(self.issuer.keys(), Some(KeySource::JwksUri(_)))
+    }
+
+    /// Whether anything is ever requested from this issuer: keys, or what it says about tokens.
+    pub(crate) fn needs_requests(&self) -> bool {
+        self.is_fetched() || self.issuer.introspection.is_some()
     }
 
     /// The generation of the current key set; 0 if there is none.
@@ -315,19 +344,16 @@ impl IssuerKeys {
 
     /// Withdraws the keys, so that tokens that they verified are no longer valid, and ends all fetches.
     pub(crate) fn remove(&self) {
-        let mut state = self.state();
-        state.is_removed = true;
+        let _publishes = self.state();
+        self.is_removed.store(true, Ordering::Release);
         self.current.store(None);
-        // Requests that wait for a key find that the issuer is not trusted.
-        self.ended.send_replace(Ended {
-            number: u64::MAX,
-            brought_keys: true,
-        });
+        // Requests that wait for a key find that the issuer is not trusted, or another entry of it.
+        self.ended.send_replace(Ended::REMOVED);
         self.fetch_requested.notify_one();
     }
 
-    fn is_removed(&self) -> bool {
-        self.state().is_removed
+    pub(crate) fn is_removed(&self) -> bool {
+        self.is_removed.load(Ordering::Acquire)
     }
 
     /// The time since the last successful fetch; `None` if there was none, or the keys are configured.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::issuer::Fetching;
 
 /// The history of an issuer's fetches, and the budget for the next ones.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RefreshBudget {
     limits: Fetching,
     /// When the bucket held `left` fetches.
@@ -46,6 +46,15 @@ impl RefreshBudget {
             failures: 0,
             empty: 0,
             empty_at: None,
+        }
+    }
+
+    /// The same history under other limits.
+    pub(crate) fn limited_to(&self, limits: Fetching) -> Self {
+        Self {
+            limits,
+            lifetime: self.lifetime.min(limits.cache_max_age),
+            ..self.clone()
         }
     }
 

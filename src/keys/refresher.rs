@@ -280,7 +280,7 @@ impl IssuerKeys {
         let now = Instant::now();
         // One lock for the whole transition: a request sees the state either before or after this fetch.
         let mut state = self.state();
-        if state.is_removed {
+        if self.is_removed() {
             return Duration::ZERO;
         }
         let number = self.ended.borrow().number.saturating_add(1);

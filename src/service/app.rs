@@ -4,26 +4,26 @@ use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::Method;
 use actix_web::http::header::LOCATION;
-use actix_web::middleware::{Condition, from_fn};
+use actix_web::rt::spawn;
 use actix_web::test::init_service;
 use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpRequest, HttpResponse, web};
 
 use super::config::{self, Mtls, Settings, Startup};
-use super::cors::CorsRules;
+use super::cors::Cors;
 use super::error::Error;
 use super::hooks::{Additions, Start, Started};
 use super::issuers::{IssuerServers, TrustedIssuers};
-use super::metrics::Metrics;
+use super::metrics::{Metrics, Reloaded};
 use super::observer::Observed;
 use super::openapi::{Documentation, ServedDocument};
-use super::probes::Probes;
+use super::probes::{Probes, Readiness};
+use super::reload::{Baseline, Certificates, Reloadable, Reloader, Reloads};
 use super::request_log::SubjectHasher;
 use super::server::{Http, Listener, Options, Serving, Tls, http};
 use super::shutdown::{Draining, Signals};
@@ -39,6 +39,7 @@ use crate::{Api, TrustedProxies, Verifier};
 /// An address cannot be listened on, a file cannot be used, the state cannot be made, or the system gives no thread.
 pub(super) async fn serve(
     settings: Settings,
+    baseline: Baseline,
     documentation: Documentation,
     start: Start,
 ) -> Result<(), Error> {
@@ -46,7 +47,7 @@ pub(super) async fn serve(
     let documentation = documentation.described_by(&settings.resource);
     let tables = documentation.tables.clone();
     let mut signals = Signals::listen()?;
-    let starting = Starting::bind(settings, documentation)?;
+    let starting = Starting::bind(settings, baseline, documentation)?;
     starting.verify_reachable(&tables).await?;
     let hooks = tokio::select! {
         hooks = start(starting.verifier.clone()) => hooks?,
@@ -68,7 +69,7 @@ struct Starting {
     mtls: Option<Mtls>,
     startup: Startup,
     tls: Option<Tls>,
-    cors: CorsRules,
+    cors: Cors,
     listener: Listener,
     operations: Option<Listener>,
     verifier: Verifier,
@@ -94,9 +95,15 @@ struct Drained {
 }
 
 impl Starting {
-    fn bind(settings: Settings, documentation: Documentation) -> Result<Self, Error> {
+    fn bind(
+        settings: Settings,
+        baseline: Baseline,
+        documentation: Documentation,
+    ) -> Result<Self, Error> {
+        let hangups = reload::hangups()?;
         let tables = &documentation.tables;
-        let tls = tls(&settings.server)?;
+        let tls = settings.server.tls.as_ref().map(Tls::load).transpose()?;
+        let at_start = settings.clone();
         let verifier = Verifier::builder().token_memory(settings.token_memory);
         let verifier = verifier::configure(verifier, &settings)?;
         let server = settings.server;
@@ -112,13 +119,36 @@ impl Starting {
         // The development issuer answers before its keys are fetched.
         let verifier = verifier.start(trusted.issuers.iter().cloned())?;
         let any_loopback_origin = trusted.development;
+        let issuers = trusted.configured_issuers();
         if let Some(issuer) = &issuer {
             issuer.explain_with(verifier.clone(), trusted, tables);
         }
+        let cors = Cors::new(settings.cors, any_loopback_origin);
+        let files = server.tls.clone();
+        let (reloads, readiness) = (Reloads::default(), Readiness::default());
+        let reloadable = Reloadable {
+            verifier: verifier.clone(),
+            issuers,
+            tables: tables.clone(),
+            cors: cors.clone(),
+            readiness: readiness.clone(),
+            certificates: tls
+                .clone()
+                .zip(files)
+                .map(|(tls, files)| Certificates::new(tls, files)),
+            reloads: reloads.clone(),
+        };
+        let reloaded = Reloaded {
+            reloads,
+            tls: tls.clone(),
+        };
+        let reloader = Reloader::new(baseline, &at_start, reloadable);
+        spawn(reloader.run(hangups, reload::INTERVAL));
         let draining = Draining::default();
         let is_documented = settings.openapi.unwrap_or(any_loopback_origin);
         let requests = Arc::new(requests(&apis, operations.is_none()));
-        let metrics = Metrics::of(verifier.clone(), requests.clone(), documentation.version);
+        let version = documentation.version;
+        let metrics = Metrics::of(verifier.clone(), requests.clone(), version, reloaded);
         let observed = Observed {
             requests,
             proxies: TrustedProxies::new(server.trusted_proxies.iter().copied()),
@@ -127,9 +157,9 @@ impl Starting {
         Ok(Self {
             document: is_documented
                 .then(|| ServedDocument::new(documentation, &server, verifier.clone())),
-            probes: Probes::new(verifier.clone(), draining.clone(), metrics),
+            probes: Probes::new(verifier.clone(), draining.clone(), readiness, metrics),
             observed,
-            cors: CorsRules::new(settings.cors, any_loopback_origin),
+            cors,
             mtls: settings.mtls,
             startup: settings.startup,
             server,
@@ -305,13 +335,6 @@ fn announce_routes(api: &Api) {
     }
 }
 
-/// The TLS of the service where it has its own, its files read now and at every `SIGHUP`.
-fn tls(server: &config::Server) -> Result<Option<Tls>, Error> {
-    let tls = server.tls.as_ref().map(Tls::load).transpose()?;
-    reload::on_hangup(tls.clone().zip(server.tls.clone()))?;
-    Ok(tls)
-}
-
 /// Why a socket cannot be bound or listened on.
 fn cannot_listen(section: &'static str, host: &str, port: u16) -> impl Fn(io::Error) -> Error {
     let host = host.to_owned();
@@ -329,7 +352,7 @@ fn cannot_listen(section: &'static str, host: &str, port: u16) -> impl Fn(io::Er
 /// The app that each worker makes.
 #[derive(Clone)]
 struct Application {
-    cors: CorsRules,
+    cors: Cors,
     verifier: Verifier,
     observed: Observed,
     /// `None` where they have a listener of their own.
@@ -345,22 +368,18 @@ impl Application {
     fn http(self) -> Http {
         let observed = Some(self.observed.clone());
         // Middleware costs time in each request even where it is turned off.
-        if !self.cors.allows_any_origin() && self.additions.middleware.is_empty() {
+        if self.additions.middleware.is_empty() {
             return http(observed, move || {
-                App::new().configure(|app| self.configure(app))
+                App::new()
+                    .configure(|app| self.configure(app))
+                    .wrap(self.cors.clone())
             });
         }
         http(observed, move || {
-            let cors = self.cors.allows_any_origin();
-            let rules = Rc::new(self.cors.clone());
-            let apply_cors = from_fn(move |request, next| rules.clone().apply(request, next));
             App::new()
                 .configure(|app| self.configure(app))
-                .wrap(Condition::new(
-                    !self.additions.middleware.is_empty(),
-                    self.additions.middleware.clone(),
-                ))
-                .wrap(Condition::new(cors, apply_cors))
+                .wrap(self.additions.middleware.clone())
+                .wrap(self.cors.clone())
         })
     }
 

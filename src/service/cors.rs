@@ -3,10 +3,13 @@
 //! [Fetch §3.3]: https://fetch.spec.whatwg.org/#http-cors-protocol
 
 use std::fmt::{self, Display};
-use std::rc::Rc;
+use std::future::{Ready, ready};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use actix_web::body::{EitherBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
@@ -14,15 +17,182 @@ use actix_web::http::header::{
     HeaderMap, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
 use actix_web::http::{Method, StatusCode};
-use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse};
+use arc_swap::ArcSwap;
+use pin_project_lite::pin_project;
 use url::Url;
 
 use super::config;
 use crate::rejection::{WELL_KNOWN as METADATA, problem};
 
-/// The settings of CORS, with the values of the headers that they lead to.
+/// The current rules as a middleware; clones share them. It answers preflight requests, and adds the headers to every other
+/// response.
 #[derive(Clone, Debug)]
+pub(super) struct Cors {
+    rules: Arc<ArcSwap<CorsRules>>,
+    any_loopback_origin: bool,
+}
+
+impl Cors {
+    pub(super) fn new(settings: config::Cors, any_loopback_origin: bool) -> Self {
+        let rules = CorsRules::new(settings, any_loopback_origin);
+        Self {
+            rules: Arc::new(ArcSwap::from_pointee(rules)),
+            any_loopback_origin,
+        }
+    }
+
+    /// Applies other settings to requests from now on.
+    pub(super) fn set(&self, settings: config::Cors) {
+        let rules = CorsRules::new(settings, self.any_loopback_origin);
+        self.rules.store(Arc::new(rules));
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for Cors
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type InitError = ();
+    type Transform = CorsService<S>;
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(CorsService {
+            rules: Arc::clone(&self.rules),
+            service,
+        }))
+    }
+}
+
+/// An app whose responses pages in browsers may read.
+#[derive(Debug)]
+pub(super) struct CorsService<S> {
+    rules: Arc<ArcSwap<CorsRules>>,
+    service: S,
+}
+
+impl<S, B> Service<ServiceRequest> for CorsService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Future = CorsResponse<S::Future, B>;
+
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let rules = self.rules.load();
+        if !rules.allows_any_origin() {
+            return CorsResponse::Called {
+                response: self.service.call(request),
+                cors: None,
+            };
+        }
+        let allowed = rules.allowed_origin(request.headers());
+        let is_preflight = is_preflight(&request);
+        // Metadata is for the pages of every origin, and answers preflight requests itself.
+        if is_preflight && !request.path().starts_with(METADATA) {
+            let response = rules.preflight(request.request(), allowed);
+            let response = request.into_response(response).map_into_right_body();
+            return CorsResponse::Preflight {
+                response: Some(response),
+            };
+        }
+        let cors = Some(Applied {
+            rules: Arc::clone(&rules),
+            allowed,
+            is_preflight,
+        });
+        let response = self.service.call(request);
+        CorsResponse::Called { response, cors }
+    }
+}
+
+/// The rules for a request, and its origin if that is allowed.
+#[derive(Debug)]
+pub(super) struct Applied {
+    rules: Arc<CorsRules>,
+    allowed: Option<HeaderValue>,
+    is_preflight: bool,
+}
+
+impl Applied {
+    /// Answers a preflight request that the app has not, and adds the headers to every other response.
+    fn complete<B: MessageBody>(
+        self,
+        response: Result<ServiceResponse<B>, Error>,
+    ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+        let Self { rules, allowed, .. } = self;
+        match response {
+            Ok(response) if self.is_preflight && response.status() == StatusCode::NOT_FOUND => {
+                let answer = rules.preflight(response.request(), allowed);
+                Ok(response.into_response(answer).map_into_right_body())
+            }
+            Ok(mut response) => {
+                rules.add_headers(response.headers_mut(), allowed);
+                Ok(response.map_into_left_body())
+            }
+            Err(mut error) => {
+                error.add_response_mapper(move |mut response| {
+                    rules.add_headers(response.headers_mut(), allowed.clone());
+                    response
+                });
+                Err(error)
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// The response to a request from any origin.
+    #[project = CorsResponseProjection]
+    pub(super) enum CorsResponse<F, B> {
+        Preflight {
+            response: Option<ServiceResponse<EitherBody<B>>>,
+        },
+        /// Without rules, the response stays as it is.
+        Called {
+            #[pin]
+            response: F,
+            cors: Option<Applied>,
+        },
+    }
+}
+
+impl<F, B> Future for CorsResponse<F, B>
+where
+    F: Future<Output = Result<ServiceResponse<B>, Error>>,
+    B: MessageBody,
+{
+    type Output = Result<ServiceResponse<EitherBody<B>>, Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            CorsResponseProjection::Preflight { response } => {
+                let response = response.take().map(Ok);
+                response.map_or(Poll::Pending, Poll::Ready)
+            }
+            CorsResponseProjection::Called { response, cors } => {
+                let response = ready!(response.poll(context));
+                Poll::Ready(match cors.take() {
+                    Some(cors) => cors.complete(response),
+                    None => response.map(ServiceResponse::map_into_left_body),
+                })
+            }
+        }
+    }
+}
+
+/// The settings of CORS, with the values of the headers that they lead to.
+#[derive(Debug)]
 pub(super) struct CorsRules {
     settings: config::Cors,
     any_loopback_origin: bool,
@@ -33,7 +203,7 @@ pub(super) struct CorsRules {
 }
 
 impl CorsRules {
-    pub(super) fn new(settings: config::Cors, any_loopback_origin: bool) -> Self {
+    fn new(settings: config::Cors, any_loopback_origin: bool) -> Self {
         let listed = settings.allowed_headers.as_ref();
         let listed = listed.map(|listed| ALWAYS_ALLOWED.iter().chain(listed));
         Self {
@@ -45,40 +215,8 @@ impl CorsRules {
         }
     }
 
-    pub(super) fn allows_any_origin(&self) -> bool {
+    fn allows_any_origin(&self) -> bool {
         self.any_loopback_origin || !self.settings.allowed_origins.is_empty()
-    }
-
-    /// Answers a preflight request, and adds the headers to every other response.
-    pub(super) async fn apply<B: MessageBody + 'static>(
-        self: Rc<Self>,
-        request: ServiceRequest,
-        next: Next<B>,
-    ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-        let allowed = self.allowed_origin(request.headers());
-        let is_preflight = is_preflight(&request);
-        // Metadata is for the pages of every origin, and answers preflight requests itself.
-        if is_preflight && !request.path().starts_with(METADATA) {
-            let response = self.preflight(request.request(), allowed);
-            return Ok(request.into_response(response).map_into_right_body());
-        }
-        match next.call(request).await {
-            Ok(response) if is_preflight && response.status() == StatusCode::NOT_FOUND => {
-                let answer = self.preflight(response.request(), allowed);
-                Ok(response.into_response(answer).map_into_right_body())
-            }
-            Ok(mut response) => {
-                self.add_headers(response.headers_mut(), allowed);
-                Ok(response.map_into_left_body())
-            }
-            Err(mut error) => {
-                error.add_response_mapper(move |mut response| {
-                    self.add_headers(response.headers_mut(), allowed.clone());
-                    response
-                });
-                Err(error)
-            }
-        }
     }
 
     /// The value of `Access-Control-Allow-Origin`, if the request's origin is allowed.

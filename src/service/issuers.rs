@@ -100,6 +100,11 @@ impl TrustedIssuers {
         longest.max().unwrap_or_default().saturating_add(LOCAL)
     }
 
+    /// The issuers that the settings list; `None` for the development issuer.
+    pub(super) fn configured_issuers(&self) -> Option<Vec<Issuer>> {
+        (!self.development).then(|| self.issuers.clone())
+    }
+
     /// Accepts the identifier of the API as an audience, too, where the settings allow that.
     ///
     /// # Errors
@@ -114,7 +119,8 @@ impl TrustedIssuers {
         Ok(self)
     }
 
-    fn configured(issuers: Vec<Issuer>) -> Self {
+    /// Those that the settings list.
+    pub(super) fn configured(issuers: Vec<Issuer>) -> Self {
         Self {
             issuers,
             development: false,

@@ -38,9 +38,10 @@ use serde::de::DeserializeOwned;
 use utoipa::openapi::OpenApi;
 
 use self::cli::{Invoked, OwnCommands, Program};
-use self::config::{Layers, OwnSection, SettingsError};
+use self::config::{Layers, OwnSection, SettingsError, Source};
 use self::error::Error;
 use self::hooks::{Commands, Hooks};
+use self::reload::Baseline;
 use self::tables::Tables;
 
 pub use self::config::Secret;
@@ -308,14 +309,18 @@ where
             return Ok(());
         };
         let settings = layers.settings()?;
-        let own = web::Data::new((self.read_settings)(&layers)?);
+        let read_own = self.read_settings;
+        let own = web::Data::new(read_own(&layers)?);
+        let source = Source::of(&layers, move |layers| read_own(layers).map(drop));
+        let values = source.values(&layers)?;
+        let baseline = Baseline { source, values };
         telemetry::start(&settings.log, self.program.tables.crates());
         match (invoked, self.commands) {
             (Invoked::Own(arguments), Some(run)) => System::new().block_on(run(&arguments, own)?),
             (Invoked::Own(_), None) | (Invoked::Serve, _) => {
                 let start = self.hooks.with(own);
                 let documentation = self.program.documentation();
-                System::new().block_on(app::serve(settings, documentation, start))
+                System::new().block_on(app::serve(settings, baseline, documentation, start))
             }
         }
     }

@@ -1,5 +1,8 @@
 //! `/livez`, `/readyz` and `/metrics`, for operators and orchestrators.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpResponse, Responder, web};
 use serde::Serialize;
@@ -9,19 +12,40 @@ use super::shutdown::Draining;
 use crate::metrics::RouteNumber;
 use crate::{Api, Public, Verifier, get};
 
+/// Whether the service stays ready whatever issuers are added: other callers must not suffer from one that cannot be
+/// reached. Clones share the state.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    /// Keeps the service ready from now on, if it is.
+    pub(crate) fn keep(&self, verifier: &Verifier) {
+        if verifier.unready().is_empty() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 /// What probes and metrics are answered from.
 #[derive(Clone, Debug)]
 pub(crate) struct Probes {
     verifier: Verifier,
     metrics: web::Data<Metrics>,
     draining: web::Data<Draining>,
+    readiness: web::Data<Readiness>,
 }
 
 impl Probes {
-    pub(crate) fn new(verifier: Verifier, draining: Draining, metrics: Metrics) -> Self {
+    pub(crate) fn new(
+        verifier: Verifier,
+        draining: Draining,
+        readiness: Readiness,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             metrics: web::Data::new(metrics),
             draining: web::Data::new(draining),
+            readiness: web::Data::new(readiness),
             verifier,
         }
     }
@@ -39,6 +63,7 @@ impl Probes {
         app.app_data(web::Data::new(self.verifier.clone()))
             .app_data(self.metrics.clone())
             .app_data(self.draining.clone())
+            .app_data(self.readiness.clone())
             .service(api().numbered(number_of).verified_by(self.verifier.clone()));
     }
 }
@@ -76,6 +101,7 @@ async fn readyz(
     _: Public,
     verifier: web::Data<Verifier>,
     draining: web::Data<Draining>,
+    readiness: web::Data<Readiness>,
 ) -> impl Responder {
     if draining.is_on() {
         return answer(HttpResponse::ServiceUnavailable(), "draining", Vec::new());
@@ -87,7 +113,8 @@ async fn readyz(
             reason: of.reason.label(),
         })
         .collect();
-    if reasons.is_empty() {
+    if reasons.is_empty() || readiness.0.load(Ordering::Relaxed) {
+        let reasons = Vec::new();
         answer(HttpResponse::Ok(), "ready", reasons)
     } else {
         answer(HttpResponse::ServiceUnavailable(), "unready", reasons)

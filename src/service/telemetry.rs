@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use env_logger::fmt::Formatter;
@@ -34,6 +35,7 @@ pub(crate) fn start(settings: &config::Log, crates: &[&'static str]) {
         request_log::level_changed();
         return;
     }
+    IS_OURS.store(true, Ordering::Relaxed);
     set_level(&settings.level);
     if settings.format == LogFormat::Json {
         // The default hook writes lines that are no JSON.
@@ -41,12 +43,21 @@ pub(crate) fn start(settings: &config::Log, crates: &[&'static str]) {
     }
 }
 
-/// Changes which lines are logged, from now on and in all threads.
-pub(crate) fn set_level(level: &LogFilter) {
+/// Changes which lines are logged, from now on and in all threads; not those of a logger of the program's own.
+pub(crate) fn change_level(level: &LogFilter) {
+    if IS_OURS.load(Ordering::Relaxed) {
+        set_level(level);
+    }
+}
+
+fn set_level(level: &LogFilter) {
     FILTER.store(level.clone().into());
     log::set_max_level(level.highest());
     request_log::level_changed();
 }
+
+/// Whether the logger is the one that is started here.
+static IS_OURS: AtomicBool = AtomicBool::new(false);
 
 static FILTER: LazyLock<ArcSwap<LogFilter>> = LazyLock::new(ArcSwap::default);
 

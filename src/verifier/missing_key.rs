@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::introspection::{CallContext, Decision, NeededIntrospection, PendingIntrospection};
 use super::{Verified, Verifier, VerifyError};
 use crate::keys::fetch::Client;
-use crate::keys::{Fetch, KeyRequest, WantedKey};
+use crate::keys::{Fetch, FetchEnd, KeyRequest, WantedKey};
 
 /// A key that a token needs and the issuer may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,16 +42,29 @@ pub(crate) struct PendingKey {
     fetch: Fetch,
 }
 
+/// What a request has waited for.
+enum Waited {
+    /// A fetch that began after its key was requested: the keys that are there now decide.
+    InTime,
+    /// A fetch that began before, and may have read the set before the key was in it.
+    Late,
+    /// The issuer has been removed or replaced meanwhile.
+    InVain,
+}
+
 impl PendingKey {
-    async fn wait(self) -> Result<(), VerifyError> {
-        if self.fetch.brought_keys().await {
-            return Ok(());
-        }
-        match self.error {
-            // The known key decides; whether the issuer has another one stays unknown.
-            error @ VerifyError::OutdatedKey(_) => Err(error),
-            _ => Err(VerifyError::KeysUnavailable {
-                retry_after: AFTER_FAILED_FETCH,
+    async fn wait(self) -> Result<Waited, VerifyError> {
+        let is_late = self.fetch.is_late;
+        match self.fetch.end().await {
+            FetchEnd::Keys if is_late => Ok(Waited::Late),
+            FetchEnd::Keys => Ok(Waited::InTime),
+            FetchEnd::Removed => Ok(Waited::InVain),
+            FetchEnd::Failed => Err(match self.error {
+                // The known key decides; whether the issuer has another one stays unknown.
+                error @ VerifyError::OutdatedKey(_) => error,
+                _ => VerifyError::KeysUnavailable {
+                    retry_after: AFTER_FAILED_FETCH,
+                },
             }),
         }
     }
@@ -72,8 +85,12 @@ impl Verifier {
             let error = match self.verify_uncached(token, now) {
                 Ok(verified) => return Ok(Verification::Done(verified)),
                 Err(VerifyError::IntrospectionNeeded(needed)) => {
-                    let pending = self.introspect(needed, token)?;
-                    return Ok(Verification::Pending(Pending::Introspection(pending)));
+                    match self.introspect(needed, token)? {
+                        Some(pending) => {
+                            return Ok(Verification::Pending(Pending::Introspection(pending)));
+                        }
+                        None => continue,
+                    }
                 }
                 Err(error) => error,
             };
@@ -95,19 +112,20 @@ impl Verifier {
         }
     }
 
-    /// Asks the token's issuer about it, or joins the call that another request has caused.
+    /// Asks the token's issuer about it, or joins the call that another request has caused; `None` if the issuer has been
+    /// removed or replaced since, so that the token must be verified again.
     fn introspect(
         &self,
         needed: NeededIntrospection,
         token: &str,
-    ) -> Result<PendingIntrospection, VerifyError> {
+    ) -> Result<Option<PendingIntrospection>, VerifyError> {
         let trust = self.0.trust.load();
-        let introspector = trust
-            .introspector(needed.issuer)
-            .ok_or(VerifyError::UnknownIssuer)?;
+        let Some(introspector) = trust.introspector(needed.issuer) else {
+            return Ok(None);
+        };
         match introspector.decide(token, &self.0.counters) {
             Decision::Rejected(error) => Err(error),
-            Decision::Joined(pending) => Ok(pending),
+            Decision::Joined(pending) => Ok(Some(pending)),
             Decision::Call(call, pending) => {
                 let context = CallContext {
                     cache: self.0.cache.clone(),
@@ -116,7 +134,7 @@ impl Verifier {
                 };
                 let token = Zeroizing::new(token.to_owned());
                 self.run(move |client| call.make(client, token, context));
-                Ok(pending)
+                Ok(Some(pending))
             }
         }
     }
@@ -143,26 +161,27 @@ impl Verifier {
     pub(crate) async fn verify_with(
         &self,
         token: &str,
-        pending: Pending,
+        mut pending: Pending,
     ) -> Result<Arc<Verified>, VerifyError> {
-        let key = match pending {
-            Pending::Introspection(pending) => return pending.wait().await,
-            Pending::Key(key) => key,
-        };
-        // A fetch that began before the key was requested may have read the set before the key was in it: then the
-        // key is requested once more.
-        let may_have_missed = key.fetch.is_late;
-        key.wait().await?;
-        if may_have_missed {
-            match self.verify_or_request_key(token, self.now())? {
-                Verification::Done(verified) => return Ok(verified),
-                Verification::Pending(Pending::Key(key)) => key.wait().await?,
-                Verification::Pending(Pending::Introspection(pending)) => {
-                    return pending.wait().await;
-                }
+        let mut may_be_late = true;
+        loop {
+            let waited = match pending {
+                Pending::Introspection(call) => match call.wait().await {
+                    Some(outcome) => return outcome,
+                    None => Waited::InVain,
+                },
+                Pending::Key(key) => key.wait().await?,
+            };
+            match waited {
+                Waited::InVain => {}
+                Waited::Late if may_be_late => may_be_late = false,
+                Waited::Late | Waited::InTime => return self.verify_known(token, self.now()),
             }
+            pending = match self.verify_or_request_key(token, self.now())? {
+                Verification::Done(verified) => return Ok(verified),
+                Verification::Pending(pending) => pending,
+            };
         }
-        self.verify_known(token, self.now())
     }
 
     fn request_key(&self, error: &VerifyError) -> KeyRequest {
@@ -175,9 +194,10 @@ impl Verifier {
             VerifyError::UnknownKey(missing) => {
                 of(missing).map(|issuer| issuer.request_key(missing.key, counters, now))
             }
-            _ => None,
+            _ => return KeyRequest::Denied,
         };
-        request.unwrap_or(KeyRequest::Denied)
+        // An issuer that is gone was removed or replaced after the token was verified: the current ones decide.
+        request.unwrap_or(KeyRequest::Arrived)
     }
 }
 

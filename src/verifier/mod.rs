@@ -168,7 +168,13 @@ impl Verifier {
 
     /// Verifies a token that is not cached, and offers it to the cache.
     fn verify_uncached(&self, token: &str, now: SystemTime) -> Result<Arc<Verified>, VerifyError> {
-        let verified = self.check(token, since_epoch(now))?;
+        let verified = loop {
+            match self.check(token, since_epoch(now)) {
+                // The issuer was removed or replaced after the check began.
+                Err(error) if self.is_of_removed_issuer(&error) => {}
+                outcome => break outcome?,
+            }
+        };
         if let Some(cache) = &self.0.cache {
             cache.insert(token.as_bytes(), &verified);
         }
@@ -208,6 +214,14 @@ impl Verifier {
             basis,
             &self.0.origin,
         )))
+    }
+
+    /// Whether the key is missing only because its issuer is no longer trusted.
+    fn is_of_removed_issuer(&self, error: &VerifyError) -> bool {
+        let (VerifyError::UnknownKey(missing) | VerifyError::OutdatedKey(missing)) = error else {
+            return false;
+        };
+        self.0.trust.load().with_id(missing.issuer).is_none()
     }
 
     /// The counters since the start.

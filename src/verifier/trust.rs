@@ -200,34 +200,91 @@ impl Verifier {
     /// # }
     /// ```
     pub fn add_issuer(&self, issuer: Issuer) -> io::Result<()> {
+        self.replace_issuers(&[], [issuer])
+    }
+
+    /// Trusts `issuers` instead of `former`, in one step. Issuers that are equal in both stay as they are, and so do all
+    /// others that the verifier trusts.
+    ///
+    /// No request fails because of the change. An issuer whose keys are fetched from the same place as before keeps them,
+    /// and new rules (audience, scopes, required claims, …) apply to tokens that were verified before, too. Where its keys
+    /// come from another place, its tokens wait for the first fetch there. Tokens of issuers that are not listed any more
+    /// are rejected, also those that were verified before.
+    ///
+    /// # Errors
+    /// Those of [`VerifierBuilder::start`](super::VerifierBuilder::start); the issuers are then as they were.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use actix_resource_server::{Issuer, Verifier};
+    ///
+    /// let tenant = || Issuer::discover("https://tenant.eu.auth0.com/");
+    /// let former = tenant().audience("https://my/api").build()?;
+    /// let verifier = Verifier::start([former.clone()])?;
+    /// let renamed = tenant().audience("https://my/api/v2").build()?;
+    /// verifier.replace_issuers(&[former], [renamed])?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn replace_issuers(
+        &self,
+        former: &[Issuer],
+        issuers: impl IntoIterator<Item = Issuer>,
+    ) -> io::Result<()> {
         let mut refresher = self
             .0
             .refresher
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let before = self.0.trust.load();
-        let added = Arc::new(IssuerKeys::new(issuer, before.next_id));
-        let mut issuers = before.issuers.clone();
-        issuers.push(Arc::clone(&added));
-        let trust = Trust::of(
-            issuers,
-            before.next_id.saturating_add(1),
-            &before.introspectors,
-        )?;
-        if added.is_fetched() || added.issuer.introspection.is_some() {
-            match &*refresher {
-                Some(refresher) => refresher.add(Arc::clone(&added)),
-                None => {
-                    let counters = Arc::clone(&self.0.counters);
-                    *refresher = Some(KeyRefresher::start(
-                        [Arc::clone(&added)],
-                        counters,
-                        self.0.roots.clone(),
-                    )?);
-                }
-            }
-        }
+        let before = self.0.trust.load_full();
+        let issuers: Vec<_> = issuers.into_iter().collect();
+        let is_removed = |keys: &&Arc<IssuerKeys>| {
+            former.contains(&keys.issuer) && !issuers.contains(&keys.issuer)
+        };
+        let (removed, mut trusted): (Vec<_>, Vec<_>) = before
+            .issuers
+            .iter()
+            .cloned()
+            .partition(|keys| is_removed(&keys));
+        let is_new = |issuer: &Issuer| {
+            !(former.contains(issuer) && trusted.iter().any(|keys| keys.issuer == *issuer))
+        };
+        let added = issuers.iter().filter(|issuer| is_new(issuer)).cloned();
+        let added = (before.next_id..).zip(added);
+        let added: Vec<_> = added
+            .map(|(id, issuer)| Arc::new(keys_of(issuer, id, &removed)))
+            .collect();
+        trusted.extend(added.iter().cloned());
+        let next_id = added
+            .last()
+            .map_or(before.next_id, |last| last.id.saturating_add(1));
+        let trust = Trust::of(trusted, next_id, &before.introspectors)?;
+        self.fetch(&mut refresher, &added)?;
         self.0.trust.store(Arc::new(trust));
+        removed.iter().for_each(|keys| keys.remove());
+        Ok(())
+    }
+
+    /// Starts fetching the keys of these issuers.
+    ///
+    /// # Errors
+    /// The operating system provides no thread for it.
+    fn fetch(
+        &self,
+        refresher: &mut Option<KeyRefresher>,
+        added: &[Arc<IssuerKeys>],
+    ) -> io::Result<()> {
+        let fetched = added.iter().filter(|keys| keys.is_fetched()).cloned();
+        match refresher {
+            Some(refresher) => fetched.for_each(|keys| refresher.add(keys)),
+            None if added.iter().any(|keys| keys.needs_requests()) => {
+                let counters = Arc::clone(&self.0.counters);
+                let roots = self.0.roots.clone();
+                *refresher = Some(KeyRefresher::start(fetched, counters, roots)?);
+            }
+            None => {}
+        }
         Ok(())
     }
 
@@ -253,6 +310,17 @@ impl Verifier {
         }
         removed.iter().for_each(|keys| keys.remove());
         !removed.is_empty()
+    }
+}
+
+/// The keys of an issuer that is added; with those of a removed entry where they come from the same place.
+fn keys_of(issuer: Issuer, id: u64, removed: &[Arc<IssuerKeys>]) -> IssuerKeys {
+    let former = removed
+        .iter()
+        .find(|keys| keys.issuer.source == issuer.source);
+    match former {
+        Some(former) => IssuerKeys::replacing(former, issuer, id),
+        None => IssuerKeys::new(issuer, id),
     }
 }
 

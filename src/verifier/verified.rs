@@ -274,7 +274,9 @@ impl Verified {
     pub fn key_is_current(&self) -> bool {
         match &self.basis {
             Basis::Key(key) => key.strong_count() > 0,
-            Basis::Introspection(introspector) => introspector.strong_count() > 0,
+            Basis::Introspection(introspector) => {
+                introspector.upgrade().is_some_and(|of| of.is_trusted())
+            }
         }
     }
 

@@ -15,6 +15,7 @@ mod hostile;
 mod hostile_proofs;
 mod introspection;
 mod issuer_changes;
+mod issuer_replacements;
 mod issuers;
 mod keys;
 mod logged;

@@ -31,8 +31,18 @@ impl Authority {
 
     /// A certificate for `name`, which may be an address.
     pub(crate) fn sign(&self, name: &str) -> Signed {
+        self.sign_with(&CertificateParams::new([name.to_owned()]).unwrap())
+    }
+
+    /// One that expires at the beginning of this year.
+    pub(crate) fn sign_until(&self, name: &str, year: i32) -> Signed {
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        self.sign_with(&params)
+    }
+
+    fn sign_with(&self, params: &CertificateParams) -> Signed {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new([name.to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Signed {
             der: certificate.der().clone(),

@@ -69,6 +69,7 @@ mod dev_issuer_tokens;
 mod new_command;
 mod token_command;
 
+mod reload;
 mod shutdown;
 
 mod tls;

@@ -41,8 +41,12 @@ impl Process {
         }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: &str) {
-        let id = self.child.id();
+        let id = self.id();
         let sent = Command::new("sh")
             .args(["-c", &format!("kill -{signal} {id}")])
             .status();

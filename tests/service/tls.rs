@@ -110,6 +110,40 @@ fn after_sighup_new_connections_get_the_new_certificate() {
 }
 
 #[test]
+fn replaced_files_are_served_without_a_signal_and_their_expiry_is_measured() {
+    let stage = Stage::new(Launch::new());
+    let second = stage.authority.sign_until("127.0.0.1", 2033);
+    // One after the other: meanwhile they do not fit.
+    stage.files.write("certificate.pem", &second.pem);
+    stage.files.write("key.pem", &second.key.serialize_pem());
+    stage
+        .app
+        .wait_for_log("the files of server.tls have changed and are read anew");
+    let new = stage.connect();
+    assert_eq!(new.shown(), &second.der);
+    let metrics = new.send(&Request::get("/metrics"), stage.app.address).body;
+    let expiry = "\nars_tls_certificate_expiry_seconds 1988150400\n";
+    assert!(metrics.contains(expiry), "{metrics}");
+    // One that does not fit is reported once it has been there for a while.
+    let other = KeyPair::generate().unwrap().serialize_pem();
+    stage.files.write("key.pem", &other);
+    stage
+        .app
+        .wait_for_log("the certificates stay as they are: server.tls.key (variable ");
+    assert_eq!(stage.connect().shown(), &second.der);
+}
+
+#[test]
+fn a_certificate_that_has_expired_is_logged_at_the_start() {
+    let authority = Authority::new();
+    let files = Files::of(&authority.sign_until("127.0.0.1", 2020));
+    let app = files.launch(Launch::new()).serve();
+    app.wait_for_log(
+        "server.tls.certificate (variable APP__SERVER__TLS__CERTIFICATE): the certificate has expired",
+    );
+}
+
+#[test]
 fn unusable_files_leave_the_previous_certificate_in_use() {
     let stage = Stage::new(Launch::new());
     let before = stage.connect().shown().clone();

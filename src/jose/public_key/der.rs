@@ -95,6 +95,19 @@ fn public_key_of_certificate<'a>(
     }
 }
 
+/// The validity period in a certificate (RFC 5280 §4.1.2.5): its two times, each with its tag and text.
+#[cfg(feature = "service")]
+pub(crate) fn validity(certificate: &[u8]) -> Option<[(u8, &[u8]); 2]> {
+    let certified = members(certificate)?.into_iter().next()?;
+    let mut members_of_certified = members(certified.whole)?
+        .into_iter()
+        .skip_while(|member| member.tag == EXPLICIT_VERSION);
+    // After serial number, signature and issuer.
+    let validity = members(members_of_certified.nth(3)?.whole)?;
+    let times: [Element<'_>; 2] = validity.try_into().ok()?;
+    Some(times.map(|time| (time.tag, time.content)))
+}
+
 /// The members of the one sequence that the bytes are.
 fn members(der: &[u8]) -> Option<Vec<Element<'_>>> {
     let (sequence, rest) = Element::read(der)?;

@@ -7,12 +7,16 @@ use std::sync::Arc;
 
 use aws_lc_rs::rsa;
 use aws_lc_rs::signature::ParsedPublicKey;
+use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 
 use self::der::PublicKeyDer;
+#[cfg(feature = "service")]
+pub(crate) use self::der::validity;
 use self::form::Form;
 use super::Algorithm;
 use super::algorithm::KeyKind;
+use super::digest::sha256;
 use super::jwk::{self, Jwk, JwkError};
 use super::signature::{Material, VerificationKey, point_parameters};
 
@@ -21,6 +25,16 @@ use super::signature::{Material, VerificationKey, point_parameters};
 pub(crate) struct PublicKeys {
     pub(crate) usable: Vec<Arc<Jwk>>,
     pub(crate) skipped: Vec<JwkError>,
+}
+
+impl PartialEq for PublicKeys {
+    fn eq(&self, other: &Self) -> bool {
+        let is_same =
+            |(one, other): (&Arc<Jwk>, &Arc<Jwk>)| one.key_id == other.key_id && one.is_same(other);
+        self.usable.len() == other.usable.len()
+            && self.usable.iter().zip(&other.usable).all(is_same)
+            && self.skipped == other.skipped
+    }
 }
 
 /// Whether the text is a key, or a form of one that cannot be read; others may be the path of a file.
@@ -81,7 +95,7 @@ fn of_der(der: &[u8]) -> Result<Jwk, PublicKeyError> {
     Ok(Jwk {
         key_id: None,
         issuer: None,
-        thumbprint: String::new(),
+        thumbprint: BASE64URL_NOPAD.encode(&sha256(der)),
         key,
     })
 }
@@ -222,7 +236,7 @@ mod tests {
             .expect("a key")
             .to_string();
         let (certificate, spki) = certificate();
-        let url_safe = data_encoding::BASE64URL_NOPAD.encode(der);
+        let url_safe = BASE64URL_NOPAD.encode(der);
         for text in [
             pem.clone(),
             block("\r\n"),

@@ -33,6 +33,7 @@ pub(super) fn list(root: &Table, own: Option<OwnSection>) -> Result<Vec<Effectiv
         auth,
         dev_issuer,
         openapi,
+        reload,
         log,
     } = Model::read(root, own)?;
     let of = |path| Origins::of(root, path);
@@ -65,6 +66,7 @@ pub(super) fn list(root: &Table, own: Option<OwnSection>) -> Result<Vec<Effectiv
         all.extend(section(&origins, client));
     }
     all.extend(section(&of("openapi"), &openapi));
+    all.extend(section(&of("reload"), &reload));
     all.extend(section(&of("log"), &log));
     if let Some(own) = own {
         all.extend(own.list(root)?);

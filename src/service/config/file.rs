@@ -1,6 +1,7 @@
 //! Files that settings name.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -33,8 +34,16 @@ impl NamedFile {
             .map_err(|problem| self.reject(problem))
     }
 
+    /// Why the file, or what it contains, cannot be used.
     pub(crate) fn reject(&self, remedy: impl Into<Cow<'static, str>>) -> SettingsError {
         self.origin.reject(remedy)
+    }
+}
+
+impl fmt::Display for NamedFile {
+    /// The setting, not the file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.origin.fmt(f)
     }
 }
 

@@ -21,12 +21,13 @@ mod own;
 mod resource;
 mod secrets;
 mod server;
+mod source;
 mod trust;
 mod values;
 
 use std::ffi::OsString;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -45,6 +46,7 @@ use self::origins::Origins;
 pub(crate) use self::own::OwnSection;
 pub(crate) use self::resource::{Resource, ResourceAudience};
 pub(crate) use self::server::{Cors, Operations, Server, Tls};
+pub(crate) use self::source::{Reading, Source, Values, applies_to_issuers};
 #[cfg(feature = "dev-issuer")]
 pub(crate) use self::trust::DEV_AUDIENCE;
 pub(crate) use self::trust::Trust;
@@ -76,6 +78,8 @@ pub(crate) struct Settings {
     pub(crate) log: Log,
     /// Whether the OpenAPI document is served; not set: while the development issuer runs.
     pub(crate) openapi: Option<bool>,
+    /// Whether the file is watched for changes.
+    pub(crate) watch: bool,
     /// Lines for the log, about settings that have no effect.
     pub(crate) notes: Vec<String>,
     /// Lines for the log, about variables that look misspelt, and about what an attacker could use.
@@ -101,6 +105,8 @@ pub(crate) struct Startup {
 
 /// The file and the variables, merged and not yet checked.
 pub(crate) struct Layers {
+    /// The file that has been read, if there is one.
+    file: Option<PathBuf>,
     root: Table,
     own: Option<OwnSection>,
     /// Lines about variables that look misspelt.
@@ -115,8 +121,13 @@ impl Layers {
         variables: impl IntoIterator<Item = (OsString, OsString)>,
         own: Option<OwnSection>,
     ) -> Result<Self, SettingsError> {
-        let file = read(file)?;
-        Self::merge(named(file.as_ref()), variables, own)
+        let found = read(file)?;
+        let layers = Self::merge(named(found.as_ref()), variables, own)?;
+        let path = file.unwrap_or_else(|| Path::new(DEFAULT_FILE));
+        Ok(Self {
+            file: found.map(|_| path.to_owned()),
+            ..layers
+        })
     }
 
     fn merge(
@@ -128,6 +139,7 @@ impl Layers {
         let misspelt = misspelt::warnings(&variables, own);
         match layers::merge(file, variables, own) {
             Ok(root) => Ok(Self {
+                file: None,
                 root,
                 own,
                 misspelt,
@@ -182,12 +194,26 @@ impl Settings {
 impl Settings {
     /// Logs the notes and warnings about them.
     pub(crate) fn log_remarks(&self) {
-        for note in &self.notes {
+        self.log_remarks_beside(&[]);
+    }
+
+    /// The same without those that are `known`.
+    pub(crate) fn log_remarks_beside(&self, known: &[String]) {
+        for note in self.notes.iter().filter(|note| !known.contains(note)) {
             log::info!("{note}");
         }
-        for warning in &self.warnings {
+        for warning in self
+            .warnings
+            .iter()
+            .filter(|warning| !known.contains(warning))
+        {
             log::warn!("{warning}");
         }
+    }
+
+    /// The notes and warnings.
+    pub(crate) fn remarks(&self) -> impl Iterator<Item = &String> {
+        self.notes.iter().chain(&self.warnings)
     }
 
     /// Deserialises the merged layers, and checks the values together.
@@ -236,6 +262,7 @@ impl Settings {
                 subject: model.log.subject.0,
             },
             openapi: model.openapi.enabled.map(|flag| flag.0),
+            watch: model.reload.watch.0,
             notes: notes.into_iter().flatten().collect(),
             warnings,
         })

@@ -56,6 +56,7 @@ section! {
         auth: Auth = Auth::default(),
         dev_issuer: DevIssuer = DevIssuer::default(),
         openapi: OpenApi = OpenApi::default(),
+        reload: Reload = Reload::default(),
         log: Log = Log::default(),
     }
 }
@@ -271,6 +272,13 @@ section! {
         format: LogFormat = LogFormat::Text,
         level: One<LogFilter> = One(LogFilter::default()),
         subject: Flag = Flag(false),
+    }
+}
+
+section! {
+    /// `[reload]`: when the settings are read again.
+    pub(super) Reload {
+        watch: Flag = Flag(false),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod encoder;
 mod process;
+mod reloaded;
 mod requests;
 mod verifier;
 
@@ -15,6 +16,7 @@ use prometheus_client::registry::Registry;
 
 use self::encoder::gauge;
 use self::process::Process;
+pub(crate) use self::reloaded::Reloaded;
 use self::requests::Routes;
 use self::verifier::OfVerifier;
 use super::server::OpenConnections;
@@ -29,12 +31,18 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn of(verifier: Verifier, requests: Arc<Requests>, version: &'static str) -> Self {
+    pub(crate) fn of(
+        verifier: Verifier,
+        requests: Arc<Requests>,
+        version: &'static str,
+        reloaded: Reloaded,
+    ) -> Self {
         let connections = Arc::default();
         let mut registry = Registry::with_prefix("ars");
         registry.register_collector(Box::new(Routes(requests)));
         registry.register_collector(Box::new(OfVerifier(verifier)));
         registry.register_collector(Box::new(Connections(Arc::clone(&connections))));
+        registry.register_collector(Box::new(reloaded));
         registry.register_collector(Box::new(Process::started_now()));
         registry.register_collector(Box::new(Build { version }));
         Self {

@@ -34,7 +34,7 @@ use self::admission::Admission;
 use self::worker::Workers;
 
 pub(crate) use self::http::{Http, http};
-pub(crate) use self::tls::{AcceptAnyCertificate, Tls};
+pub(crate) use self::tls::{AcceptAnyCertificate, Digest, LoadedTls, REMARKS, Tls, digest};
 
 /// Linux's default limit (`net.core.somaxconn`).
 const BACKLOG: u32 = 4096;

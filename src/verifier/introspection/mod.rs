@@ -78,13 +78,14 @@ pub(super) struct CallContext {
 pub(crate) struct PendingIntrospection(watch::Receiver<Option<Outcome>>);
 
 impl PendingIntrospection {
-    pub(super) async fn wait(mut self) -> Outcome {
+    /// Waits for the end of the call; `None` if the issuer has been removed or replaced meanwhile, so that its response
+    /// does not count.
+    pub(super) async fn wait(mut self) -> Option<Outcome> {
         let outcome = self.0.wait_for(Option::is_some).await;
         match outcome.ok().and_then(|outcome| outcome.clone()) {
-            // The issuer may have been removed meanwhile.
-            Some(Ok(verified)) if !verified.key_is_current() => Err(VerifyError::UnknownIssuer),
-            Some(outcome) => outcome,
-            None => Err(UNAVAILABLE),
+            Some(Ok(verified)) if !verified.key_is_current() => None,
+            Some(outcome) => Some(outcome),
+            None => Some(Err(UNAVAILABLE)),
         }
     }
 }
@@ -124,6 +125,11 @@ impl Introspector {
             known: Cache::new(MOST_KNOWN),
             settings,
         }))
+    }
+
+    /// Whether the issuer is still trusted; calls in progress keep the introspector of one that is not.
+    pub(super) fn is_trusted(&self) -> bool {
+        !self.keys.is_removed()
     }
 
     /// The error of a token that this introspector must decide about.

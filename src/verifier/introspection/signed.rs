@@ -14,7 +14,7 @@ use crate::claims::{Audience, NumericDate};
 use crate::jose::Algorithm;
 use crate::jose::compact::Compact;
 use crate::jose::json::{self, Member, Members, Unique};
-use crate::keys::{IssuerKeys, KeyRequest, WantedKey};
+use crate::keys::{FetchEnd, IssuerKeys, KeyRequest, WantedKey};
 use crate::metrics::Counters;
 
 /// For whom a response must be.
@@ -47,7 +47,7 @@ impl Recipient<'_> {
             match self.keys.request_key(key, counters, Instant::now()) {
                 KeyRequest::Arrived => {}
                 KeyRequest::Fetching(fetch) => {
-                    if !fetch.brought_keys().await {
+                    if fetch.end().await != FetchEnd::Keys {
                         return Err(ResponseError::NoKeys);
                     }
                 }

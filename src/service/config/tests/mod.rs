@@ -20,6 +20,14 @@ pub(in crate::service) fn parsed(
     Settings::parse(Some(("Settings.toml", text)), variables).map_err(|error| error.to_string())
 }
 
+/// The merged layers of the same, whose values may contradict each other.
+pub(super) fn layers_of(text: &str, variables: &[(&str, &str)]) -> Result<Layers, SettingsError> {
+    let variables = variables
+        .iter()
+        .map(|(name, value)| (name.into(), value.into()));
+    Layers::merge(Some(("Settings.toml", text)), variables, None)
+}
+
 /// The same with a configured issuer.
 pub(in crate::service) fn configured(text: &str) -> Result<Settings, String> {
     parsed(text, &CONFIGURED)
@@ -79,7 +87,7 @@ fn messages_name_the_key_the_layer_and_the_remedy() {
             "APP__SEVER__PORT",
             "sever",
             "is not a known key; did you mean server? \
-             known here: server, operations, resource, cors, auth, dev_issuer, openapi, log",
+             known here: server, operations, resource, cors, auth, dev_issuer, openapi, reload, log",
         ),
     ] {
         let variables = [&CONFIGURED[..], &[(variable, "hush")]].concat();
@@ -104,7 +112,7 @@ fn an_unknown_key_is_rejected_with_those_that_are_known() {
         (
             "[sever]",
             "sever (file): is not a known key; did you mean server? \
-             known here: server, operations, resource, cors, auth, dev_issuer, openapi, log"
+             known here: server, operations, resource, cors, auth, dev_issuer, openapi, reload, log"
                 .to_owned(),
         ),
         (

@@ -12,11 +12,55 @@ use rustls::{Error, RootCertStore, ServerConfig};
 use zeroize::Zeroize;
 
 use super::any_certificate::AcceptAnyCertificate;
+use super::validity::Validity;
+use crate::jose::digest::sha256;
 use crate::service::config::{NamedFile, SettingsError, Tls};
 
-/// Reads the files that the settings name, and checks that they fit.
-pub(super) fn read(settings: &Tls) -> Result<ServerConfig, SettingsError> {
-    let identity = identity(settings)?;
+/// The content of the files.
+pub(crate) struct LoadedTls {
+    pub(super) config: Arc<ServerConfig>,
+    pub(super) validity: Option<Validity>,
+    pub(super) digest: Digest,
+}
+
+/// The hash of the content of the files.
+pub(crate) type Digest = [u8; 32];
+
+impl LoadedTls {
+    /// Reads the files that the settings name, and checks that they fit.
+    ///
+    /// # Errors
+    /// A file cannot be read, or its content cannot be used.
+    pub(crate) fn read(settings: &Tls) -> Result<Self, SettingsError> {
+        // First: files that are replaced meanwhile have another one.
+        let digest = digest(settings)?;
+        let identity = identity(settings)?;
+        let validity = identity.end_entity_cert().ok();
+        Ok(Self {
+            validity: validity.and_then(|certificate| Validity::of(certificate)),
+            config: Arc::new(config(settings, identity)?),
+            digest,
+        })
+    }
+}
+
+/// The hash of what the files contain now.
+///
+/// # Errors
+/// A file cannot be read.
+pub(crate) fn digest(settings: &Tls) -> Result<Digest, SettingsError> {
+    let files = [
+        Some(&settings.certificate),
+        Some(&settings.key),
+        settings.client_ca.as_ref(),
+    ];
+    let digests = files.into_iter().flatten();
+    let digests = digests.map(|file| Ok(sha256(&file.bytes()?)));
+    let digests: Vec<Digest> = digests.collect::<Result<_, SettingsError>>()?;
+    Ok(sha256(&digests.concat()))
+}
+
+fn config(settings: &Tls, identity: CertifiedKey) -> Result<ServerConfig, SettingsError> {
     let unfit = |error: Error| {
         settings
             .certificate

@@ -4,13 +4,13 @@ mod any_certificate;
 mod files;
 #[cfg(test)]
 mod tests;
+mod validity;
 
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -21,10 +21,13 @@ use crate::sender::ClientCertificate;
 use crate::service::config::{self, SettingsError};
 
 pub(crate) use self::any_certificate::AcceptAnyCertificate;
+pub(crate) use self::files::{Digest, LoadedTls, digest};
+pub(crate) use self::validity::REMARKS;
+use self::validity::Validity;
 
-/// How connections are encrypted; clones share what is [reloaded](Self::reload).
+/// How connections are encrypted; clones share what is [used](Self::set).
 #[derive(Clone)]
-pub(crate) struct Tls(Arc<ArcSwap<ServerConfig>>);
+pub(crate) struct Tls(Arc<ArcSwap<LoadedTls>>);
 
 impl Tls {
     /// Reads the files that the settings name.
@@ -32,17 +35,23 @@ impl Tls {
     /// # Errors
     /// A file cannot be read, or its content cannot be used.
     pub(crate) fn load(settings: &config::Tls) -> Result<Self, SettingsError> {
-        let config = files::read(settings)?;
-        Ok(Self(Arc::new(ArcSwap::from_pointee(config))))
+        let loaded = LoadedTls::read(settings)?;
+        Ok(Self(Arc::new(ArcSwap::from_pointee(loaded))))
     }
 
-    /// Reads the files again. New connections use their content; open connections stay as they are.
-    ///
-    /// # Errors
-    /// As [`Self::load`]; then nothing changes.
-    pub(crate) fn reload(&self, settings: &config::Tls) -> Result<(), SettingsError> {
-        self.0.store(Arc::new(files::read(settings)?));
-        Ok(())
+    /// Uses these files for new connections; open ones stay as they are.
+    pub(crate) fn set(&self, loaded: LoadedTls) {
+        self.0.store(Arc::new(loaded));
+    }
+
+    /// The digest of the files in use.
+    pub(crate) fn digest(&self) -> Digest {
+        self.0.load().digest
+    }
+
+    /// The validity period of the certificate in use; `None` where it cannot be read.
+    pub(crate) fn validity(&self) -> Option<Validity> {
+        self.0.load().validity
     }
 
     /// Performs the handshake, within the time that a client has for it.
@@ -54,7 +63,7 @@ impl Tls {
         stream: TcpStream,
         timeouts: &ConnectionTimeouts,
     ) -> io::Result<TlsStream<TcpStream>> {
-        let acceptor = TlsAcceptor::from(self.0.load_full());
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.0.load().config));
         let handshake = timeout(timeouts.first_head(), acceptor.accept(stream));
         tokio::pin!(handshake);
         let mut stream = tokio::select! {
