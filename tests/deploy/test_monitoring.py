@@ -132,8 +132,6 @@ def test_the_service_has_every_metric_and_label(service):
     served = {}
     for name, labels in samples:
         served.setdefault(name, []).append(dict(re.findall(r'(\w+)="([^"]*)"', labels)))
-    if not any(name.startswith("ars_") for name in served):
-        pytest.skip("the service has no metrics of these names")
     used = {name for query in queries() for name in re.findall(r"\bars_\w+", query)}
     assert used <= served.keys(), used - served.keys()
     for name, labels in {it for query in queries() for it in re.findall(r"\b(ars_\w+)\{(.*?)\}", query)}:
