@@ -131,6 +131,12 @@ pub(crate) fn bad_request(detail: &'static str) -> HttpResponse {
     respond(StatusCode::BAD_REQUEST, detail, None)
 }
 
+/// For a request for a decision that is not made.
+#[cfg(feature = "service")]
+pub(crate) fn rejected(status: StatusCode, detail: &'static str) -> HttpResponse {
+    respond(status, detail, None)
+}
+
 /// 500 for a handler that panicked; nothing of the panic is shown.
 pub(crate) fn internal_error(format: Option<&ErrorFormat>) -> HttpResponse {
     let detail = "The service failed to answer this request.";

@@ -32,6 +32,8 @@ pub(super) struct Registered {
     pub(super) not_found_below: Option<String>,
     /// With what its metadata says of it.
     pub(super) resource: Option<(ProtectedResource, About)>,
+    /// Whether the metadata is served in this app.
+    pub(super) serves_metadata: bool,
 }
 
 /// Registers the rows, the metadata, and a 404 response below the prefix.
@@ -43,6 +45,7 @@ pub(super) fn register(table: Registered, config: &mut AppService) {
         format,
         not_found_below,
         resource,
+        serves_metadata,
     } = table;
     let table = Table::join(&rows, config);
     // The paths of metadata are those of the whole app.
@@ -72,7 +75,7 @@ pub(super) fn register(table: Registered, config: &mut AppService) {
         }
         served.register(config);
     }
-    if let Some(metadata) = metadata {
+    if let Some(metadata) = metadata.filter(|_| serves_metadata) {
         metadata.register(config);
     }
     for path in paths {

@@ -7,6 +7,8 @@ use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::time::Duration;
 
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::LOCATION;
 use actix_web::middleware::{Condition, from_fn};
@@ -16,6 +18,7 @@ use actix_web::{App, HttpRequest, HttpResponse, web};
 
 use super::config::{self, Mtls, Settings, Startup};
 use super::cors::CorsRules;
+use super::decision::Decisions;
 use super::error::Error;
 use super::hooks::{Additions, Start, Started};
 use super::issuers::{IssuerServers, TrustedIssuers};
@@ -64,6 +67,7 @@ struct Starting {
     startup: Startup,
     tls: Option<Tls>,
     cors: CorsRules,
+    decisions: Option<Decisions>,
     listener: Listener,
     operations: Option<Listener>,
     verifier: Verifier,
@@ -100,7 +104,7 @@ impl Starting {
         let operations = settings.operations;
         let operations = operations.map(|own| bind("operations", &own.host, own.port));
         let operations = operations.transpose()?;
-        let apis = tables.make();
+        let apis = tables.all();
         let issuer = embedded.map(|issuer| issuer.start(&apis, &listener, &server, tls.as_ref()));
         let issuer = issuer.transpose()?;
         // The development issuer answers before its keys are fetched.
@@ -110,12 +114,16 @@ impl Starting {
             issuer.explain_with(verifier.clone(), trusted, tables);
         }
         let draining = Draining::default();
+        let decisions = settings.decision.as_ref().and_then(|decision| {
+            Decisions::new(decision, &server.trusted_proxies, tables, &verifier)
+        });
         let is_documented = settings.openapi.unwrap_or(any_loopback_origin);
         Ok(Self {
             document: is_documented
                 .then(|| ServedDocument::new(documentation, &server, verifier.clone())),
             probes: Probes::new(verifier.clone(), draining.clone()),
             cors: CorsRules::new(settings.cors, any_loopback_origin),
+            decisions,
             mtls: settings.mtls,
             startup: settings.startup,
             server,
@@ -135,7 +143,7 @@ impl Starting {
         let app =
             App::new().configure(|app| serve_tables(app, tables.make(), &self.verifier, probes));
         let app = init_service(app).await;
-        for api in &self.apis {
+        for api in tables.make() {
             api.verify_reachable(&app).await?;
         }
         if probes.is_some() {
@@ -184,8 +192,12 @@ impl Starting {
     ) -> Result<Running, Error> {
         let server = &self.server;
         let is_documented = self.document.is_some();
+        if let Some(decisions) = &self.decisions {
+            log::info!("decisions for proxies are made {decisions}");
+        }
         let app = Application {
             cors: self.cors,
+            decisions: self.decisions,
             verifier: self.verifier,
             probes: operations.is_none().then_some(self.probes),
             tables,
@@ -312,6 +324,7 @@ fn cannot_listen(section: &'static str, host: &str, port: u16) -> impl Fn(io::Er
 #[derive(Clone)]
 struct Application {
     cors: CorsRules,
+    decisions: Option<Decisions>,
     verifier: Verifier,
     /// `None` where they have a listener of their own.
     probes: Option<Probes>,
@@ -326,25 +339,41 @@ impl Application {
     fn http(self) -> Http {
         // Middleware costs time in each request even where it is turned off.
         let is_bare = !self.cors.allows_any_origin() && !request_log::is_on();
-        if is_bare && self.additions.middleware.is_empty() {
-            return http(move || App::new().configure(|app| self.configure(app)));
+        let is_bare = is_bare && self.additions.middleware.is_empty();
+        match self.decisions.clone() {
+            None if is_bare => http(move || App::new().configure(|app| self.configure(app))),
+            None => http(move || self.wrapped()),
+            Some(decisions) => http(move || decisions.clone().before(self.wrapped())),
         }
-        http(move || {
-            let cors = self.cors.allows_any_origin();
-            let rules = Rc::new(self.cors.clone());
-            let apply_cors = from_fn(move |request, next| rules.clone().apply(request, next));
-            App::new()
-                .configure(|app| self.configure(app))
-                .wrap(Condition::new(
-                    !self.additions.middleware.is_empty(),
-                    self.additions.middleware.clone(),
-                ))
-                .wrap(Condition::new(cors, apply_cors))
-                .wrap(Condition::new(
-                    request_log::is_on(),
-                    from_fn(request_log::log_request),
-                ))
-        })
+    }
+
+    fn wrapped(
+        &self,
+    ) -> App<
+        impl ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<impl MessageBody + use<>>,
+            Error = actix_web::Error,
+            InitError = (),
+            Service: 'static,
+            Future: 'static,
+        > + use<>,
+    > {
+        let cors = self.cors.allows_any_origin();
+        let rules = Rc::new(self.cors.clone());
+        let apply_cors = from_fn(move |request, next| rules.clone().apply(request, next));
+        App::new()
+            .configure(|app| self.configure(app))
+            .wrap(Condition::new(
+                !self.additions.middleware.is_empty(),
+                self.additions.middleware.clone(),
+            ))
+            .wrap(Condition::new(cors, apply_cors))
+            .wrap(Condition::new(
+                request_log::is_on(),
+                from_fn(request_log::log_request),
+            ))
     }
 
     /// The tables come first: what the program adds cannot shadow them. The document comes last, and leaves its path to
@@ -359,6 +388,10 @@ impl Application {
             ready(response.unwrap_or_else(|| problem::not_found_as(format.as_ref())))
         }));
         serve_tables(app, apis, &self.verifier, self.probes.as_ref());
+        if let Some(api) = self.tables.decided() {
+            let api = api.metadata_alone().leaving_unknown_paths();
+            app.service(api.verified_by(self.verifier.clone()));
+        }
         (self.additions.configure)(app);
         if let Some(document) = &self.document {
             document.configure(app);

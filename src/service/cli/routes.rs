@@ -8,11 +8,11 @@ use super::output::{columns, print, print_json};
 use crate::claims::authn::AuthnRequirement;
 use crate::extract::Authentication;
 use crate::rejection::MetadataPath;
-use crate::routing::RouteInfo;
+use crate::routing::{Grant, RouteInfo};
 use crate::service::error::Error;
 use crate::service::probes;
 use crate::service::tables::Tables;
-use crate::{Api, Caller, Rejection, Requirement};
+use crate::{Api, Requirement};
 
 /// How the routes are listed.
 #[derive(Debug, clap::Args)]
@@ -44,7 +44,7 @@ pub(super) struct Route {
     summary: Option<&'static str>,
     handler: &'static str,
     #[serde(skip)]
-    pub(super) grant: fn(Option<Caller>) -> Result<(), Rejection>,
+    pub(super) grant: Grant,
     #[serde(skip)]
     pub(super) requirement: Requirement,
     /// Where the metadata of its protected resource is.
@@ -70,7 +70,7 @@ pub(super) fn run(arguments: &Arguments, tables: &Tables) -> Result<(), Error> {
 /// All routes of the service.
 pub(super) fn all(tables: &Tables) -> Vec<Route> {
     let of = |api: Api| api.routes().map(Route::from).collect::<Vec<_>>();
-    let tables = tables.make().into_iter();
+    let tables = tables.all().into_iter();
     tables.chain([probes::api()]).flat_map(of).collect()
 }
 
