@@ -60,8 +60,8 @@ impl Decision {
         let origins = Origins::of(root, "decision");
         let routes = routes(entries, root)?;
         if routes.is_empty() {
-            let set = DECISION_KEYS.iter().find_map(|key| origins.get(key));
-            return set.map_or(Ok(None), |key| Err(key.reject(WITHOUT_ROUTES)));
+            let source = origins.get("source");
+            return source.map_or(Ok(None), |source| Err(source.reject(WITHOUT_ROUTES)));
         }
         let source = model.source;
         let source = source.ok_or_else(|| origins.reject("source", SOURCE_NEEDED))?;
@@ -225,9 +225,6 @@ fn is_regex(pattern: &str) -> bool {
     let is_own_group = regex_lite::Regex::new(&format!("^(?i:{pattern})$")).is_ok();
     is_own_group && regex_lite::Regex::new(pattern).is_ok_and(|own| own.capture_names().flatten().next().is_none())
 }
-
-/// The keys of `[decision]`.
-const DECISION_KEYS: [&str; 3] = ["path", "source", "statuses"];
 
 /// The keys of a route that require something of a token.
 const DEMANDS: [&str; 7] = [
