@@ -132,7 +132,13 @@ impl AccessRule {
             Err(error) => Err(error),
         };
         let scopes = || self.requirement.first_scopes();
-        authorize_by(verifier, request, caller, |caller| self.grant(caller), scopes)
+        authorize_by(
+            verifier,
+            request,
+            caller,
+            |caller| self.grant(caller),
+            scopes,
+        )
     }
 }
 
@@ -209,7 +215,9 @@ mod tests {
         };
         let with = |claims: &[(&str, Value)]| {
             let caller = proven(caller_with(claims), sender);
-            rule.grant(Some(caller)).map(drop).map_err(Rejection::into_cause)
+            rule.grant(Some(caller))
+                .map(drop)
+                .map_err(Rejection::into_cause)
         };
         assert_eq!(with(&all), Ok(()));
         let unbound = Cause::InvalidToken(crate::extract::bound::UNBOUND);

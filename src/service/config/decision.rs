@@ -93,7 +93,10 @@ pub(super) fn routes(
             continue;
         };
         let Some(own) = origins.get(at) else { continue };
-        let method = row.methods.iter().find(|method| first.methods.contains(method));
+        let method = row
+            .methods
+            .iter()
+            .find(|method| first.methods.contains(method));
         let method = method.map(Method::as_str).unwrap_or_default();
         let remedy = format!(
             "has the method {method} of {}, which has the same path: keep one of them",
@@ -130,25 +133,32 @@ impl RouteRow {
     }
 
     fn repeats(&self, other: &Self) -> bool {
-        let shares_method = || self.methods.iter().any(|method| other.methods.contains(method));
+        let shares_method = || {
+            self.methods
+                .iter()
+                .any(|method| other.methods.contains(method))
+        };
         are_equivalent(&self.path, &other.path) && shares_method()
     }
 }
 
 impl Demand {
-    fn resolve(
-        model: &model::Route,
-        origins: &Origins<'_>,
-    ) -> Result<Option<Self>, SettingsError> {
+    fn resolve(model: &model::Route, origins: &Origins<'_>) -> Result<Option<Self>, SettingsError> {
         if model.access == Some(RouteAccess::Public) {
             let access = origins.described("access");
             let demand = DEMANDS.iter().find_map(|key| origins.get(key));
             return match demand {
-                Some(key) => Err(key.reject(format!("contradicts {access} = \"public\": keep one of them"))),
+                Some(key) => Err(key.reject(format!(
+                    "contradicts {access} = \"public\": keep one of them"
+                ))),
                 None => Ok(None),
             };
         }
-        let claims = model.claims.0.iter().map(|(name, value)| claim(name, value, origins));
+        let claims = model
+            .claims
+            .0
+            .iter()
+            .map(|(name, value)| claim(name, value, origins));
         let max_age = model.max_age.map(|age| age.0);
         if max_age.is_some_and(|age| age.subsec_nanos() > 0) {
             return Err(origins.reject("max_age", "must be whole seconds"));
@@ -195,7 +205,10 @@ pub(super) fn is_usable_pattern(path: &str) -> bool {
             }
         });
     // Both are limits of actix.
-    is_usable && names.len() <= 16 && !specificity(&path).is_empty() && (!has_tail || ends_in_parameter)
+    is_usable
+        && names.len() <= 16
+        && !specificity(&path).is_empty()
+        && (!has_tail || ends_in_parameter)
 }
 
 /// Whether every brace has its counterpart.
@@ -217,13 +230,17 @@ fn is_plain_literal(text: &str) -> bool {
 
 fn is_name(name: &str) -> bool {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    !name.is_empty() && !name.starts_with(|first: char| first.is_ascii_digit()) && name.bytes().all(is_word)
+    !name.is_empty()
+        && !name.starts_with(|first: char| first.is_ascii_digit())
+        && name.bytes().all(is_word)
 }
 
 /// Whether actix accepts the regular expression of a parameter: with its own crate for them.
 fn is_regex(pattern: &str) -> bool {
     let is_own_group = regex_lite::Regex::new(&format!("^(?i:{pattern})$")).is_ok();
-    is_own_group && regex_lite::Regex::new(pattern).is_ok_and(|own| own.capture_names().flatten().next().is_none())
+    is_own_group
+        && regex_lite::Regex::new(pattern)
+            .is_ok_and(|own| own.capture_names().flatten().next().is_none())
 }
 
 /// The keys of a route that require something of a token.
@@ -242,7 +259,8 @@ const WITHOUT_ROUTES: &str = "only applies when there are [[routes]]";
 const SOURCE_NEEDED: &str = "[[routes]] require it: how the proxy names the method and URL of a request: \"forwarded\", \"original\" \
      or \"request\"";
 
-const PROXIES_NEEDED: &str = "[[routes]] require it: the addresses of the proxies for which the service decides";
+const PROXIES_NEEDED: &str =
+    "[[routes]] require it: the addresses of the proxies for which the service decides";
 
 const PATH_NEEDED: &str = "each route needs one, such as /orders/{id}";
 
@@ -255,7 +273,8 @@ mod tests {
     use super::super::tests::configured;
     use super::*;
 
-    const DECIDING: &str = "[server]\ntrusted_proxies = '10.0.0.2'\n[decision]\nsource = 'forwarded'\n";
+    const DECIDING: &str =
+        "[server]\ntrusted_proxies = '10.0.0.2'\n[decision]\nsource = 'forwarded'\n";
 
     fn decision(routes: &str) -> Result<Decision, String> {
         let settings = configured(&format!("{DECIDING}{routes}"));
@@ -292,9 +311,18 @@ mod tests {
         assert_eq!(demand.scopes, ["read:orders", "write:orders"]);
         assert_eq!(demand.any_scope, ["admin", "staff"]);
         let claims: Vec<_> = demand.claims.iter().map(ToString::to_string).collect();
-        assert_eq!(claims, ["/plan/name must be \"pro\" or \"max\"", "tenant must be present"]);
+        assert_eq!(
+            claims,
+            [
+                "/plan/name must be \"pro\" or \"max\"",
+                "tenant must be present"
+            ]
+        );
         assert!(demand.bound);
-        assert_eq!((&demand.acr[..], &demand.amr[..]), (&["gold".to_owned()][..], &["mfa".to_owned()][..]));
+        assert_eq!(
+            (&demand.acr[..], &demand.amr[..]),
+            (&["gold".to_owned()][..], &["mfa".to_owned()][..])
+        );
         assert_eq!(demand.max_age, Some(Duration::from_secs(300)));
     }
 
@@ -306,7 +334,10 @@ mod tests {
             assert_eq!(rows[0].demand, Some(Demand::default()));
         }
         let other = rejected(&row("access = 'open'"));
-        assert_eq!(other, "routes[0].access (file Settings.toml): must be public or authenticated");
+        assert_eq!(
+            other,
+            "routes[0].access (file Settings.toml): must be public or authenticated"
+        );
     }
 
     #[test]
@@ -330,9 +361,15 @@ mod tests {
             format!("server.trusted_proxies is missing: {PROXIES_NEEDED}")
         );
         let guess = message("[decision]\nsource = 'any'");
-        assert_eq!(guess, "decision.source (file Settings.toml): must be forwarded, original or request");
+        assert_eq!(
+            guess,
+            "decision.source (file Settings.toml): must be forwarded, original or request"
+        );
         let path = message("[decision]\nsource = 'original'\npath = '/'");
-        assert_eq!(path, "decision.path (file Settings.toml): must be a path such as /decision, without parameters and a slash at its end");
+        assert_eq!(
+            path,
+            "decision.path (file Settings.toml): must be a path such as /decision, without parameters and a slash at its end"
+        );
     }
 
     #[test]

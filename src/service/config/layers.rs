@@ -214,8 +214,7 @@ const AS_JSON: [(&str, &str); 2] = [
 const IN_THE_FILE: &str =
     "several issuers can be set in the file only: write them there as [[auth.issuers]]";
 
-const ROUTES_IN_THE_FILE: &str =
-    "can be set in the file only: write routes there as [[routes]]";
+const ROUTES_IN_THE_FILE: &str = "can be set in the file only: write routes there as [[routes]]";
 
 /// The names that Auth0's Express quickstart uses, and the key that each one sets.
 const PLAIN: [(&str, &str); 9] = [

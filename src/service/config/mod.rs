@@ -184,7 +184,9 @@ impl Settings {
     /// The rows of `[[routes]]`.
     pub(crate) fn rows(&self) -> &[RouteRow] {
         let decision = self.decision.as_ref();
-        decision.map(|decision| decision.routes.as_slice()).unwrap_or_default()
+        decision
+            .map(|decision| decision.routes.as_slice())
+            .unwrap_or_default()
     }
 
     /// Logs the notes and warnings about them.

@@ -15,8 +15,9 @@ use super::layers::{Table, member};
 use super::own::OwnSection;
 use super::values::{
     ClaimPath, Claims, Flag, Host, Implications, IssuerUrl, KeyPath, KeyText, List, Network,
-    Number, One, PathPattern, PemPath, Period, PlainPath, Port, PositivePeriod, PublicHost, PublicUrl, RedirectUri,
-    ReplayUrl, RequiredClaims, ScopeToken, Secret, Text, WebOrigin, WebPage,
+    Number, One, PathPattern, PemPath, Period, PlainPath, Port, PositivePeriod, PublicHost,
+    PublicUrl, RedirectUri, ReplayUrl, RequiredClaims, ScopeToken, Secret, Text, WebOrigin,
+    WebPage,
 };
 use crate::claims::scope_claim::ScopeClaim;
 use crate::issuer::{self, SecretEncoding, TokenType};

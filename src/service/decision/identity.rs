@@ -78,7 +78,10 @@ mod tests {
             ("a@b.example,c;d=\"e\"", "a@b.example,c;d=\"e\""),
             ("100%", "100%25"),
             ("Ada Lovelace", "Ada%20Lovelace"),
-            ("é\r\nX-Auth-Scopes: admin", "%C3%A9%0D%0AX-Auth-Scopes:%20admin"),
+            (
+                "é\r\nX-Auth-Scopes: admin",
+                "%C3%A9%0D%0AX-Auth-Scopes:%20admin",
+            ),
             ("\0\u{7f}", "%00%7F"),
         ] {
             assert_eq!(encoded(value), expected);

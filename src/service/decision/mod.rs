@@ -127,9 +127,7 @@ impl Decisions {
         let status = match (self.statuses, response.status()) {
             (
                 DecisionStatuses::Nginx,
-                StatusCode::BAD_REQUEST
-                | StatusCode::NOT_FOUND
-                | StatusCode::METHOD_NOT_ALLOWED,
+                StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED,
             ) => StatusCode::FORBIDDEN,
             (_, status) => status,
         };

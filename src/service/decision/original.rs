@@ -47,7 +47,9 @@ impl Unusable {
             Self::Untrusted => "Decisions are made for trusted proxies alone.",
             Self::Unnamed => "The proxy must name one method and one URL.",
             Self::Method => "The method of the request is malformed.",
-            Self::Spelling | Self::Ambiguous => "The URL of the request can be read in several ways.",
+            Self::Spelling | Self::Ambiguous => {
+                "The URL of the request can be read in several ways."
+            }
             Self::Overridden => "The request replaces its method or its path in a header.",
         }
     }
@@ -131,9 +133,9 @@ mod tests {
 
     fn read(source: DecisionSource, uri: &str, headers: Headers<'_>) -> Result<String, Unusable> {
         let request = TestRequest::with_uri(uri).method(Method::PUT);
-        let request = headers.iter().fold(request, |request, header| {
-            request.append_header(*header)
-        });
+        let request = headers
+            .iter()
+            .fold(request, |request, header| request.append_header(*header));
         let request = request.to_request();
         let original = Original::of(request.head(), source, "/decision")?;
         Ok(format!("{} {}", original.method, original.uri))
@@ -148,8 +150,14 @@ mod tests {
             ("X-Original-URI", "/original"),
         ];
         let read = |source| read(source, "/decision/own?c", all);
-        assert_eq!(read(DecisionSource::Forwarded), Ok("POST /forwarded?a=b".to_owned()));
-        assert_eq!(read(DecisionSource::Original), Ok("DELETE /original".to_owned()));
+        assert_eq!(
+            read(DecisionSource::Forwarded),
+            Ok("POST /forwarded?a=b".to_owned())
+        );
+        assert_eq!(
+            read(DecisionSource::Original),
+            Ok("DELETE /original".to_owned())
+        );
         assert_eq!(read(DecisionSource::Request), Ok("PUT /own?c".to_owned()));
     }
 
@@ -185,7 +193,10 @@ mod tests {
             let read = read(DecisionSource::Original, "/decision", &headers);
             assert_eq!(read, Err(Unusable::Spelling), "{uri}");
         }
-        assert_eq!(read(DecisionSource::Request, "/decision//a", &[]), Err(Unusable::Spelling));
+        assert_eq!(
+            read(DecisionSource::Request, "/decision//a", &[]),
+            Err(Unusable::Spelling)
+        );
     }
 
     #[test]

@@ -12,8 +12,8 @@ use super::original::Original;
 use crate::Api;
 use crate::claims::authn::AuthnRequirement;
 use crate::extract::AccessRule;
-use crate::routing::path_pattern::{Part, parts, specificity};
 use crate::routing::Endpoint;
+use crate::routing::path_pattern::{Part, parts, specificity};
 use crate::service::config::{Demand, RouteRow};
 
 /// The rows of `[[routes]]`, the more specific paths first, as the table serves them.
@@ -64,7 +64,10 @@ impl Rows {
             methods.map(|method| (row.path.as_str(), method.clone(), row.access))
         });
         routes.fold(Api::new(""), |api, (path, method, access)| {
-            api.route(path, Endpoint::by_rule(method, access, "decision", identity::permit))
+            api.route(
+                path,
+                Endpoint::by_rule(method, access, "decision", identity::permit),
+            )
         })
     }
 
@@ -144,8 +147,14 @@ impl Reading {
         }
         let parts = parts(pattern).map(|part| match part {
             Part::Literal(text) => folded(text),
-            Part::Parameter { name, pattern: None } => format!("{{{name}}}"),
-            Part::Parameter { name, pattern: Some(pattern) } => format!("{{{name}:(?i:{pattern})}}"),
+            Part::Parameter {
+                name,
+                pattern: None,
+            } => format!("{{{name}}}"),
+            Part::Parameter {
+                name,
+                pattern: Some(pattern),
+            } => format!("{{{name}:(?i:{pattern})}}"),
         });
         parts.collect()
     }
@@ -173,7 +182,10 @@ fn access(demand: Option<&Demand>) -> AccessRule {
         rule = rule.scopes(&[leaked(&demand.scopes).to_vec()]);
     }
     if !demand.any_scope.is_empty() {
-        let alternatives: Vec<_> = leaked(&demand.any_scope).iter().map(|scope| vec![*scope]).collect();
+        let alternatives: Vec<_> = leaked(&demand.any_scope)
+            .iter()
+            .map(|scope| vec![*scope])
+            .collect();
         rule = rule.scopes(&alternatives);
     }
     if !(demand.acr.is_empty() && demand.amr.is_empty() && demand.max_age.is_none()) {

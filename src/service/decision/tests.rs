@@ -59,12 +59,21 @@ fn token() -> TokenBuilder {
 
 fn decisions(decision: &str, verifier: &Verifier) -> Decisions {
     let text = format!("[decision]\n{decision}\n{ROUTES}");
-    let variables = [("ISSUER_BASE_URL", "https://a.example/"), ("AUDIENCE", "api")];
+    let variables = [
+        ("ISSUER_BASE_URL", "https://a.example/"),
+        ("AUDIENCE", "api"),
+    ];
     let variables = variables.map(|(name, value)| (name.into(), value.into()));
     let settings = Settings::parse(Some(("Settings.toml", &text)), variables).unwrap();
     let tables = Tables::of(|| crate::Api::new("")).deciding(settings.rows(), true);
     let decision = settings.decision.unwrap();
-    Decisions::new(&decision, &settings.server.trusted_proxies, &tables, verifier).unwrap()
+    Decisions::new(
+        &decision,
+        &settings.server.trusted_proxies,
+        &tables,
+        verifier,
+    )
+    .unwrap()
 }
 
 async fn service(decisions: Decisions) -> DecidingService {
@@ -131,7 +140,10 @@ async fn only_trusted_proxies_get_decisions() {
     let (_, verifier) = issuer();
     let service = service(decisions("source = 'original'", &verifier)).await;
     let peer: SocketAddr = "10.0.0.3:5000".parse().unwrap();
-    for request in [asked("GET", "/files/a").peer_addr(peer), asked("GET", "/files/a")] {
+    for request in [
+        asked("GET", "/files/a").peer_addr(peer),
+        asked("GET", "/files/a"),
+    ] {
         let request = request.to_request();
         let is_trusted = request.peer_addr() != Some(peer);
         let response = service.call(request).await.unwrap();
@@ -141,16 +153,30 @@ async fn only_trusted_proxies_get_decisions() {
     let (status, headers, body) = answer(&service, rejected).await;
     assert_eq!(status, 403);
     assert_eq!(headers.get(CACHE_CONTROL).unwrap(), "no-store");
-    assert!(body.contains("Decisions are made for trusted proxies alone."), "{body}");
+    assert!(
+        body.contains("Decisions are made for trusted proxies alone."),
+        "{body}"
+    );
 }
 
 #[actix_web::test]
 async fn other_paths_are_those_of_the_app() {
     let (_, verifier) = issuer();
     let service = service(decisions("source = 'original'", &verifier)).await;
-    for path in ["/", "/files/a", "/decision/", "/decision/files/a", "/Decision", "/decisions"] {
+    for path in [
+        "/",
+        "/files/a",
+        "/decision/",
+        "/decision/files/a",
+        "/Decision",
+        "/decisions",
+    ] {
         let request = asked("GET", "/files/a").uri(path);
-        assert_eq!(answer(&service, request).await.2, "the app itself", "{path}");
+        assert_eq!(
+            answer(&service, request).await.2,
+            "the app itself",
+            "{path}"
+        );
     }
 }
 
@@ -172,10 +198,17 @@ async fn the_method_and_the_path_can_be_the_requests_own() {
         ("GET", "/ask/me//files/a", 400),
         ("GET", "/ask/me/ask/me/files/a", 404),
     ] {
-        assert_eq!(status(&service, asked(method, path)).await, expected, "{method} {path}");
+        assert_eq!(
+            status(&service, asked(method, path)).await,
+            expected,
+            "{method} {path}"
+        );
     }
     for path in ["/ask/me", "/ask/meme/files/a"] {
-        assert_eq!(answer(&service, asked("GET", path)).await.2, "the app itself");
+        assert_eq!(
+            answer(&service, asked("GET", path)).await.2,
+            "the app itself"
+        );
     }
 }
 
@@ -241,7 +274,12 @@ async fn every_decision_has_every_identity_header_once() {
     assert_eq!((status, body.as_str()), (200, ""));
     assert_eq!(
         values(&headers),
-        ["auth0|%C3%A4d%C3%A4", "admin a%20b", "my%20app", "https://issuer.example/"]
+        [
+            "auth0|%C3%A4d%C3%A4",
+            "admin a%20b",
+            "my%20app",
+            "https://issuer.example/"
+        ]
     );
     let by_azp = token().without("client_id").claim("azp", "spa");
     let (_, headers, _) = answer(&service, bearer(asked("POST", "/orders"), by_azp)).await;
@@ -252,7 +290,11 @@ async fn every_decision_has_every_identity_header_once() {
 async fn nginx_gets_403_for_statuses_that_it_does_not_pass_on() {
     let (_, verifier) = issuer();
     let exact = service(decisions("source = 'original'", &verifier)).await;
-    let nginx = service(decisions("source = 'original'\nstatuses = 'nginx'", &verifier)).await;
+    let nginx = service(decisions(
+        "source = 'original'\nstatuses = 'nginx'",
+        &verifier,
+    ))
+    .await;
     for (method, uri, expected) in [
         ("GET", "/none/a", 404),
         ("POST", "/files/a", 405),
@@ -261,7 +303,11 @@ async fn nginx_gets_403_for_statuses_that_it_does_not_pass_on() {
         ("GET", "/files/a", 200),
     ] {
         assert_eq!(status(&exact, asked(method, uri)).await, expected, "{uri}");
-        let mapped = if [400, 404, 405].contains(&expected) { 403 } else { expected };
+        let mapped = if [400, 404, 405].contains(&expected) {
+            403
+        } else {
+            expected
+        };
         assert_eq!(status(&nginx, asked(method, uri)).await, mapped, "{uri}");
     }
 }
@@ -274,7 +320,9 @@ async fn challenges_name_the_scopes_and_the_metadata_of_the_table() {
         let issuer = Issuer::with_secret("https://issuer.example/", &secret, Algorithm::Hs256);
         let source = crate::sender::TargetUriSource::public_url("https://api.example").unwrap();
         let builder = Verifier::builder().target_uri(source);
-        builder.start([issuer.audience("api").build().unwrap()]).unwrap()
+        builder
+            .start([issuer.audience("api").build().unwrap()])
+            .unwrap()
     };
     drop(verifier);
     let service = service(decisions("source = 'original'", &verifier_with_url)).await;

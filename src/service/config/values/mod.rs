@@ -20,7 +20,8 @@ pub(super) use self::claims::{Claims, Implications, RequiredClaims};
 pub(super) use self::text::Kind;
 pub(super) use self::text::{
     BRACKETS, ClaimPath, Host, IssuerUrl, KeyPath, KeyText, List, Network, One, PathPattern,
-    PemPath, PlainPath, PublicHost, PublicUrl, RedirectUri, ReplayUrl, ScopeToken, Text, WebOrigin, WebPage,
+    PemPath, PlainPath, PublicHost, PublicUrl, RedirectUri, ReplayUrl, ScopeToken, Text, WebOrigin,
+    WebPage,
 };
 
 /// What a value must be; never contains the value.
