@@ -127,14 +127,17 @@ pub mod proxies {}
 #[doc = include_str!("../docs/testing.md")]
 pub mod testing {}
 
+// Compiles the page for coding agents, which is not part of the documentation.
+#[cfg(all(doctest, feature = "dev-issuer"))]
+#[doc = include_str!("../docs/SKILL.md")]
+mod skill {}
+
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
 
 #[doc(inline)]
 pub use claims::authn::{AuthnLevel, AuthnRequirement};
-#[doc(inline)]
-pub use claims::implied_scopes::ImpliedScope;
 #[doc(inline)]
 pub use claims::scope::{AnyOf, Scope, ScopeSet, Scopes};
 #[doc(inline)]
@@ -216,7 +219,7 @@ pub mod hooks {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::claims::authn::{age, check};
-    pub use crate::claims::implied_scopes::WiderScope;
+    pub use crate::claims::implied_scopes::{Implication, depth};
     pub use crate::claims::scope::is_scope_token;
     pub use inventory;
 }

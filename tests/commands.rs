@@ -71,6 +71,20 @@ fn routes_are_listed_with_any_settings() {
 }
 
 #[test]
+fn routes_shows_the_scopes_that_imply_others_by_the_settings() {
+    let implications = r#"{"admin": ["write:messages"], "write:messages": ["read:messages"]}"#;
+    let implications = ("APP__AUTH__SCOPE_IMPLICATIONS", implications);
+    let listed = run(&["routes"], &[&NOWHERE[..], &[implications]].concat(), "");
+    let text = String::from_utf8(listed.stdout).unwrap();
+    let of_issuer = "in tokens of http://127.0.0.1:9/";
+    let expected = [
+        format!("admin implies write:messages, read:messages {of_issuer}"),
+        format!("write:messages implies read:messages {of_issuer}"),
+    ];
+    assert_eq!(text.lines().skip(7).collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn check_shows_the_sources_of_settings_and_that_keys_are_reached() {
     let issuer = issuer();
     let secret = [("PORT", "4000"), ("APP__LOG__FORMAT", "json")];

@@ -1,4 +1,4 @@
-//! What must not compile, with the compiler's messages.
+//! What must not compile, with the compiler's messages, and what must.
 
 use std::io::Write;
 
@@ -10,7 +10,9 @@ fn misuse_does_not_compile() {
         skip();
         return;
     }
-    trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
+    let cases = trybuild::TestCases::new();
+    cases.compile_fail("tests/ui/*.rs");
+    cases.pass("tests/ui/pass/*.rs");
 }
 
 /// Fails in CI, where nothing may be skipped; elsewhere, the message goes where the harness does not capture it.

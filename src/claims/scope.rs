@@ -7,7 +7,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::footprint::allocated;
-use super::implied_scopes::{ImpliedScope, wider_than};
+use super::implied_scopes::wider_than;
 use super::texts::Texts;
 use crate::jose::json::FromJson;
 
@@ -25,8 +25,9 @@ pub trait Scope: 'static {
     /// The scope as tokens carry it.
     const NAME: &'static str;
 
-    /// The scopes that a token with this one grants, too.
-    const IMPLIES: &'static [ImpliedScope] = &[];
+    /// The length of the longest chain of scopes that this one implies; set by `scope!`, which registers them.
+    #[doc(hidden)]
+    const DEPTH: usize = 0;
 }
 
 /// Makes a type for a scope, so that `Scoped<ReadMessages>` can ask for it.
@@ -50,17 +51,9 @@ pub trait Scope: 'static {
 #[macro_export]
 macro_rules! scope {
     (
-        $(#[$attribute:meta])* $visibility:vis $name:ident = $scope:literal,
-        implies $($implied:ty),+ $(,)?
+        $(#[$attribute:meta])*
+        $visibility:vis $name:ident = $scope:literal $(, implies $($implied:ty),+)? $(,)?
     ) => {
-        $crate::scope!(@define $(#[$attribute])* $visibility $name = $scope; $($implied),+);
-
-        $crate::__private::inventory::submit! { $crate::__private::WiderScope::of::<$name>() }
-    };
-    ($(#[$attribute:meta])* $visibility:vis $name:ident = $scope:literal $(,)?) => {
-        $crate::scope!(@define $(#[$attribute])* $visibility $name = $scope;);
-    };
-    (@define $(#[$attribute:meta])* $visibility:vis $name:ident = $scope:literal; $($implied:ty),*) => {
         $(#[$attribute])*
         #[doc = concat!("The scope `", $scope, "`.")]
         #[derive(Clone, Copy, Debug)]
@@ -71,11 +64,17 @@ macro_rules! scope {
             "a scope is one or more visible ASCII characters other than the quotation mark and the backslash"
         );
 
+        $($($crate::__private::inventory::submit! {
+            $crate::__private::Implication::of::<$name, $implied>()
+        })+)?
+
         impl $crate::Scope for $name {
             const NAME: &'static str = $scope;
-            const IMPLIES: &'static [$crate::ImpliedScope] =
-                &[$($crate::ImpliedScope::of::<$implied>()),*];
+            $(const DEPTH: usize = $crate::__private::depth(&[$(<$implied as $crate::Scope>::DEPTH),+]);)?
         }
+
+        // Evaluated here, so that a scope that implies itself does not compile.
+        const _: usize = <$name as $crate::Scope>::DEPTH;
     };
 }
 

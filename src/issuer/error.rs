@@ -127,10 +127,10 @@ pub enum IssuerError {
     )]
     ImpliedScope,
     /// A scope implies itself, be it through others.
-    #[error("the scope {scope} implies itself")]
+    #[error("a scope must not imply itself: {}", cycle.join(" implies "))]
     ScopeImpliesItself {
-        /// The scope as it is configured.
-        scope: String,
+        /// The scopes of the cycle; the first is also the last.
+        cycle: Vec<String>,
     },
     /// A secret with an algorithm that uses public keys.
     #[error("a secret goes with HS256, HS384 or HS512, not with {algorithm}")]
@@ -172,6 +172,9 @@ pub enum IssuerError {
         "the tenants must be UUIDs, or * alone for all, where the issuer has {{tenantid}} in its name"
     )]
     Tenants,
+    /// More scopes imply others than any API declares.
+    #[error("at most 1,000 implications of scopes can be configured")]
+    TooManyImplications,
     /// Two entries are the same issuer, spelled differently.
     #[error("issuers {first} and {second} are the same one in two spellings")]
     TwoSpellings {

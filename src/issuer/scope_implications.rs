@@ -1,11 +1,11 @@
 //! Scopes that imply others by configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use super::IssuerError;
 use crate::claims::scope::{ScopeSet, is_scope_token};
 
-/// For each wider scope all scopes that it implies, directly or through others.
+/// For each wider scope those that it implies directly; none implies itself, be it through others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ScopeImplications(BTreeMap<String, Vec<String>>);
 
@@ -13,61 +13,94 @@ impl ScopeImplications {
     /// Each wider scope with those that it implies directly.
     ///
     /// # Errors
-    /// A name is no scope (RFC 6749 §3.3), or a scope implies itself, be it through others.
+    /// A name is no scope (RFC 6749 §3.3), they are too many, or a scope implies itself, be it through others.
     pub(super) fn new(direct: &BTreeMap<String, Vec<String>>) -> Result<Self, IssuerError> {
         let mut names = direct.keys().chain(direct.values().flatten());
         if !names.all(|name| is_scope_token(name)) {
             return Err(IssuerError::ImpliedScope);
         }
-        let all = direct.keys().map(|wide| {
-            let narrow = reachable(wide, direct);
-            if narrow.contains(wide) {
-                return Err(IssuerError::ScopeImpliesItself {
-                    scope: wide.clone(),
-                });
-            }
-            Ok((wide.clone(), narrow))
-        });
-        all.collect::<Result<_, _>>().map(Self)
-    }
-
-    /// Each wider scope with those that it implies.
-    #[cfg(feature = "service")]
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
-        let all = self.0.iter();
-        all.map(|(wide, narrow)| (wide.as_str(), narrow.as_slice()))
-    }
-
-    /// The scopes that `granted` implies and does not have.
-    pub(crate) fn beyond(&self, granted: &ScopeSet) -> Vec<&str> {
-        let mut implied = Vec::new();
-        if self.0.is_empty() {
-            return implied;
+        if direct.values().flatten().nth(MOST_IMPLICATIONS).is_some() {
+            return Err(IssuerError::TooManyImplications);
         }
-        for narrow in granted.iter().filter_map(|wide| self.0.get(wide)).flatten() {
-            if !implied.contains(&narrow.as_str()) && !granted.contains(narrow) {
-                implied.push(narrow);
-            }
+        let all = Self(direct.clone());
+        match all.0.keys().find_map(|scope| all.cycle_of(scope)) {
+            Some(cycle) => Err(IssuerError::ScopeImpliesItself { cycle }),
+            None => Ok(all),
+        }
+    }
+
+    /// Each wider scope with those that it implies, directly or through others.
+    #[cfg(feature = "openapi")]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
+        let wide = self.0.keys().map(String::as_str);
+        wide.map(|wide| (wide, self.implied_by([wide])))
+    }
+
+    /// Each wider scope with those that it implies, directly or through others.
+    #[cfg(feature = "openapi")]
+    pub(crate) fn to_vec(&self) -> Vec<(String, Vec<String>)> {
+        let all = self.iter();
+        all.map(|(wide, narrow)| {
+            (
+                wide.to_owned(),
+                narrow.into_iter().map(str::to_owned).collect(),
+            )
+        })
+        .collect()
+    }
+
+    /// The scopes that `granted` implies and does not have, each once.
+    pub(crate) fn beyond<'a>(&'a self, granted: &'a ScopeSet) -> Vec<&'a str> {
+        if self.0.is_empty() {
+            return Vec::new();
+        }
+        self.implied_by(granted.iter())
+    }
+
+    /// Takes time in proportion to the number of scopes and of implications.
+    fn implied_by<'a>(&'a self, scopes: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+        let mut known = HashSet::new();
+        let scopes = scopes.into_iter().filter(|scope| known.insert(*scope));
+        let mut pending: VecDeque<_> = scopes.collect();
+        let mut implied = Vec::new();
+        while let Some(wide) = pending.pop_front() {
+            let new = self.directly(wide).filter(|narrow| known.insert(narrow));
+            let new: Vec<_> = new.collect();
+            implied.extend(&new);
+            pending.extend(new);
         }
         implied
     }
-}
 
-/// All scopes that `wide` implies, each once.
-fn reachable(wide: &str, direct: &BTreeMap<String, Vec<String>>) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    let mut pending = vec![wide];
-    while let Some(scope) = pending.pop() {
-        for narrow in direct.get(scope).into_iter().flatten() {
-            if !found.contains(narrow) {
-                found.push(narrow.clone());
-                pending.push(narrow);
+    fn directly(&self, wide: &str) -> impl Iterator<Item = &str> {
+        self.0.get(wide).into_iter().flatten().map(String::as_str)
+    }
+
+    /// The shortest way over which the scope implies itself, with the scope at both ends.
+    fn cycle_of(&self, scope: &str) -> Option<Vec<String>> {
+        let mut implied_by = BTreeMap::new();
+        let mut pending = VecDeque::from([scope]);
+        while let Some(wide) = pending.pop_front() {
+            for narrow in self.directly(wide) {
+                if narrow == scope {
+                    let before = |scope: &&str| implied_by.get(scope).copied();
+                    let way = std::iter::successors(Some(wide), before);
+                    let mut cycle: Vec<_> = [scope].into_iter().chain(way).collect();
+                    cycle.reverse();
+                    return Some(cycle.into_iter().map(str::to_owned).collect());
+                }
+                if !implied_by.contains_key(narrow) {
+                    implied_by.insert(narrow, wide);
+                    pending.push_back(narrow);
+                }
             }
         }
+        None
     }
-    found.sort_unstable();
-    found
 }
+
+/// Far more than any API declares; it bounds what is added to a token, and the work that this takes.
+const MOST_IMPLICATIONS: usize = 1000;
 
 #[cfg(test)]
 mod tests {
@@ -97,7 +130,8 @@ mod tests {
             ("comment", &["read"]),
         ]);
         let all = all.expect("no cycle");
-        assert_eq!(beyond(&all, "admin"), ["comment", "read", "write"]);
+        assert_eq!(beyond(&all, "admin"), ["write", "comment", "read"]);
+        assert_eq!(beyond(&all, "write admin write"), ["read", "comment"]);
         assert_eq!(beyond(&all, "write read"), Vec::<String>::new());
         assert_eq!(beyond(&all, "write comment"), ["read"]);
         for other in ["", "read", "Admin", "admins", "adm\u{131}n"] {
@@ -107,17 +141,35 @@ mod tests {
 
     #[test]
     fn no_scope_implies_itself() {
-        let itself = |scope: &str| {
-            Err(IssuerError::ScopeImpliesItself {
-                scope: scope.to_owned(),
-            })
+        let cycle = |pairs: &[(&str, &[&str])]| match implications(pairs) {
+            Err(IssuerError::ScopeImpliesItself { cycle }) => cycle.join(" "),
+            other => panic!("{other:?}"),
         };
-        assert_eq!(implications(&[("a", &["a"])]), itself("a"));
-        let cycle: [(&str, &[&str]); 3] = [("a", &["b"]), ("b", &["c", "d"]), ("c", &["a"])];
-        assert_eq!(implications(&cycle), itself("a"));
-        // From outside of a cycle, too.
-        let cycle: [(&str, &[&str]); 3] = [("a", &["b"]), ("b", &["c"]), ("c", &["b"])];
-        assert_eq!(implications(&cycle), itself("b"));
+        assert_eq!(cycle(&[("a", &["a"])]), "a a");
+        assert_eq!(
+            cycle(&[("a", &["b"]), ("b", &["c", "d"]), ("c", &["a"])]),
+            "a b c a"
+        );
+        // From outside of a cycle, too, and over the shortest way.
+        let inner: [(&str, &[&str]); 4] = [
+            ("a", &["b"]),
+            ("b", &["c"]),
+            ("c", &["d", "b"]),
+            ("d", &["b"]),
+        ];
+        assert_eq!(cycle(&inner), "b c b");
+    }
+
+    #[test]
+    fn they_are_bounded_in_number_and_may_form_a_chain() {
+        let chain = |number: usize| {
+            let pairs = (0..number).map(|i| (i.to_string(), vec![i.saturating_add(1).to_string()]));
+            ScopeImplications::new(&pairs.collect())
+        };
+        let longest = chain(MOST_IMPLICATIONS).expect("not too many");
+        assert_eq!(beyond(&longest, "0").len(), MOST_IMPLICATIONS);
+        let rejected = chain(MOST_IMPLICATIONS + 1);
+        assert_eq!(rejected, Err(IssuerError::TooManyImplications));
     }
 
     #[test]

@@ -219,7 +219,7 @@ impl<V> Api<V> {
         self
     }
 
-    /// Sets the name of the API for people, for its metadata and other documents.
+    /// Sets the human-readable name of the API, for its metadata and other documents.
     pub fn title(mut self, title: &str) -> Self {
         self.about.title = Some(title.to_owned());
         self
@@ -244,10 +244,11 @@ impl<V> Api<V> {
         self
     }
 
-    /// The path of the protected resource that the table is; `None` where it has no metadata.
+    /// The path of the protected resource that the table is, whether it has metadata or not; `None` where no route takes a
+    /// token, and where the prefix has parameters.
     #[cfg(feature = "service")]
     pub(crate) fn resource_path(&self) -> Option<String> {
-        self.resource().map(|resource| resource.path)
+        ProtectedResource::of(&self.full_prefix(), &self.rows).map(|resource| resource.path)
     }
 
     /// The protected resource that the table is; `None` where it has no metadata.
@@ -279,7 +280,8 @@ impl<V> Api<V> {
 
     /// The routes, in the order in which they were added.
     pub fn routes(&self) -> impl Iterator<Item = RouteInfo<'_>> {
-        let resource = self.resource();
+        // A table inside a scope has no metadata.
+        let resource = self.resource().filter(|_| self.mount.is_empty());
         let resource = resource.map(|resource| resource.metadata_path());
         self.rows.iter().map(move |row| RouteInfo {
             resource: resource.clone(),
@@ -293,7 +295,7 @@ impl<V> Api<V> {
     }
 
     /// The prefix, with the path of the scopes around the table.
-    #[cfg(feature = "dev-issuer")]
+    #[cfg(feature = "service")]
     pub(crate) fn full_prefix(&self) -> String {
         format!("{}{}", self.mount, self.prefix)
     }

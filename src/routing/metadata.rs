@@ -70,6 +70,7 @@ impl Metadata {
         let public = self.verifier.senders().target_uri.public_paths();
         let public = public.iter().map(|path| format!("{WELL_KNOWN}{path}{own}"));
         let paths: Vec<_> = public.chain([format!("{WELL_KNOWN}{own}")]).collect();
+        self.table.declare(self.resource.clone(), &paths);
         let metadata = Rc::new(self);
         for path in paths {
             metadata.clone().resource(&path).register(config);

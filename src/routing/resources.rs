@@ -6,16 +6,17 @@
 
 use std::cell::OnceCell;
 use std::future::ready;
+use std::sync::Once;
 
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::http::Method;
 use actix_web::http::header::HeaderValue;
-use actix_web::{HttpRequest, Resource, guard, web};
+use actix_web::{HttpRequest, Resource, Scope, guard, web};
 
 use super::api::{About, Row};
 use super::endpoint::Layer;
 use super::metadata::{Metadata, ProtectedResource};
-use super::path_pattern::specificity;
+use super::path_pattern::{is_literal, specificity};
 use super::protected::is_used_outside_of_tables;
 use super::reachable;
 use super::siblings::Table;
@@ -48,19 +49,24 @@ pub(super) fn register(table: Registered, config: &mut AppService) {
         serves_metadata,
     } = table;
     let table = Table::join(&rows, config);
+    if resource.is_some() && !config.is_root() {
+        warn_of_missing_metadata();
+    }
     // The paths of metadata are those of the whole app.
     let resource = resource.filter(|_| config.is_root());
-    let metadata = resource.map(|(resource, about)| {
-        table.declare(resource.clone());
-        Metadata {
-            path: resource.metadata_path(),
-            resource,
-            table: table.clone(),
-            verifier: verifier.clone(),
-            about,
-            format: format.clone(),
-        }
+    let metadata = resource.map(|(resource, about)| Metadata {
+        path: resource.metadata_path(),
+        resource,
+        table: table.clone(),
+        verifier: verifier.clone(),
+        about,
+        format: format.clone(),
     });
+    let metadata_path = metadata.as_ref().map(|metadata| metadata.path.clone());
+    // First, since a row may match every path.
+    if let Some(metadata) = metadata.filter(|_| serves_metadata) {
+        metadata.register(config);
+    }
     rows.sort_by_key(|row| specificity(&row.path));
     let mut paths: Vec<_> = rows.iter().map(|row| row.path.clone()).collect();
     paths.sort_unstable();
@@ -70,28 +76,38 @@ pub(super) fn register(table: Registered, config: &mut AppService) {
         if let Some(format) = &format {
             served = served.app_data(format.clone());
         }
-        if let Some(metadata) = &metadata {
-            served = served.app_data(metadata.path.clone());
+        if let Some(path) = &metadata_path {
+            served = served.app_data(path.clone());
         }
         served.register(config);
-    }
-    if let Some(metadata) = metadata.filter(|_| serves_metadata) {
-        metadata.register(config);
     }
     for path in paths {
         method_not_allowed(path, table.clone(), format.clone()).register(config);
     }
     if let Some(prefix) = not_found_below.filter(|prefix| !prefix.is_empty()) {
-        let is_unknown = guard::fn_guard(move |request| {
-            !is_used_outside_of_tables() && !table.others_have(&request.head().uri)
-        });
-        web::scope(&prefix)
-            .guard(is_unknown)
-            .default_service(web::to(move || {
-                ready(problem::not_found_as(format.as_ref()))
-            }))
-            .register(config);
+        not_found_below_prefix(&prefix, table, format).register(config);
     }
+}
+
+fn not_found_below_prefix(prefix: &str, table: Table, format: Option<ErrorFormat>) -> Scope {
+    let is_unknown = guard::fn_guard(move |request| {
+        !is_used_outside_of_tables() && !table.others_have(&request.head().uri)
+    });
+    let not_found = move || ready(problem::not_found_as(format.as_ref()));
+    web::scope(prefix)
+        .guard(is_unknown)
+        .default_service(web::to(not_found))
+}
+
+/// Once for all workers and tables.
+fn warn_of_missing_metadata() {
+    static WARNED: Once = Once::new();
+    WARNED.call_once(|| {
+        log::warn!(
+            "the routes of a table inside a web::scope have no protected resource metadata (RFC 9728): register the table \
+             at the root of the app, or call without_metadata()"
+        );
+    });
 }
 
 fn resource_of(row: Row, layers: &[Layer], table: Table) -> Resource {
@@ -104,14 +120,16 @@ fn resource_of(row: Row, layers: &[Layer], table: Table) -> Resource {
     let method = endpoint.method;
     // The other tables are known when the first request comes.
     let (name, preceding) = (path.clone(), OnceCell::new());
+    let may_match_metadata = !is_literal(&path);
     let fits = guard::fn_guard(move |request| {
         let head = request.head();
         let fits = head.method == method || (answers_head && head.method == Method::HEAD);
-        fits && !table.is_served_by(
-            preceding.get_or_init(|| table.preceding(&name)),
-            &head.method,
-            &head.uri,
-        ) && !reachable::is_probe(request, &method, &name, place)
+        if !fits || (may_match_metadata && table.is_metadata(head.uri.path())) {
+            return false;
+        }
+        let preceding = preceding.get_or_init(|| table.preceding(&name));
+        !table.is_served_by(preceding, &head.method, &head.uri)
+            && !reachable::is_probe(request, &method, &name, place)
     });
     web::resource(path).guard(fits).route(route)
 }
@@ -120,7 +138,7 @@ fn method_not_allowed(path: String, table: Table, format: Option<ErrorFormat>) -
     let others = table.clone();
     let is_ours = guard::fn_guard(move |request| {
         let head = request.head();
-        !others.others_serve(&head.method, &head.uri)
+        !others.others_serve(&head.method, &head.uri) && !others.is_metadata(head.uri.path())
     });
     let own_path = path.clone();
     let refuse = move |request: HttpRequest| {

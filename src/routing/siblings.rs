@@ -15,6 +15,7 @@ use super::api::Row;
 use super::metadata::ProtectedResource;
 use super::path_pattern::{may_overlap, specificity};
 use crate::claims::scope::OFFLINE_ACCESS;
+use crate::rejection::WELL_KNOWN;
 
 /// The tables of one app or scope, in the order of their registration.
 pub(super) struct Siblings {
@@ -25,6 +26,8 @@ pub(super) struct Siblings {
     tables: RefCell<Vec<Vec<Served>>>,
     /// Those of the tables that have metadata.
     resources: RefCell<Vec<ProtectedResource>>,
+    /// Where the metadata of each of them is served.
+    metadata_paths: RefCell<Vec<String>>,
 }
 
 /// What a row serves.
@@ -59,9 +62,23 @@ impl Table {
         Self { siblings, index }
     }
 
-    /// Adds the protected resource that this table is.
-    pub(super) fn declare(&self, resource: ProtectedResource) {
+    /// Adds the protected resource that this table is, and where its metadata is served.
+    pub(super) fn declare(&self, resource: ProtectedResource, paths: &[String]) {
         self.siblings.resources.borrow_mut().push(resource);
+        let mut known = self.siblings.metadata_paths.borrow_mut();
+        known.extend_from_slice(paths);
+    }
+
+    /// Whether the metadata of a table is served at the path.
+    pub(super) fn is_metadata(&self, path: &str) -> bool {
+        let Some(below) = path.strip_prefix(WELL_KNOWN) else {
+            return false;
+        };
+        if below.is_empty() && self.is_only_resource() {
+            return !self.siblings.resources.borrow().is_empty();
+        }
+        let known = self.siblings.metadata_paths.borrow();
+        known.iter().any(|known| known == path)
     }
 
     /// Whether all tables that are protected resources are the same one.
@@ -182,6 +199,7 @@ impl Siblings {
                 is_root,
                 tables: RefCell::default(),
                 resources: RefCell::default(),
+                metadata_paths: RefCell::default(),
             });
             apps.push(Rc::clone(&siblings));
             siblings

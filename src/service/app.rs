@@ -99,7 +99,7 @@ impl Starting {
         let verifier = verifier::configure(verifier, &settings)?;
         let server = settings.server;
         let (trusted, embedded) = TrustedIssuers::bind(settings.trust, settings.mtls.as_ref())?;
-        let trusted = trusted.accepting(&tables.audiences());
+        let trusted = trusted.accepting(tables)?;
         let listener = bind("server", &server.host, server.port)?;
         let operations = settings.operations;
         let operations = operations.map(|own| bind("operations", &own.host, own.port));

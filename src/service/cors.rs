@@ -7,13 +7,13 @@ use std::rc::Rc;
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
     ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_TYPE,
     HeaderMap, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse};
 use url::Url;
@@ -55,16 +55,18 @@ impl CorsRules {
         request: ServiceRequest,
         next: Next<B>,
     ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-        // It is for the pages of every origin, and sets its headers itself.
-        if request.path().starts_with(METADATA) {
-            return Ok(next.call(request).await?.map_into_left_body());
-        }
         let allowed = self.allowed_origin(request.headers());
-        if is_preflight(&request) {
+        let is_preflight = is_preflight(&request);
+        // Metadata is for the pages of every origin, and answers preflight requests itself.
+        if is_preflight && !request.path().starts_with(METADATA) {
             let response = self.preflight(request.request(), allowed);
             return Ok(request.into_response(response).map_into_right_body());
         }
         match next.call(request).await {
+            Ok(response) if is_preflight && response.status() == StatusCode::NOT_FOUND => {
+                let answer = self.preflight(response.request(), allowed);
+                Ok(response.into_response(answer).map_into_right_body())
+            }
             Ok(mut response) => {
                 self.add_headers(response.headers_mut(), allowed);
                 Ok(response.map_into_left_body())
@@ -178,6 +180,10 @@ impl CorsRules {
 
     /// The headers of every response. Another origin gets none that allows anything.
     fn add_headers(&self, headers: &mut HeaderMap, origin: Option<HeaderValue>) {
+        // A response that is for the pages of every origin is left as it is.
+        if headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
+            return;
+        }
         headers.append(VARY, HeaderValue::from_static("Origin"));
         let Some(origin) = origin else { return };
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 #[cfg(feature = "dev-issuer")]
 use super::cli::Explainer;
-use super::config::{self, Mtls, Trust};
+use super::config::{self, Mtls, SettingsError, Trust};
 #[cfg(feature = "dev-issuer")]
 use super::dev_issuer::{self, DevIssuer};
 use super::error::Error;
 use super::server::{Listener, Serving, Tls};
 use super::tables::Tables;
-use crate::issuer::Issuer;
 #[cfg(feature = "dev-issuer")]
 use crate::issuer::IssuerBuilder;
+use crate::issuer::{Issuer, check_distinct};
 #[cfg(feature = "dev-issuer")]
 use crate::jose::Algorithm;
 use crate::{Api, Verifier};
@@ -100,12 +100,18 @@ impl TrustedIssuers {
         longest.max().unwrap_or_default().saturating_add(LOCAL)
     }
 
-    /// Accepts these audiences, too.
-    pub(super) fn accepting(mut self, audiences: &[String]) -> Self {
-        for issuer in &mut self.issuers {
-            issuer.rules.audience.extend_from_slice(audiences);
+    /// Accepts the identifier of the API as an audience, too, where the settings allow that.
+    ///
+    /// # Errors
+    /// Those of [`Tables::audience`], and entries of one issuer that would both accept it.
+    pub(super) fn accepting(mut self, tables: &Tables) -> Result<Self, SettingsError> {
+        if let Some((identifier, setting)) = tables.audience()? {
+            for issuer in &mut self.issuers {
+                issuer.rules.audience.push(identifier.clone());
+            }
+            check_distinct(&self.issuers).map_err(|_| setting.reject(SHARED_ISSUER))?;
         }
-        self
+        Ok(self)
     }
 
     fn configured(issuers: Vec<Issuer>) -> Self {
@@ -179,7 +185,7 @@ impl EmbeddedIssuer {
         let address = listener.addresses().next();
         let origin = address.map(|address| origin(server.scheme(), address));
         self.0
-            .with_api(origin.unwrap_or_default(), apis)
+            .with_api(origin.unwrap_or_default(), server.public_url.as_ref(), apis)
             .run(&server.options(), tls)
     }
 
@@ -242,5 +248,51 @@ fn origin(scheme: &str, address: std::net::SocketAddr) -> String {
     }
 }
 
+const SHARED_ISSUER: &str =
+    "cannot be used with several entries of one issuer, which are told apart by audience";
+
 /// How long a fetch on this machine may take.
 const LOCAL: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::config::tests::parsed;
+    use crate::{AuthenticatedUser, get};
+
+    async fn private(_: AuthenticatedUser) -> &'static str {
+        "private"
+    }
+
+    fn accepting(entries: &str) -> Result<TrustedIssuers, String> {
+        let text = format!(
+            "[server]\npublic_url = 'https://api.example'\n[resource]\naudience = true\n{entries}"
+        );
+        let settings = parsed(&text, &[])?;
+        let tables = Tables::of(|| Api::new("/api").route("", get(private)));
+        let tables = tables.described_by(&settings.resource);
+        let trusted = TrustedIssuers::of(settings.trust).map_err(|error| error.to_string())?;
+        let trusted = trusted.accepting(&tables);
+        trusted.map_err(|error| error.to_string())
+    }
+
+    fn entry(url: &str, audience: &str) -> String {
+        format!("[[auth.issuers]]\nissuer_base_url = '{url}'\naudience = '{audience}'\n")
+    }
+
+    #[test]
+    fn the_identifier_of_the_api_is_an_audience_of_each_issuer() {
+        let entries = entry("https://a.example/", "one") + &entry("https://b.example/", "two");
+        let trusted = accepting(&entries).unwrap();
+        let audiences = trusted.issuers.iter().map(|issuer| &issuer.rules.audience);
+        let expected = ["one", "two"].map(|own| [own, "https://api.example/api"]);
+        assert!(audiences.eq(expected.iter()));
+    }
+
+    #[test]
+    fn entries_of_one_issuer_do_not_share_the_identifier() {
+        let entries = entry("https://a.example/", "one") + &entry("https://a.example/", "two");
+        let expected = format!("resource.audience (file Settings.toml): {SHARED_ISSUER}");
+        assert_eq!(accepting(&entries).unwrap_err(), expected);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::config::{Resource, RouteRow};
+use super::config::{Resource, ResourceAudience, RouteRow, SettingsError};
 use super::decision::Rows;
 use crate::Api;
 
@@ -105,21 +105,36 @@ impl Tables {
         }
     }
 
-    /// The identifiers of the APIs as protected resources, where tokens may name them as their audience.
-    pub(super) fn audiences(&self) -> Vec<String> {
+    /// The identifier of the API as a protected resource, and its setting, where tokens may name it as their audience.
+    ///
+    /// # Errors
+    /// No table takes tokens, or several protected resources do.
+    pub(super) fn audience(&self) -> Result<Option<(String, &ResourceAudience)>, SettingsError> {
         let resource = self.resource.as_ref();
-        let Some(base) = resource.and_then(|resource| resource.audience_base.as_deref()) else {
-            return Vec::new();
+        let Some(audience) = resource.and_then(|resource| resource.audience.as_ref()) else {
+            return Ok(None);
         };
         let apis = self.all();
-        let paths = apis.iter().filter_map(Api::resource_path);
-        paths.map(|path| format!("{base}{path}")).collect()
+        let mut paths: Vec<_> = apis.iter().filter_map(Api::resource_path).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        match paths.as_slice() {
+            [path] => Ok(Some((format!("{}{path}", audience.base), audience))),
+            [] => Err(audience.reject(NO_RESOURCE)),
+            _ => Err(audience.reject(SEVERAL_RESOURCES)),
+        }
     }
 
     pub(super) fn crates(&self) -> &[&'static str] {
         &self.crates
     }
 }
+
+const NO_RESOURCE: &str =
+    "needs routes that require a token, below a prefix without parameters: remove it";
+
+const SEVERAL_RESOURCES: &str = "needs all routes below one prefix, since a token for one prefix must not be accepted below another: set \
+     auth.audience to what the tokens name";
 
 /// The quickstart's routes, for tests.
 #[cfg(test)]
@@ -156,5 +171,58 @@ pub(super) mod quickstart {
 
     async fn private_scoped(_: Scoped<ReadMessages>) -> &'static str {
         "private-scoped"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::config::tests::configured;
+    use crate::{AuthenticatedUser, Public, get};
+
+    async fn private(_: AuthenticatedUser) -> &'static str {
+        "private"
+    }
+
+    async fn public(_: Public) -> &'static str {
+        "public"
+    }
+
+    fn audience(tables: Tables, more: &str) -> Result<Option<String>, String> {
+        let text = format!(
+            "[server]\npublic_url = 'https://api.example/v1'\n[resource]\naudience = true\n{more}"
+        );
+        let resource = configured(&text)?.resource;
+        let tables = tables.described_by(&resource);
+        let audience = tables.audience();
+        let audience = audience.map(|found| found.map(|(audience, _)| audience));
+        audience.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn one_protected_resource_is_an_audience_whether_it_has_metadata_or_not() {
+        let notes = || Api::new("/notes").route("", get(private));
+        let expected = Ok(Some("https://api.example/v1/notes".to_owned()));
+        assert_eq!(audience(Tables::of(notes), ""), expected);
+        assert_eq!(audience(Tables::of(notes), "metadata = false"), expected);
+        let mut tables = Tables::of(notes);
+        tables.add(|| Api::new("/notes").route("/more", get(private)));
+        tables.add(|| Api::new("/open").route("", get(public)));
+        assert_eq!(audience(tables, ""), expected);
+    }
+
+    #[test]
+    fn several_protected_resources_have_no_common_audience() {
+        let mut tables = Tables::of(|| Api::new("/notes").route("", get(private)));
+        tables.add(|| Api::new("/admin").route("", get(private)));
+        let expected = format!("resource.audience (file Settings.toml): {SEVERAL_RESOURCES}");
+        assert_eq!(audience(tables, ""), Err(expected));
+    }
+
+    #[test]
+    fn routes_that_take_no_token_have_no_audience() {
+        let tables = Tables::of(|| Api::new("/open").route("", get(public)));
+        let expected = format!("resource.audience (file Settings.toml): {NO_RESOURCE}");
+        assert_eq!(audience(tables, ""), Err(expected));
     }
 }

@@ -86,7 +86,7 @@ pub(super) fn target_uri(server: &Server) -> Result<TargetUriSource, Error> {
         None => {
             let source = TargetUriSource::behind(server.trusted_proxies.iter().copied());
             let source = source.allowed_hosts(&server.allowed_hosts)?;
-            Ok(if server.is_on_loopback() {
+            Ok(if server.is_called_on_loopback() {
                 source.on_loopback()
             } else {
                 source

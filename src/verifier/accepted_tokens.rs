@@ -30,6 +30,8 @@ pub(crate) struct TokenSource {
     pub(crate) discovery: Option<String>,
     /// The first of its names by which this API is an audience.
     pub(crate) audience: Option<String>,
+    /// The scopes that imply others by configuration, each with all of those.
+    pub(crate) implications: Vec<(String, Vec<String>)>,
 }
 
 /// The endpoints in an issuer's discovery document.
@@ -54,18 +56,13 @@ impl Default for AcceptedTokens {
 }
 
 impl Verifier {
-    /// What is accepted, as far as it is known at this time. Issuers that a resolver has added are not named: they are the
-    /// customers of the application.
+    /// What is accepted, as far as it is known at this time.
     pub(crate) fn accepted_tokens(&self) -> AcceptedTokens {
         let senders = self.senders();
         let certificates = senders.certificates.as_ref();
         let dpop = senders.dpop.as_ref();
         let trust = self.0.trust.load();
-        let resolver = self.0.resolver.as_ref();
-        let named = trust
-            .issuers
-            .iter()
-            .filter(|keys| resolver.is_none() || keys.id < self.0.configured_issuers);
+        let named = self.named_issuers(&trust);
         let mut sources: Vec<_> = named.map(|keys| keys.token_source()).collect();
         if sources.is_empty() {
             sources.push(TokenSource::default());
@@ -80,7 +77,7 @@ impl Verifier {
             certificates: certificates.is_some(),
             certificates_required: certificates.is_some_and(|own| own.is_required),
             may_be_undetermined: is_fetched
-                || resolver.is_some()
+                || self.0.resolver.is_some()
                 || dpop.is_some_and(|dpop| !dpop.accepts_unchecked),
         }
     }
@@ -99,6 +96,7 @@ impl IssuerKeys {
             }),
             discovery: self.issuer.discovery_url(),
             audience: self.issuer.rules.audience.first().cloned(),
+            implications: self.issuer.rules.scope_implications.to_vec(),
         }
     }
 }

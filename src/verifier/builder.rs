@@ -177,7 +177,6 @@ impl VerifierBuilder {
             )?)
         };
         Ok(Verifier(Arc::new(Shared {
-            #[cfg(feature = "openapi")]
             configured_issuers: trust.next_id(),
             trust: ArcSwap::from_pointee(trust),
             refresher: Mutex::new(refresher),

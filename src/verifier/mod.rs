@@ -84,7 +84,6 @@ struct Shared {
     /// Decides about issuers that are not configured.
     resolver: Option<IssuerResolver>,
     /// The number of issuers at the start; those that are added have larger numbers.
-    #[cfg(feature = "openapi")]
     configured_issuers: u64,
     /// The length of the longest token that is verified, in bytes.
     max_token_length: usize,
@@ -245,10 +244,21 @@ impl Verifier {
         self.0.origin.clock.now()
     }
 
-    /// For each issuer in the order of the configuration, its names, as far as they are known.
+    /// The issuers that documents may name: those that a resolver has added are the customers of the application.
+    fn named_issuers<'a>(&self, trust: &'a Trust) -> impl Iterator<Item = &'a Arc<IssuerKeys>> {
+        let configured = self
+            .0
+            .resolver
+            .is_some()
+            .then_some(self.0.configured_issuers);
+        let issuers = trust.issuers.iter();
+        issuers.filter(move |keys| configured.is_none_or(|configured| keys.id < configured))
+    }
+
+    /// For each issuer that documents may name, in the order of the configuration, its names, as far as they are known.
     pub(crate) fn authorization_servers(&self) -> Vec<AuthorizationServer> {
         let trust = self.0.trust.load();
-        let servers = trust.issuers.iter().map(|keys| AuthorizationServer {
+        let servers = self.named_issuers(&trust).map(|keys| AuthorizationServer {
             names: match &keys.issuer.tenants {
                 Some(tenants) => tenants.names().collect(),
                 None => keys.name().into_iter().collect(),

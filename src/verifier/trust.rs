@@ -59,7 +59,6 @@ impl Trust {
     }
 
     /// The number of the next issuer.
-    #[cfg(feature = "openapi")]
     pub(super) fn next_id(&self) -> u64 {
         self.next_id
     }

@@ -1,7 +1,9 @@
 //! Opaque tokens, introspected at their issuer (RFC 7662, RFC 9701).
 
+use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -130,12 +132,18 @@ async fn one_call_answers_all_requests_with_a_token() {
     let gate = Gate::new();
     issuer.set_fault(Document::Introspection, Some(Fault::Hang(gate.clone())));
     let token = issuer.issue_opaque(issuer.token());
+    let begun = Rc::new(Cell::new(0));
     let request = || {
-        let (verifier, token) = (verifier.clone(), token.clone());
-        actix_web::rt::spawn(async move { admit(&verifier, &token).await.is_ok() })
+        let (verifier, token, begun) = (verifier.clone(), token.clone(), begun.clone());
+        actix_web::rt::spawn(async move {
+            begun.set(begun.get() + 1);
+            admit(&verifier, &token).await.is_ok()
+        })
     };
     let requests: Vec<_> = (0..200).map(|_| request()).collect();
-    tokio::task::yield_now().await;
+    while begun.get() < requests.len() {
+        tokio::task::yield_now().await;
+    }
     assert!(issuer.wait_for(Document::Introspection, 1));
     gate.open();
     for request in requests {

@@ -145,6 +145,56 @@ async fn the_document_is_made_of_the_table_the_issuers_and_the_public_url() {
 }
 
 #[actix_web::test]
+async fn a_row_that_matches_every_path_does_not_hide_it() {
+    let issuer = TestIssuer::start_with(Algorithm::Es256);
+    let pages = || Api::new("").route("/{path:.*}", get(open));
+    let verifier = ready(&issuer, public()).await;
+    let before = serving!(verifier.clone(), pages(), notes());
+    let after = serving!(verifier.clone(), notes(), pages());
+    for app in [&before, &after] {
+        for path in ["/v1/notes", "/notes", ""] {
+            let answer = send(app, request(&format!("{WELL_KNOWN}{path}"))).await;
+            let resource = &answer.body["resource"];
+            assert_eq!(resource, "https://api.example/v1/notes", "{path}");
+        }
+        for path in [
+            "/page",
+            WELL_KNOWN,
+            "/.well-known/oauth-protected-resource/no",
+        ] {
+            let path = format!("{path}x");
+            assert_eq!(send(app, request(&path)).await.status, 200, "{path}");
+        }
+    }
+    let own = notes().route("/{path:.*}", get(read));
+    let app = serving!(verifier, own);
+    assert_eq!(send(&app, request(WELL_KNOWN)).await.status, 200);
+}
+
+#[actix_web::test]
+async fn issuers_of_a_resolver_are_not_named() {
+    let (issuer, customer) = (
+        TestIssuer::start_with(Algorithm::Es256),
+        TestIssuer::start_with(Algorithm::Es256),
+    );
+    let trusted = |issuer: &TestIssuer| {
+        let trusted = Issuer::discover(issuer.url()).audience(issuer.audience());
+        trusted.build().expect("an issuer")
+    };
+    let resolved = trusted(&customer);
+    let builder = Verifier::builder()
+        .target_uri(public())
+        .issuer_resolver(move |_| Some(resolved.clone()));
+    let verifier = builder.start([trusted(&issuer)]).expect("a verifier");
+    verifier.ready().await;
+    let token = customer.token().scope("notes:read").build();
+    verifier.verify_or_fetch(&token).await.expect("a customer");
+    let app = serving!(verifier, notes());
+    let answer = send(&app, request(&format!("{WELL_KNOWN}/notes"))).await;
+    assert_eq!(answer.body["authorization_servers"], json!([issuer.url()]));
+}
+
+#[actix_web::test]
 async fn pages_of_every_origin_may_read_it() {
     let issuer = TestIssuer::start_with(Algorithm::Es256);
     let app = serving!(ready(&issuer, public()).await, notes());

@@ -274,5 +274,8 @@ async fn a_configured_scope_implies_others() {
         .scope_implies("a", ["b"])
         .scope_implies("b", ["a"]);
     let error = cycle.build().expect_err("a cycle");
-    assert_eq!(error.to_string(), "the scope a implies itself");
+    assert_eq!(
+        error.to_string(),
+        "a scope must not imply itself: a implies b implies a"
+    );
 }

@@ -37,7 +37,8 @@ function configuration() {
     clientBasedCORS: () => true,
     cookies: { keys: [randomBytes(32).toString("hex")] },
     extraClientMetadata: {
-      properties: ["steps_up"],
+      // The validator is called for a property.
+      properties: ["any"],
       // Clients register with the scopes of their first request, to which the provider would hold them.
       validator: (_context, _name, _value, metadata) => {
         delete metadata.scope;

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { startProgram } from "./program.mjs";
+import { startProvider } from "./provider.mjs";
 
 const FOLDER = fileURLToPath(new URL(".", import.meta.url));
 const PYTHON = process.env.MCP_PYTHON ?? "python3";
@@ -18,16 +19,27 @@ function run(script, url) {
   });
 }
 
+async function usesTools(t, script, variables, registration) {
+  const program = await startProgram(variables);
+  t.after(program.stop);
+  const { failed, stdout, stderr } = await run(script, program.url);
+  const lines = stdout.split("\n").filter((line) => line.startsWith("sent "));
+  lines.forEach((line) => t.diagnostic(line));
+  assert.ok(!failed, stderr);
+  assert.match(lines[0], /POST \/mcp 401/);
+  assert.equal(lines.filter((line) => /POST \/mcp 403/.test(line)).length, 1);
+  assert.ok(lines.some((line) => line.startsWith(`sent POST ${registration} 201`)));
+}
+
 for (const script of ["mcp_client.py", "fastmcp_client.py"]) {
   test(`${script} signs in and steps up at the development issuer`, async (t) => {
-    const program = await startProgram();
-    t.after(program.stop);
-    const { failed, stdout, stderr } = await run(script, program.url);
-    const lines = stdout.split("\n").filter((line) => line.startsWith("sent "));
-    lines.forEach((line) => t.diagnostic(line));
-    assert.ok(!failed, stderr);
-    assert.match(lines[0], /POST \/mcp 401/);
-    assert.equal(lines.filter((line) => /POST \/mcp 403/.test(line)).length, 1);
-    assert.ok(lines.some((line) => line.startsWith("sent POST /oidc/register 201")));
+    await usesTools(t, script, {}, "/oidc/register");
+  });
+
+  test(`${script} signs in and steps up at oidc-provider`, async (t) => {
+    const provider = await startProvider();
+    t.after(provider.stop);
+    const variables = { ISSUER_BASE_URL: provider.issuer, AUDIENCE: provider.audience };
+    await usesTools(t, script, variables, "/reg");
   });
 }

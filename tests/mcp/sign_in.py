@@ -1,4 +1,4 @@
-"""A user at the authorization endpoint of the development issuer, without a browser.
+"""A user at an authorization endpoint, without a browser.
 
 As a program it is the browser that a client opens: BROWSER="python sign_in.py %s &".
 """
@@ -20,16 +20,24 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 
 def sign_in(authorization_url, person="administrator"):
     """Returns the URL that leads back to the client."""
+    parameters = urllib.parse.parse_qs(urllib.parse.urlsplit(authorization_url).query)
+    callback = parameters["redirect_uri"][0]
     cookies = urllib.request.HTTPCookieProcessor(CookieJar())
     browser = urllib.request.build_opener(cookies, NoRedirect)
-    page = browser.open(authorization_url).read().decode()
-    action = unescape(re.search(r'action="([^"]+)"', page)[1])
-    form = {"form": re.search(r'name="form" value="([^"]+)"', page)[1], "person": person}
-    url = urllib.parse.urljoin(authorization_url, action)
-    try:
-        browser.open(url, urllib.parse.urlencode(form).encode())
-    except urllib.error.HTTPError as redirect:
-        return redirect.headers["Location"]
+    url, form = authorization_url, None
+    for _ in range(10):
+        try:
+            page = browser.open(url, form).read().decode()
+        except urllib.error.HTTPError as redirect:
+            url, form = urllib.parse.urljoin(url, redirect.headers["Location"]), None
+            if url.startswith(callback):
+                return url
+        else:
+            # The sign-in page of the development issuer.
+            action = unescape(re.search(r'action="([^"]+)"', page)[1])
+            token = re.search(r'name="form" value="([^"]+)"', page)[1]
+            url = urllib.parse.urljoin(url, action)
+            form = urllib.parse.urlencode({"form": token, "person": person}).encode()
     raise RuntimeError("the sign-in did not lead back to the client")
 
 

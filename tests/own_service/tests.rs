@@ -8,11 +8,15 @@ use actix_resource_server::test_kit::TestIssuer;
 use serde_json::Value;
 
 use crate::app::{Launch, TestApp};
+use crate::one_change::{
+    a_wider_scope_is_known_where_tokens_are_requested_for_tests,
+    everything_follows_the_signature_of_a_handler,
+};
 use crate::process::Ended;
 use crate::wire::Request;
 
 /// Every test: there is no harness that finds them.
-pub(crate) const ALL: [(&str, fn()); 15] = [
+pub(crate) const ALL: [(&str, fn()); 17] = [
     (
         "the_development_issuer_serves_its_table",
         the_development_issuer_serves_its_table,
@@ -55,6 +59,14 @@ pub(crate) const ALL: [(&str, fn()); 15] = [
         its_commands_stand_beside_the_others,
     ),
     ("its_log_may_be_detailed", its_log_may_be_detailed),
+    (
+        "everything_follows_the_signature_of_a_handler",
+        everything_follows_the_signature_of_a_handler,
+    ),
+    (
+        "a_wider_scope_is_known_where_tokens_are_requested_for_tests",
+        a_wider_scope_is_known_where_tokens_are_requested_for_tests,
+    ),
 ];
 
 fn launch() -> Launch {

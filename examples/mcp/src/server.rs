@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use actix_resource_server::{Access, Caller, Identified};
+use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{Error, HttpRequest, HttpResponse, error};
 use http_body_util::combinators::BoxBody;
@@ -25,15 +26,8 @@ use crate::tools::Tools;
 /// Far more than a message of this server needs, in bytes.
 const MAX_BODY_LENGTH: usize = 1024 * 1024;
 
-/// Request headers that are not for rmcp: credentials, and what describes the body as it was sent.
-const NOT_PASSED_ON: [&str; 6] = [
-    "authorization",
-    "content-encoding",
-    "content-length",
-    "cookie",
-    "dpop",
-    "transfer-encoding",
-];
+/// The request headers that rmcp reads, beside those whose names begin with `mcp-`. Credentials stay here.
+const PASSED_ON: [&str; 5] = ["accept", "content-type", "host", "last-event-id", "origin"];
 
 pub struct McpServer {
     tools: Arc<Tools<Arc<Notes>>>,
@@ -100,8 +94,9 @@ fn bridged(
 ) -> Result<http::Request<Full<Bytes>>, Error> {
     let mut bridged = http::Request::post(request.uri().to_string());
     for (name, value) in request.headers() {
-        if !NOT_PASSED_ON.contains(&name.as_str()) {
-            bridged = bridged.header(name.as_str(), value.as_bytes());
+        let name_text = name.as_str();
+        if PASSED_ON.contains(&name_text) || name_text.starts_with("mcp-") {
+            bridged = bridged.header(name_text, value.as_bytes());
         }
     }
     let bridged = bridged.extension(caller).body(message.into_body());
@@ -110,8 +105,8 @@ fn bridged(
 
 fn response(response: http::Response<BoxBody<Bytes, Infallible>>) -> HttpResponse {
     let (parts, body) = response.into_parts();
-    let status = actix_web::http::StatusCode::from_u16(parts.status.as_u16());
-    let mut response = HttpResponse::build(status.unwrap_or_default());
+    let status = StatusCode::from_u16(parts.status.as_u16());
+    let mut response = HttpResponse::build(status.unwrap_or(StatusCode::BAD_GATEWAY));
     for (name, value) in &parts.headers {
         response.append_header((name.as_str(), value.as_bytes()));
     }

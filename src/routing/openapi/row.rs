@@ -48,6 +48,17 @@ impl Row {
     }
 }
 
+/// Adds to the text of a scope that it implies `narrow`.
+pub(super) fn add_implied(text: &mut String, narrow: &str) {
+    let implies = format!("Implies {narrow}.");
+    if !text.contains(&implies) {
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(&implies);
+    }
+}
+
 /// The scopes that rows require, each with a text that names the rows, and those that imply them.
 pub(super) fn scopes(rows: &[Row]) -> BTreeMap<&'static str, String> {
     let mut requiring: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
@@ -67,14 +78,7 @@ pub(super) fn scopes(rows: &[Row]) -> BTreeMap<&'static str, String> {
     let mut texts: BTreeMap<_, _> = texts.map(|(scope, names)| (scope, text(names))).collect();
     for (narrow, wider) in rows.iter().flat_map(|row| &row.requirement.implied_by) {
         for wide in *wider {
-            let text = texts.entry(wide).or_default();
-            let implies = format!("Implies {narrow}.");
-            if !text.contains(&implies) {
-                if !text.is_empty() {
-                    text.push(' ');
-                }
-                text.push_str(&implies);
-            }
+            add_implied(texts.entry(wide).or_default(), narrow);
         }
     }
     texts

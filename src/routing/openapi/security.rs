@@ -8,6 +8,7 @@ use utoipa::openapi::security::{
     SecurityRequirement, SecurityScheme,
 };
 
+use super::row::add_implied;
 use crate::extract::{Authentication, Requirement};
 use crate::verifier::{AcceptedTokens, Endpoints, TokenSource};
 
@@ -68,7 +69,7 @@ fn scheme(
         token,
     }) = &source.endpoints
     {
-        let scopes = Scopes::from_iter(scopes.iter().map(|(name, text)| (*name, text.as_str())));
+        let scopes = Scopes::from_iter(source.scopes(scopes));
         let flow = AuthorizationCode::with_refresh_url(authorization, token, scopes, token);
         let flow = Flow::AuthorizationCode(flow);
         return SecurityScheme::OAuth2(OAuth2::with_description([flow], description + PKCE));
@@ -88,6 +89,21 @@ fn scheme(
 }
 
 impl TokenSource {
+    /// The scopes that the routes require, and those of the issuer that imply them, each with a text.
+    fn scopes(&self, required: &BTreeMap<&'static str, String>) -> BTreeMap<String, String> {
+        let texts = required.iter();
+        let mut texts: BTreeMap<_, _> = texts
+            .map(|(name, text)| ((*name).to_owned(), text.clone()))
+            .collect();
+        for (wide, narrow) in &self.implications {
+            let known = narrow.iter().map(String::as_str);
+            for narrow in known.filter(|narrow| required.contains_key(narrow)) {
+                add_implied(texts.entry(wide.clone()).or_default(), narrow);
+            }
+        }
+        texts
+    }
+
     fn description(&self) -> String {
         match &self.issuer {
             Some(issuer) => format!("An access token of the issuer {issuer}."),
@@ -125,3 +141,36 @@ const DPOP_TOO: &str = "A token that is bound to a key of the client is sent as 
 
 const CERTIFICATES_ALONE: &str =
     "The token must be bound to the client certificate of the connection (RFC 8705).";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_that_imply_required_ones_by_configuration_are_listed() {
+        let texts = |pairs: &[(&'static str, &str)]| {
+            let pairs = pairs.iter().map(|(name, text)| (*name, (*text).to_owned()));
+            pairs.collect::<BTreeMap<_, _>>()
+        };
+        let implied = |wide: &str, narrow: &[&str]| {
+            let narrow = narrow.iter().map(|scope| (*scope).to_owned());
+            (wide.to_owned(), narrow.collect())
+        };
+        let source = TokenSource {
+            implications: vec![
+                implied("admin", &["read", "write", "other"]),
+                implied("write", &["read"]),
+                implied("wide", &["other"]),
+            ],
+            ..TokenSource::default()
+        };
+        let scopes = source.scopes(&texts(&[("read", "For GET /a."), ("write", "")]));
+        let expected = [
+            ("admin", "Implies read. Implies write."),
+            ("read", "For GET /a."),
+            ("write", "Implies read."),
+        ];
+        let scopes = scopes.iter().map(|(name, text)| (&**name, &**text));
+        assert!(scopes.eq(expected));
+    }
+}

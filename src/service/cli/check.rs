@@ -112,7 +112,7 @@ pub(super) fn run(arguments: &Arguments, layers: &Layers, tables: Tables) -> Res
     let effective = layers.effective()?;
     let trusted = TrustedIssuers::of(settings.trust)?;
     let tables = tables.described_by(&settings.resource);
-    let trusted = trusted.accepting(&tables.audiences());
+    let trusted = trusted.accepting(&tables)?;
     let issuers = actix_web::rt::System::new().block_on(reach(verifier, &trusted))?;
     let notes: Vec<_> = trusted.issuers.iter().filter_map(Issuer::warning).collect();
     let warnings: Vec<_> = trusted

@@ -214,8 +214,9 @@ pub(super) fn run(program: &Program) -> Result<Option<(Layers, Invoked)>, Error>
             openapi::run(program.documentation(program.tables(rows)), settings)
         }
         Command::Routes(arguments) => {
-            let rows = layers()?.routes()?;
-            routes::run(&arguments, &program.tables(&rows))
+            let layers = layers()?;
+            let tables = program.tables(&layers.routes()?);
+            routes::run(&arguments, &tables, &layers)
         }
         Command::Serve => return Ok(Some((layers()?, Invoked::Serve))),
         #[cfg(feature = "dev-issuer")]

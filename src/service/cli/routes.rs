@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::output::{columns, print, print_json};
+use super::output::{columns, line, print, print_json};
 use crate::claims::authn::AuthnRequirement;
 use crate::extract::Authentication;
 use crate::rejection::MetadataPath;
 use crate::routing::{Grant, RouteInfo};
+use crate::service::config::Layers;
 use crate::service::error::Error;
+use crate::service::issuers::TrustedIssuers;
 use crate::service::probes;
 use crate::service::tables::Tables;
 use crate::{Api, Requirement};
@@ -52,7 +54,7 @@ pub(super) struct Route {
     pub(super) resource: Option<MetadataPath>,
 }
 
-pub(super) fn run(arguments: &Arguments, tables: &Tables) -> Result<(), Error> {
+pub(super) fn run(arguments: &Arguments, tables: &Tables, layers: &Layers) -> Result<(), Error> {
     let routes = all(tables);
     if arguments.json {
         return print_json(&routes);
@@ -64,7 +66,23 @@ pub(super) fn run(arguments: &Arguments, tables: &Tables) -> Result<(), Error> {
         let handler = route.handler.to_owned();
         [route.method, route.path, route.access, summary, handler]
     }));
-    print(&columns(&rows))
+    print(&(columns(&rows) + &configured_implications(layers)))
+}
+
+/// The scopes that imply others by the settings, a line each; none where the settings cannot be used.
+fn configured_implications(layers: &Layers) -> String {
+    let settings = layers.settings().map_err(Error::from);
+    let trusted = settings.and_then(|settings| TrustedIssuers::of(settings.trust));
+    let issuers = trusted.map_or_else(|_| Vec::new(), |trusted| trusted.issuers);
+    let mut lines = String::new();
+    for issuer in &issuers {
+        for (wide, narrow) in issuer.rules.scope_implications.iter() {
+            let issuer = line(issuer.label());
+            let narrow = narrow.join(", ");
+            lines.push_str(&format!("{wide} implies {narrow} in tokens of {issuer}\n"));
+        }
+    }
+    lines
 }
 
 /// All routes of the service.

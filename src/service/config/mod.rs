@@ -45,7 +45,7 @@ pub(crate) use self::model::{Log, LogFormat, StartupMode};
 pub(crate) use self::mtls::Mtls;
 use self::origins::Origins;
 pub(crate) use self::own::OwnSection;
-pub(crate) use self::resource::Resource;
+pub(crate) use self::resource::{Resource, ResourceAudience};
 pub(crate) use self::server::{Cors, Operations, Server, Tls};
 #[cfg(feature = "dev-issuer")]
 pub(crate) use self::trust::DEV_AUDIENCE;
@@ -276,4 +276,4 @@ fn named(file: Option<&(String, String)>) -> Option<NamedText<'_>> {
 const DEFAULT_FILE: &str = "Settings.toml";
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -194,7 +194,9 @@ mod tests {
     #[test]
     fn a_missing_source_of_certificates_is_noted() {
         let notes = |server: &str| {
-            let text = format!("[server]\n{server}\n[auth.mtls]\nenabled = true");
+            let text = format!(
+                "[server]\n{server}\n[auth.mtls]\nenabled = true\n[resource]\nmetadata = false"
+            );
             configured(&text).map(|settings| settings.notes)
         };
         assert_eq!(notes(""), Ok(vec![NO_SOURCE.to_owned()]));

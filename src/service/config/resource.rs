@@ -1,6 +1,6 @@
 //! `[resource]`: what the metadata of the API (RFC 9728) says, and how its identifier is used.
 
-use super::error::SettingsError;
+use super::error::{KeyOrigin, SettingsError};
 use super::layers::Table;
 use super::model;
 use super::origins::Origins;
@@ -13,10 +13,25 @@ pub(crate) struct Resource {
     pub(crate) name: Option<String>,
     /// The URL of a page.
     pub(crate) documentation: Option<String>,
-    /// What the identifiers of the APIs begin with, where tokens may name them as their audience.
-    pub(crate) audience_base: Option<String>,
+    /// Set where tokens may name the identifier of the API as their audience.
+    pub(crate) audience: Option<ResourceAudience>,
     /// What to log where the metadata cannot be served.
     pub(super) note: Option<String>,
+}
+
+/// The identifier of the API as an audience of tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ResourceAudience {
+    /// What the identifier begins with; the path of the API follows.
+    pub(crate) base: String,
+    key: KeyOrigin,
+}
+
+impl ResourceAudience {
+    /// The error of the setting.
+    pub(crate) fn reject(&self, remedy: &'static str) -> SettingsError {
+        self.key.reject(remedy)
+    }
 }
 
 impl Resource {
@@ -29,17 +44,21 @@ impl Resource {
     ) -> Result<Self, SettingsError> {
         let public_url = server.public_url.as_ref();
         let public_url = public_url.map(|url| url.as_str().trim_end_matches('/').to_owned());
+        let origins = Origins::of(root, "resource");
         if model.audience.0 && public_url.is_none() {
-            return Err(Origins::of(root, "resource").reject("audience", URL_NEEDED));
+            return Err(origins.reject("audience", URL_NEEDED));
         }
+        let audience = public_url.clone().zip(origins.get("audience"));
+        let audience = audience.map(|(base, key)| ResourceAudience { base, key });
         let has_metadata = model.metadata.0;
-        let is_unknown =
-            public_url.is_none() && server.allowed_hosts.is_empty() && !server.is_on_loopback();
+        let is_unknown = public_url.is_none()
+            && server.allowed_hosts.is_empty()
+            && !server.is_called_on_loopback();
         Ok(Self {
             has_metadata,
             name: model.name.map(|name| name.0),
             documentation: model.documentation.map(|url| url.0.to_string()),
-            audience_base: public_url.filter(|_| model.audience.0),
+            audience: audience.filter(|_| model.audience.0),
             note: (has_metadata && is_unknown).then(|| URL_UNKNOWN.to_owned()),
         })
     }
@@ -68,7 +87,13 @@ mod tests {
             has_metadata: true,
             name: Some("Notes".to_owned()),
             documentation: Some("https://docs.example/a".to_owned()),
-            audience_base: Some("https://api.example/v1".to_owned()),
+            audience: Some(ResourceAudience {
+                base: "https://api.example/v1".to_owned(),
+                key: KeyOrigin {
+                    key: "resource.audience".to_owned(),
+                    layer: "file Settings.toml".to_owned(),
+                },
+            }),
             note: None,
         };
         assert_eq!(resource(text), Ok(expected));
@@ -84,8 +109,11 @@ mod tests {
         assert_eq!(note(beyond), unknown);
         let proxies = format!("{beyond}trusted_proxies = '10.0.0.1'");
         assert_eq!(note(&proxies), unknown);
+        let proxy_on_loopback = "[server]\ntrusted_proxies = '127.0.0.1'";
+        assert_eq!(note(proxy_on_loopback), unknown);
         for known in [
             String::new(),
+            "[server]\ntrusted_proxies = '127.0.0.1'\nallowed_hosts = 'api.example'".to_owned(),
             format!("{beyond}public_url = 'https://api.example'"),
             format!("{beyond}allowed_hosts = 'api.example'"),
             format!("{beyond}[resource]\nmetadata = false"),

@@ -100,6 +100,11 @@ impl Server {
         }
     }
 
+    /// Whether clients are programs on this machine: no proxy is in front of the service.
+    pub(crate) fn is_called_on_loopback(&self) -> bool {
+        self.is_on_loopback() && self.trusted_proxies.is_empty()
+    }
+
     /// Whether other machines can connect, and only the `Host` that a client sends determines the URL of a request.
     pub(super) fn trusts_any_host(&self) -> bool {
         self.public_url.is_none() && self.trusted_proxies.is_empty() && !self.is_on_loopback()

@@ -17,6 +17,8 @@ use actix_web::{
     ResponseError, web,
 };
 
+use url::Url;
+
 use crate::Api;
 use crate::jose::Algorithm;
 use crate::sender::DPOP_NONCE;
@@ -89,14 +91,19 @@ impl DevIssuer {
         Ok(self)
     }
 
-    /// Grants the scopes of an API's routes, and lets the Test view call them; browsers reach the API at
-    /// `origin`, such as `http://127.0.0.1:3010`. Its tables are resources that tokens can be requested for.
+    /// Grants the scopes of an API's routes and those that imply them, and lets the Test view call the routes; browsers reach
+    /// the API at `origin`, such as `http://127.0.0.1:3010`. Its tables are resources that tokens can be requested for.
     #[must_use]
-    pub(crate) fn with_api(mut self, origin: String, apis: &[Api]) -> Self {
+    pub(crate) fn with_api(mut self, origin: String, public: Option<&Url>, apis: &[Api]) -> Self {
         let rows: Vec<_> = apis.iter().flat_map(Api::routes).collect();
         let prefixes = apis.iter().map(Api::full_prefix).collect();
-        self.provider.resources = Resources::new(&origin, prefixes);
+        self.provider.resources = Resources::new(&origin, public, prefixes);
         let scopes = rows.iter().flat_map(|row| row.requirement.scopes.concat());
+        let wider = rows
+            .iter()
+            .flat_map(|row| &row.requirement.implied_by)
+            .flat_map(|(_, wider)| *wider);
+        let scopes = scopes.chain(wider.copied());
         let config::DevIssuer { users, clients, .. } = &self.settings;
         self.provider.accounts = Accounts::new(scopes, users, clients);
         self.provider.api = Some(TestedApi::new(origin, rows));

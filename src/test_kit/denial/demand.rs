@@ -33,6 +33,18 @@ pub(super) fn unbound(requirement: &Requirement) -> Option<Rejection> {
         .then(|| Cause::InvalidToken(UNBOUND).into())
 }
 
+/// A scope that is neither required nor accepted in place of a required one.
+pub(super) fn unrelated_scope(requirement: &Requirement) -> String {
+    let required = requirement.scopes.iter().flatten();
+    let wider = requirement.implied_by.iter().flat_map(|(_, wider)| *wider);
+    let accepted: Vec<_> = required.chain(wider).copied().collect();
+    let mut unrelated = "unrelated".to_owned();
+    while accepted.contains(&unrelated.as_str()) {
+        unrelated.push('x');
+    }
+    unrelated
+}
+
 /// Grants the required scopes.
 pub(super) fn scoped(token: TokenBuilder, requirement: &Requirement) -> TokenBuilder {
     match requirement.scopes.first() {

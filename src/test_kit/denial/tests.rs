@@ -14,13 +14,15 @@ use crate::jose::Algorithm;
 use crate::test_kit::{TestClock, TestIssuer};
 use crate::verifier::clock::Clock;
 use crate::{
-    AnyOf, AuthenticatedUser, Bound, Claim, Issuer, MaybeUser, Public, Scoped, StepUp, Verifier,
-    claim, scope, step_up,
+    Access, AnyOf, AuthenticatedUser, Bound, Claim, Issuer, MaybeUser, Public, Scoped, StepUp,
+    Verifier, claim, scope, step_up,
 };
 use crate::{get, post};
 
 scope!(Read = "read");
 scope!(Write = "write");
+scope!(Unrelated = "unrelated");
+scope!(UnrelatedX = "unrelatedx", implies Unrelated);
 claim!(Staff = "staff" equals true);
 step_up!(Gold = acr ["platinum", "gold"]);
 step_up!(Strong = acr ["silver", "gold"], amr ["mfa", "hwk"], max_age 1 minute);
@@ -46,6 +48,9 @@ async fn maybe(_: MaybeUser<Scoped<Read>>, runs: Runs) -> &'static str {
     ran(&runs)
 }
 async fn read(_: Scoped<Read>, runs: Runs) -> &'static str {
+    ran(&runs)
+}
+async fn unrelated(_: Scoped<Unrelated>, runs: Runs) -> &'static str {
     ran(&runs)
 }
 async fn both(_: Scoped<(Read, Write)>, runs: Runs) -> &'static str {
@@ -91,6 +96,7 @@ fn api() -> Api {
         .route("/items/{id}", get(read))
         .route(r"/pages/{year:\d{4}}", get(both))
         .route("/nested", get(nested))
+        .route("/unrelated", get(unrelated))
         .route("/either", get(either))
         .route("/bound", get(bound))
         .route("/bound-strong", get(bound_strong))
@@ -127,9 +133,10 @@ async fn protected_routes_reject_all_invalid_credentials() {
         let (report, runs) = tried(&matrix, api(), verifier).await;
         report.assert_denied();
         assert_eq!(runs, 0);
-        // Eleven ways on each of twelve routes, ten on the two that need no token; scopes on nine, levels on four, a
-        // sender on two.
-        assert_eq!(report.tried().len(), 11 * 12 - 2 + 9 + 4 + 2, "{report}");
+        // Eleven ways on each of thirteen routes, ten on the two that need no token; two for scopes on ten, levels on
+        // four, a sender on two.
+        let expected = 11 * 13 - 2 + 2 * 10 + 4 + 2;
+        assert_eq!(report.tried().len(), expected, "{report}");
     }
 }
 
@@ -150,7 +157,18 @@ async fn a_token_that_no_rule_lets_in_is_no_proof_that_scopes_are_asked_for() {
             .all(|tried| *tried == ("GET /api/pages/24", Outcome::Other)),
         "{report}"
     );
-    assert_eq!(other.len(), 12);
+    assert_eq!(other.len(), 13);
+}
+
+#[test]
+fn the_other_scope_is_neither_required_nor_a_wider_one() {
+    let other = |requirement| demand::unrelated_scope(&requirement);
+    assert_eq!(other(Scoped::<Read>::requirement()), "unrelated");
+    assert_eq!(other(Scoped::<Unrelated>::requirement()), "unrelatedxx");
+    assert_eq!(
+        other(<Scoped<(Read, UnrelatedX)>>::requirement()),
+        "unrelated"
+    );
 }
 
 #[actix_web::test]
@@ -193,7 +211,7 @@ async fn a_hole_is_found_and_shown() {
         of_route.map(|tried| tried.outcome).collect::<Vec<_>>()
     };
     assert_eq!(outcome("GET /api/user"), [Outcome::LetIn; 11]);
-    assert_eq!(outcome("GET /api/maybe"), [Outcome::Other; 11]);
+    assert_eq!(outcome("GET /api/maybe"), [Outcome::Other; 12]);
     assert!(!report.all_denied());
     let table = report.to_string();
     let shown =

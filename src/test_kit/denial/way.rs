@@ -4,7 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use super::answer::Expected;
-use super::demand::{logged_in, scoped, too_little_scope, too_weak_login, unbound};
+use super::demand::{
+    logged_in, scoped, too_little_scope, too_weak_login, unbound, unrelated_scope,
+};
 use super::matrix::DenialMatrix;
 use crate::extract::{Authentication, Requirement};
 use crate::jose::sign::SigningKey;
@@ -45,6 +47,9 @@ labels! {
         Unbound = "not sender-constrained",
         /// A valid token without scopes; tried if the route requires scopes.
         MissingScope = "missing scope",
+        /// A valid token with another scope than the required ones and those that imply them; tried if the route requires
+        /// scopes.
+        OtherScope = "other scope",
         /// A valid token without claims about the login; tried if the route requires them.
         TooWeakLogin = "too weak a login",
     }
@@ -88,7 +93,7 @@ impl Way {
                 let others = too_little_scope(requirement).unwrap_or_default();
                 return Some([vec![rejection], others].concat());
             }
-            Self::MissingScope => return too_little_scope(requirement),
+            Self::MissingScope | Self::OtherScope => return too_little_scope(requirement),
             Self::TooWeakLogin => return too_weak_login(requirement),
         };
         Some(vec![error.into()])
@@ -134,6 +139,10 @@ impl Way {
             Self::MissingScope => {
                 let strong = logged_in(valid, requirement, matrix.issued_at);
                 strong.without("scope").without("scp")
+            }
+            Self::OtherScope => {
+                let strong = logged_in(valid, requirement, matrix.issued_at);
+                strong.without("scp").scope(&unrelated_scope(requirement))
             }
             Self::TooWeakLogin => {
                 let weak = scoped(valid, requirement).without("acr");

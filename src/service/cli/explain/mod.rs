@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &Arguments, settings: Settings, tables: Tables) -> 
         None => verifier.target_uri(verifier::target_uri(&settings.server)?),
     };
     let tables = tables.described_by(&settings.resource);
-    let trusted = TrustedIssuers::of(settings.trust)?.accepting(&tables.audiences());
+    let trusted = TrustedIssuers::of(settings.trust)?.accepting(&tables)?;
     if trusted.issuers.is_empty() {
         return Err(Error::NoPort);
     }

@@ -26,10 +26,10 @@ pub(super) struct Report {
     #[serde(flatten)]
     pub(super) explanation: Option<Explanation>,
     checks: Vec<Checked>,
-    /// Whether each route accepts the token, if it is valid.
     /// The scopes that are granted, or would be, because others imply them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     implied_scopes: Vec<String>,
+    /// Whether each route accepts the token, if it is valid.
     routes: Vec<Opened>,
     header: Option<Map<String, Value>>,
     claims: Option<Map<String, Value>>,

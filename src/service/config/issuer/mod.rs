@@ -129,13 +129,13 @@ pub(super) fn explain(error: &IssuerError, origins: &Origins<'_>) -> SettingsErr
         IssuerError::RequiredClaim { claim } => {
             origins.reject("required_claims", value_needed(claim))
         }
-        IssuerError::ImpliedScope => origins.reject("scope_implications", error.to_string()),
-        IssuerError::ScopeImpliesItself { scope } => origins.reject(
-            "scope_implications",
-            format!(
-                "{scope} implies itself, through others or not: remove one of the implications"
-            ),
-        ),
+        IssuerError::ImpliedScope | IssuerError::TooManyImplications => {
+            origins.reject("scope_implications", error.to_string())
+        }
+        IssuerError::ScopeImpliesItself { cycle } => {
+            let cycle = cycle.join(" implies ");
+            origins.reject("scope_implications", format!("{CYCLE}: {cycle}"))
+        }
         IssuerError::NoAudience => {
             origins.reject_required("audience", AUDIENCE_NEEDED, &CONFIGURING)
         }
@@ -224,6 +224,8 @@ const ABSOLUTE_NEEDED: &str = "must be an absolute URL such as https://tenant.eu
 
 const AUDIENCE_NEEDED: &str =
     "name this API as tokens do in aud, for example AUDIENCE=https://quickstarts/api";
+
+const CYCLE: &str = "must not let a scope imply itself, so remove one of these implications";
 
 const ENDPOINT_NEEDED: &str =
     "set the URL where tokens are introspected, or issuer_base_url to discover it";

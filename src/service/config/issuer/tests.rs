@@ -316,6 +316,31 @@ fn a_variable_holds_required_claims_and_scope_claims_with_separators_as_json() {
 }
 
 #[test]
+fn a_scope_that_implies_itself_is_rejected_with_the_cycle() {
+    let name = "APP__AUTH__SCOPE_IMPLICATIONS";
+    let rejected = |value: &str| message(&[BASE, AUDIENCE, (name, value)]);
+    for (value, cycle) in [
+        (r#"{"a": ["a"]}"#, "a implies a"),
+        (
+            r#"{"b": ["c", "x"], "c": ["a"], "a": ["b"]}"#,
+            "a implies b implies c implies a",
+        ),
+    ] {
+        let expected = format!("auth.scope_implications (variable {name}): {CYCLE}: {cycle}");
+        assert_eq!(rejected(value), expected);
+    }
+    let no_scope = IssuerError::ImpliedScope.to_string();
+    for value in [
+        r#"{"a": ["b c"]}"#,
+        r#"{"": ["b"]}"#,
+        "{\"\u{e4}\": [\"b\"]}",
+    ] {
+        let expected = format!("auth.scope_implications (variable {name}): {no_scope}");
+        assert_eq!(rejected(value), expected, "{value}");
+    }
+}
+
+#[test]
 fn a_required_claim_by_a_variable_of_its_own_is_rejected() {
     let name = "APP__AUTH__REQUIRED_CLAIMS__TOKEN_USE";
     let message = message(&[BASE, AUDIENCE, (name, "access")]);

@@ -10,7 +10,10 @@ use super::*;
 use crate::issuer::{Issuer, KeySource};
 
 /// The settings of a `Settings.toml` with this text and of these variables.
-pub(super) fn parsed(text: &str, variables: &[(&str, &str)]) -> Result<Settings, String> {
+pub(in crate::service) fn parsed(
+    text: &str,
+    variables: &[(&str, &str)],
+) -> Result<Settings, String> {
     let variables = variables
         .iter()
         .map(|(name, value)| (name.into(), value.into()));
@@ -18,7 +21,7 @@ pub(super) fn parsed(text: &str, variables: &[(&str, &str)]) -> Result<Settings,
 }
 
 /// The same with a configured issuer.
-pub(super) fn configured(text: &str) -> Result<Settings, String> {
+pub(in crate::service) fn configured(text: &str) -> Result<Settings, String> {
     parsed(text, &CONFIGURED)
 }
 

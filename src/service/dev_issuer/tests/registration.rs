@@ -271,7 +271,7 @@ async fn the_oldest_client_is_evicted_and_is_then_one_that_is_not_listed() {
 #[actix_web::test]
 async fn a_token_for_a_resource_of_the_api_has_the_audience_of_the_api() {
     let mut provider = provider();
-    provider.resources = Resources::new("http://127.0.0.1:3010", vec!["/mcp".to_owned()]);
+    provider.resources = Resources::new("http://127.0.0.1:3010", None, vec!["/mcp".to_owned()]);
     provider.key = crate::test_kit::shared(crate::jose::Algorithm::Rs256).into();
     let issuer = Issuer {
         provider: Data::new(provider),
