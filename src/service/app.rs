@@ -143,6 +143,12 @@ impl Starting {
         let app =
             App::new().configure(|app| serve_tables(app, tables.make(), &self.verifier, probes));
         let app = init_service(app).await;
+        let decisions = self.decisions.as_ref();
+        for api in tables.make().into_iter().chain([probes::api()]) {
+            if decisions.is_some_and(|decisions| decisions.hides(&api)) {
+                return Err(Error::DecisionPath);
+            }
+        }
         for api in tables.make() {
             api.verify_reachable(&app).await?;
         }

@@ -32,10 +32,10 @@ use super::config::{Decision, DecisionSource, DecisionStatuses};
 use super::hooks::LocalFuture;
 use super::request_log;
 use super::tables::Tables;
-use crate::Verifier;
 use crate::metrics::RejectionReason;
 use crate::rejection::problem;
 use crate::sender::{NO_STORE, is_trusted};
+use crate::{Api, Verifier};
 
 /// What decisions are made from.
 #[derive(Clone)]
@@ -88,6 +88,11 @@ impl Decisions {
             DecisionSource::Request => rest.is_some_and(|rest| rest.starts_with('/')),
             DecisionSource::Forwarded | DecisionSource::Original => rest == Some(""),
         }
+    }
+
+    /// Whether requests for a row of the service's own are taken for ones for decisions.
+    pub(super) fn hides(&self, api: &Api) -> bool {
+        api.routes().any(|row| self.is_asked(&row.path))
     }
 
     /// The request that is to be decided.
