@@ -65,7 +65,7 @@ fn decisions(decision: &str, verifier: &Verifier) -> Decisions {
     ];
     let variables = variables.map(|(name, value)| (name.into(), value.into()));
     let settings = Settings::parse(Some(("Settings.toml", &text)), variables).unwrap();
-    let tables = Tables::of(|| crate::Api::new("")).deciding(settings.rows(), true);
+    let tables = Tables::of(|| Api::new("")).deciding(settings.rows(), true);
     let decision = settings.decision.unwrap();
     Decisions::new(
         &decision,
