@@ -127,6 +127,11 @@ pub mod proxies {}
 #[doc = include_str!("../docs/testing.md")]
 pub mod testing {}
 
+// Compiles the examples of a page that is for the repository alone.
+#[cfg(all(doctest, feature = "service"))]
+#[doc = include_str!("../docs/migration.md")]
+mod migration {}
+
 // Compiles the page for coding agents, which is not part of the documentation.
 #[cfg(all(doctest, feature = "dev-issuer"))]
 #[doc = include_str!("../docs/SKILL.md")]

@@ -11,8 +11,8 @@ const FILES = {
   "/auth0-spa-js.js": ["node_modules/@auth0/auth0-spa-js/dist/auth0-spa-js.production.esm.js", "text/javascript"],
 };
 
-/** Listens on loopback; port 0 is any free one. */
-export function serve(port) {
+/** Listens on loopback, or on another host; port 0 is any free one. */
+export function serve(port, host = "localhost") {
   const server = createServer(async (request, response) => {
     const file = FILES[new URL(request.url, "http://localhost").pathname];
     if (!file) return response.writeHead(404).end();
@@ -21,11 +21,11 @@ export function serve(port) {
     response.writeHead(200, { "Content-Type": `${type}; charset=utf-8`, "Cache-Control": "no-store" }).end(text);
   });
   return new Promise((resolve, reject) => {
-    server.once("error", reject).listen(port, "localhost", () => resolve(server));
+    server.once("error", reject).listen(port, host, () => resolve(server));
   });
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const server = await serve(Number(process.env.PORT ?? 5173));
+  const server = await serve(Number(process.env.PORT ?? 5173), process.env.HOST);
   console.log(`http://localhost:${server.address().port}/`);
 }
