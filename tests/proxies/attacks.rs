@@ -64,6 +64,20 @@ fn a_client_cannot_name_another_request() {
 
 #[test]
 #[ignore = "needs what tests/proxies/run installs"]
+fn an_absolute_url_is_passed_on_as_the_path_that_was_decided_or_not_at_all() {
+    for kind in Kind::ALL {
+        let site = Site::start(kind);
+        for host in [HOST, "other.example"] {
+            let (_, received) = site.send(&get(&format!("http://{host}/public/a")));
+            for received in received {
+                assert_eq!(received.line, "GET /public/a HTTP/1.1", "{kind:?}");
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs what tests/proxies/run installs"]
 fn a_header_that_replaces_the_method_or_the_path_is_rejected() {
     for kind in Kind::ALL {
         let site = Site::start(kind);
