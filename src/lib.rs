@@ -103,6 +103,8 @@ mod extract;
 
 mod routing;
 
+mod trace;
+
 #[cfg(feature = "test-kit")]
 pub mod test_kit;
 
@@ -168,6 +170,8 @@ pub use routing::{
 #[cfg(feature = "service")]
 #[doc(inline)]
 pub use service::{Secret, Service};
+#[doc(inline)]
+pub use trace::{TraceContext, TrustedProxies};
 #[cfg(feature = "openapi")]
 #[doc(no_inline)]
 pub use utoipa;

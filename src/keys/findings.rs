@@ -11,6 +11,8 @@ use super::skipped::Skipped;
 use crate::issuer::KeySource;
 #[cfg(feature = "service")]
 use crate::jose::Algorithm;
+#[cfg(feature = "service")]
+use crate::metrics::Fetched;
 
 /// What is kept of the last fetches beside the keys themselves.
 #[derive(Clone, Debug, Default)]
@@ -35,8 +37,37 @@ pub(crate) struct Findings {
     pub(crate) fresh_for: Option<Duration>,
 }
 
+/// The keys of an issuer, and the fetches of them, for metrics.
+#[cfg(feature = "service")]
+#[derive(Clone, Debug)]
+pub(crate) struct KeySetStatus {
+    /// As it is configured.
+    pub(crate) issuer: String,
+    /// Since the last fetch that brought keys; `None` if none has.
+    pub(crate) age: Option<Duration>,
+    pub(crate) usable: usize,
+    pub(crate) fetches: Vec<(Fetched, u64)>,
+}
+
 #[cfg(feature = "service")]
 impl IssuerKeys {
+    pub(crate) fn status(&self, now: Instant) -> KeySetStatus {
+        KeySetStatus {
+            issuer: self.issuer.label().to_owned(),
+            age: self.age(now),
+            usable: self.usable().unwrap_or_default(),
+            fetches: self.fetches.read().collect(),
+        }
+    }
+
+    /// How many keys can verify tokens of an accepted algorithm; `None` while there is no set.
+    fn usable(&self) -> Option<usize> {
+        let rules = &self.issuer.rules;
+        let set = self.current();
+        let set = set.as_ref()?;
+        Some(set.usable(|algorithm| rules.accepts(algorithm)))
+    }
+
     pub(crate) fn findings(&self) -> Findings {
         let rules = &self.issuer.rules;
         let set = self.current();
@@ -47,9 +78,7 @@ impl IssuerKeys {
         let state = self.state();
         Findings {
             document_issuer: state.noted.document_issuer.clone(),
-            usable: set
-                .as_ref()
-                .map(|set| set.usable(|algorithm| rules.accepts(algorithm))),
+            usable: self.usable(),
             skipped: self.skipped(&state.noted),
             algorithms: Algorithm::ALL.iter().copied().filter(accepted).collect(),
             fresh_for: state

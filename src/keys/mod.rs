@@ -32,10 +32,10 @@ use url::Url;
 
 use crate::issuer::{Issuer, KeySource, Source};
 use crate::jose::Algorithm;
-use crate::metrics::Counters;
-#[cfg(feature = "service")]
-pub(crate) use findings::Findings;
+use crate::metrics::{Counters, FetchCounts};
 use findings::Noted;
+#[cfg(feature = "service")]
+pub(crate) use findings::{Findings, KeySetStatus};
 use jwk_set::KeySet;
 use negative_cache::NegativeCache;
 use refresh_budget::{Refresh, RefreshBudget};
@@ -58,6 +58,7 @@ pub(crate) struct IssuerKeys {
     ended: watch::Sender<Ended>,
     /// Wakes the refresher before its timer.
     fetch_requested: Notify,
+    fetches: FetchCounts,
 }
 
 /// What an issuer's discovery document offers beside its keys (RFC 8414 §2, RFC 9701 §7). An endpoint that must not be
@@ -164,6 +165,7 @@ impl IssuerKeys {
             }),
             ended: watch::Sender::default(),
             fetch_requested: Notify::new(),
+            fetches: FetchCounts::default(),
             issuer,
         };
         keys.report_configuration();

@@ -291,6 +291,7 @@ impl IssuerKeys {
         match fetched {
             Ok((set, lifetime)) => {
                 counters.count_fetched(Fetched::Keys);
+                self.fetches.count(Fetched::Keys);
                 self.report(set.as_ref(), &state.noted.skipped, state.budget.is_well());
                 if let Some(set) = set {
                     self.publish(set, number);
@@ -301,6 +302,7 @@ impl IssuerKeys {
             }
             Err(failure) => {
                 counters.count_fetched(Fetched::Nothing);
+                self.fetches.count(Fetched::Nothing);
                 self.keep_or_withdraw(&failure, &mut state.budget, [begun, now]);
             }
         }

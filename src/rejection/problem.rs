@@ -131,10 +131,10 @@ pub(crate) fn bad_request(detail: &'static str) -> HttpResponse {
     respond(StatusCode::BAD_REQUEST, detail, None)
 }
 
-/// For a request for a decision that is not made.
+/// 403 for a request whose sender is not trusted.
 #[cfg(feature = "service")]
-pub(crate) fn rejected(status: StatusCode, detail: &'static str) -> HttpResponse {
-    respond(status, detail, None)
+pub(crate) fn forbidden(detail: &'static str) -> HttpResponse {
+    respond(StatusCode::FORBIDDEN, detail, None)
 }
 
 /// 500 for a handler that panicked; nothing of the panic is shown.

@@ -12,6 +12,7 @@ use super::metadata::ProtectedResource;
 use super::path_pattern::are_equivalent;
 use super::resources::{self, Registered};
 use crate::extract::{Caller, Requirement};
+use crate::metrics::RouteNumber;
 use crate::rejection::{ErrorFormat, ErrorInfo, MetadataPath, Rejection};
 use crate::verifier::Verifier;
 
@@ -86,6 +87,8 @@ pub(super) struct Row {
     pub(super) path: String,
     pub(super) endpoint: Endpoint,
     pub(super) place: &'static Location<'static>,
+    /// Under which its requests are counted.
+    pub(super) number: RouteNumber,
 }
 
 /// An [`Api`] without a verifier cannot be served yet.
@@ -143,6 +146,7 @@ impl Api {
             path,
             endpoint,
             place,
+            number: RouteNumber::NONE,
         });
         self
     }
@@ -275,6 +279,20 @@ impl<V> Api<V> {
     #[cfg(feature = "service")]
     pub(crate) fn metadata_alone(mut self) -> Self {
         self.serves_routes = false;
+        self
+    }
+
+    /// Counts the requests of each row under the number that its full path has.
+    #[cfg(feature = "service")]
+    pub(crate) fn numbered(mut self, number_of: impl Fn(&str) -> RouteNumber) -> Self {
+        let numbers: Vec<_> = self
+            .rows
+            .iter()
+            .map(|row| number_of(&self.full_path(row)))
+            .collect();
+        for (row, number) in self.rows.iter_mut().zip(numbers) {
+            row.number = number;
+        }
         self
     }
 

@@ -11,7 +11,7 @@ use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::{Error, Route};
 #[cfg(feature = "service")]
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 
 #[cfg(feature = "service")]
 use super::dpop_nonce::add_nonce;
@@ -177,7 +177,7 @@ impl Endpoint {
         let handle = move |request: HttpRequest| async move {
             match rule.permit(&request).await {
                 Ok(permitted) => with_next_nonce(respond(&permitted), &request),
-                Err(rejection) => rejection.error_response(),
+                Err(rejection) => HttpResponse::from_error(rejection),
             }
         };
         Self {

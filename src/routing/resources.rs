@@ -5,6 +5,7 @@
 //! request to the other tables of the app that serve it ([`Table`]).
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::future::ready;
 use std::sync::Once;
 
@@ -20,6 +21,7 @@ use super::path_pattern::{is_literal, specificity};
 use super::protected::is_used_outside_of_tables;
 use super::reachable;
 use super::siblings::Table;
+use crate::metrics::{RouteNumber, reach};
 use crate::rejection::{ErrorFormat, problem};
 use crate::verifier::Verifier;
 
@@ -68,9 +70,10 @@ pub(super) fn register(table: Registered, config: &mut AppService) {
         metadata.register(config);
     }
     rows.sort_by_key(|row| specificity(&row.path));
-    let mut paths: Vec<_> = rows.iter().map(|row| row.path.clone()).collect();
-    paths.sort_unstable();
-    paths.dedup();
+    let paths: BTreeMap<_, _> = rows
+        .iter()
+        .map(|row| (row.path.clone(), row.number))
+        .collect();
     for row in rows {
         let mut served = resource_of(row, &layers, table.clone()).app_data(verifier.clone());
         if let Some(format) = &format {
@@ -81,8 +84,8 @@ pub(super) fn register(table: Registered, config: &mut AppService) {
         }
         served.register(config);
     }
-    for path in paths {
-        method_not_allowed(path, table.clone(), format.clone()).register(config);
+    for (path, number) in paths {
+        method_not_allowed(path, number, table.clone(), format.clone()).register(config);
     }
     if let Some(prefix) = not_found_below.filter(|prefix| !prefix.is_empty()) {
         not_found_below_prefix(&prefix, table, format).register(config);
@@ -115,6 +118,7 @@ fn resource_of(row: Row, layers: &[Layer], table: Table) -> Resource {
         path,
         endpoint,
         place,
+        number,
     } = row;
     let (route, answers_head) = (endpoint.route(layers), endpoint.serves_head());
     let method = endpoint.method;
@@ -128,17 +132,31 @@ fn resource_of(row: Row, layers: &[Layer], table: Table) -> Resource {
             return false;
         }
         let preceding = preceding.get_or_init(|| table.preceding(&name));
-        !table.is_served_by(preceding, &head.method, &head.uri)
-            && !reachable::is_probe(request, &method, &name, place)
+        let fits = !table.is_served_by(preceding, &head.method, &head.uri)
+            && !reachable::is_probe(request, &method, &name, place);
+        if fits {
+            reach(number);
+        }
+        fits
     });
     web::resource(path).guard(fits).route(route)
 }
 
-fn method_not_allowed(path: String, table: Table, format: Option<ErrorFormat>) -> Resource {
+fn method_not_allowed(
+    path: String,
+    number: RouteNumber,
+    table: Table,
+    format: Option<ErrorFormat>,
+) -> Resource {
     let others = table.clone();
     let is_ours = guard::fn_guard(move |request| {
         let head = request.head();
-        !others.others_serve(&head.method, &head.uri) && !others.is_metadata(head.uri.path())
+        let is_ours =
+            !others.others_serve(&head.method, &head.uri) && !others.is_metadata(head.uri.path());
+        if is_ours {
+            reach(number);
+        }
+        is_ours
     });
     let own_path = path.clone();
     let refuse = move |request: HttpRequest| {

@@ -29,5 +29,4 @@ pub use self::mtls::{
 };
 pub(crate) use self::policy::SenderPolicy;
 pub use self::policy::{ClientCertificates, Dpop};
-#[cfg(feature = "service")]
 pub(crate) use self::trusted_proxies::is_trusted;

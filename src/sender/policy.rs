@@ -8,6 +8,8 @@ use actix_web::http::header::HeaderValue;
 use super::dpop::NoncePolicy;
 use super::{CertificateSource, NonceError, NonceIssuer, Replay, TargetUriSource};
 use crate::authorization::Schemes;
+#[cfg(feature = "service")]
+use crate::metrics::Distribution;
 
 /// How DPoP proofs are verified ([RFC 9449]).
 ///
@@ -196,6 +198,12 @@ impl Default for SenderPolicy {
 }
 
 impl SenderPolicy {
+    /// How long the replay store took to answer, where DPoP proofs are accepted.
+    #[cfg(feature = "service")]
+    pub(crate) fn replay_durations(&self) -> Option<Distribution> {
+        self.dpop.as_ref().map(|dpop| dpop.replay.durations())
+    }
+
     /// Starts at the time `now` since 1970.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
@@ -22,14 +23,18 @@ use super::decision::Decisions;
 use super::error::Error;
 use super::hooks::{Additions, Start, Started};
 use super::issuers::{IssuerServers, TrustedIssuers};
+use super::metrics::Metrics;
+use super::observer::Observed;
 use super::openapi::{Documentation, ServedDocument};
 use super::probes::Probes;
+use super::request_log::SubjectHasher;
 use super::server::{Http, Listener, Options, Serving, Tls, http};
 use super::shutdown::{Draining, Signals};
 use super::tables::Tables;
-use super::{openapi, probes, reload, request_log, verifier};
+use super::{openapi, probes, reload, verifier};
+use crate::metrics::{Requests, RouteNumber};
 use crate::rejection::problem;
-use crate::{Api, Verifier};
+use crate::{Api, TrustedProxies, Verifier};
 
 /// Serves the APIs, and the development issuer where it is enabled, until a signal to stop.
 ///
@@ -75,6 +80,7 @@ struct Starting {
     apis: Vec<Api>,
     draining: Draining,
     probes: Probes,
+    observed: Observed,
     /// `None` where it is not served.
     document: Option<ServedDocument>,
 }
@@ -114,14 +120,28 @@ impl Starting {
             issuer.explain_with(verifier.clone(), trusted, tables);
         }
         let draining = Draining::default();
-        let decisions = settings.decision.as_ref().and_then(|decision| {
-            Decisions::new(decision, &server.trusted_proxies, tables, &verifier)
-        });
         let is_documented = settings.openapi.unwrap_or(any_loopback_origin);
+        let requests = Arc::new(requests(&apis, operations.is_none()));
+        let metrics = Metrics::of(verifier.clone(), requests.clone(), documentation.version);
+        let observed = Observed {
+            requests,
+            proxies: TrustedProxies::new(server.trusted_proxies.iter().copied()),
+            subjects: subjects(&settings.log)?,
+        };
+        let decisions = settings.decision.as_ref().and_then(|decision| {
+            Decisions::new(
+                decision,
+                &server.trusted_proxies,
+                tables,
+                &verifier,
+                &observed.requests,
+            )
+        });
         Ok(Self {
             document: is_documented
                 .then(|| ServedDocument::new(documentation, &server, verifier.clone())),
-            probes: Probes::new(verifier.clone(), draining.clone()),
+            probes: Probes::new(verifier.clone(), draining.clone(), metrics),
+            observed,
             cors: CorsRules::new(settings.cors, any_loopback_origin),
             decisions,
             mtls: settings.mtls,
@@ -140,8 +160,9 @@ impl Starting {
     /// Checks that a request for each row reaches it; what the program adds comes later and hides none.
     async fn verify_reachable(&self, tables: &Tables) -> Result<(), Error> {
         let probes = self.operations.is_none().then_some(&self.probes);
-        let app =
-            App::new().configure(|app| serve_tables(app, tables.make(), &self.verifier, probes));
+        let app = App::new().configure(|app| {
+            serve_tables(app, tables.make(), &self.verifier, probes, &self.observed);
+        });
         let app = init_service(app).await;
         let decisions = self.decisions.as_ref();
         for api in tables.make().into_iter().chain([probes::api()]) {
@@ -201,11 +222,13 @@ impl Starting {
         if let Some(decisions) = &self.decisions {
             log::info!("decisions for proxies are made {decisions}");
         }
+        let probes = self.probes;
         let app = Application {
             cors: self.cors,
             decisions: self.decisions,
             verifier: self.verifier,
-            probes: operations.is_none().then_some(self.probes),
+            observed: self.observed,
+            probes: operations.is_none().then(|| probes.clone()),
             tables,
             document: self.document,
             test_view: self.issuer.as_ref().map(|issuer| issuer.test_view.clone()),
@@ -216,6 +239,7 @@ impl Starting {
             .listener
             .serve(&app.http(), &server.options(), self.tls.as_ref());
         let api = serving.map_err(cannot_listen("server", &server.host, server.port))?;
+        probes.metrics().watch(api.connections());
         announce(&addresses, server, self.mtls.as_ref());
         self.apis.iter().for_each(announce_routes);
         if is_documented {
@@ -266,9 +290,9 @@ fn serve_operations(listener: Listener, probes: Probes) -> Result<Serving, Error
         log::info!("probes and metrics are served on http://{address}");
     }
     announce_routes(&probes::api());
-    let app = http(move || {
+    let app = http(None, move || {
         App::new()
-            .configure(|app| probes.configure(app))
+            .configure(|app| probes.configure(app, |_| RouteNumber::NONE))
             .default_service(web::to(|| ready(problem::not_found())))
     });
     listener
@@ -332,6 +356,7 @@ struct Application {
     cors: CorsRules,
     decisions: Option<Decisions>,
     verifier: Verifier,
+    observed: Observed,
     /// `None` where they have a listener of their own.
     probes: Option<Probes>,
     tables: Tables,
@@ -343,13 +368,15 @@ struct Application {
 
 impl Application {
     fn http(self) -> Http {
+        let observed = Some(self.observed.clone());
         // Middleware costs time in each request even where it is turned off.
-        let is_bare = !self.cors.allows_any_origin() && !request_log::is_on();
-        let is_bare = is_bare && self.additions.middleware.is_empty();
+        let is_bare = !self.cors.allows_any_origin() && self.additions.middleware.is_empty();
         match self.decisions.clone() {
-            None if is_bare => http(move || App::new().configure(|app| self.configure(app))),
-            None => http(move || self.wrapped()),
-            Some(decisions) => http(move || decisions.clone().before(self.wrapped())),
+            None if is_bare => http(observed, move || {
+                App::new().configure(|app| self.configure(app))
+            }),
+            None => http(observed, move || self.wrapped()),
+            Some(decisions) => http(observed, move || decisions.clone().before(self.wrapped())),
         }
     }
 
@@ -376,16 +403,13 @@ impl Application {
                 self.additions.middleware.clone(),
             ))
             .wrap(Condition::new(cors, apply_cors))
-            .wrap(Condition::new(
-                request_log::is_on(),
-                from_fn(request_log::log_request),
-            ))
     }
 
     /// The tables come first: what the program adds cannot shadow them. The document comes last, and leaves its path to
     /// both.
     fn configure(&self, app: &mut ServiceConfig) {
-        app.app_data(web::Data::new(self.verifier.clone()));
+        app.app_data(web::Data::new(self.verifier.clone()))
+            .app_data(self.observed.proxies.clone());
         let apis = self.tables.make();
         let format = apis.iter().find_map(|api| api.format.clone());
         let test_view = self.test_view.clone();
@@ -393,7 +417,8 @@ impl Application {
             let response = to_test_view(&request, test_view.as_deref());
             ready(response.unwrap_or_else(|| problem::not_found_as(format.as_ref())))
         }));
-        serve_tables(app, apis, &self.verifier, self.probes.as_ref());
+        let probes = self.probes.as_ref();
+        serve_tables(app, apis, &self.verifier, probes, &self.observed);
         if let Some(api) = self.tables.decided() {
             let api = api.metadata_alone().leaving_unknown_paths();
             app.service(api.verified_by(self.verifier.clone()));
@@ -410,15 +435,36 @@ fn serve_tables(
     apis: Vec<Api>,
     verifier: &Verifier,
     probes: Option<&Probes>,
+    observed: &Observed,
 ) {
+    let number_of = |path: &str| observed.requests.number_of(path);
     for api in apis {
-        let api = api.leaving_unknown_paths();
+        let api = api.leaving_unknown_paths().numbered(number_of);
         app.service(api.verified_by(verifier.clone()));
     }
     if let Some(probes) = probes {
-        probes.configure(app);
+        probes.configure(app, number_of);
     }
 }
+
+/// Counters for the routes that the API's listener serves.
+fn requests(apis: &[Api], with_probes: bool) -> Requests {
+    let probes = with_probes.then(probes::api);
+    let rows = apis.iter().chain(&probes).flat_map(Api::routes);
+    Requests::of(rows.map(|row| (row.path, row.requirement.takes_token())))
+}
+
+/// What hashes the subjects of callers, where the log tells them.
+fn subjects(log: &config::Log) -> Result<Option<Arc<SubjectHasher>>, Error> {
+    if !log.subject {
+        return Ok(None);
+    }
+    let hasher = SubjectHasher::random();
+    let hasher = hasher.ok_or_else(|| Error::System(io::Error::other(NO_RANDOM_NUMBERS)))?;
+    Ok(Some(Arc::new(hasher)))
+}
+
+const NO_RANDOM_NUMBERS: &str = "the system provides no random numbers";
 
 /// The redirection of `GET /` to the Test view of the development issuer, if it runs.
 fn to_test_view(request: &HttpRequest, test_view: Option<&str>) -> Option<HttpResponse> {

@@ -16,6 +16,7 @@ mod html;
 mod issuers;
 mod metrics;
 mod middleware;
+mod observer;
 mod openapi;
 mod probes;
 mod reload;

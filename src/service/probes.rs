@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::metrics::Metrics;
 use super::shutdown::Draining;
+use crate::metrics::RouteNumber;
 use crate::{Api, Public, Verifier, get};
 
 /// What probes and metrics are answered from.
@@ -17,20 +18,28 @@ pub(crate) struct Probes {
 }
 
 impl Probes {
-    pub(crate) fn new(verifier: Verifier, draining: Draining) -> Self {
+    pub(crate) fn new(verifier: Verifier, draining: Draining, metrics: Metrics) -> Self {
         Self {
-            metrics: web::Data::new(Metrics::of(verifier.clone())),
+            metrics: web::Data::new(metrics),
             draining: web::Data::new(draining),
             verifier,
         }
     }
 
-    /// Adds the routes to an app.
-    pub(crate) fn configure(&self, app: &mut web::ServiceConfig) {
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Adds the routes to an app, whose requests are counted under the numbers of their paths.
+    pub(crate) fn configure(
+        &self,
+        app: &mut web::ServiceConfig,
+        number_of: impl Fn(&str) -> RouteNumber,
+    ) {
         app.app_data(web::Data::new(self.verifier.clone()))
             .app_data(self.metrics.clone())
             .app_data(self.draining.clone())
-            .service(api().verified_by(self.verifier.clone()));
+            .service(api().numbered(number_of).verified_by(self.verifier.clone()));
     }
 }
 

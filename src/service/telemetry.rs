@@ -1,57 +1,143 @@
-//! Logging: text or JSON lines, at the levels that `RUST_LOG` asks for.
+//! Logging: text or JSON lines, at the levels of `log.level`, which can change while the program runs.
 
 use std::io::{self, Write};
+use std::sync::LazyLock;
 
+use arc_swap::ArcSwap;
 use env_logger::fmt::Formatter;
-use env_logger::{Builder, Env};
+use env_logger::{Builder, Logger};
 use log::kv::{self, Key, Value, VisitSource};
-use log::{Level, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde_json::{Map, json};
 
-use super::config::{Log, LogFormat};
+use super::config::{self, LogFilter, LogFormat};
+use super::request_log;
 
-/// Starts the logger; `RUST_LOG` works as everywhere, `info` being the default.
+/// Starts the logger, unless the program has one of its own already.
 ///
 /// Lines of `crates`, whose routes are served, may be as detailed as our own.
-pub(crate) fn start(settings: &Log, crates: &[&'static str]) {
-    let crates = [crates, &[OURSELVES]].concat();
-    let mut builder = Builder::from_env(Env::default().default_filter_or(DEFAULT_FILTER));
+pub(crate) fn start(settings: &config::Log, crates: &[&'static str]) {
     let write: fn(&mut Formatter, &Record<'_>) -> io::Result<()> = match settings.format {
         LogFormat::Json => json_line,
         LogFormat::Text => text_line,
     };
-    builder.format(move |buffer, record| {
-        if record.level() <= Level::Info || is_of(&crates, record.target()) {
-            write(buffer, record)
-        } else {
-            Ok(())
-        }
-    });
-    builder.init();
+    let mut lines = Builder::new();
+    lines.filter_level(LevelFilter::Trace).format(write);
+    if let Ok(style) = std::env::var("RUST_LOG_STYLE") {
+        lines.parse_write_style(&style);
+    }
+    let logger = Leveled {
+        crates: [crates, &[OURSELVES]].concat(),
+        lines: lines.build(),
+    };
+    if log::set_boxed_logger(Box::new(logger)).is_err() {
+        request_log::level_changed();
+        return;
+    }
+    set_level(&settings.level);
     if settings.format == LogFormat::Json {
         // The default hook writes lines that are no JSON.
         std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
     }
 }
 
-/// Whether a line is of one of `crates`.
-///
-/// At their finest, libraries print the headers of requests, tokens among them, so other lines are written up to `info`,
-/// whatever filter asks for more.
-fn is_of(crates: &[&str], target: &str) -> bool {
-    let name = target.split("::").next();
-    name.is_some_and(|name| crates.contains(&name))
+/// Changes which lines are logged, from now on and in all threads.
+pub(crate) fn set_level(level: &LogFilter) {
+    FILTER.store(level.clone().into());
+    log::set_max_level(level.highest());
+    request_log::level_changed();
+}
+
+static FILTER: LazyLock<ArcSwap<LogFilter>> = LazyLock::new(ArcSwap::default);
+
+/// Writes the lines that the current filter accepts.
+struct Leveled {
+    crates: Vec<&'static str>,
+    lines: Logger,
+}
+
+impl Leveled {
+    /// Whether a line may be written whatever the filter asks for.
+    ///
+    /// At their finest, libraries print the headers of requests, tokens among them, so that lines below `info` are only
+    /// written of `crates`.
+    fn may_write(&self, line: &Metadata<'_>) -> bool {
+        let name = line.target().split("::").next();
+        line.level() <= Level::Info || name.is_some_and(|name| self.crates.contains(&name))
+    }
+}
+
+impl Log for Leveled {
+    fn enabled(&self, line: &Metadata<'_>) -> bool {
+        self.may_write(line) && FILTER.load().is_enabled(line)
+    }
+
+    fn log(&self, line: &Record<'_>) {
+        if self.may_write(line.metadata()) && FILTER.load().accepts(line) {
+            self.lines.log(line);
+        }
+    }
+
+    fn flush(&self) {
+        self.lines.flush();
+    }
 }
 
 fn text_line(buffer: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let style = buffer.default_level_style(record.level());
     let time = buffer.timestamp_seconds();
-    writeln!(
+    write!(
         buffer,
         "[{time} {style}{:<5}{style:#}] {}",
         record.level(),
         record.args()
-    )
+    )?;
+    // A field that cannot be read is left out of the line.
+    drop(
+        record
+            .key_values()
+            .visit(&mut TextFields { buffer, last: None }),
+    );
+    writeln!(buffer)
+}
+
+/// Writes the fields that the text of a line lacks.
+struct TextFields<'b, 'kvs> {
+    buffer: &'b mut Formatter,
+    last: Option<&'kvs str>,
+}
+
+impl<'kvs> VisitSource<'kvs> for TextFields<'_, 'kvs> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
+        let text = value.to_borrowed_str();
+        // The request ID is often the trace ID, too.
+        let is_repeated = text.is_some() && text == self.last;
+        if !is_repeated && !request_log::IN_TEXT.contains(&key.as_str()) {
+            write!(self.buffer, " {key}=")?;
+            match text {
+                Some(text) => write_word(self.buffer, text)?,
+                None => write!(self.buffer, "{value}")?,
+            }
+        }
+        self.last = text;
+        Ok(())
+    }
+}
+
+/// Writes a text without what could end the word or the line.
+fn write_word(buffer: &mut Formatter, text: &str) -> io::Result<()> {
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return buffer.write_all(text.as_bytes());
+    }
+    let visible = |character: char| {
+        if character.is_ascii_graphic() {
+            character
+        } else {
+            '?'
+        }
+    };
+    let text: String = text.chars().map(visible).collect();
+    buffer.write_all(text.as_bytes())
 }
 
 fn json_line(buffer: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
@@ -85,8 +171,48 @@ impl<'kvs> VisitSource<'kvs> for Fields {
     }
 }
 
-/// actix-http logs each malformed request as an error, so it is off.
-const DEFAULT_FILTER: &str = "info,actix_http=off,actix_server=warn";
-
 /// The name of this crate, as the targets of its lines begin.
 const OURSELVES: &str = "actix_resource_server";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_level_changes_while_the_program_runs() {
+        let logger = Leveled {
+            crates: vec!["todos", OURSELVES],
+            lines: Builder::new().build(),
+        };
+        let is_enabled = |level, target| {
+            let line = Metadata::builder().level(level).target(target).build();
+            logger.enabled(&line)
+        };
+        for (filter, own, foreign) in [
+            ("warn", [true, false, false], [true, false, false]),
+            ("trace", [true, true, true], [true, true, false]),
+            (
+                "info,actix_http=off",
+                [true, true, false],
+                [false, false, false],
+            ),
+        ] {
+            let filter = LogFilter::parse(filter).unwrap();
+            set_level(&filter);
+            assert_eq!(log::max_level(), filter.highest(), "{filter}");
+            let levels = [Level::Warn, Level::Info, Level::Debug];
+            let target = "todos::lists";
+            assert_eq!(
+                levels.map(|level| is_enabled(level, target)),
+                own,
+                "{filter}"
+            );
+            let target = "actix_http::h1";
+            assert_eq!(
+                levels.map(|level| is_enabled(level, target)),
+                foreign,
+                "{filter}"
+            );
+        }
+    }
+}

@@ -26,10 +26,10 @@ use arc_swap::ArcSwap;
 use crate::issuer::{Issuer, KeySource, Tenants};
 use crate::jose::jwk::Jwk;
 use crate::jose::{Algorithm, CompactError};
-#[cfg(feature = "service")]
-use crate::keys::Findings;
 use crate::keys::jwk_set::KeySet;
 use crate::keys::root_certificates::RootCertificates;
+#[cfg(feature = "service")]
+use crate::keys::{Findings, KeySetStatus};
 use crate::keys::{IssuerKeys, KeyRefresher, WantedKey};
 pub use crate::keys::{Unready, UnreadyReason};
 use crate::metrics::Counters;
@@ -46,6 +46,8 @@ pub use missing_key::MissingKey;
 pub(crate) use missing_key::{Pending, Verification};
 use resolver::IssuerResolver;
 use token_cache::TokenCache;
+#[cfg(feature = "service")]
+use token_cache::TokenCacheSize;
 use trust::Trust;
 use unverified::Unverified;
 use verified::{Basis, Origin};
@@ -147,7 +149,15 @@ impl Verifier {
             return None;
         }
         let cache = self.0.cache.as_ref()?;
-        cache.get(token, since_epoch(now))
+        let cached = cache.get(token, since_epoch(now));
+        let counters = &self.0.counters;
+        let count = if cached.is_some() {
+            &counters.cached_tokens
+        } else {
+            &counters.uncached_tokens
+        };
+        count.add(1);
+        cached
     }
 
     /// Verifies a token, cached or not, with the current keys.
@@ -283,6 +293,20 @@ impl Verifier {
         issuers
             .into_iter()
             .map(move |keys| (keys.issuer.label().to_owned(), keys.age(now)))
+    }
+
+    /// For each issuer in the order of the configuration, its keys and the fetches of them.
+    #[cfg(feature = "service")]
+    pub(crate) fn key_sets(&self) -> Vec<KeySetStatus> {
+        let now = Instant::now();
+        let trust = self.0.trust.load();
+        trust.issuers.iter().map(|keys| keys.status(now)).collect()
+    }
+
+    /// How much the token cache holds; `None` without a cache.
+    #[cfg(feature = "service")]
+    pub(crate) fn token_cache_size(&self) -> Option<TokenCacheSize> {
+        self.0.cache.as_ref().map(|cache| cache.size())
     }
 
     #[cfg(test)]

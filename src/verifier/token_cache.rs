@@ -25,6 +25,15 @@ pub(crate) struct TokenCache {
     seen_once: SeenOnceFilter,
 }
 
+/// How much a cache holds.
+#[cfg(feature = "service")]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TokenCacheSize {
+    pub(crate) entries: usize,
+    /// All tables included, as for the limit.
+    pub(crate) bytes: u64,
+}
+
 /// A verified token and its last measured weight in bytes.
 #[derive(Clone, Debug)]
 struct Entry {
@@ -93,6 +102,15 @@ impl TokenCache {
         }
         self.tokens.remove(&token);
         None
+    }
+
+    #[cfg(feature = "service")]
+    pub(super) fn size(&self) -> TokenCacheSize {
+        let marks = u64::try_from(size_of_val(&*self.seen_once.sets)).unwrap_or(u64::MAX);
+        TokenCacheSize {
+            entries: self.tokens.len(),
+            bytes: self.tokens.weight().saturating_add(marks),
+        }
     }
 
     /// Inserts a token that has just been verified, if it has been verified before.

@@ -388,6 +388,11 @@ fn a_panic_is_a_500() {
         assert_eq!((plain.status, plain.body), (500, answer.body));
         app.wait_for_log("program.rs");
         assert_eq!(app.get("/plain").status, 200);
+        for (route, status) in [("/status/panic", "5xx"), ("none", "5xx"), ("none", "2xx")] {
+            let labels = format!("route=\"{route}\",method=\"GET\",status=\"{status}\"");
+            let name = format!("ars_http_requests_total{{{labels}}}");
+            assert_eq!(app.metric(&name), 1, "{name}");
+        }
         if format == "json" {
             let log = app.log().text();
             assert!(log.lines().all(|line| line.starts_with('{')), "{log}");

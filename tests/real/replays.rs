@@ -63,7 +63,7 @@ fn ten_thousand_proofs_sent_to_both_replicas_are_each_accepted_once() {
     assert_eq!(taken, [0, PROOFS, 0]);
     let granted = both
         .each_ref()
-        .map(|replica| replica.metric("access_granted_total"));
+        .map(|replica| replica.metric("ars_access_granted_total"));
     println!(
         "taken by the one replica: {}, by the other: {}",
         granted[0], granted[1]

@@ -48,10 +48,10 @@ impl Site {
 
     /// How many requests each replica granted, and rejected for this reason.
     pub(crate) fn counts(&self, reason: &str) -> [(u64, u64); 2] {
-        let rejected = format!("access_refused_total{{reason=\"{reason}\"}}");
+        let rejected = format!("ars_rejections_total{{reason=\"{reason}\"}}");
         self.replicas.each_ref().map(|replica| {
             (
-                replica.metric("access_granted_total"),
+                replica.metric("ars_access_granted_total"),
                 replica.metric(&rejected),
             )
         })

@@ -149,13 +149,23 @@ impl TestApp {
         }
     }
 
-    /// The value of a line of `/metrics`.
+    /// The sum of the samples of `/metrics` with this name and these labels, which may have others.
     pub(crate) fn metric(&self, name: &str) -> u64 {
         let metrics = self.get("/metrics").body;
-        let mut lines = metrics.lines().filter_map(|line| line.rsplit_once(' '));
-        let value = lines.find_map(|(known, value)| (known == name).then_some(value));
-        let value = value.unwrap_or_else(|| panic!("no {name}: {metrics}"));
-        value.parse().unwrap()
+        let parts = |sample: &str| match sample.split_once('{') {
+            Some((name, labels)) => (name.to_owned(), labels.trim_end_matches('}').to_owned()),
+            None => (sample.to_owned(), String::new()),
+        };
+        let (wanted, labels) = parts(name);
+        let samples = metrics.lines().filter_map(|line| line.rsplit_once(' '));
+        let values = samples.filter_map(|(sample, value)| {
+            let (name, found) = parts(sample);
+            let has_labels = labels.split(',').all(|label| found.contains(label));
+            (name == wanted && has_labels).then(|| value.parse::<u64>().unwrap())
+        });
+        let values: Vec<_> = values.collect();
+        assert!(!values.is_empty(), "no {name}: {metrics}");
+        values.iter().sum()
     }
 
     /// The base URL of the development issuer, which ends in a slash.

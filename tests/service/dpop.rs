@@ -156,12 +156,15 @@ fn rejections_are_counted_by_reason() {
     let alone = Request::get("/api/private").header("DPoP", sender.proof().build());
     assert_eq!(sender.app.send(&alone).status, 400);
     let refused = |reason| {
-        let name = format!("access_refused_total{{reason=\"{reason}\"}}");
+        let name = format!("ars_rejections_total{{reason=\"{reason}\"}}");
         sender.app.metric(&name)
     };
-    assert_eq!(sender.app.metric("access_granted_total"), 1);
+    assert_eq!(sender.app.metric("ars_access_granted_total"), 1);
     assert_eq!(refused("invalid_dpop_proof"), 2);
     assert_eq!(refused("invalid_token"), 1);
     assert_eq!(refused("invalid_request"), 1);
     assert_eq!(refused("replay_unknown"), 0);
+    // The proofs that were valid on their own.
+    let asked = sender.app.metric("ars_replay_store_duration_seconds_count");
+    assert_eq!(asked, 2);
 }

@@ -169,9 +169,9 @@ fn of_many_requests_with_one_proof_one_is_accepted() {
     }
     let refused = sender
         .app
-        .metric("access_refused_total{reason=\"invalid_dpop_proof\"}");
+        .metric("ars_rejections_total{reason=\"invalid_dpop_proof\"}");
     assert_eq!(refused, 5 * (16 * 13 - 1));
-    assert_eq!(sender.app.metric("access_granted_total"), 5);
+    assert_eq!(sender.app.metric("ars_access_granted_total"), 5);
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn of_requests_that_wait_for_keys_with_one_proof_one_is_accepted() {
         let threads: Vec<_> = (0..8)
             .map(|_| scope.spawn(|| sender.app.send(&request).status))
             .collect();
-        sender.app.wait_for_metric("keys_awaited_total", 8);
+        sender.app.wait_for_metric("ars_key_set_waits_total", 8);
         sender.issuer.set_fault(Document::Jwks, None);
         gate.open();
         let statuses = threads.into_iter().map(|thread| thread.join().unwrap());
@@ -208,7 +208,7 @@ fn a_sender_that_uses_its_share_of_the_memory_does_not_affect_others() {
     assert_offer(&refused, Expected::TooManyProofs, Offer::ByDpop, "flood");
     let refused = sender
         .app
-        .metric("access_refused_total{reason=\"too_many_dpop_proofs\"}");
+        .metric("ars_rejections_total{reason=\"too_many_dpop_proofs\"}");
     assert!(refused > 0);
     for _ in 0..3000 {
         sender.send(sender.proof());
@@ -248,7 +248,7 @@ fn while_redis_is_unavailable_no_proof_is_accepted() {
     );
     let unknown = sender
         .app
-        .metric("access_refused_total{reason=\"replay_unknown\"}");
+        .metric("ars_rejections_total{reason=\"replay_unknown\"}");
     assert_eq!(unknown, 3);
 }
 

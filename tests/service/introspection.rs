@@ -28,8 +28,14 @@ fn opaque_tokens_are_accepted_where_their_scopes_suffice() {
     assert_answer(&app.private(&other), PRIVATE, "other");
     assert_answer(&app.scoped(&other), Expected::InsufficientScope, "other");
     assert_eq!(app.private("made-up").status, 401);
-    assert_eq!(app.metric("introspections_total{outcome=\"active\"}"), 2);
-    assert_eq!(app.metric("introspections_total{outcome=\"rejected\"}"), 1);
+    assert_eq!(
+        app.metric("ars_introspections_total{outcome=\"active\"}"),
+        2
+    );
+    assert_eq!(
+        app.metric("ars_introspections_total{outcome=\"rejected\"}"),
+        1
+    );
     let log = app.process.log.text();
     for secret in [reader.as_str(), &other, "made-up", "hush"] {
         assert!(!log.contains(secret), "{log}");
@@ -48,7 +54,7 @@ fn while_the_endpoint_is_unavailable_the_answer_is_503() {
     assert_eq!(answer.header("www-authenticate"), None);
     let log = "introspection: ";
     assert!(app.process.log.text().contains(log));
-    let reason = "access_refused_total{reason=\"introspection_unavailable\"}";
+    let reason = "ars_rejections_total{reason=\"introspection_unavailable\"}";
     assert_eq!(app.metric(reason), 1);
 }
 

@@ -108,6 +108,6 @@ fn the_audience_selects_between_two_entries_of_one_issuer() {
     let metrics = app.get("/metrics").body;
     let ages = metrics
         .lines()
-        .filter(|line| line.starts_with("keys_age_seconds{"));
+        .filter(|line| line.starts_with("ars_key_set_age_seconds{"));
     assert_eq!(ages.count(), 1, "{metrics}");
 }

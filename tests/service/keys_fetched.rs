@@ -17,9 +17,9 @@ fn quick_issuer() -> TestIssuer {
     TestIssuer::start_with(Algorithm::Es256)
 }
 
-const UNDETERMINED: &str = "access_refused_total{reason=\"key_undetermined\"}";
+const UNDETERMINED: &str = "ars_rejections_total{reason=\"key_undetermined\"}";
 
-const FETCHED: &str = "keys_fetched_total{outcome=\"ok\"}";
+const FETCHED: &str = "ars_key_set_fetches_total{outcome=\"ok\"}";
 
 #[test]
 fn without_keys_a_token_is_a_503_and_other_requests_are_answered() {
@@ -64,7 +64,7 @@ fn fifty_waiting_requests_cost_one_fetch() {
         let callers: Vec<_> = (0..50)
             .map(|_| scope.spawn(|| app.scoped(&token)))
             .collect();
-        app.wait_for_metric("keys_awaited_total", 50);
+        app.wait_for_metric("ars_key_set_waits_total", 50);
         assert_answer(&app.get("/api/public"), PUBLIC, "meanwhile");
         gate.open();
         for caller in callers {

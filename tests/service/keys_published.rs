@@ -79,7 +79,7 @@ fn a_key_for_other_uses_is_skipped() {
         let case = change.to_string();
         let app = publish_beside_another(&issuer, &changed(&issuer, &change));
         assert_answer(&app.private(&issuer.token().build()), UNKNOWN_KEY, &case);
-        assert!(app.metric("keys_unusable_total") > 0, "{case}");
+        assert!(app.metric("ars_unusable_keys_total") > 0, "{case}");
     }
 }
 
@@ -102,7 +102,7 @@ fn rsa_keys_have_2048_to_8192_bits() {
         let jwk = changed(&issuer, &json!({ "n": modulus }));
         let app = publish_beside_another(&issuer, &jwk);
         let case = format!("{first} and {bytes} bytes");
-        assert_eq!(app.metric("keys_unusable_total"), unusable, "{case}");
+        assert_eq!(app.metric("ars_unusable_keys_total"), unusable, "{case}");
         assert_eq!(app.private(&issuer.token().build()).status, 401, "{case}");
     }
 }

@@ -52,6 +52,7 @@ mod cors;
 mod decision;
 mod log;
 mod metadata;
+mod metrics;
 mod openapi;
 mod probes;
 mod secrecy;

@@ -42,7 +42,7 @@ fn a_service_that_was_ready_stays_so() {
     let asked = issuer.requests().discovery;
     assert!(issuer.wait_for(Document::Discovery, asked + 3));
     assert_eq!(app.get("/readyz").json(), json!({"status": "ready"}));
-    assert!(app.metric("keys_fetched_total{outcome=\"failed\"}") > 0);
+    assert!(app.metric("ars_key_set_fetches_total{outcome=\"failed\"}") > 0);
 }
 
 #[test]
@@ -72,7 +72,9 @@ fn metrics_are_open_metrics() {
             ["#", "HELP", name, _] => family = name,
             ["#", "TYPE", name, kind] => {
                 assert_eq!(name, family, "{line}");
-                assert!(["counter", "gauge"].contains(&kind), "{line}");
+                let kinds = ["counter", "gauge", "histogram", "info"];
+                assert!(kinds.contains(&kind), "{line}");
+                assert!(name.starts_with("ars_"), "{line}");
             }
             ["#", "UNIT", name, unit] => {
                 assert!(name == family && name.ends_with(unit), "{line}");
@@ -102,16 +104,16 @@ fn metrics_count_responses() {
     assert_eq!(app.private("invalidToken").status, 401);
     let twice = request("/api/private").bearer(&token);
     assert_eq!(app.send(&twice).status, 400);
-    let refused = |reason| app.metric(&format!("access_refused_total{{reason=\"{reason}\"}}"));
-    assert_eq!(app.metric("access_granted_total"), 2);
+    let refused = |reason| app.metric(&format!("ars_rejections_total{{reason=\"{reason}\"}}"));
+    assert_eq!(app.metric("ars_access_granted_total"), 2);
     assert_eq!(refused("unauthenticated"), 3);
     assert_eq!(refused("invalid_token"), 1);
     assert_eq!(refused("invalid_request"), 1);
     assert_eq!(refused("insufficient_scope"), 1);
     assert_eq!(refused("insufficient_user_authentication"), 0);
     assert_eq!(refused("keys_unavailable"), 0);
-    assert_eq!(app.metric("keys_fetched_total{outcome=\"ok\"}"), 1);
-    assert_eq!(app.metric("issuers_unready"), 0);
+    assert_eq!(app.metric("ars_key_set_fetches_total{outcome=\"ok\"}"), 1);
+    assert_eq!(app.metric("ars_issuers_unready"), 0);
 }
 
 #[test]

@@ -39,6 +39,10 @@ fn requests(issuer: &TestIssuer) -> Vec<Request> {
         private().header("Host", format!("{MARK}/")),
         private().header("Cookie", MARK).header(MARK, MARK),
         private().header("Accept", MARK).header("User-Agent", MARK),
+        private().header("X-Request-Id", MARK),
+        private()
+            .header("traceparent", MARK)
+            .header("tracestate", MARK),
         private().header("Origin", format!("https://{MARK}.example")),
         Request::preflight("/api/private", &format!("https://{MARK}.example"), MARK),
         Request::new("POST", "/api/private").body(MARK, MARK),
@@ -110,18 +114,27 @@ fn assert_silent(app: &TestApp, issuer: &TestIssuer, answers: &[Answer], sent: &
 #[test]
 fn no_part_of_a_request_is_returned_or_logged_even_at_trace() {
     for filter in ["trace", "TRACE", "debug", "info,actix_http=trace"] {
-        assert_nothing_is_revealed(filter);
+        assert_nothing_is_revealed(filter, &[]);
+    }
+}
+
+#[test]
+fn no_form_of_the_log_reveals_a_token_or_a_subject() {
+    for format in ["text", "json"] {
+        let variables = [("APP__LOG__FORMAT", format), ("APP__LOG__SUBJECT", "true")];
+        assert_nothing_is_revealed("trace", &variables);
     }
 }
 
 #[test]
 fn a_filter_for_one_module_of_a_library_reveals_nothing() {
-    assert_nothing_is_revealed("trace,actix_http::h1=trace,actix_web::middleware=trace");
+    let filter = "trace,actix_http::h1=trace,actix_web::middleware=trace";
+    assert_nothing_is_revealed(filter, &[]);
 }
 
-fn assert_nothing_is_revealed(filter: &str) {
+fn assert_nothing_is_revealed(filter: &str, variables: &[(&str, &str)]) {
     let issuer = TestIssuer::start();
-    let launch = Launch::trusting(&issuer).variables(&[
+    let launch = Launch::trusting(&issuer).variables(variables).variables(&[
         ("RUST_LOG", filter),
         ("APP__CORS__ALLOWED_ORIGINS", "https://app.example"),
     ]);

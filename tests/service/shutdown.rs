@@ -43,7 +43,7 @@ fn a_request_whose_keys_cannot_be_fetched_is_answered_too() {
     thread::scope(|scope| {
         let caller = scope.spawn(|| app.private(&token));
         assert!(issuer.wait_for(Document::Discovery, 1));
-        app.wait_for_metric("keys_awaited_total", 1);
+        app.wait_for_metric("ars_key_set_waits_total", 1);
         app.signal("TERM");
         assert_answer(&caller.join().unwrap(), Expected::KeysUnavailable, "TERM");
     });

@@ -18,13 +18,13 @@ pub(super) type Table = Map<String, Value>;
 /// A file's name, as messages show it, and its text.
 pub(super) type NamedText<'a> = (&'a str, &'a str);
 
-/// The merged tree: `APP__` variables over plain ones over the file.
+/// The merged tree: `RUST_LOG` over `APP__` variables over plain ones over the file.
 pub(super) fn merge(
     file: Option<NamedText<'_>>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
     own: Option<OwnSection>,
 ) -> Result<Table, SettingsError> {
-    let (plain, prefixed) = read_variables(variables, own)?;
+    let [plain, prefixed, overriding] = read_variables(variables, own)?;
     let (name, text) = file.unwrap_or_default();
     let layer = format!("file {name}");
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -39,7 +39,8 @@ pub(super) fn merge(
     let layers = Config::builder()
         .add_source(Layer(file))
         .add_source(plain)
-        .add_source(prefixed);
+        .add_source(prefixed)
+        .add_source(overriding);
     let merged = layers.build().and_then(|config| config.get_table(ROOT));
     merged.map_err(|error| syntax_error(&error))
 }
@@ -86,10 +87,10 @@ fn position(error: &dyn fmt::Display) -> String {
 fn read_variables(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
     own: Option<OwnSection>,
-) -> Result<(Layer, Layer), SettingsError> {
+) -> Result<[Layer; 3], SettingsError> {
     let mut variables: Vec<_> = variables.into_iter().collect();
     variables.sort_unstable();
-    let (mut plain, mut prefixed) = (Layer::default(), Layer::default());
+    let [mut plain, mut prefixed, mut overriding] = <[Layer; 3]>::default();
     for (name, value) in variables {
         let name = name.to_string_lossy();
         if value.is_empty() {
@@ -97,11 +98,13 @@ fn read_variables(
         }
         if let Some((_, key)) = PLAIN.iter().find(|(known, _)| *known == name) {
             plain.add(key, &name, value, own)?;
+        } else if name == OVERRIDING.0 {
+            overriding.add(OVERRIDING.1, &name, value, own)?;
         } else if let Some(key) = key_of(&name) {
             prefixed.add(&key, &name, value, own)?;
         }
     }
-    Ok((plain, prefixed))
+    Ok([plain, prefixed, overriding])
 }
 
 /// `APP__SERVER__PORT` is `server.port`, in any case.
@@ -229,6 +232,9 @@ const PLAIN: [(&str, &str); 9] = [
     ("TOKEN_SIGNING_ALG", "auth.token_signing_alg"),
 ];
 
+/// The variable that every program with `env_logger` reads: what is set for one run covers all other layers.
+const OVERRIDING: (&str, &str) = ("RUST_LOG", "log.level");
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,6 +289,19 @@ mod tests {
                 (value.to_owned(), origin.to_owned()),
                 "{variables:?}"
             );
+        }
+    }
+
+    #[test]
+    fn rust_log_covers_every_other_layer() {
+        let own = ("APP__LOG__LEVEL", "warn");
+        for (rust_log, value, origin) in [
+            ("debug", "debug", "variable RUST_LOG"),
+            ("", "warn", "variable APP__LOG__LEVEL"),
+        ] {
+            let tree = merged("[log]\nlevel = 'off'", &[own, ("RUST_LOG", rust_log)]).unwrap();
+            let expected = (value.to_owned(), origin.to_owned());
+            assert_eq!(found(&tree, "log", "level"), expected, "{rust_log}");
         }
     }
 
@@ -387,7 +406,7 @@ mod tests {
 
     #[test]
     fn the_debug_form_of_a_layer_shows_no_value() {
-        let (plain, _) = read_variables([("SECRET".into(), "hush".into())], None).unwrap();
+        let [plain, ..] = read_variables([("SECRET".into(), "hush".into())], None).unwrap();
         assert_eq!(format!("{plain:?}"), "Layer");
     }
 }

@@ -41,7 +41,7 @@ pub(crate) use self::error::SettingsError;
 pub(crate) use self::file::NamedFile;
 use self::layers::{NamedText, Table};
 use self::model::Model;
-pub(crate) use self::model::{Log, LogFormat, StartupMode};
+pub(crate) use self::model::{LogFormat, StartupMode};
 pub(crate) use self::mtls::Mtls;
 use self::origins::Origins;
 pub(crate) use self::own::OwnSection;
@@ -50,6 +50,7 @@ pub(crate) use self::server::{Cors, Operations, Server, Tls};
 #[cfg(feature = "dev-issuer")]
 pub(crate) use self::trust::DEV_AUDIENCE;
 pub(crate) use self::trust::Trust;
+pub(crate) use self::values::LogFilter;
 pub use self::values::Secret;
 pub(crate) use self::values::debris::of_secret as debris_of_secret;
 use crate::sender::CertificateSource;
@@ -83,6 +84,15 @@ pub(crate) struct Settings {
     pub(crate) notes: Vec<String>,
     /// Lines for the log, about variables that look misspelt, and about what an attacker could use.
     pub(crate) warnings: Vec<String>,
+}
+
+/// `[log]`: which lines are logged, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    pub(crate) format: LogFormat,
+    pub(crate) level: LogFilter,
+    /// Whether the line of a request has its client ID and a keyed hash of its subject.
+    pub(crate) subject: bool,
 }
 
 /// When the service begins to serve.
@@ -241,7 +251,11 @@ impl Settings {
             ),
             token_memory: auth.token_memory_bytes.0,
             max_token_length: auth.max_token_length.0,
-            log: model.log,
+            log: Log {
+                format: model.log.format,
+                level: model.log.level.0,
+                subject: model.log.subject.0,
+            },
             openapi: model.openapi.enabled.map(|flag| flag.0),
             notes: notes.into_iter().flatten().collect(),
             warnings,

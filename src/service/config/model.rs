@@ -14,10 +14,10 @@ use super::error::{KeyOrigin, SettingsError};
 use super::layers::{Table, member};
 use super::own::OwnSection;
 use super::values::{
-    ClaimPath, Claims, Flag, Host, Implications, IssuerUrl, KeyPath, KeyText, List, Network,
-    Number, One, PathPattern, PemPath, Period, PlainPath, Port, PositivePeriod, PublicHost,
-    PublicUrl, RedirectUri, ReplayUrl, RequiredClaims, ScopeToken, Secret, Text, WebOrigin,
-    WebPage,
+    ClaimPath, Claims, Flag, Host, Implications, IssuerUrl, KeyPath, KeyText, List, LogFilter,
+    Network, Number, One, PathPattern, PemPath, Period, PlainPath, Port, PositivePeriod,
+    PublicHost, PublicUrl, RedirectUri, ReplayUrl, RequiredClaims, ScopeToken, Secret, Text,
+    WebOrigin, WebPage,
 };
 use crate::claims::scope_claim::ScopeClaim;
 use crate::issuer::{self, SecretEncoding, TokenType};
@@ -298,10 +298,11 @@ section! {
 }
 
 section! {
-    /// `[log]`: the format of log lines.
-    #[derive(Clone, Copy, Debug)]
-    pub(crate) Log {
+    /// `[log]`: which lines are logged, and how.
+    pub(super) Log {
         format: LogFormat = LogFormat::Text,
+        level: One<LogFilter> = One(LogFilter::default()),
+        subject: Flag = Flag(false),
     }
 }
 

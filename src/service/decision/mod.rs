@@ -12,27 +12,27 @@ mod spelling;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use actix_http::{Request, Response};
+use actix_http::Request;
 use actix_service::boxed::{self, BoxService};
 use actix_service::{IntoServiceFactory, ServiceExt};
-use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{
     AppConfig, Service, ServiceFactory, ServiceRequest, ServiceResponse, forward_ready,
 };
 use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
-use actix_web::middleware::{Condition, Next, from_fn};
-use actix_web::{App, Error, HttpMessage, web};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{App, Error, HttpMessage, HttpResponse, web};
 use ipnet::IpNet;
 
 use self::original::{Original, Unusable};
 pub(super) use self::rows::Rows;
 use super::config::{Decision, DecisionSource, DecisionStatuses};
 use super::hooks::LocalFuture;
-use super::request_log;
 use super::tables::Tables;
-use crate::metrics::RejectionReason;
+use crate::metrics::Requests;
 use crate::rejection::problem;
 use crate::sender::{NO_STORE, is_trusted};
 use crate::{Api, Verifier};
@@ -48,6 +48,8 @@ pub(super) struct Decisions {
     tables: Tables,
     rows: &'static Rows,
     verifier: Verifier,
+    /// They count the requests of each row.
+    requests: Arc<Requests>,
 }
 
 impl Decisions {
@@ -57,6 +59,7 @@ impl Decisions {
         trusted_proxies: &[IpNet],
         tables: &Tables,
         verifier: &Verifier,
+        requests: &Arc<Requests>,
     ) -> Option<Self> {
         Some(Self {
             path: settings.path.clone(),
@@ -66,6 +69,7 @@ impl Decisions {
             rows: tables.rows()?,
             tables: tables.clone(),
             verifier: verifier.clone(),
+            requests: Arc::clone(requests),
         })
     }
 
@@ -128,7 +132,7 @@ impl Decisions {
     }
 
     /// Completes the response to the proxy, which overwrites the identity headers of its request with these.
-    fn complete(&self, mut response: Response<BoxBody>) -> Response<BoxBody> {
+    fn complete(&self, mut response: ServiceResponse) -> ServiceResponse {
         let status = match (self.statuses, response.status()) {
             (
                 DecisionStatuses::Nginx,
@@ -136,7 +140,7 @@ impl Decisions {
             ) => StatusCode::FORBIDDEN,
             (_, status) => status,
         };
-        response.head_mut().status = status;
+        *response.response_mut().status_mut() = status;
         let headers = response.headers_mut();
         identity::complete(headers);
         headers.insert(CACHE_CONTROL, NO_STORE);
@@ -145,24 +149,20 @@ impl Decisions {
 
     /// Decides on requests, and serves nothing else.
     async fn service(&self, config: AppConfig) -> Result<HttpService, ()> {
-        let verifier = self.verifier.clone();
-        let api = self.tables.decided().map(|api| api.routes_alone());
+        let api = self.tables.decided();
         let app = App::new()
             .configure(|app| {
                 if let Some(api) = api {
-                    app.service(api.verified_by(verifier.clone()));
+                    let api = api.numbered(|path| self.requests.number_of(path));
+                    app.service(api.routes_alone().verified_by(self.verifier.clone()));
                 }
             })
             .default_service(web::to(|| std::future::ready(problem::not_found())))
-            .wrap(from_fn(move |request, next| {
-                reject_unusable(request, next, verifier.clone())
-            }))
-            .wrap(Condition::new(
-                request_log::is_on(),
-                from_fn(request_log::log_request),
-            ));
+            .wrap(from_fn(reject_unusable));
         let service = app.into_factory().new_service(config).await?;
-        Ok(boxed::service(service.map(unnamed)))
+        Ok(boxed::service(
+            service.map(ServiceResponse::map_into_boxed_body),
+        ))
     }
 }
 
@@ -170,27 +170,19 @@ impl Decisions {
 async fn reject_unusable<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
-    verifier: Verifier,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let unusable = request.extensions_mut().remove::<Unusable>();
     match unusable {
         None => Ok(next.call(request).await?.map_into_left_body()),
         Some(unusable) => {
-            verifier
-                .counters()
-                .count_rejected(RejectionReason::InvalidRequest);
             log::debug!("a request for a decision is rejected: {unusable}");
-            let response = problem::rejected(unusable.status(), unusable.detail());
+            let response = HttpResponse::from(unusable);
             Ok(request.into_response(response).map_into_right_body())
         }
     }
 }
 
-type HttpService = BoxService<Request, Response<BoxBody>, Error>;
-
-fn unnamed<B: MessageBody + 'static>(response: ServiceResponse<B>) -> Response<BoxBody> {
-    Response::from(response).map_into_boxed_body()
-}
+type HttpService = BoxService<Request, ServiceResponse, Error>;
 
 /// An app, and before it what makes decisions.
 pub(super) struct Deciding<S> {
@@ -212,7 +204,7 @@ where
     <S::Service as Service<Request>>::Future: 'static,
     B: MessageBody + 'static,
 {
-    type Response = Response<BoxBody>;
+    type Response = ServiceResponse;
     type Error = Error;
     type Config = AppConfig;
     type Service = DecidingService;
@@ -224,7 +216,7 @@ where
         let decisions = self.decisions.clone();
         Box::pin(async move {
             Ok(DecidingService {
-                app: boxed::service(app.await?.map(unnamed)),
+                app: boxed::service(app.await?.map(ServiceResponse::map_into_boxed_body)),
                 decided: decisions.service(config).await?,
                 decisions,
             })
@@ -240,9 +232,9 @@ pub(super) struct DecidingService {
 }
 
 impl Service<Request> for DecidingService {
-    type Response = Response<BoxBody>;
+    type Response = ServiceResponse;
     type Error = Error;
-    type Future = LocalFuture<Result<Response<BoxBody>, Error>>;
+    type Future = LocalFuture<Result<ServiceResponse, Error>>;
 
     forward_ready!(app);
 

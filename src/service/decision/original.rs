@@ -3,10 +3,12 @@
 //! Where they are is a setting, and nothing else is read: a client may send any other header itself.
 
 use actix_http::RequestHead;
+use actix_web::HttpResponse;
 use actix_web::http::header::{HeaderMap, HeaderName};
-use actix_web::http::{Method, StatusCode, Uri};
+use actix_web::http::{Method, Uri};
 
 use super::spelling;
+use crate::rejection::{Cause, Rejection, problem};
 use crate::service::config::DecisionSource;
 
 /// The method and the target of the request that is decided.
@@ -33,25 +35,19 @@ pub(super) enum Unusable {
     Overridden,
 }
 
-impl Unusable {
-    pub(super) fn status(self) -> StatusCode {
-        match self {
-            Self::Untrusted => StatusCode::FORBIDDEN,
-            _ => StatusCode::BAD_REQUEST,
-        }
-    }
-
-    /// What the response says; it may reach the client.
-    pub(super) fn detail(self) -> &'static str {
-        match self {
-            Self::Untrusted => "Decisions are made for trusted proxies alone.",
-            Self::Unnamed => "The proxy must name one method and one URL.",
-            Self::Method => "The method of the request is malformed.",
-            Self::Spelling | Self::Ambiguous => {
+impl From<Unusable> for HttpResponse {
+    fn from(unusable: Unusable) -> Self {
+        // It may reach the client.
+        let detail = match unusable {
+            Unusable::Untrusted => return problem::forbidden(UNTRUSTED),
+            Unusable::Unnamed => "The proxy must name one method and one URL.",
+            Unusable::Method => "The method of the request is malformed.",
+            Unusable::Spelling | Unusable::Ambiguous => {
                 "The URL of the request can be read in several ways."
             }
-            Self::Overridden => "The request replaces its method or its path in a header.",
-        }
+            Unusable::Overridden => "The request replaces its method or its path in a header.",
+        };
+        Self::from_error(Rejection::from(Cause::InvalidRequest(detail)))
     }
 }
 
@@ -103,6 +99,8 @@ fn single<'r>(headers: &'r HeaderMap, name: &HeaderName) -> Result<&'r str, Unus
         _ => Err(Unusable::Unnamed),
     }
 }
+
+const UNTRUSTED: &str = "Decisions are made for trusted proxies alone.";
 
 const FORWARDED: [HeaderName; 2] = [
     HeaderName::from_static("x-forwarded-method"),

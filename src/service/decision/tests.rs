@@ -67,11 +67,14 @@ fn decisions(decision: &str, verifier: &Verifier) -> Decisions {
     let settings = Settings::parse(Some(("Settings.toml", &text)), variables).unwrap();
     let tables = Tables::of(|| Api::new("")).deciding(settings.rows(), true);
     let decision = settings.decision.unwrap();
+    let rows = tables.decided().unwrap();
+    let requests = Requests::of(rows.routes().map(|row| (row.path, true)));
     Decisions::new(
         &decision,
         &settings.server.trusted_proxies,
         &tables,
         verifier,
+        &Arc::new(requests),
     )
     .unwrap()
 }

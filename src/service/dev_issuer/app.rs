@@ -127,7 +127,7 @@ impl DevIssuer {
     pub(crate) fn run(self, options: &Options, tls: Option<&Tls>) -> io::Result<IssuerServers> {
         let provider = web::Data::new(self.provider);
         let served = provider.clone();
-        let http = http(move || app(served.clone()));
+        let http = http(None, move || app(served.clone()));
         let mut options = options.clone();
         options.workers = Some(NonZeroUsize::MIN);
         options.max_connections = options.max_connections.min(MAX_CONNECTIONS);

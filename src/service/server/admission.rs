@@ -136,6 +136,11 @@ impl Admission {
     pub(super) async fn drain(&self, limit: Duration) -> usize {
         let all = u32::try_from(self.limit).unwrap_or(u32::MAX);
         drop(timeout(limit, self.permits.acquire_many(all)).await);
+        self.open()
+    }
+
+    /// How many connections are open.
+    pub(super) fn open(&self) -> usize {
         self.limit.saturating_sub(self.permits.available_permits())
     }
 }

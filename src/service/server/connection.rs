@@ -139,6 +139,8 @@ pub(super) struct Connection {
     /// Whether the interim response that begins the write buffer is to be left out: a rejection follows at once, so
     /// the client need not send the body.
     omits_interim: Cell<bool>,
+    /// When bytes of a request were last handed over, or a response was last ready: no later than the next request begins.
+    last_event: Cell<Instant>,
 }
 
 /// What becomes of the `100 Continue` of a request with `Expect: 100-continue`.
@@ -163,6 +165,7 @@ impl Connection {
             held: RefCell::new(None),
             interim: RefCell::default(),
             omits_interim: Cell::new(false),
+            last_event: Cell::new(Instant::now()),
         }
     }
 
@@ -181,6 +184,7 @@ impl Connection {
 
     /// Counts bytes that were handed over.
     pub(super) fn received(&self, count: usize, now: Instant) {
+        self.last_event.set(now);
         if let Some(credit) = self.body.get() {
             self.body.set(Some(credit.saturating_sub(count)));
             self.activity.touch(now);
@@ -270,6 +274,7 @@ impl Connection {
 pub(super) struct InProgress {
     connection: Rc<Connection>,
     has_body: bool,
+    started: Instant,
 }
 
 impl InProgress {
@@ -291,7 +296,15 @@ impl InProgress {
         Self {
             connection: Rc::clone(connection),
             has_body,
+            started: connection.last_event.get(),
         }
+    }
+
+    /// The time since the request began, which ends with this call: the clock was read when its last bytes arrived.
+    pub(super) fn elapsed(&self) -> Duration {
+        let now = Instant::now();
+        self.connection.last_event.set(now);
+        now.saturating_duration_since(self.started)
     }
 
     /// Awaits the response. If the request is rejected at once, no `100 Continue` is sent before, and the connection
@@ -401,5 +414,18 @@ mod tests {
         assert_eq!(activity.stage(later), Stage::Busy);
         connection.flushed();
         assert_eq!(activity.stage(later), Stage::Idle);
+    }
+
+    #[test]
+    fn a_request_begins_with_its_last_bytes_or_after_the_response_before_it() {
+        let connection = Rc::new(Connection::new(Arc::new(Activity::new(Instant::now()))));
+        let arrived = Instant::now() - Duration::from_secs(9);
+        connection.received(1, arrived);
+        let first = InProgress::begin(&connection, &mut Request::new());
+        let took = first.elapsed();
+        assert!(took >= Duration::from_secs(9), "{took:?}");
+        // It came with the same bytes, and waited for its turn.
+        let second = InProgress::begin(&connection, &mut Request::new());
+        assert_eq!(second.started, arrived + took);
     }
 }

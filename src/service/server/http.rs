@@ -17,7 +17,7 @@ use actix_service::{
 };
 use actix_web::HttpResponse;
 use actix_web::body::{BodySize, MessageBody};
-use actix_web::dev::{AppConfig, Extensions, Service, ServiceFactory};
+use actix_web::dev::{AppConfig, Extensions, Service, ServiceFactory, ServiceResponse};
 use actix_web::web::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -27,8 +27,10 @@ use super::connection::{Activity, Connection, InProgress};
 use super::deadline_stream::{DeadlineStream, TLS_READ_SIZE};
 use super::timeouts::ConnectionTimeouts;
 use super::tls::{self, Tls};
+use crate::metrics::reached_during;
 use crate::rejection::problem;
 use crate::sender::OverTls;
+use crate::service::observer::{Observation, Observed, Observer};
 
 /// An app, as each worker makes it for itself.
 #[derive(Clone)]
@@ -70,25 +72,32 @@ impl fmt::Debug for Http {
     }
 }
 
-/// Takes `app` as actix's own server does: a closure that makes one, called once by each worker.
-pub(crate) fn http<F, I, S, B>(app: F) -> Http
+/// Takes `app` as actix's own server does: a closure that makes one, called once by each worker. Its requests are measured and
+/// logged where they are `observed`.
+pub(crate) fn http<F, I, S, B>(observed: Option<Observed>, app: F) -> Http
 where
     F: Fn() -> I + Send + Sync + 'static,
     I: IntoServiceFactory<S, Request>,
-    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse<B>> + 'static,
     S::Error: Into<actix_web::Error> + 'static,
     S::InitError: fmt::Debug,
-    S::Response: Into<Response<B>> + 'static,
     S::Service: 'static,
     <S::Service as Service<Request>>::Future: 'static,
     B: MessageBody + 'static,
 {
     Http(Arc::new(move |timeouts, tls| {
         let app = app().into_factory();
+        let observer = observed.as_ref().map(Observed::observer);
         Box::pin(async move {
             Ok(match tls {
-                Some(tls) => encrypted(service(app, &timeouts, remember).await?, timeouts, tls),
-                None => plain(service(app, &timeouts, |_, _| ()).await?, timeouts),
+                Some(tls) => {
+                    let service = service(app, observer, &timeouts, remember);
+                    encrypted(service.await?, timeouts, tls)
+                }
+                None => {
+                    let service = service(app, observer, &timeouts, |_, _| ());
+                    plain(service.await?, timeouts)
+                }
             })
         })
     }))
@@ -144,23 +153,23 @@ fn remember(client: &DeadlineStream<TlsStream<TcpStream>>, connection: &mut Exte
 /// Serves the connections of one worker, over TLS or in plain text.
 async fn service<Io, S, B>(
     app: S,
+    observer: Option<Rc<Observer>>,
     timeouts: &Rc<ConnectionTimeouts>,
     remember: fn(&DeadlineStream<Io>, &mut Extensions),
 ) -> io::Result<impl Service<Client<Io>, Future: 'static> + 'static>
 where
     Io: AsyncRead + AsyncWrite + Unpin + 'static,
-    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse<B>> + 'static,
     S::Error: Into<actix_web::Error> + 'static,
     S::InitError: fmt::Debug,
-    S::Response: Into<Response<B>> + 'static,
     S::Service: 'static,
     <S::Service as Service<Request>>::Future: 'static,
     B: MessageBody + 'static,
 {
     let leaving = Rc::clone(timeouts);
-    let app = app.map_err(|error| error.into().error_response());
+    let app = app.map_err(HttpResponse::from_error);
     let app = apply_fn_factory(app, move |request, app: &_| {
-        respond(app, request, Rc::clone(&leaving))
+        respond(app, request, observer.as_ref(), Rc::clone(&leaving))
     });
     HttpService::build()
         .keep_alive(KeepAlive::Os)
@@ -181,16 +190,27 @@ where
 fn respond<S, B>(
     app: &S,
     mut request: Request,
+    observer: Option<&Rc<Observer>>,
     timeouts: Rc<ConnectionTimeouts>,
 ) -> impl Future<Output = Result<Response<TrackedBody<B>>, HttpResponse>> + use<S, B>
 where
-    S: Service<Request, Response: Into<Response<B>>, Error = HttpResponse>,
+    S: Service<Request, Response = ServiceResponse<B>, Error = HttpResponse>,
 {
     let connection = request.conn_data::<Rc<Connection>>().cloned();
     let in_progress = connection.map(|connection| InProgress::begin(&connection, &mut request));
-    let response = app.call(request);
+    let mut observation = observer.map(|observer| Observation::begin(observer, &mut request));
+    let (response, route) = reached_during(|| app.call(request));
     async move {
-        let response = async { unless_it_panics(response).await.map(Into::into) };
+        let response = async {
+            if let Some(observation) = &mut observation {
+                observation.reach(route);
+            }
+            let mut response = unless_it_panics(response, observation.as_mut()).await;
+            if let Some((observation, in_progress)) = observation.take().zip(in_progress.as_ref()) {
+                observation.end(&mut response, in_progress.elapsed());
+            }
+            response.map(Into::into)
+        };
         let response: Response<B> = match &in_progress {
             Some(in_progress) => in_progress.respond(response).await?,
             None => response.await?,
@@ -210,10 +230,15 @@ where
 /// The response, or 500 if the app panics: a connection outlives the panic of a request.
 async fn unless_it_panics<R>(
     response: impl Future<Output = Result<R, HttpResponse>>,
+    mut observation: Option<&mut Observation>,
 ) -> Result<R, HttpResponse> {
     let mut response = pin!(response);
     poll_fn(|context| {
-        let polled = catch_unwind(AssertUnwindSafe(|| response.as_mut().poll(context)));
+        let (polled, route) =
+            reached_during(|| catch_unwind(AssertUnwindSafe(|| response.as_mut().poll(context))));
+        if let Some(observation) = &mut observation {
+            observation.reach(route);
+        }
         polled.unwrap_or_else(|_| Poll::Ready(Err(problem::internal_error(None))))
     })
     .await

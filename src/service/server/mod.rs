@@ -166,7 +166,21 @@ pub(crate) struct Serving {
     _workers: Arc<Workers>,
 }
 
+/// The number of connections of a [`Serving`].
+#[derive(Clone, Debug)]
+pub(crate) struct OpenConnections(Arc<Admission>);
+
+impl OpenConnections {
+    pub(crate) fn count(&self) -> usize {
+        self.0.open()
+    }
+}
+
 impl Serving {
+    pub(crate) fn connections(&self) -> OpenConnections {
+        OpenConnections(Arc::clone(&self.admission))
+    }
+
     /// Stops accepting, answers every accepted client, and returns how many were not done in time.
     pub(crate) async fn end(self, shutdown_timeout: Duration) -> usize {
         self.phase.send_replace(Phase::Closed);

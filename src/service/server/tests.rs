@@ -17,7 +17,7 @@ use super::*;
 /// An app that answers `/slow` once for each permit of `go`, and `/body` once it has read one.
 fn serve(go: &Arc<Semaphore>) -> (Serving, SocketAddr) {
     let go = Arc::clone(go);
-    let app = http(move || {
+    let app = http(None, move || {
         let go = Arc::clone(&go);
         let slow = move || {
             let go = Arc::clone(&go);
@@ -130,7 +130,7 @@ fn serve_with(app: &Http, options: &Options) -> (Serving, SocketAddr) {
 /// them and `/later`, once it has read the body, for a permit of `go`.
 fn echo(go: &Arc<Semaphore>, called: &Arc<AtomicUsize>) -> Http {
     let (go, called) = (Arc::clone(go), Arc::clone(called));
-    http(move || {
+    http(None, move || {
         let (go, called) = (Arc::clone(&go), Arc::clone(&called));
         let later_go = Arc::clone(&go);
         let slow = move || {

@@ -11,11 +11,12 @@ mod redis;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -26,12 +27,18 @@ use self::redis::Redis;
 pub use self::redis::RedisError;
 use super::TargetUri;
 use crate::jose::digest::sha256;
+#[cfg(feature = "service")]
+use crate::metrics::Distribution;
+use crate::metrics::Histogram;
 
 /// A replay store, which makes each DPoP proof valid once; clones share their contents.
 ///
 /// See [`Dpop::replay`](crate::sender::Dpop::replay).
-#[derive(Clone, Debug)]
-pub struct Replay(Store);
+#[derive(Clone)]
+pub struct Replay {
+    store: Store,
+    durations: Arc<Histogram>,
+}
 
 #[derive(Clone, Debug)]
 enum Store {
@@ -53,7 +60,7 @@ impl Replay {
     /// 38 % of it at most. Requests with a key at its share get 429, and others are not affected.
     #[must_use]
     pub fn in_memory(bytes: usize) -> Self {
-        Self(Store::Memory(Arc::new(Memory::new(bytes))))
+        Store::Memory(Arc::new(Memory::new(bytes))).into()
     }
 
     /// A store in Redis for all replicas that use it with the same key prefix.
@@ -67,7 +74,7 @@ impl Replay {
     /// The URL is not one of `redis://` or `rediss://`, or the thread cannot be started.
     #[cfg(feature = "redis")]
     pub fn in_redis(url: &str, prefix: &str) -> Result<Self, RedisError> {
-        Redis::start(url, prefix).map(Store::Redis).map(Self)
+        Redis::start(url, prefix).map(|redis| Store::Redis(redis).into())
     }
 
     /// Checks that [`in_redis`](Self::in_redis) accepts this URL, without connecting.
@@ -81,7 +88,7 @@ impl Replay {
 
     /// Whether the contents survive this process.
     pub(in crate::sender) fn outlives_process(&self) -> bool {
-        match &self.0 {
+        match &self.store {
             Store::Memory(_) => false,
             #[cfg(feature = "redis")]
             Store::Redis(_) => true,
@@ -97,12 +104,44 @@ impl Replay {
         acceptable_until: Duration,
         now: Duration,
     ) -> ReplayAnswer {
-        match &self.0 {
+        let begun = Instant::now();
+        let answer = match &self.store {
             Store::Memory(memory) => {
                 ReplayAnswer::Decided(memory.claim(proof, acceptable_until, now))
             }
             #[cfg(feature = "redis")]
             Store::Redis(redis) => redis.claim(proof, acceptable_until, now),
+        };
+        match answer {
+            ReplayAnswer::Decided(outcome) => {
+                self.durations.observe(begun.elapsed());
+                ReplayAnswer::Decided(outcome)
+            }
+            ReplayAnswer::Pending(pending) => ReplayAnswer::Pending(PendingOutcome {
+                measured: Some((begun, Arc::clone(&self.durations))),
+                ..pending
+            }),
+        }
+    }
+
+    /// How long the answers took.
+    #[cfg(feature = "service")]
+    pub(in crate::sender) fn durations(&self) -> Distribution {
+        self.durations.read()
+    }
+}
+
+impl fmt::Debug for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Replay").field(&self.store).finish()
+    }
+}
+
+impl From<Store> for Replay {
+    fn from(store: Store) -> Self {
+        Self {
+            store,
+            durations: Arc::default(),
         }
     }
 }
@@ -157,13 +196,29 @@ pub(crate) enum ReplayOutcome {
 
 /// The pending answer of a remote store; it resolves within seconds, even if the store fails.
 #[derive(Debug)]
-pub(crate) struct PendingOutcome(oneshot::Receiver<ReplayOutcome>);
+pub(crate) struct PendingOutcome {
+    answer: oneshot::Receiver<ReplayOutcome>,
+    /// When the store was asked, and where the time until its answer is counted.
+    measured: Option<(Instant, Arc<Histogram>)>,
+}
+
+impl From<oneshot::Receiver<ReplayOutcome>> for PendingOutcome {
+    fn from(answer: oneshot::Receiver<ReplayOutcome>) -> Self {
+        Self {
+            answer,
+            measured: None,
+        }
+    }
+}
 
 impl Future for PendingOutcome {
     type Output = ReplayOutcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<ReplayOutcome> {
-        let answer = Pin::new(&mut self.0).poll(context);
-        answer.map(|outcome| outcome.unwrap_or(ReplayOutcome::Unavailable))
+        let answer = ready!(Pin::new(&mut self.answer).poll(context));
+        if let Some((begun, durations)) = self.measured.take() {
+            durations.observe(begun.elapsed());
+        }
+        Poll::Ready(answer.unwrap_or(ReplayOutcome::Unavailable))
     }
 }

@@ -4,6 +4,7 @@
 
 mod claims;
 pub(super) mod debris;
+mod log_filter;
 mod text;
 
 use std::borrow::Cow;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 pub(super) use self::claims::{Claims, Implications, RequiredClaims};
+pub(crate) use self::log_filter::LogFilter;
 #[cfg(test)]
 pub(super) use self::text::Kind;
 pub(super) use self::text::{

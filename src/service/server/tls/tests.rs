@@ -114,7 +114,7 @@ impl Stage {
         let directory = Directory::new(more, client_ca);
         let settings = directory.settings();
         let tls = Tls::load(&settings).unwrap();
-        let app = http(|| App::new().default_service(web::to(answer)));
+        let app = http(None, || App::new().default_service(web::to(answer)));
         let listener = Listener::bind("127.0.0.1", 0).unwrap();
         let address = listener.addresses().next().unwrap();
         Self {

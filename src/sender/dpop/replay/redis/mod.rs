@@ -19,7 +19,7 @@ use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
-use super::{PendingOutcome, ProofId, ReplayAnswer, ReplayOutcome};
+use super::{ProofId, ReplayAnswer, ReplayOutcome};
 
 /// The channel to the thread with the connection.
 #[derive(Clone)]
@@ -59,7 +59,7 @@ impl Redis {
             answer,
         };
         match self.requests.try_send(request) {
-            Ok(()) => ReplayAnswer::Pending(PendingOutcome(answered)),
+            Ok(()) => ReplayAnswer::Pending(answered.into()),
             Err(_) => ReplayAnswer::Decided(ReplayOutcome::Unavailable),
         }
     }

@@ -1,6 +1,22 @@
 //! The library's counters, with closed label sets: nothing that a client sends becomes a label.
 
+mod histogram;
+mod reached;
+#[cfg(feature = "service")]
+mod requests;
+
 use std::sync::atomic::{AtomicU64, Ordering};
+
+pub(crate) use histogram::Histogram;
+#[cfg(feature = "service")]
+pub(crate) use histogram::{BOUNDS, Distribution};
+#[cfg(feature = "service")]
+pub(crate) use reached::reached_during;
+pub(crate) use reached::{RouteNumber, reach};
+#[cfg(feature = "service")]
+pub(crate) use requests::{
+    METHODS, Requests, RouteTotals, STATUS_CLASSES, WorkerRequests, method_index,
+};
 
 /// The counters of a [`Verifier`](crate::Verifier) since its start.
 #[derive(Debug, Default)]
@@ -14,6 +30,8 @@ pub struct Counters {
     pub(crate) unknown_keys: Count,
     pub(crate) refreshes_denied: Count,
     pub(crate) unusable_keys: Count,
+    pub(crate) cached_tokens: Count,
+    pub(crate) uncached_tokens: Count,
 }
 
 /// A closed set of labels.
@@ -145,6 +163,18 @@ impl Counters {
         self.unusable_keys.read()
     }
 
+    /// Tokens whose verification was found in the token cache.
+    #[must_use]
+    pub fn cached_tokens(&self) -> u64 {
+        self.cached_tokens.read()
+    }
+
+    /// Tokens that were looked for in the token cache and not found.
+    #[must_use]
+    pub fn uncached_tokens(&self) -> u64 {
+        self.uncached_tokens.read()
+    }
+
     pub(crate) fn count_rejected(&self, reason: RejectionReason) {
         if let Some(count) = counted(RejectionReason::ALL, &self.rejected, &reason) {
             count.add(1);
@@ -161,6 +191,25 @@ impl Counters {
         if let Some(count) = counted(Fetched::ALL, &self.fetched, &outcome) {
             count.add(1);
         }
+    }
+}
+
+/// The fetches of one issuer's keys, by outcome.
+#[derive(Debug, Default)]
+pub(crate) struct FetchCounts([Count; Fetched::ALL.len()]);
+
+impl FetchCounts {
+    pub(crate) fn count(&self, outcome: Fetched) {
+        if let Some(count) = counted(Fetched::ALL, &self.0, &outcome) {
+            count.add(1);
+        }
+    }
+
+    /// Each outcome with its number.
+    #[cfg(feature = "service")]
+    pub(crate) fn read(&self) -> impl Iterator<Item = (Fetched, u64)> {
+        let counts = self.0.iter().map(Count::read);
+        Fetched::ALL.iter().copied().zip(counts)
     }
 }
 
