@@ -88,6 +88,11 @@ fn a_trusted_proxy_gets_decisions_and_a_token_is_verified_as_elsewhere() {
         decision(&app, &ask("POST", "/orders/7").bearer(&acme)),
         (200, "ada".to_owned())
     );
+    // Each is counted under its row, with its own method, not that of the request for the decision.
+    let counted = "ars_http_requests_total{route=\"/orders/{id}\",method=\"POST\",status=\"2xx\"}";
+    assert_eq!(app.metric(counted), 1);
+    let rejected = "ars_rejections_total{route=\"/orders/{id}\",reason=\"insufficient_scope\"}";
+    assert_eq!(app.metric(rejected), 1);
     let log = app.log().text();
     for secret in ["ada", "/orders/7", &acme] {
         assert!(!log.contains(secret), "{secret}: {log}");
