@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use actix_web::http::header::HeaderValue;
 use actix_web::{HttpMessage, HttpRequest, web};
 
-use super::route_challenge::rejected_by;
+use super::route_challenge::rejected_for;
 use super::sender_constraint::{ReplayCheck, prove_sender};
 use super::{Access, Caller};
 use crate::authorization::{AuthScheme, Credentials, CredentialsError};
@@ -202,10 +202,22 @@ fn authorize<A: Access>(
     request: &HttpRequest,
     caller: Result<Option<Caller>, AuthenticationError>,
 ) -> Result<A, Rejection> {
+    let scopes = || A::requirement().first_scopes();
+    authorize_by(verifier, request, caller, A::grant, scopes)
+}
+
+/// Asks `grant` for the decision, and counts it; `scopes` are those that challenges name.
+pub(super) fn authorize_by<T>(
+    verifier: &Verifier,
+    request: &HttpRequest,
+    caller: Result<Option<Caller>, AuthenticationError>,
+    grant: impl FnOnce(Option<Caller>) -> Result<T, Rejection>,
+    scopes: impl FnOnce() -> Vec<&'static str>,
+) -> Result<T, Rejection> {
     let caller = caller.map_err(|error| error.into_rejection(verifier));
     let granted = caller.and_then(|caller| {
         let scheme = caller.as_ref().map(Caller::scheme);
-        A::grant(caller).map_err(|rejection| NextNonce::add(request, rejection.after(scheme)))
+        grant(caller).map_err(|rejection| NextNonce::add(request, rejection.after(scheme)))
     });
     match &granted {
         Ok(_) => verifier.counters().granted.add(1),
@@ -217,7 +229,7 @@ fn authorize<A: Access>(
     }
     granted.map_err(|rejection| {
         let rejection = rejection.offering(verifier.senders().schemes());
-        rejected_by::<A>(rejection, request, Some(verifier))
+        rejected_for(scopes, rejection, request, Some(verifier))
     })
 }
 

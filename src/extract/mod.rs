@@ -9,6 +9,8 @@ mod maybe_user;
 mod public;
 mod requirement;
 mod route_challenge;
+#[cfg(feature = "service")]
+mod rule;
 mod scoped;
 mod sender_constraint;
 mod step_up;
@@ -31,6 +33,8 @@ pub use maybe_user::MaybeUser;
 pub use public::Public;
 pub use requirement::{Authentication, Requirement};
 pub(crate) use route_challenge::{public_url, rejected_by};
+#[cfg(feature = "service")]
+pub(crate) use rule::{AccessRule, Permitted};
 pub use scoped::Scoped;
 pub use step_up::StepUp;
 

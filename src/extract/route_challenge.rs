@@ -19,11 +19,19 @@ pub(crate) fn rejected_by<A: Access>(
     request: &HttpRequest,
     verifier: Option<&Verifier>,
 ) -> Rejection {
+    let scopes = || A::requirement().first_scopes();
+    rejected_for(scopes, rejection, request, verifier)
+}
+
+/// As [`rejected_by`], for a route that requires `scopes`.
+pub(super) fn rejected_for(
+    scopes: impl FnOnce() -> Vec<&'static str>,
+    rejection: Rejection,
+    request: &HttpRequest,
+    verifier: Option<&Verifier>,
+) -> Rejection {
     let verifier = || verifier.or_else(|| registered_verifier(request));
-    rejection.for_route(
-        || A::requirement().first_scopes(),
-        || metadata_url(request, verifier()?),
-    )
+    rejection.for_route(scopes, || metadata_url(request, verifier()?))
 }
 
 /// What the server's URLs begin with for the client of this request, if that may be repeated.

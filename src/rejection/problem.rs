@@ -131,6 +131,12 @@ pub(crate) fn bad_request(detail: &'static str) -> HttpResponse {
     respond(StatusCode::BAD_REQUEST, detail, None)
 }
 
+/// 403 for a request whose sender is not trusted.
+#[cfg(feature = "service")]
+pub(crate) fn forbidden(detail: &'static str) -> HttpResponse {
+    respond(StatusCode::FORBIDDEN, detail, None)
+}
+
 /// 500 for a handler that panicked; nothing of the panic is shown.
 pub(crate) fn internal_error(format: Option<&ErrorFormat>) -> HttpResponse {
     let detail = "The service failed to answer this request.";

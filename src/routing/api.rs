@@ -7,7 +7,7 @@ use actix_web::HttpResponse;
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::http::Method;
 
-use super::endpoint::{Endpoint, HandlerMiddleware, Layer};
+use super::endpoint::{Endpoint, Grant, HandlerMiddleware, Layer};
 use super::metadata::ProtectedResource;
 use super::path_pattern::are_equivalent;
 use super::resources::{self, Registered};
@@ -68,6 +68,9 @@ pub struct Api<V = NoVerifier> {
     pub(super) leaves_unknown_paths: bool,
     pub(super) about: About,
     has_metadata: bool,
+    /// Whether the routes, and the metadata, are served in this app.
+    serves_routes: bool,
+    serves_metadata: bool,
 }
 
 /// What documents for clients say of a table beside its routes.
@@ -115,6 +118,8 @@ impl Api {
             leaves_unknown_paths: false,
             about: About::default(),
             has_metadata: true,
+            serves_routes: true,
+            serves_metadata: true,
         }
     }
 
@@ -158,6 +163,8 @@ impl Api {
             leaves_unknown_paths: self.leaves_unknown_paths,
             about: self.about,
             has_metadata: self.has_metadata,
+            serves_routes: self.serves_routes,
+            serves_metadata: self.serves_metadata,
         }
     }
 }
@@ -261,6 +268,20 @@ impl<V> Api<V> {
         self
     }
 
+    /// Serves the routes without the metadata, which [`metadata_alone`](Self::metadata_alone) serves in another app.
+    #[cfg(feature = "service")]
+    pub(crate) fn routes_alone(mut self) -> Self {
+        self.serves_metadata = false;
+        self
+    }
+
+    /// Serves the metadata of the table without its routes.
+    #[cfg(feature = "service")]
+    pub(crate) fn metadata_alone(mut self) -> Self {
+        self.serves_routes = false;
+        self
+    }
+
     /// Counts the requests of each row under the number that its full path has.
     #[cfg(feature = "service")]
     pub(crate) fn numbered(mut self, number_of: impl Fn(&str) -> RouteNumber) -> Self {
@@ -319,9 +340,15 @@ impl<V> fmt::Debug for Api<V> {
 
 impl<V: ServedBy + 'static> HttpServiceFactory for Api<V> {
     fn register(self, config: &mut AppService) {
+        let resource = self.resource();
         let table = Registered {
-            resource: self.resource().map(|resource| (resource, self.about)),
-            rows: self.rows,
+            resource: resource.map(|resource| (resource, self.about)),
+            serves_metadata: self.serves_metadata,
+            rows: if self.serves_routes {
+                self.rows
+            } else {
+                Vec::new()
+            },
             layers: self.layers,
             verifier: self.verifier.into(),
             format: self.format,
@@ -347,10 +374,20 @@ pub struct RouteInfo<'a> {
         expect(dead_code, reason = "for the command `explain`")
     )]
     pub(crate) resource: Option<MetadataPath>,
-    /// The access type's decision on a caller ([`Access::grant`](crate::Access::grant)).
-    pub grant: fn(Option<Caller>) -> Result<(), Rejection>,
+    pub(crate) grant: Grant,
     /// The handler's name ([`std::any::type_name`]).
     pub handler: &'static str,
     /// The summary, if one is set.
     pub summary: Option<&'static str>,
+}
+
+impl RouteInfo<'_> {
+    /// The decision of the route's access type on a caller ([`Access::grant`](crate::Access::grant)); `None` is a request
+    /// without credentials.
+    ///
+    /// # Errors
+    /// The rejection, which is the response to the client.
+    pub fn grant(&self, caller: Option<Caller>) -> Result<(), Rejection> {
+        self.grant.decide(caller)
+    }
 }

@@ -10,18 +10,24 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::{Error, Route};
+#[cfg(feature = "service")]
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 
+#[cfg(feature = "service")]
+use super::dpop_nonce::add_nonce;
 #[cfg(feature = "openapi")]
 use super::openapi::Described;
 use super::protected::{Protected, ProtectedArgs, ProtectedHandler, check_access};
 use crate::extract::{Access, Caller, Requirement};
+#[cfg(feature = "service")]
+use crate::extract::{AccessRule, NextNonce, Permitted};
 use crate::rejection::Rejection;
 
 /// One method of one path, with its handler.
 pub struct Endpoint {
     pub(super) method: Method,
     pub(super) requirement: Requirement,
-    pub(super) grant: fn(Option<Caller>) -> Result<(), Rejection>,
+    pub(super) grant: Grant,
     pub(super) handler: &'static str,
     pub(super) summary: Option<&'static str>,
     route: Box<dyn Fn() -> Route>,
@@ -29,6 +35,24 @@ pub struct Endpoint {
     layers: Vec<Layer>,
     #[cfg(feature = "openapi")]
     pub(super) described: Described,
+}
+
+/// The decision of an access type, or of a rule, on a caller.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Grant {
+    Type(fn(Option<Caller>) -> Result<(), Rejection>),
+    #[cfg(feature = "service")]
+    Rule(&'static AccessRule),
+}
+
+impl Grant {
+    pub(crate) fn decide(self, caller: Option<Caller>) -> Result<(), Rejection> {
+        match self {
+            Self::Type(grant) => grant(caller),
+            #[cfg(feature = "service")]
+            Self::Rule(rule) => rule.grant(caller).map(drop),
+        }
+    }
 }
 
 /// A middleware around a route.
@@ -127,7 +151,7 @@ impl Endpoint {
         Self {
             method,
             requirement: T::First::requirement(),
-            grant: |caller| T::First::grant(caller).map(drop),
+            grant: Grant::Type(|caller| T::First::grant(caller).map(drop)),
             handler: std::any::type_name::<F>(),
             summary: None,
             // The resource is guarded by the method.
@@ -138,6 +162,46 @@ impl Endpoint {
             described: Described::default(),
         }
     }
+}
+
+#[cfg(feature = "service")]
+impl Endpoint {
+    /// An endpoint whose access is declared by a rule. `name` stands for the handler, and `respond` is called with
+    /// permitted requests alone.
+    pub(crate) fn by_rule(
+        method: Method,
+        rule: &'static AccessRule,
+        name: &'static str,
+        respond: fn(&Permitted) -> HttpResponse,
+    ) -> Self {
+        let handle = move |request: HttpRequest| async move {
+            match rule.permit(&request).await {
+                Ok(permitted) => with_next_nonce(respond(&permitted), &request),
+                Err(rejection) => HttpResponse::from_error(rejection),
+            }
+        };
+        Self {
+            method,
+            requirement: rule.requirement().clone(),
+            grant: Grant::Rule(rule),
+            handler: name,
+            summary: None,
+            route: Box::new(move || Route::new().to(handle)),
+            // The handler itself checks it.
+            access_check: |route| route,
+            layers: Vec::new(),
+            described: Described::default(),
+        }
+    }
+}
+
+/// The response with the nonce for the client's next proof, if it is to get one.
+#[cfg(feature = "service")]
+fn with_next_nonce(mut response: HttpResponse, request: &HttpRequest) -> HttpResponse {
+    if let Some(NextNonce(nonce)) = request.extensions_mut().remove() {
+        add_nonce(response.headers_mut(), nonce);
+    }
+    response
 }
 
 impl fmt::Debug for Endpoint {

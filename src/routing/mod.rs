@@ -14,6 +14,8 @@ mod siblings;
 
 pub use api::{Api, NoVerifier, RouteInfo, ServedBy};
 pub use dpop_nonce::{WithNonce, WithNonceFuture};
+#[cfg(feature = "service")]
+pub(crate) use endpoint::Grant;
 pub use endpoint::{Endpoint, HandlerMiddleware, delete, get, patch, post, put};
 #[cfg(feature = "openapi")]
 pub use openapi::{Differences, Document};

@@ -35,6 +35,8 @@ pub(super) struct Registered {
     pub(super) not_found_below: Option<String>,
     /// With what its metadata says of it.
     pub(super) resource: Option<(ProtectedResource, About)>,
+    /// Whether the metadata is served in this app.
+    pub(super) serves_metadata: bool,
 }
 
 /// Registers the rows, the metadata, and a 404 response below the prefix.
@@ -46,6 +48,7 @@ pub(super) fn register(table: Registered, config: &mut AppService) {
         format,
         not_found_below,
         resource,
+        serves_metadata,
     } = table;
     let table = Table::join(&rows, config);
     if resource.is_some() && !config.is_root() {
@@ -63,7 +66,7 @@ pub(super) fn register(table: Registered, config: &mut AppService) {
     });
     let metadata_path = metadata.as_ref().map(|metadata| metadata.path.clone());
     // First, since a row may match every path.
-    if let Some(metadata) = metadata {
+    if let Some(metadata) = metadata.filter(|_| serves_metadata) {
         metadata.register(config);
     }
     rows.sort_by_key(|row| specificity(&row.path));

@@ -7,8 +7,11 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::LOCATION;
+use actix_web::middleware::Condition;
 use actix_web::rt::spawn;
 use actix_web::test::init_service;
 use actix_web::web::ServiceConfig;
@@ -16,6 +19,7 @@ use actix_web::{App, HttpRequest, HttpResponse, web};
 
 use super::config::{self, Mtls, Settings, Startup};
 use super::cors::Cors;
+use super::decision::Decisions;
 use super::error::Error;
 use super::hooks::{Additions, Start, Started};
 use super::issuers::{IssuerServers, TrustedIssuers};
@@ -70,6 +74,7 @@ struct Starting {
     startup: Startup,
     tls: Option<Tls>,
     cors: Cors,
+    decisions: Option<Decisions>,
     listener: Listener,
     operations: Option<Listener>,
     verifier: Verifier,
@@ -113,7 +118,7 @@ impl Starting {
         let operations = settings.operations;
         let operations = operations.map(|own| bind("operations", &own.host, own.port));
         let operations = operations.transpose()?;
-        let apis = tables.make();
+        let apis = tables.all();
         let issuer = embedded.map(|issuer| issuer.start(&apis, &listener, &server, tls.as_ref()));
         let issuer = issuer.transpose()?;
         // The development issuer answers before its keys are fetched.
@@ -154,12 +159,22 @@ impl Starting {
             proxies: TrustedProxies::new(server.trusted_proxies.iter().copied()),
             subjects: subjects(&settings.log)?,
         };
+        let decisions = settings.decision.as_ref().and_then(|decision| {
+            Decisions::new(
+                decision,
+                &server.trusted_proxies,
+                tables,
+                &verifier,
+                &observed.requests,
+            )
+        });
         Ok(Self {
             document: is_documented
                 .then(|| ServedDocument::new(documentation, &server, verifier.clone())),
             probes: Probes::new(verifier.clone(), draining.clone(), readiness, metrics),
             observed,
             cors,
+            decisions,
             mtls: settings.mtls,
             startup: settings.startup,
             server,
@@ -180,7 +195,13 @@ impl Starting {
             serve_tables(app, tables.make(), &self.verifier, probes, &self.observed);
         });
         let app = init_service(app).await;
-        for api in &self.apis {
+        let decisions = self.decisions.as_ref();
+        for api in tables.make().into_iter().chain([probes::api()]) {
+            if decisions.is_some_and(|decisions| decisions.hides(&api)) {
+                return Err(Error::DecisionPath);
+            }
+        }
+        for api in tables.make() {
             api.verify_reachable(&app).await?;
         }
         if probes.is_some() {
@@ -229,9 +250,13 @@ impl Starting {
     ) -> Result<Running, Error> {
         let server = &self.server;
         let is_documented = self.document.is_some();
+        if let Some(decisions) = &self.decisions {
+            log::info!("decisions for proxies are made {decisions}");
+        }
         let probes = self.probes;
         let app = Application {
             cors: self.cors,
+            decisions: self.decisions,
             verifier: self.verifier,
             observed: self.observed,
             probes: operations.is_none().then(|| probes.clone()),
@@ -353,6 +378,7 @@ fn cannot_listen(section: &'static str, host: &str, port: u16) -> impl Fn(io::Er
 #[derive(Clone)]
 struct Application {
     cors: Cors,
+    decisions: Option<Decisions>,
     verifier: Verifier,
     observed: Observed,
     /// `None` where they have a listener of their own.
@@ -368,19 +394,37 @@ impl Application {
     fn http(self) -> Http {
         let observed = Some(self.observed.clone());
         // Middleware costs time in each request even where it is turned off.
-        if self.additions.middleware.is_empty() {
-            return http(observed, move || {
+        match self.decisions.clone() {
+            None if self.additions.middleware.is_empty() => http(observed, move || {
                 App::new()
                     .configure(|app| self.configure(app))
                     .wrap(self.cors.clone())
-            });
+            }),
+            None => http(observed, move || self.wrapped()),
+            Some(decisions) => http(observed, move || decisions.clone().before(self.wrapped())),
         }
-        http(observed, move || {
-            App::new()
-                .configure(|app| self.configure(app))
-                .wrap(self.additions.middleware.clone())
-                .wrap(self.cors.clone())
-        })
+    }
+
+    fn wrapped(
+        &self,
+    ) -> App<
+        impl ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<impl MessageBody + use<>>,
+            Error = actix_web::Error,
+            InitError = (),
+            Service: 'static,
+            Future: 'static,
+        > + use<>,
+    > {
+        App::new()
+            .configure(|app| self.configure(app))
+            .wrap(Condition::new(
+                !self.additions.middleware.is_empty(),
+                self.additions.middleware.clone(),
+            ))
+            .wrap(self.cors.clone())
     }
 
     /// The tables come first: what the program adds cannot shadow them. The document comes last, and leaves its path to
@@ -397,6 +441,10 @@ impl Application {
         }));
         let probes = self.probes.as_ref();
         serve_tables(app, apis, &self.verifier, probes, &self.observed);
+        if let Some(api) = self.tables.decided() {
+            let api = api.metadata_alone().leaving_unknown_paths();
+            app.service(api.verified_by(self.verifier.clone()));
+        }
         (self.additions.configure)(app);
         if let Some(document) = &self.document {
             document.configure(app);

@@ -37,6 +37,8 @@ pub(crate) enum Error {
     /// The error of a command of the program's own.
     #[error("{0}")]
     Command(String),
+    #[error("decision.path is that of a route of the service, too: set another one")]
+    DecisionPath,
     #[error("the token cannot be read from standard input: {0}")]
     Input(io::Error),
     #[cfg(feature = "dev-issuer")]
@@ -104,7 +106,8 @@ impl Error {
             }
             #[cfg(feature = "dev-issuer")]
             Self::Issuer(_) => ExitCode::from(2),
-            Self::Input(_)
+            Self::DecisionPath
+            | Self::Input(_)
             | Self::New(_)
             | Self::NoPort
             | Self::NoSuchRoute(_)

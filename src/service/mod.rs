@@ -4,6 +4,7 @@ mod app;
 mod cli;
 mod config;
 mod cors;
+mod decision;
 #[cfg(feature = "dev-issuer")]
 mod dev_issuer;
 #[cfg(feature = "docs-page")]
@@ -314,12 +315,13 @@ where
         let source = Source::of(&layers, move |layers| read_own(layers).map(drop));
         let values = source.values(&layers)?;
         let baseline = Baseline { source, values };
-        telemetry::start(&settings.log, self.program.tables.crates());
+        let tables = self.program.tables(settings.rows());
+        telemetry::start(&settings.log, tables.crates());
         match (invoked, self.commands) {
             (Invoked::Own(arguments), Some(run)) => System::new().block_on(run(&arguments, own)?),
             (Invoked::Own(_), None) | (Invoked::Serve, _) => {
                 let start = self.hooks.with(own);
-                let documentation = self.program.documentation();
+                let documentation = self.program.documentation(tables);
                 System::new().block_on(app::serve(settings, baseline, documentation, start))
             }
         }

@@ -78,12 +78,16 @@ impl Observation {
 
     /// Counts and logs the response, and names the request in it.
     pub(crate) fn end<B>(
-        self,
+        mut self,
         response: &mut Result<ServiceResponse<B>, HttpResponse>,
         duration: Duration,
     ) {
         let status = match response {
-            Ok(response) => response.status(),
+            Ok(response) => {
+                // That of the decided request, where the request was one for a decision.
+                self.method = method_index(response.request().method());
+                response.status()
+            }
             Err(response) => response.status(),
         };
         let reason = rejection_reason(response, status);

@@ -38,7 +38,7 @@ impl Documentation {
 
     /// The document of all tables. `server` is the URL by which clients call the service, if it is known.
     pub(super) fn document(&self, server: Option<&str>, tokens: Option<AcceptedTokens>) -> OpenApi {
-        let tables = self.tables.make();
+        let tables = self.tables.all();
         let title = tables.iter().find_map(Api::own_title);
         let title = title.unwrap_or(&self.title);
         let document = Document::new(title, self.version).accepting(tokens);

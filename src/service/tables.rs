@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::config::{Resource, ResourceAudience, SettingsError};
+use super::config::{Resource, ResourceAudience, RouteRow, SettingsError};
+use super::decision::Rows;
 use crate::Api;
 
 /// Makes a table of routes: a `fn() -> Api`, or a closure.
@@ -26,6 +27,8 @@ pub(super) struct Tables {
     crates: Vec<&'static str>,
     /// What the settings say of them.
     resource: Option<Resource>,
+    /// The rows for decisions about requests to other servers.
+    decided: Option<&'static Rows>,
 }
 
 impl Tables {
@@ -34,6 +37,7 @@ impl Tables {
             make: Vec::new(),
             crates: Vec::new(),
             resource: None,
+            decided: None,
         };
         tables.add(api);
         tables
@@ -51,7 +55,32 @@ impl Tables {
         self
     }
 
-    /// Makes all of them.
+    /// Adds the rows of the settings; `instead` of the program's own tables, or beside them.
+    pub(super) fn deciding(mut self, rows: &[RouteRow], instead: bool) -> Self {
+        if !rows.is_empty() {
+            self.decided = Some(Rows::leak(rows));
+            if instead {
+                self.make.clear();
+            }
+        }
+        self
+    }
+
+    pub(super) fn rows(&self) -> Option<&'static Rows> {
+        self.decided
+    }
+
+    /// Makes the table for decisions, if there is one.
+    pub(super) fn decided(&self) -> Option<Api> {
+        self.decided.map(|rows| self.described(rows.api()))
+    }
+
+    /// Makes all of them, and the one for decisions.
+    pub(super) fn all(&self) -> Vec<Api> {
+        self.make().into_iter().chain(self.decided()).collect()
+    }
+
+    /// Makes those that the service itself serves.
     pub(super) fn make(&self) -> Vec<Api> {
         self.make
             .iter()
@@ -85,7 +114,7 @@ impl Tables {
         let Some(audience) = resource.and_then(|resource| resource.audience.as_ref()) else {
             return Ok(None);
         };
-        let apis = self.make();
+        let apis = self.all();
         let mut paths: Vec<_> = apis.iter().filter_map(Api::resource_path).collect();
         paths.sort_unstable();
         paths.dedup();

@@ -99,7 +99,7 @@ fn nginx(port: u16, [one, other]: [SocketAddr; 2]) -> Documented {
 }
 
 /// Only the site is documented; the rest is what a test in one process needs.
-fn nginx_command(site: &str, directory: &Directory) -> Command {
+pub(crate) fn nginx_command(site: &str, directory: &Directory) -> Command {
     let path = directory.path();
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("{name}_temp_path {name};"))
@@ -127,7 +127,7 @@ fn envoy(port: u16, [one, other]: [SocketAddr; 2]) -> Documented {
         )
 }
 
-fn envoy_command(configuration: &str) -> Command {
+pub(crate) fn envoy_command(configuration: &str) -> Command {
     let program = std::env::var("ENVOY").unwrap_or_else(|_| "envoy".to_owned());
     let mut command = Command::new(program);
     command.args(["--disable-hot-restart", "--concurrency", "1"]);

@@ -49,6 +49,7 @@ mod keys_fetched;
 mod keys_published;
 
 mod cors;
+mod decision;
 mod log;
 mod metadata;
 mod metrics;

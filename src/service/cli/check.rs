@@ -101,7 +101,7 @@ enum Keys {
     Reached,
 }
 
-pub(super) fn run(arguments: &Arguments, layers: &Layers, tables: &Tables) -> Result<(), Error> {
+pub(super) fn run(arguments: &Arguments, layers: &Layers, tables: Tables) -> Result<(), Error> {
     let settings = layers.settings()?;
     if let Some(files) = &settings.server.tls {
         Tls::load(files)?;
@@ -111,7 +111,7 @@ pub(super) fn run(arguments: &Arguments, layers: &Layers, tables: &Tables) -> Re
     let verifier = verifier::schemes_only(&settings)?;
     let effective = layers.effective()?;
     let trusted = TrustedIssuers::of(settings.trust)?;
-    let tables = tables.clone().described_by(&settings.resource);
+    let tables = tables.described_by(&settings.resource);
     let trusted = trusted.accepting(&tables)?;
     let issuers = actix_web::rt::System::new().block_on(reach(verifier, &trusted))?;
     let notes: Vec<_> = trusted.issuers.iter().filter_map(Issuer::warning).collect();

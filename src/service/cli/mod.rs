@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(super) use self::new::NewError;
-use super::config::{Layers, OwnSection};
+use super::config::{Layers, OwnSection, RouteRow, Settings};
 use super::error::Error;
 use super::openapi::{Adapt, Documentation};
 use super::tables::Tables;
@@ -108,12 +108,19 @@ impl Program {
         name.unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned())
     }
 
+    /// The tables, with the rows of the settings. In the shipped program these replace the quickstart's routes, which only
+    /// show how a program is made.
+    pub(super) fn tables(&self, rows: &[RouteRow]) -> Tables {
+        let tables = self.tables.clone();
+        tables.deciding(rows, self.is_shipped())
+    }
+
     /// What its OpenAPI document is made from.
-    pub(super) fn documentation(&self) -> Documentation {
+    pub(super) fn documentation(&self, tables: Tables) -> Documentation {
         Documentation {
             title: self.name(),
             version: self.version.unwrap_or("1.0.0"),
-            tables: self.tables.clone(),
+            tables,
             adapt: self.adapt_openapi.clone(),
         }
     }
@@ -191,13 +198,26 @@ pub(super) fn run(program: &Program) -> Result<Option<(Layers, Invoked)>, Error>
     }
     let command = Command::from_arg_matches(&matches).unwrap_or(Command::Serve);
     match command {
-        Command::Check(arguments) => check::run(&arguments, &layers()?, &program.tables),
+        Command::Check(arguments) => {
+            let layers = layers()?;
+            check::run(&arguments, &layers, program.tables(&layers.routes()?))
+        }
         Command::Explain(arguments) => {
-            explain::run(&arguments, layers()?.settings()?, &program.tables)
+            let settings = layers()?.settings()?;
+            let tables = program.tables(settings.rows());
+            explain::run(&arguments, settings, tables)
         }
         Command::Health => health::run(&layers()?.settings()?),
-        Command::Openapi => openapi::run(program.documentation(), layers()),
-        Command::Routes(arguments) => routes::run(&arguments, &program.tables, layers()),
+        Command::Openapi => {
+            let settings = layers().and_then(|layers| Ok(layers.settings()?));
+            let rows = settings.as_ref().map(Settings::rows).unwrap_or_default();
+            openapi::run(program.documentation(program.tables(rows)), settings)
+        }
+        Command::Routes(arguments) => {
+            let layers = layers()?;
+            let tables = program.tables(&layers.routes()?);
+            routes::run(&arguments, &tables, &layers)
+        }
         Command::Serve => return Ok(Some((layers()?, Invoked::Serve))),
         #[cfg(feature = "dev-issuer")]
         Command::Token(arguments) => token::run(&arguments, &layers()?.settings()?),

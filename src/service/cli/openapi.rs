@@ -4,7 +4,7 @@ use tokio::time::timeout;
 
 use super::output::{line, print_json};
 use crate::Verifier;
-use crate::service::config::{Layers, Settings};
+use crate::service::config::Settings;
 use crate::service::error::Error;
 use crate::service::issuers::TrustedIssuers;
 use crate::service::openapi::{Documentation, public_url};
@@ -14,9 +14,8 @@ use crate::verifier::AcceptedTokens;
 /// Prints the document that the service serves, as far as settings and issuers are available.
 pub(super) fn run(
     documentation: Documentation,
-    layers: Result<Layers, Error>,
+    settings: Result<Settings, Error>,
 ) -> Result<(), Error> {
-    let settings = layers.and_then(|layers| Ok(layers.settings()?));
     let document = match settings {
         Ok(settings) => {
             let documentation = documentation.described_by(&settings.resource);

@@ -8,13 +8,13 @@ use super::output::{columns, line, print, print_json};
 use crate::claims::authn::AuthnRequirement;
 use crate::extract::Authentication;
 use crate::rejection::MetadataPath;
-use crate::routing::RouteInfo;
+use crate::routing::{Grant, RouteInfo};
 use crate::service::config::Layers;
 use crate::service::error::Error;
 use crate::service::issuers::TrustedIssuers;
 use crate::service::probes;
 use crate::service::tables::Tables;
-use crate::{Api, Caller, Rejection, Requirement};
+use crate::{Api, Requirement};
 
 /// How the routes are listed.
 #[derive(Debug, clap::Args)]
@@ -46,7 +46,7 @@ pub(super) struct Route {
     summary: Option<&'static str>,
     handler: &'static str,
     #[serde(skip)]
-    pub(super) grant: fn(Option<Caller>) -> Result<(), Rejection>,
+    pub(super) grant: Grant,
     #[serde(skip)]
     pub(super) requirement: Requirement,
     /// Where the metadata of its protected resource is.
@@ -54,11 +54,7 @@ pub(super) struct Route {
     pub(super) resource: Option<MetadataPath>,
 }
 
-pub(super) fn run(
-    arguments: &Arguments,
-    tables: &Tables,
-    layers: Result<Layers, Error>,
-) -> Result<(), Error> {
+pub(super) fn run(arguments: &Arguments, tables: &Tables, layers: &Layers) -> Result<(), Error> {
     let routes = all(tables);
     if arguments.json {
         return print_json(&routes);
@@ -74,8 +70,9 @@ pub(super) fn run(
 }
 
 /// The scopes that imply others by the settings, a line each; none where the settings cannot be used.
-fn configured_implications(layers: Result<Layers, Error>) -> String {
-    let trusted = layers.and_then(|layers| TrustedIssuers::of(layers.settings()?.trust));
+fn configured_implications(layers: &Layers) -> String {
+    let settings = layers.settings().map_err(Error::from);
+    let trusted = settings.and_then(|settings| TrustedIssuers::of(settings.trust));
     let issuers = trusted.map_or_else(|_| Vec::new(), |trusted| trusted.issuers);
     let mut lines = String::new();
     for issuer in &issuers {
@@ -91,7 +88,7 @@ fn configured_implications(layers: Result<Layers, Error>) -> String {
 /// All routes of the service.
 pub(super) fn all(tables: &Tables) -> Vec<Route> {
     let of = |api: Api| api.routes().map(Route::from).collect::<Vec<_>>();
-    let tables = tables.make().into_iter();
+    let tables = tables.all().into_iter();
     tables.chain([probes::api()]).flat_map(of).collect()
 }
 

@@ -31,6 +31,9 @@ pub(super) fn list(root: &Table, own: Option<OwnSection>) -> Result<Vec<Effectiv
         resource,
         cors,
         auth,
+        decision,
+        routes: _,
+        route_entries,
         dev_issuer,
         openapi,
         reload,
@@ -56,6 +59,10 @@ pub(super) fn list(root: &Table, own: Option<OwnSection>) -> Result<Vec<Effectiv
     }
     all.extend(section(&of("auth.dpop"), &auth.dpop));
     all.extend(section(&of("auth.mtls"), &auth.mtls));
+    all.extend(section(&of("decision"), &decision));
+    for (route, origins) in route_entries.iter().zip(Origins::list(root, "routes")) {
+        all.extend(section(&origins, route));
+    }
     all.extend(section(&of("dev_issuer"), &dev_issuer));
     let users = dev_issuer.user_entries.iter();
     for (user, origins) in users.zip(of("dev_issuer").entries("users")) {

@@ -153,6 +153,9 @@ impl Layer {
         if format!("{key}.").starts_with(ISSUERS) {
             return Err(origin.reject(IN_THE_FILE));
         }
+        if format!("{key}.").starts_with(ROUTES) {
+            return Err(origin.reject(ROUTES_IN_THE_FILE));
+        }
         if let Some((_, remedy)) = AS_JSON.iter().find(|(section, _)| key.starts_with(section)) {
             return Err(origin.reject(*remedy));
         }
@@ -197,6 +200,8 @@ const SEPARATOR: &str = "__";
 
 const ISSUERS: &str = "auth.issuers.";
 
+const ROUTES: &str = "routes.";
+
 /// Sections whose keys have a case, which variables have not.
 const AS_JSON: [(&str, &str); 2] = [
     (
@@ -211,6 +216,8 @@ const AS_JSON: [(&str, &str); 2] = [
 
 const IN_THE_FILE: &str =
     "several issuers can be set in the file only: write them there as [[auth.issuers]]";
+
+const ROUTES_IN_THE_FILE: &str = "can be set in the file only: write routes there as [[routes]]";
 
 /// The names that Auth0's Express quickstart uses, and the key that each one sets.
 const PLAIN: [(&str, &str); 9] = [

@@ -3,6 +3,7 @@
 //! Lowest first: defaults, the file, the plain variables of Auth0's Express quickstart,
 //! `APP__SECTION__KEY`. [`model`] describes every key once; an unknown key is rejected.
 
+mod decision;
 mod deserialize;
 #[cfg(feature = "dev-issuer")]
 mod dev_issuer;
@@ -32,6 +33,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+pub(crate) use self::decision::{Decision, DecisionSource, DecisionStatuses, Demand, RouteRow};
 #[cfg(feature = "dev-issuer")]
 pub(crate) use self::dev_issuer::{DevClient, DevIssuer, DevUser};
 pub(crate) use self::dpop::{Dpop, NonceRule, ReplayStore};
@@ -68,6 +70,8 @@ pub(crate) struct Settings {
     pub(crate) dpop: Option<Dpop>,
     /// How client certificates are used, where they are requested.
     pub(crate) mtls: Option<Mtls>,
+    /// How the service decides for proxies, where there are routes for that.
+    pub(crate) decision: Option<Decision>,
     pub(crate) startup: Startup,
     /// The certificates of private authorities for requests to issuers.
     pub(crate) ca_file: Option<NamedFile>,
@@ -158,6 +162,13 @@ impl Layers {
         })
     }
 
+    /// The rows of `[[routes]]`, whatever the other settings are.
+    pub(crate) fn routes(&self) -> Result<Vec<RouteRow>, SettingsError> {
+        let routes = model::read_routes(&self.root)
+            .and_then(|entries| decision::routes(&entries, &self.root));
+        routes.map_err(|error| self.explain(error))
+    }
+
     /// The user's own section; an empty one where the service has none.
     pub(crate) fn own<C: DeserializeOwned>(&self) -> Result<C, SettingsError> {
         OwnSection::read(self.own, &self.root).map_err(|error| self.explain(error))
@@ -183,7 +194,7 @@ impl Settings {
         Layers::read(file, variables, None)?.settings()
     }
 
-    fn parse(
+    pub(crate) fn parse(
         file: Option<NamedText<'_>>,
         variables: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, SettingsError> {
@@ -192,6 +203,14 @@ impl Settings {
 }
 
 impl Settings {
+    /// The rows of `[[routes]]`.
+    pub(crate) fn rows(&self) -> &[RouteRow] {
+        let decision = self.decision.as_ref();
+        decision
+            .map(|decision| decision.routes.as_slice())
+            .unwrap_or_default()
+    }
+
     /// Logs the notes and warnings about them.
     pub(crate) fn log_remarks(&self) {
         self.log_remarks_beside(&[]);
@@ -227,6 +246,7 @@ impl Settings {
         if let (Some(tls), Some(mtls)) = (&mut server.tls, &mtls) {
             tls.asks_clients = mtls.source == CertificateSource::Connection;
         }
+        let decision = Decision::resolve(&model.decision, &model.route_entries, &server, root)?;
         let trust = Trust::resolve(&auth, &model.dev_issuer, root, &server)?;
         let dpop = Dpop::resolve(auth.dpop, &server, &Origins::of(root, "auth.dpop"))?;
         let notes = [
@@ -245,6 +265,7 @@ impl Settings {
             trust,
             dpop,
             mtls,
+            decision,
             startup: Startup {
                 mode: auth.startup,
                 limit: auth.startup_timeout.0,

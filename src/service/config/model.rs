@@ -15,8 +15,9 @@ use super::layers::{Table, member};
 use super::own::OwnSection;
 use super::values::{
     ClaimPath, Claims, Flag, Host, Implications, IssuerUrl, KeyPath, KeyText, List, LogFilter,
-    Network, Number, One, PemPath, Period, Port, PositivePeriod, PublicHost, PublicUrl,
-    RedirectUri, ReplayUrl, RequiredClaims, ScopeToken, Secret, Text, WebOrigin, WebPage,
+    Network, Number, One, PathPattern, PemPath, Period, PlainPath, Port, PositivePeriod,
+    PublicHost, PublicUrl, RedirectUri, ReplayUrl, RequiredClaims, ScopeToken, Secret, Text,
+    WebOrigin, WebPage,
 };
 use crate::claims::scope_claim::ScopeClaim;
 use crate::issuer::{self, SecretEncoding, TokenType};
@@ -54,6 +55,12 @@ section! {
         resource: Resource = Resource::default(),
         cors: Cors = Cors::default(),
         auth: Auth = Auth::default(),
+        decision: Decision = Decision::default(),
+        /// Read into `route_entries`.
+        #[serde(skip_serializing)]
+        routes: IgnoredAny = IgnoredAny,
+        #[serde(skip)]
+        route_entries: Vec<Route> = Vec::new(),
         dev_issuer: DevIssuer = DevIssuer::default(),
         openapi: OpenApi = OpenApi::default(),
         reload: Reload = Reload::default(),
@@ -219,6 +226,31 @@ section! {
 }
 
 section! {
+    /// `[decision]`: how the service decides for proxies about the routes of `[[routes]]`.
+    pub(super) Decision {
+        path: One<PlainPath> = One("/decision".to_owned()),
+        source: Option<DecisionSource> = None,
+        statuses: DecisionStatuses = DecisionStatuses::Exact,
+    }
+}
+
+section! {
+    /// One of `[[routes]]`.
+    pub(super) Route {
+        method: List<Method> = List::EMPTY,
+        path: Option<One<PathPattern>> = None,
+        access: Option<RouteAccess> = None,
+        scopes: List<ScopeToken> = List::EMPTY,
+        any_scope: List<ScopeToken> = List::EMPTY,
+        claims: RequiredClaims = RequiredClaims::default(),
+        bound: Flag = Flag(false),
+        acr: List<ScopeToken> = List::EMPTY,
+        amr: List<ScopeToken> = List::EMPTY,
+        max_age: Option<PositivePeriod> = None,
+    }
+}
+
+section! {
     /// Accepted in every build, so that one file serves them all.
     pub(super) DevIssuer {
         enabled: Flag = Flag(true),
@@ -348,6 +380,36 @@ pub(super) enum CertificateOrigin {
     Xfcc,
 }
 
+/// Where a request for a decision has the method and URL of the request that is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum DecisionSource {
+    /// `X-Forwarded-Method` and `X-Forwarded-Uri`.
+    Forwarded,
+    /// `X-Original-Method` and `X-Original-URI`.
+    Original,
+    /// Its own method, and its own path after that of decisions.
+    Request,
+}
+
+/// The statuses of decisions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum DecisionStatuses {
+    /// That of each rejection.
+    Exact,
+    /// 403 instead of 400, 404 and 405, which nginx does not pass on.
+    Nginx,
+}
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RouteAccess {
+    Public,
+    Authenticated,
+}
+
 /// The format of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -374,6 +436,7 @@ impl Model {
             Some(ValueKind::Table(auth)) => split(auth)?,
             _ => (Table::new(), None),
         };
+        let routes = read_routes(&root)?;
         let dev_issuer = root.get(DEV_ISSUER).cloned();
         let dev_entries = |name| {
             dev_issuer
@@ -381,6 +444,7 @@ impl Model {
                 .and_then(|section| member(section, name))
         };
         let mut model: Self = read("", &Value::from(root))?;
+        model.route_entries = routes;
         model.auth.issuer = read(AUTH, &Value::from(own.clone()))?;
         model.auth.entries = entries
             .map(|entries| read_entries(ISSUERS, &entries, &own))
@@ -392,6 +456,14 @@ impl Model {
             model.dev_issuer.client_entries = read_entries(DEV_CLIENTS, clients, &Table::new())?;
         }
         Ok(model)
+    }
+}
+
+/// The entries of `[[routes]]`.
+pub(super) fn read_routes(root: &Table) -> Result<Vec<Route>, SettingsError> {
+    match root.get(ROUTES) {
+        Some(routes) => read_entries(ROUTES, routes, &Table::new()),
+        None => Ok(Vec::new()),
     }
 }
 
@@ -464,6 +536,8 @@ const LOOPBACK: &str = "127.0.0.1";
 const AUTH: &str = "auth";
 
 const ISSUERS: &str = "auth.issuers";
+
+const ROUTES: &str = "routes";
 
 const DEV_ISSUER: &str = "dev_issuer";
 

@@ -29,6 +29,19 @@ impl<'a> Origins<'a> {
         }
     }
 
+    /// Those of each entry of the list of sections `name` of the file.
+    pub(super) fn list(root: &'a Table, name: &str) -> Vec<Self> {
+        let Some(ValueKind::Array(entries)) = root.get(name).map(|list| &list.kind) else {
+            return Vec::new();
+        };
+        let entries = entries.iter().enumerate().map(|(index, entry)| Self {
+            path: format!("{name}[{index}]"),
+            values: table(entry),
+            inherited: None,
+        });
+        entries.collect()
+    }
+
     /// Those of each entry of the list of sections `name`, which inherits from this section.
     pub(super) fn entries(&self, name: &str) -> Vec<Self> {
         let list = self.values.and_then(|values| values.get(name));

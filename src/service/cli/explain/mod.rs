@@ -55,9 +55,9 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, settings: Settings, tables: &Tables) -> Result<(), Error> {
+pub(super) fn run(arguments: &Arguments, settings: Settings, tables: Tables) -> Result<(), Error> {
     let input = Input::read(&token(&arguments.token)?, arguments.dpop.as_deref());
-    let routes = routes::all(tables);
+    let routes = routes::all(&tables);
     let named = arguments.route.as_deref();
     let route = named.map(|named| Route::find(&routes, named)).transpose()?;
     let verifier = verifier::schemes_only(&settings)?;
@@ -65,7 +65,7 @@ pub(super) fn run(arguments: &Arguments, settings: Settings, tables: &Tables) ->
         Some(url) => verifier.target_uri(TargetUriSource::public_url(&url)?),
         None => verifier.target_uri(verifier::target_uri(&settings.server)?),
     };
-    let tables = tables.clone().described_by(&settings.resource);
+    let tables = tables.described_by(&settings.resource);
     let trusted = TrustedIssuers::of(settings.trust)?.accepting(&tables)?;
     if trusted.issuers.is_empty() {
         return Err(Error::NoPort);
@@ -164,7 +164,7 @@ impl Verdict {
             Ok(caller) => caller,
             Err(error) => return Self::Unauthenticated(error),
         };
-        match route.map_or(Ok(()), |route| (route.grant)(Some(caller.clone()))) {
+        match route.map_or(Ok(()), |route| route.grant.decide(Some(caller.clone()))) {
             Ok(()) => Self::Granted(caller),
             Err(rejection) => Self::Denied(caller, rejection),
         }

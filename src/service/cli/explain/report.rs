@@ -214,7 +214,7 @@ fn opened(verdict: &Verdict, routes: &[Route]) -> Vec<Opened> {
         .filter(|route| route.requirement.takes_token());
     let opened = protected.map(|route| Opened {
         route: route.name(),
-        open: (route.grant)(Some(caller.clone())).is_ok(),
+        open: route.grant.decide(Some(caller.clone())).is_ok(),
     });
     opened.collect()
 }

@@ -7,7 +7,12 @@ use super::super::{Effective, effective, model};
 use super::{SHIPPED, layers};
 
 /// Lists of sections, which are empty by default.
-const ENTRIES: [&str; 3] = ["auth.issuers", "dev_issuer.users", "dev_issuer.clients"];
+const ENTRIES: [&str; 4] = [
+    "auth.issuers",
+    "routes",
+    "dev_issuer.users",
+    "dev_issuer.clients",
+];
 
 const DOCS: &str = include_str!("../../../../docs/settings.md");
 
@@ -107,8 +112,9 @@ fn the_documentation_has_every_key_with_its_variables_and_default() {
 }
 
 #[test]
-fn the_keys_of_users_and_clients_are_documented() {
+fn the_keys_of_entries_are_documented() {
     let lists = [
+        ("routes", keys::<model::Route>()),
         ("dev_issuer.users", keys::<model::DevUser>()),
         ("dev_issuer.clients", keys::<model::DevClient>()),
     ];
@@ -178,6 +184,8 @@ fn the_examples_of_the_shipped_file_are_accepted() {
             !line.starts_with("nonce_secret") && (is_entry || !is_alone)
         })
         .collect();
+    // Routes need the proxies for which decisions are made.
+    let text = text.replace("trusted_proxies = []", "trusted_proxies = [\"10.0.0.2\"]");
     let issuers = super::issuers(&text, &[]).unwrap();
     assert_eq!(issuers.len(), 2);
     assert_eq!(issuers[0].rules.audience, ["https://quickstarts/api"]);

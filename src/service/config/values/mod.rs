@@ -21,8 +21,9 @@ pub(crate) use self::log_filter::LogFilter;
 #[cfg(test)]
 pub(super) use self::text::Kind;
 pub(super) use self::text::{
-    BRACKETS, ClaimPath, Host, IssuerUrl, KeyPath, KeyText, List, Network, One, PemPath,
-    PublicHost, PublicUrl, RedirectUri, ReplayUrl, ScopeToken, Text, WebOrigin, WebPage,
+    BRACKETS, ClaimPath, Host, IssuerUrl, KeyPath, KeyText, List, Network, One, PathPattern,
+    PemPath, PlainPath, PublicHost, PublicUrl, RedirectUri, ReplayUrl, ScopeToken, Text, WebOrigin,
+    WebPage,
 };
 
 /// What a value must be; never contains the value.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 #[cfg(feature = "redis")]
 use zeroize::Zeroizing;
 
+use super::super::decision::is_usable_pattern;
 use super::claims::json;
 use super::{NOT_SHOWN, Remedy, TEXT_NEEDED, trimmed};
 use crate::claims::claim_name::ClaimName;
@@ -497,6 +498,35 @@ impl Kind for ScopeToken {
     fn parse(text: &str) -> Option<String> {
         let is_allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
         text.bytes().all(is_allowed).then(|| text.to_owned())
+    }
+}
+
+/// A pattern of actix for the paths of a route.
+pub(in super::super) enum PathPattern {}
+
+impl Kind for PathPattern {
+    type Parsed = String;
+
+    const REMEDY: &'static str = "must be a path such as /orders or /files/{name}, with plain ASCII characters outside of parameters, \
+        whose names differ, and whose regular expressions are valid";
+
+    fn parse(text: &str) -> Option<String> {
+        is_usable_pattern(text).then(|| text.to_owned())
+    }
+}
+
+/// A path without parameters.
+pub(in super::super) enum PlainPath {}
+
+impl Kind for PlainPath {
+    type Parsed = String;
+
+    const REMEDY: &'static str =
+        "must be a path such as /decision, without parameters and a slash at its end";
+
+    fn parse(text: &str) -> Option<String> {
+        let is_plain = is_usable_pattern(text) && !text.contains(['{', '}']);
+        (is_plain && !text.ends_with('/')).then(|| text.to_owned())
     }
 }
 
