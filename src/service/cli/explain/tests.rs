@@ -447,7 +447,7 @@ async fn advice_about_logins_names_requirement_and_claims() {
             token().acr("x\n").amr(["pwd", "otp"]),
             r#"has acr "x\n", amr "pwd", "otp", no"#,
         ),
-        (token().auth_time(ago(3600)), "(1h ago)."),
+        (token().auth_time(ago(3600)), "(1h "),
         (
             token()
                 .claim("acr", 1)
