@@ -24,6 +24,8 @@ pub(crate) enum Kind {
 pub(crate) struct Upstreams {
     pub(crate) service: SocketAddr,
     pub(crate) api: SocketAddr,
+    /// Whether the script of the proxy, if it has one, fails.
+    pub(crate) script_fails: bool,
 }
 
 /// A running proxy.
@@ -127,7 +129,14 @@ impl Kind {
             Self::Haproxy => {
                 let script = self.block("lua");
                 let script = script.with("10.0.0.21:3010", &upstreams.service.to_string());
-                let script = file("decision.lua", script.text());
+                let call = "core.httpclient()";
+                assert!(script.text().contains(call));
+                let script = if upstreams.script_fails {
+                    script.text().replace(call, "(nil)")
+                } else {
+                    script.text().to_owned()
+                };
+                let script = file("decision.lua", &script);
                 let text = configuration
                     .text()
                     .replace("/etc/haproxy/decision.lua", &script);

@@ -4,7 +4,7 @@ use actix_resource_server::Algorithm;
 use actix_resource_server::test_kit::{Document, Fault, TestIssuer};
 
 use crate::app::{Launch, TestApp};
-use crate::kind::Kind;
+use crate::kind::{Kind, Proxy, Upstreams};
 use crate::site::{Site, get};
 
 #[test]
@@ -35,6 +35,26 @@ fn nothing_passes_while_the_service_is_unreachable() {
                 "{kind:?}: {rejected:?}"
             );
         }
+    }
+}
+
+#[test]
+#[ignore = "needs what tests/proxies/run installs"]
+fn nothing_passes_while_the_script_of_haproxy_fails() {
+    let mut site = Site::start(Kind::Haproxy);
+    let upstreams = Upstreams {
+        service: site.service.address,
+        api: site.api.address,
+        script_fails: true,
+    };
+    site.proxy = Proxy::start(Kind::Haproxy, upstreams);
+    let token = site.token("read:orders").build();
+    for sent in [
+        get("/orders/7"),
+        get("/orders/7").bearer(&token),
+        get("/public/a"),
+    ] {
+        assert_eq!(site.reject(&sent).status, 503);
     }
 }
 

@@ -34,6 +34,7 @@ impl Site {
         let upstreams = Upstreams {
             service: service.address,
             api: api.address,
+            script_fails: false,
         };
         Self {
             kind,

@@ -6,6 +6,7 @@ use actix_http::RequestHead;
 use actix_web::HttpResponse;
 use actix_web::http::header::{HeaderMap, HeaderName};
 use actix_web::http::{Method, Uri};
+use url::form_urlencoded;
 
 use super::spelling;
 use crate::rejection::{Cause, Rejection, problem};
@@ -58,7 +59,7 @@ impl Original {
         source: DecisionSource,
         path: &str,
     ) -> Result<Self, Unusable> {
-        if OVERRIDES.iter().any(|name| head.headers.contains_key(name)) {
+        if head.headers.keys().any(is_override) {
             return Err(Unusable::Overridden);
         }
         let (method, target) = match source {
@@ -72,6 +73,9 @@ impl Original {
         };
         spelling::check(target).map_err(|_| Unusable::Spelling)?;
         let uri = Uri::try_from(target).map_err(|_| Unusable::Spelling)?;
+        if names_method(uri.query().unwrap_or_default()) {
+            return Err(Unusable::Overridden);
+        }
         Ok(Self { method, uri })
     }
 }
@@ -112,13 +116,28 @@ const ORIGINAL: [HeaderName; 2] = [
     HeaderName::from_static("x-original-uri"),
 ];
 
-/// By these, some frameworks let a client replace the method or the path of its request.
-const OVERRIDES: [HeaderName; 5] = [
-    HeaderName::from_static("x-http-method"),
-    HeaderName::from_static("x-http-method-override"),
-    HeaderName::from_static("x-method-override"),
-    HeaderName::from_static("x-original-url"),
-    HeaderName::from_static("x-rewrite-url"),
+/// Whether some frameworks let a client replace the method or the path of its request by a header of this name. Some
+/// servers read other characters as hyphens.
+fn is_override(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.starts_with('x') && {
+        let name = name.replace(|char: char| !char.is_ascii_alphanumeric(), "-");
+        OVERRIDES.contains(&name.as_str())
+    }
+}
+
+/// Whether a parameter of the query is one by which some frameworks let a client replace the method.
+fn names_method(query: &str) -> bool {
+    let mut parameters = form_urlencoded::parse(query.as_bytes());
+    parameters.any(|(name, _)| name.eq_ignore_ascii_case("_method"))
+}
+
+const OVERRIDES: [&str; 5] = [
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
 ];
 
 #[cfg(test)]
@@ -199,7 +218,8 @@ mod tests {
 
     #[test]
     fn a_header_that_replaces_the_method_or_the_path_is_rejected() {
-        for name in OVERRIDES {
+        let spelled = |separator: &str| OVERRIDES.map(|name| name.replace('-', separator));
+        for name in ["-", "_", "."].into_iter().flat_map(spelled) {
             let headers = [(name.as_str(), "x")];
             let read = read(DecisionSource::Request, "/decision/a", &headers);
             assert_eq!(read, Err(Unusable::Overridden), "{name}");

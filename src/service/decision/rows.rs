@@ -88,11 +88,16 @@ impl Rows {
 
     /// The access of the row that serves the method at the path, in a reading.
     fn access(&self, reading: usize, method: &Method, path: &str) -> Option<&'static AccessRule> {
-        let path = READINGS.get(reading)?.path(path);
+        let known = READINGS.get(reading)?;
+        let path = known.path(path);
+        // A server that ignores the slash may add it, too.
+        let with_slash = known.ignores_last_slash.then(|| format!("{path}/"));
         let mut rows = self.0.iter();
         let row = rows.find(|row| {
-            let pattern = row.patterns.get(reading);
-            row.serves(method) && pattern.is_some_and(|pattern| pattern.is_match(&path))
+            let keeps_slash = with_slash.as_deref();
+            row.serves(method)
+                && (row.matches(reading, &path)
+                    || keeps_slash.is_some_and(|path| row.matches(known.with_slash(), path)))
         });
         row.map(|row| row.access)
     }
@@ -109,6 +114,11 @@ impl Row {
         }
     }
 
+    fn matches(&self, reading: usize, path: &str) -> bool {
+        let pattern = self.patterns.get(reading);
+        pattern.is_some_and(|pattern| pattern.is_match(path))
+    }
+
     fn serves(&self, method: &Method) -> bool {
         let serves_head = *method == Method::HEAD && self.methods.contains(&Method::GET);
         serves_head || self.methods.contains(method)
@@ -121,6 +131,11 @@ impl Reading {
             ignores_case,
             ignores_last_slash,
         }
+    }
+
+    /// The place of the reading that differs in keeping the slash.
+    fn with_slash(self) -> usize {
+        usize::from(self.ignores_case)
     }
 
     fn path(self, path: &str) -> String {

@@ -58,7 +58,11 @@ fn token() -> TokenBuilder {
 }
 
 fn decisions(decision: &str, verifier: &Verifier) -> Decisions {
-    let text = format!("[decision]\n{decision}\n{ROUTES}");
+    decisions_for(ROUTES, decision, verifier)
+}
+
+fn decisions_for(routes: &str, decision: &str, verifier: &Verifier) -> Decisions {
+    let text = format!("[decision]\n{decision}\n{routes}");
     let variables = [
         ("ISSUER_BASE_URL", "https://a.example/"),
         ("AUDIENCE", "api"),
@@ -240,6 +244,64 @@ async fn readings_that_lead_to_other_access_are_rejected() {
     ] {
         let request = bearer(asked("GET", path), all());
         assert_eq!(status(&service, request).await, expected, "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn a_slash_that_a_server_may_add_leads_to_no_other_access() {
+    const ROUTES: &str = r#"
+        [server]
+        trusted_proxies = "10.0.0.2"
+        [[routes]]
+        method = "GET"
+        path = "/{tail}*"
+        access = "public"
+        [[routes]]
+        method = "GET"
+        path = "/admin/{tail}*"
+        scopes = ["admin"]
+        [[routes]]
+        method = "GET"
+        path = "/orders"
+        access = "public"
+        [[routes]]
+        method = "GET"
+        path = "/orders/{id}"
+        scopes = ["read:orders"]
+    "#;
+    let (_, verifier) = issuer();
+    let service = service(decisions_for(ROUTES, "source = 'original'", &verifier)).await;
+    for (path, expected) in [
+        ("/admin", 400),
+        ("/ADMIN", 400),
+        ("/Admin/", 400),
+        ("/admin/", 401),
+        ("/admin/users", 401),
+        ("/administrators", 200),
+        ("/orders", 200),
+        ("/orders/7", 401),
+        ("/", 200),
+        ("/page", 200),
+        ("/page/", 200),
+    ] {
+        let status = status(&service, asked("GET", path)).await;
+        assert_eq!(status, expected, "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn a_parameter_that_replaces_the_method_is_rejected() {
+    let (_, verifier) = issuer();
+    let service = service(decisions("source = 'original'", &verifier)).await;
+    for query in ["_method=DELETE", "a=b&_method=x", "%5Fmethod=x", "_METHOD"] {
+        let uri = format!("/files/secret?{query}");
+        let request = bearer(asked("GET", &uri), token().scope("read:secrets"));
+        assert_eq!(status(&service, request).await, 400, "{query}");
+    }
+    for query in ["method=DELETE", "a=_method", "x_method=1"] {
+        let uri = format!("/files/secret?{query}");
+        let request = bearer(asked("GET", &uri), token().scope("read:secrets"));
+        assert_eq!(status(&service, request).await, 200, "{query}");
     }
 }
 
