@@ -71,7 +71,7 @@ fn the_routes_of_the_settings_replace_those_of_the_quickstart() {
 fn a_trusted_proxy_gets_decisions_and_a_token_is_verified_as_elsewhere() {
     let issuer = TestIssuer::start_with(Algorithm::Es256);
     let app = TestApp::ready(launch(&issuer));
-    let token = || issuer.token().scope("read:orders").claim("sub", "ada");
+    let token = || issuer.token().scope("read:orders").claim("sub", "user-ada");
     let acme = token().claim("tenant", "acme").build();
     let none = String::new();
     assert_eq!(decision(&app, &ask("GET", "/open")), (200, none.clone()));
@@ -86,7 +86,7 @@ fn a_trusted_proxy_gets_decisions_and_a_token_is_verified_as_elsewhere() {
     );
     assert_eq!(
         decision(&app, &ask("POST", "/orders/7").bearer(&acme)),
-        (200, "ada".to_owned())
+        (200, "user-ada".to_owned())
     );
     // Each is counted under its row, with its own method, not that of the request for the decision.
     let counted = "ars_http_requests_total{route=\"/orders/{id}\",method=\"POST\",status=\"2xx\"}";
@@ -94,7 +94,7 @@ fn a_trusted_proxy_gets_decisions_and_a_token_is_verified_as_elsewhere() {
     let rejected = "ars_rejections_total{route=\"/orders/{id}\",reason=\"insufficient_scope\"}";
     assert_eq!(app.metric(rejected), 1);
     let log = app.log().text();
-    for secret in ["ada", "/orders/7", &acme] {
+    for secret in ["user-ada", "/orders/7", &acme] {
         assert!(!log.contains(secret), "{secret}: {log}");
     }
 }
