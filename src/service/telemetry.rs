@@ -43,11 +43,14 @@ pub(crate) fn start(settings: &config::Log, crates: &[&'static str]) {
     }
 }
 
-/// Changes which lines are logged, from now on and in all threads; not those of a logger of the program's own.
-pub(crate) fn change_level(level: &LogFilter) {
-    if IS_OURS.load(Ordering::Relaxed) {
+/// Changes which lines are logged, from now on and in all threads; returns `false` for a logger of the program's own, which
+/// stays as it is.
+pub(crate) fn change_level(level: &LogFilter) -> bool {
+    let is_ours = IS_OURS.load(Ordering::Relaxed);
+    if is_ours {
         set_level(level);
     }
+    is_ours
 }
 
 fn set_level(level: &LogFilter) {

@@ -10,13 +10,16 @@ pub(super) struct Scope {
     pub(super) issuers: bool,
     /// Whether the listener uses TLS, before and after.
     pub(super) tls: bool,
+    /// Whether the logger is that of the service.
+    pub(super) level: bool,
 }
 
 impl Scope {
     /// Whether a change of the setting is applied while the service runs.
     pub(super) fn applies_at_once(self, key: &str) -> bool {
         match key.rsplit_once('.').unwrap_or_default() {
-            ("cors" | "reload", _) | ("log", "level") => true,
+            ("cors" | "reload", _) => true,
+            ("log", "level") => self.level,
             ("server.tls", _) => self.tls,
             _ => applies_to_issuers(key) && self.issuers,
         }
@@ -66,21 +69,28 @@ mod tests {
     const ALL: Scope = Scope {
         issuers: true,
         tls: true,
+        level: true,
     };
 
     #[test]
-    fn tls_and_issuers_change_at_once_where_there_were_some() {
+    fn tls_issuers_and_level_change_at_once_where_they_can() {
         let none = Scope {
             issuers: false,
             tls: false,
+            level: false,
         };
-        for key in ["server.tls.key", "auth.audience", "auth.issuers[1].strict"] {
+        for key in [
+            "server.tls.key",
+            "auth.audience",
+            "auth.issuers[1].strict",
+            "log.level",
+        ] {
             assert!(
                 ALL.applies_at_once(key) && !none.applies_at_once(key),
                 "{key}"
             );
         }
-        for key in ["cors.max_age", "reload.watch", "log.level"] {
+        for key in ["cors.max_age", "reload.watch"] {
             assert!(none.applies_at_once(key), "{key}");
         }
         for key in [

@@ -110,7 +110,7 @@ impl Reloader {
             let polls = self.is_watching || self.reloadable.certificates.is_some();
             tokio::select! {
                 signal = hangups.recv() => match signal {
-                    Some(()) => self.reload("SIGHUP").await,
+                    Some(()) => self.reload("SIGHUP", None).await,
                     None => return,
                 },
                 () = sleep(interval), if polls => self.look().await,
@@ -123,8 +123,10 @@ impl Reloader {
         if self.is_watching {
             let source = self.source.clone();
             let read = in_thread(move || prepared::seen(&source.read())).await;
-            if read.is_ok_and(|seen| self.seen.is_news(seen)) {
-                self.reload("reload.watch").await;
+            if let Ok(seen) = read
+                && self.seen.is_news(seen.clone())
+            {
+                self.reload("reload.watch", Some(seen)).await;
             }
         }
         if let Some(certificates) = &mut self.reloadable.certificates {
@@ -132,13 +134,19 @@ impl Reloader {
         }
     }
 
-    /// Reads the settings, and applies them unless they are wrong.
-    async fn reload(&mut self, cause: &str) {
+    /// Reads the settings, and applies them unless they are wrong, or are not those that are expected: then they have been
+    /// written again meanwhile, and the next looks find that.
+    async fn reload(&mut self, cause: &str, expected: Option<Seen>) {
         let (source, values) = (self.source.clone(), self.values.clone());
         let certificates = self.reloadable.certificates.as_ref();
         let asks_clients = certificates.map(Certificates::ask_clients);
         let attempt = in_thread(move || Attempt::make(&source, &values, asks_clients)).await;
         let applied = match attempt {
+            Ok(Attempt { seen, .. })
+                if expected.as_ref().is_some_and(|expected| *expected != seen) =>
+            {
+                return;
+            }
             Ok(Attempt { seen, prepared }) => {
                 self.seen.handle(seen);
                 prepared.and_then(|prepared| self.apply(*prepared, cause))
@@ -157,11 +165,11 @@ impl Reloader {
         let scope = Scope {
             issuers: self.replace_issuers(&reading.settings.trust, cause)?,
             tls: self.reloadable.certificates.is_some() && tls.is_some(),
+            level: telemetry::change_level(&reading.settings.log.level),
         };
         self.source.requires_file_of(&reading);
         let settings = reading.settings;
         self.reloadable.cors.set(settings.cors.clone());
-        telemetry::change_level(&settings.log.level);
         self.is_watching = settings.watch;
         self.remark(&settings);
         let files = tls.zip(settings.server.tls);
