@@ -95,6 +95,8 @@ mod introspection;
 
 pub mod sender;
 
+mod revocation;
+
 mod verifier;
 
 mod rejection;
@@ -164,6 +166,8 @@ pub use jose::Algorithm;
 #[doc(inline)]
 pub use rejection::{Cause, ErrorInfo, Rejection};
 #[doc(inline)]
+pub use revocation::{CutOff, Revocations};
+#[doc(inline)]
 pub use routing::{
     Api, Endpoint, ProtectedRoute, RouteInfo, delete, get, patch, post, protected, put,
 };
@@ -178,7 +182,7 @@ pub use utoipa;
 #[doc(inline)]
 pub use verifier::clock::Clock;
 #[doc(inline)]
-pub use verifier::{Unready, UnreadyReason, Verified, Verifier, VerifierBuilder};
+pub use verifier::{Ended, Unready, UnreadyReason, Verified, Verifier, VerifierBuilder};
 
 /// Errors of configuration and verification; those of [`sender`] stand beside their types.
 pub mod errors {
@@ -192,6 +196,8 @@ pub mod errors {
     pub use crate::jose::{CompactError, JwkError, PrivateKeyError, PublicKeyError};
     #[doc(inline)]
     pub use crate::keys::root_certificates::RootCertificatesError;
+    #[doc(inline)]
+    pub use crate::revocation::RevokeError;
     #[doc(inline)]
     pub use crate::routing::UnreachableRoutes;
     #[doc(inline)]

@@ -28,6 +28,8 @@ pub(crate) struct Claims {
     pub(crate) not_before: Member<NumericDate>,
     pub(crate) issued_at: Member<NumericDate>,
     pub(crate) token_id: Member<String>,
+    /// `sid`, the session at the issuer (OpenID Connect Front-Channel Logout §3).
+    pub(crate) session_id: Member<String>,
     pub(crate) client_id: Member<String>,
     /// `tid` of Microsoft Entra ID.
     pub(crate) tenant_id: Member<String>,
@@ -57,6 +59,7 @@ impl Claims {
             &self.issuer,
             &self.subject,
             &self.token_id,
+            &self.session_id,
             &self.client_id,
             &confirmation.key_thumbprint,
             &confirmation.certificate_thumbprint,
@@ -83,6 +86,11 @@ impl<'de> Members<'de> for Claims {
             "nbf" => self.not_before = values.next_value()?,
             "iat" => self.issued_at = values.next_value()?,
             "jti" => self.token_id = values.next_value()?,
+            "sid" => {
+                let Unique(session) = values.next_value::<Unique<Value>>()?;
+                self.session_id =
+                    String::from_json(session).map_or(Member::Malformed, Member::Valid);
+            }
             "client_id" => self.client_id = values.next_value()?,
             "scope" => self.scope = values.next_value()?,
             "scp" => self.scp = values.next_value()?,

@@ -146,7 +146,10 @@ fn verify(
 ) -> Result<Verification, AuthenticationError> {
     // A cached token was checked before: neither its grammar nor its form is checked again.
     if let Some(verified) = verifier.cached(credentials.as_bytes(), now) {
-        return Ok(Verification::Done(verified));
+        let verified = verifier.unrevoked(verified);
+        return verified
+            .map(Verification::Done)
+            .map_err(|error| AuthenticationError::token(credentials, error));
     }
     let token = credentials
         .as_word()
@@ -339,6 +342,7 @@ mod tests {
             ("keys_unavailable", 0),
             ("key_undetermined", 0),
             ("introspection_unavailable", 0),
+            ("revocation_unknown", 0),
             ("invalid_dpop_proof", 0),
             ("replay_unknown", 0),
             ("too_many_dpop_proofs", 0),

@@ -173,6 +173,17 @@ impl Fetch {
     }
 }
 
+/// Receives a message after each fetch and when the issuer is removed.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyChanges(watch::Receiver<Ended>);
+
+impl KeyChanges {
+    /// Waits for the next one; `false` if there is none any more.
+    pub(crate) async fn next(&mut self) -> bool {
+        self.0.changed().await.is_ok()
+    }
+}
+
 impl IssuerKeys {
     pub(crate) fn new(issuer: Issuer, id: u64) -> Self {
         let keys = Self {
@@ -326,6 +337,11 @@ impl IssuerKeys {
         let state = self.state();
         let has_keys = self.current().is_some() || state.budget.has_succeeded();
         (!has_keys).then(|| Unready::new(self.issuer.label(), state.problem.as_ref()))
+    }
+
+    /// Receives a message when the keys may have changed, after the change.
+    pub(crate) fn changes(&self) -> KeyChanges {
+        KeyChanges(self.ended.subscribe())
     }
 
     /// Waits until keys have been fetched once.

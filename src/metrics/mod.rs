@@ -26,6 +26,7 @@ pub struct Counters {
     fetched: [Count; Fetched::ALL.len()],
     introspected: [Count; Introspected::ALL.len()],
     pub(crate) introspections_denied: Count,
+    pub(crate) revocations: Count,
     pub(crate) awaited_keys: Count,
     pub(crate) unknown_keys: Count,
     pub(crate) refreshes_denied: Count,
@@ -77,6 +78,8 @@ labels! {
         KeyUndetermined = "key_undetermined",
         /// The token could not be introspected.
         IntrospectionUnavailable = "introspection_unavailable",
+        /// Whether the token is revoked is unknown.
+        RevocationUnknown = "revocation_unknown",
         /// The DPoP proof is invalid, or lacks a nonce.
         InvalidProof = "invalid_dpop_proof",
         /// The replay store could not tell whether the proof was used before.
@@ -137,6 +140,12 @@ impl Counters {
     #[must_use]
     pub fn introspections_denied(&self) -> u64 {
         self.introspections_denied.read()
+    }
+
+    /// Cut-offs that were recorded ([`Verifier::revoke`](crate::Verifier::revoke)).
+    #[must_use]
+    pub fn revocations(&self) -> u64 {
+        self.revocations.read()
     }
 
     /// Requests that waited for a fetch of keys.
@@ -250,7 +259,7 @@ mod tests {
             .map(|&reason| counters.rejected(reason));
         assert_eq!(
             rejected.collect::<Vec<_>>(),
-            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]
+            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
         );
     }
 }

@@ -57,6 +57,9 @@ pub enum Cause {
         /// The time until a retry may succeed.
         retry_after: Duration,
     },
+    /// 503 with `Retry-After`: whether the token is revoked is unknown; it may be valid.
+    #[error("{REVOCATION_UNKNOWN}")]
+    RevocationUnknown,
     /// 503 with `Retry-After`: the replay store is unavailable; the proof may be valid.
     #[error("{PROOFS_UNKNOWN}")]
     ReplayUnknown,
@@ -90,6 +93,7 @@ impl Cause {
             Self::KeysUnavailable { .. } => (503, None, Reason::KeysUnavailable),
             Self::KeyUndetermined { .. } => (503, None, Reason::KeyUndetermined),
             Self::IntrospectionUnavailable { .. } => (503, None, Reason::IntrospectionUnavailable),
+            Self::RevocationUnknown => (503, None, Reason::RevocationUnknown),
             Self::ReplayUnknown => (503, None, Reason::ReplayUnknown),
             Self::TooManyProofs => (429, None, Reason::TooManyProofs),
             // A fault of the application is not a rejection, and not counted.
@@ -121,6 +125,7 @@ impl Cause {
             | Self::InvalidProof(text)
             | Self::UnfulfilledRule(text) => text,
             Self::NonceNeeded => NONCE_NEEDED,
+            Self::RevocationUnknown => REVOCATION_UNKNOWN,
             Self::ReplayUnknown => PROOFS_UNKNOWN,
             Self::TooManyProofs => TOO_MANY_PROOFS,
             Self::InsufficientLogin(_) => return Cow::Owned(self.to_string()),
@@ -144,7 +149,7 @@ impl Cause {
             Self::KeysUnavailable { retry_after }
             | Self::KeyUndetermined { retry_after }
             | Self::IntrospectionUnavailable { retry_after } => Some(*retry_after),
-            Self::ReplayUnknown | Self::TooManyProofs => Some(RETRY_SOON),
+            Self::RevocationUnknown | Self::ReplayUnknown | Self::TooManyProofs => Some(RETRY_SOON),
             _ => None,
         }
     }
@@ -168,6 +173,9 @@ const NONCE_NEEDED: &str = "The proof must carry the nonce that the DPoP-Nonce h
 
 const PROOFS_UNKNOWN: &str =
     "The replay store is unavailable, so whether the proof was used before is unknown.";
+
+const REVOCATION_UNKNOWN: &str =
+    "Whether the token is revoked is not known at the moment; it may be valid.";
 
 const TOO_MANY_PROOFS: &str =
     "Too many DPoP proofs by this key have not expired yet; send fewer requests.";

@@ -124,6 +124,8 @@ impl From<VerifyError> for Cause {
             VerifyError::IntrospectionUnavailable { retry_after } => {
                 return Self::IntrospectionUnavailable { retry_after };
             }
+            VerifyError::RevocationUnknown => return Self::RevocationUnknown,
+            VerifyError::Revoked => "The token has been revoked.",
             VerifyError::Inactive => "The token is not active.",
             VerifyError::Bound => "The token is bound to its sender and is not a bearer token.",
             VerifyError::CriticalHeader => {

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use super::clock::{Clock, since_epoch};
 use super::resolver::{IssuerResolver, ResolveIssuer};
+use super::revoke::check_lifetimes;
 use super::token_cache::TokenCache;
 use super::trust::Trust;
 use super::verified::Origin;
@@ -18,6 +19,7 @@ use crate::jose::compact::MAX_TOKEN_BYTES;
 use crate::keys::KeyRefresher;
 use crate::keys::root_certificates::{RootCertificates, RootCertificatesError};
 use crate::metrics::Counters;
+use crate::revocation::Revocations;
 use crate::sender::{ClientCertificates, Dpop, SenderPolicy, TargetUriSource};
 
 /// Configures a [`Verifier`].
@@ -39,6 +41,7 @@ pub struct VerifierBuilder {
     resolver: Option<Resolve>,
     senders: SenderPolicy,
     roots: RootCertificates,
+    revocations: Option<Revocations>,
 }
 
 impl Default for VerifierBuilder {
@@ -50,6 +53,7 @@ impl Default for VerifierBuilder {
             resolver: None,
             senders: SenderPolicy::default(),
             roots: RootCertificates::default(),
+            revocations: None,
         }
     }
 }
@@ -154,14 +158,30 @@ impl VerifierBuilder {
         self
     }
 
+    /// Lets tokens be revoked before they expire ([`Verifier::revoke`]). A revoked token is rejected with 401
+    /// `invalid_token`, also if it was verified before; with 503 while the store is unavailable.
+    ///
+    /// Each issuer needs a maximum age of tokens ([`IssuerBuilder::max_token_age`]), since cut-offs are kept for as long: a
+    /// larger one that is configured later lets tokens be valid again whose cut-offs have ended.
+    ///
+    /// [`IssuerBuilder::max_token_age`]: crate::IssuerBuilder::max_token_age
+    pub fn revocations(mut self, revocations: Revocations) -> Self {
+        self.revocations = Some(revocations);
+        self
+    }
+
     /// Creates a verifier that trusts these issuers, and starts fetching their keys without waiting for them.
     ///
     /// # Errors
     /// - The operating system provides no thread for fetching, or no random numbers.
     /// - [`InvalidInput`](io::ErrorKind::InvalidInput), with an [`IssuerError`](crate::issuer::IssuerError) inside: two
-    ///   entries are the same issuer in two spellings, or share an audience.
+    ///   entries are the same issuer in two spellings, or share an audience; or [`revocations`](Self::revocations) are set,
+    ///   and an issuer has no maximum age of tokens.
     pub fn start(self, issuers: impl IntoIterator<Item = Issuer>) -> io::Result<Verifier> {
         let trust = Trust::new(issuers)?;
+        if self.revocations.is_some() {
+            check_lifetimes(trust.issuers.iter().map(|keys| &keys.issuer))?;
+        }
         let started_at = since_epoch(self.clock.now());
         let senders = self.senders.start(started_at).map_err(io::Error::other)?;
         let counters = Arc::new(Counters::default());
@@ -182,10 +202,11 @@ impl VerifierBuilder {
             refresher: Mutex::new(refresher),
             counters,
             roots: self.roots,
-            origin: Origin {
+            origin: Arc::new(Origin {
                 clock: self.clock,
+                revocations: self.revocations,
                 verifier: STARTED.fetch_add(1, Ordering::Relaxed),
-            },
+            }),
             cache: TokenCache::new(self.token_memory),
             max_token_length: self.max_token_length,
             resolver: self.resolver.map(|resolve| IssuerResolver::new(resolve.0)),

@@ -56,6 +56,12 @@ pub enum VerifyError {
     /// The issuer says that the token is active, but neither that it is an access token nor that it is for this API.
     #[error("nothing shows that the token is an access token")]
     UnknownKind,
+    /// A cut-off revokes the token ([`Verifier::revoke`](crate::Verifier::revoke)).
+    #[error("the token is revoked")]
+    Revoked,
+    /// Whether the token is revoked is unknown, because the store of revocations is unavailable.
+    #[error("whether the token is revoked is not known")]
+    RevocationUnknown,
     /// A claim that the issuer's configuration requires is missing or has another value.
     #[error("a required claim is not met: {0}")]
     RequiredClaim(Arc<RequiredClaim>),

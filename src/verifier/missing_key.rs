@@ -130,7 +130,7 @@ impl Verifier {
                 let context = CallContext {
                     cache: self.0.cache.clone(),
                     counters: Arc::clone(&self.0.counters),
-                    origin: self.0.origin.clone(),
+                    origin: Arc::clone(&self.0.origin),
                 };
                 let token = Zeroizing::new(token.to_owned());
                 self.run(move |client| call.make(client, token, context));
@@ -167,7 +167,7 @@ impl Verifier {
         loop {
             let waited = match pending {
                 Pending::Introspection(call) => match call.wait().await {
-                    Some(outcome) => return outcome,
+                    Some(outcome) => return self.unrevoked(outcome?),
                     None => Waited::InVain,
                 },
                 Pending::Key(key) => key.wait().await?,

@@ -5,11 +5,13 @@ mod accepted_tokens;
 mod audience;
 mod builder;
 pub(crate) mod clock;
+mod ended;
 mod error;
 mod introspection;
 mod missing_key;
 mod payload;
 mod resolver;
+mod revoke;
 mod scopes;
 mod token_cache;
 mod trust;
@@ -40,6 +42,7 @@ pub(crate) use accepted_tokens::{AcceptedTokens, Endpoints, TokenSource};
 pub(crate) use builder::DEFAULT_TOKEN_MEMORY;
 pub use builder::VerifierBuilder;
 use clock::since_epoch;
+pub use ended::Ended;
 pub use error::VerifyError;
 pub use introspection::NeededIntrospection;
 pub use missing_key::MissingKey;
@@ -81,7 +84,7 @@ struct Shared {
     /// Trusted for requests to issuers.
     roots: RootCertificates,
     /// Clock and number.
-    origin: Origin,
+    origin: Arc<Origin>,
     cache: Option<Arc<TokenCache>>,
     /// Decides about issuers that are not configured.
     resolver: Option<IssuerResolver>,
@@ -131,7 +134,7 @@ impl Verifier {
     pub async fn verify_or_fetch(&self, token: &str) -> Result<Arc<Verified>, VerifyError> {
         let now = self.now();
         let verified = match self.cached(token.as_bytes(), now) {
-            Some(verified) => verified,
+            Some(verified) => self.unrevoked(verified)?,
             None => match self.verify_or_request_key(token, now)? {
                 Verification::Done(verified) => verified,
                 Verification::Pending(pending) => self.verify_with(token, pending).await?,
@@ -162,8 +165,10 @@ impl Verifier {
 
     /// Verifies a token, cached or not, with the current keys.
     fn verify_known(&self, token: &str, now: SystemTime) -> Result<Arc<Verified>, VerifyError> {
-        let cached = self.cached(token.as_bytes(), now);
-        cached.map_or_else(|| self.verify_uncached(token, now), Ok)
+        match self.cached(token.as_bytes(), now) {
+            Some(verified) => self.unrevoked(verified),
+            None => self.verify_uncached(token, now),
+        }
     }
 
     /// Verifies a token that is not cached, and offers it to the cache.
@@ -175,6 +180,7 @@ impl Verifier {
                 outcome => break outcome?,
             }
         };
+        let verified = self.unrevoked(verified)?;
         if let Some(cache) = &self.0.cache {
             cache.insert(token.as_bytes(), &verified);
         }
@@ -207,7 +213,7 @@ impl Verifier {
         let key = find_key(keys, &unverified, now)?;
         let payload = unverified.into_verified_payload();
         let valid = validate::validate_claims(&keys.issuer, &payload, now)?;
-        let basis = Basis::Key(Arc::downgrade(&key));
+        let basis = Basis::Key(Arc::downgrade(&key), Arc::downgrade(keys));
         Ok(Arc::new(Verified::new(
             payload,
             valid,

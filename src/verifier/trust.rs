@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::audience::check_audience;
 use super::introspection::Introspector;
+use super::revoke::check_lifetimes;
 use super::unverified::Unverified;
 use super::validate::required;
 use super::{Verifier, VerifyError};
@@ -247,6 +248,9 @@ impl Verifier {
             .iter()
             .cloned()
             .partition(|keys| is_removed(&keys));
+        if self.0.origin.revocations.is_some() {
+            check_lifetimes(&issuers)?;
+        }
         let is_new = |issuer: &Issuer| {
             !(former.contains(issuer) && trusted.iter().any(|keys| keys.issuer == *issuer))
         };

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, SystemTime};
 
@@ -21,6 +22,8 @@ use crate::claims::scope::ScopeSet;
 use crate::claims::{Audience, Claims, Confirmation, NumericDate};
 use crate::jose::json::Member;
 use crate::jose::jwk::Jwk;
+use crate::keys::{IssuerKeys, KeyChanges};
+use crate::revocation::{RevocationKeys, Revocations};
 
 /// A verified access token: signed by a trusted issuer, for this API, and valid when it was verified.
 ///
@@ -34,8 +37,10 @@ pub struct Verified {
     from: Duration,
     until: Duration,
     payload: Box<[u8]>,
-    origin: Origin,
-    basis: Basis,
+    pub(super) origin: Arc<Origin>,
+    pub(super) basis: Basis,
+    /// The generation of cut-offs that do not revoke the token; 0 before it is checked.
+    checked: AtomicU64,
     /// The payload as JSON, parsed on first use.
     document: OnceLock<Value>,
     /// The payload as a type of the application, parsed on first use.
@@ -45,18 +50,39 @@ pub struct Verified {
 }
 
 /// What a token was verified with; once it is gone, the token is no longer valid.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Basis {
-    /// Dangling once the issuer has withdrawn the key.
-    Key(Weak<Jwk>),
+    /// Dangling once the issuer has withdrawn the key; with the key set that it was in.
+    Key(Weak<Jwk>, Weak<IssuerKeys>),
     /// Dangling once the issuer is no longer trusted.
     Introspection(Weak<Introspector>),
 }
 
+impl Basis {
+    pub(super) fn is_current(&self) -> bool {
+        match self {
+            Self::Key(key, _) => key.strong_count() > 0,
+            Self::Introspection(introspector) => {
+                introspector.upgrade().is_some_and(|of| of.is_trusted())
+            }
+        }
+    }
+
+    /// Receives a message after each change of the keys that the token was verified with.
+    pub(super) fn changes(&self) -> Option<KeyChanges> {
+        let keys = match self {
+            Self::Key(_, keys) => keys.upgrade()?,
+            Self::Introspection(introspector) => Arc::clone(&introspector.upgrade()?.keys),
+        };
+        Some(keys.changes())
+    }
+}
+
 /// The verifier of a token.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Origin {
     pub(super) clock: Clock,
+    pub(super) revocations: Option<Revocations>,
     /// A number that no other verifier of the process has.
     pub(super) verifier: u64,
 }
@@ -69,7 +95,12 @@ struct CustomClaims {
 }
 
 impl Verified {
-    pub(super) fn new(payload: Payload, valid: ValidClaims, basis: Basis, origin: &Origin) -> Self {
+    pub(super) fn new(
+        payload: Payload,
+        valid: ValidClaims,
+        basis: Basis,
+        origin: &Arc<Origin>,
+    ) -> Self {
         // The granted scopes are kept; the claims that they come from are not. `iss` contains the tenant.
         let claims = Claims {
             tenant_id: Member::Absent,
@@ -84,8 +115,9 @@ impl Verified {
             from: valid.from,
             until: valid.until,
             payload: payload.bytes.into_boxed_slice(),
-            origin: origin.clone(),
+            origin: Arc::clone(origin),
             basis,
+            checked: AtomicU64::new(0),
             document: OnceLock::new(),
             custom_claims: OnceLock::new(),
             cache_entry: OnceLock::new(),
@@ -160,36 +192,17 @@ impl Verified {
         expires_at.map_or(SystemTime::UNIX_EPOCH, |at| at.to_system_time())
     }
 
-    /// Completes when the token expires ([`expires_at`](Self::expires_at)), by the verifier's clock; for sockets and
-    /// streams, which outlive the check at their beginning.
-    ///
-    /// It needs a runtime of tokio with timers, as Actix has. The future holds no part of the token.
-    ///
-    /// # Examples
-    /// ```
-    /// use actix_resource_server::AuthenticatedUser;
-    ///
-    /// async fn watch(user: AuthenticatedUser, mut news: tokio::sync::mpsc::Receiver<String>) {
-    ///     let expiry = user.until_expiry();
-    ///     tokio::pin!(expiry);
-    ///     loop {
-    ///         tokio::select! {
-    ///             () = &mut expiry => break,
-    ///             Some(_news) = news.recv() => { /* send it */ }
-    ///             else => break,
-    ///         }
-    ///     }
-    /// }
-    /// ```
-    pub fn until_expiry(&self) -> impl Future<Output = ()> + use<> {
-        let (clock, expires_at) = (self.origin.clock.clone(), self.expires_at());
-        async move {
-            while let Ok(left) = expires_at.duration_since(clock.now())
-                && !left.is_zero()
-            {
-                // The clock may be set while this waits.
-                tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
+    /// When the access that the token gives ends, by the verifier's clock: at `exp`, or at its maximum age if that is
+    /// earlier.
+    pub(super) fn ends_at(&self) -> SystemTime {
+        match self.basis {
+            Basis::Key(..) => {
+                let until = self.until.saturating_sub(self.tolerance);
+                let until = SystemTime::UNIX_EPOCH.checked_add(until);
+                until.map_or_else(|| self.expires_at(), |until| until.min(self.expires_at()))
             }
+            // Until the issuer's response is to be asked for again, which an open stream does not do.
+            Basis::Introspection(_) => self.expires_at(),
         }
     }
 
@@ -272,12 +285,26 @@ impl Verified {
     /// issuer is still trusted.
     #[must_use]
     pub fn key_is_current(&self) -> bool {
-        match &self.basis {
-            Basis::Key(key) => key.strong_count() > 0,
-            Basis::Introspection(introspector) => {
-                introspector.upgrade().is_some_and(|of| of.is_trusted())
-            }
-        }
+        self.basis.is_current()
+    }
+
+    /// Whether the token need not be checked against the cut-offs of `revocations` again.
+    pub(super) fn is_checked_by(&self, revocations: &Revocations) -> bool {
+        revocations.is_current(self.checked.load(Ordering::Relaxed))
+    }
+
+    /// Notes that the cut-offs of this generation do not revoke the token.
+    pub(super) fn set_checked(&self, generation: u64) {
+        self.checked.store(generation, Ordering::Relaxed);
+    }
+
+    /// How cut-offs find the token.
+    pub(super) fn revocation_keys(&self) -> RevocationKeys {
+        RevocationKeys::of(&self.claims)
+    }
+
+    pub(super) fn session_id(&self) -> &Member<String> {
+        &self.claims.session_id
     }
 
     /// What the sender of the token must prove (`cnf`).
@@ -357,8 +384,6 @@ fn unfitting(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
         (None, None) => "a claim has another type or value".to_owned(),
     }
 }
-
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// The two counters that an `Arc` keeps beside its value.
 const COUNTS_OF_ARC: usize = 2 * size_of::<usize>();

@@ -70,7 +70,7 @@ pub(super) type Outcome = Result<Arc<Verified>, VerifyError>;
 pub(super) struct CallContext {
     pub(super) cache: Option<Arc<TokenCache>>,
     pub(super) counters: Arc<Counters>,
-    pub(super) origin: Origin,
+    pub(super) origin: Arc<Origin>,
 }
 
 /// A call that will decide about a token.

@@ -306,13 +306,14 @@ enum Check {
     Required,
     Numbers,
     Profile,
+    Revocation,
     Sender,
     Access,
 }
 
 impl Check {
     /// Every check, in order.
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::Credentials,
         Self::Activity,
         Self::Form,
@@ -335,6 +336,7 @@ impl Check {
         Self::Required,
         Self::Numbers,
         Self::Profile,
+        Self::Revocation,
         Self::Sender,
         Self::Access,
     ];
@@ -372,6 +374,7 @@ impl Check {
             }
             Self::Numbers => "the token has at most 1,000 audiences and 1,000 scopes",
             Self::Profile => "in strict mode: iat, sub, client_id and jti are present",
+            Self::Revocation => "the token is not revoked, nor its user or session",
             Self::Sender => "the sender proves possession, if the token is bound (cnf)",
             Self::Access => "the token has the scopes, claims and login that the route requires",
         }
@@ -406,6 +409,8 @@ impl Check {
             | VerifyError::IntrospectionNeeded(_)
             | VerifyError::IntrospectionUnavailable { .. } => Self::Activity,
             VerifyError::IssuedAhead | VerifyError::TooOld => Self::Age,
+            VerifyError::Revoked | VerifyError::RevocationUnknown => Self::Revocation,
+            VerifyError::Malformed { claim: "sid" } => Self::Revocation,
             VerifyError::Malformed { claim } => Self::of_claim(claim),
             VerifyError::MalformedAudience => Self::Audience,
             VerifyError::RequiredClaim(_) => Self::Required,

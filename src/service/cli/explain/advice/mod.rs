@@ -3,6 +3,7 @@
 mod access;
 mod claims;
 mod introspection;
+mod revocation;
 
 use std::time::Duration;
 
@@ -75,6 +76,8 @@ fn invalid(error: &VerifyError, context: &Context<'_>) -> Explanation {
         VerifyError::Malformed { claim } => claims::malformed(claim, context),
         VerifyError::MalformedAudience => claims::malformed_audience(context),
         VerifyError::RefreshToken => refresh_token(),
+        VerifyError::Revoked => revocation::revoked(),
+        VerifyError::RevocationUnknown => revocation::unknown(),
         VerifyError::RequiredClaim(required) => claims::unmet(required, context),
         VerifyError::MalformedKeyId => malformed_key_id(),
         VerifyError::MalformedPayload => malformed_payload(),

@@ -1,0 +1,176 @@
+//! Revocation: tokens that are rejected before they expire, because their user, session or the token itself was revoked.
+//!
+//! What is kept are cut-offs, not tokens. A token that was checked against the current cut-offs remembers their generation,
+//! so that a request with a cached token costs one comparison.
+
+mod cut_off;
+mod table;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+pub use cut_off::CutOff;
+pub(crate) use cut_off::RevocationKeys;
+use table::{Full, Table};
+
+/// The revocations that a [`Verifier`](crate::Verifier) honours; clones share their contents.
+///
+/// See [`VerifierBuilder::revocations`](crate::verifier::VerifierBuilder::revocations).
+#[derive(Clone, Debug)]
+pub struct Revocations(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// That of the table; [`UNKNOWN`] while cut-offs may be missing. Changed under the lock of the table.
+    generation: AtomicU64,
+    table: RwLock<Contents>,
+    /// Wakes streams whose access may have ended.
+    changed: watch::Sender<()>,
+}
+
+#[derive(Debug)]
+struct Contents {
+    table: Table,
+    /// Grows with each change.
+    generation: u64,
+}
+
+/// Whether a token is revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RevocationStatus {
+    /// By none of the cut-offs of this generation.
+    Unrevoked(u64),
+    Revoked,
+    /// The store is unavailable, and cut-offs may be missing.
+    Unknown,
+}
+
+/// Why nothing was revoked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RevokeError {
+    /// The verifier was built without [`Revocations`].
+    #[error("no store of revocations is configured")]
+    NotConfigured,
+    /// No trusted issuer has this name.
+    #[error("the issuer is not trusted")]
+    UnknownIssuer,
+    /// The cut-off is later than now, beyond the tolerance for the issuer's clock.
+    #[error("the time of the cut-off is in the future")]
+    InFuture,
+    /// The store holds as many cut-offs as it may, and drops none for others.
+    #[error("the store of revocations is full")]
+    Full,
+    /// The store is unavailable.
+    #[error("the store of revocations is unavailable")]
+    Unavailable,
+}
+
+impl Revocations {
+    /// The default number of cut-offs that are kept; they take about 10 MiB.
+    pub const MOST: usize = 100_000;
+
+    /// Revocations in this process, at most `most` at a time.
+    ///
+    /// A cut-off is never dropped for another one: while the store is full, new ones are rejected. After a restart it is
+    /// empty.
+    #[must_use]
+    pub fn in_memory(most: usize) -> Self {
+        Self(Arc::new(Shared {
+            generation: AtomicU64::new(FIRST),
+            table: RwLock::new(Contents {
+                table: Table::new(most),
+                generation: FIRST,
+            }),
+            changed: watch::Sender::default(),
+        }))
+    }
+
+    /// Whether a token that was checked against the cut-offs of `generation` need not be checked again.
+    pub(crate) fn is_current(&self, generation: u64) -> bool {
+        self.0.generation.load(Ordering::Acquire) == generation
+    }
+
+    /// Whether a token is revoked; `keys` is called unless there are no cut-offs.
+    pub(crate) fn check(&self, keys: impl FnOnce() -> RevocationKeys) -> RevocationStatus {
+        // Before the table is read: what is added meanwhile has a later generation.
+        let generation = self.0.generation.load(Ordering::Acquire);
+        if generation == UNKNOWN {
+            return RevocationStatus::Unknown;
+        }
+        let contents = self.read();
+        if !contents.table.is_empty() && contents.table.revokes(&keys()) {
+            RevocationStatus::Revoked
+        } else {
+            RevocationStatus::Unrevoked(generation)
+        }
+    }
+
+    /// Whether a cut-off that is known here revokes the token, whatever else the store may hold.
+    pub(crate) fn revokes(&self, keys: &RevocationKeys) -> bool {
+        self.read().table.revokes(keys)
+    }
+
+    /// Records cut-offs, all or none, for tokens that are valid for at most `lifetime`.
+    ///
+    /// # Errors
+    /// [`RevokeError::Full`].
+    #[expect(clippy::unused_async, reason = "a remote store is asked")]
+    pub(crate) async fn record(
+        &self,
+        cut_offs: &[CutOff],
+        lifetime: Duration,
+        now: Duration,
+    ) -> Result<(), RevokeError> {
+        let kept: Vec<_> = cut_offs.iter().map(|of| of.kept_for(lifetime)).collect();
+        self.apply(|table| table.add(&kept, now.as_secs()))
+            .map_err(|Full| RevokeError::Full)
+    }
+
+    /// Changes the table; what it returns says whether tokens must be checked again.
+    fn apply<E>(&self, change: impl FnOnce(&mut Table) -> Result<bool, E>) -> Result<(), E> {
+        let mut contents = self.write();
+        if change(&mut contents.table)? {
+            contents.generation = contents.generation.saturating_add(1);
+            let generation = contents.generation;
+            self.0.generation.store(generation, Ordering::Release);
+            drop(contents);
+            self.0.changed.send_replace(());
+        }
+        Ok(())
+    }
+
+    /// Receives a message after each change.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<()> {
+        self.0.changed.subscribe()
+    }
+
+    /// The number of cut-offs.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.read().table.len()
+    }
+
+    /// Whether there are no cut-offs.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Contents> {
+        self.0.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Contents> {
+        self.0.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The generation of an empty table; a token that was not checked yet has 0.
+const FIRST: u64 = 1;
+
+/// The generation while cut-offs may be missing; no token has been checked against it.
+const UNKNOWN: u64 = u64::MAX;
