@@ -93,6 +93,9 @@ mod keys;
 
 mod introspection;
 
+#[cfg(feature = "redis")]
+mod redis_client;
+
 pub mod sender;
 
 mod revocation;
@@ -196,6 +199,9 @@ pub mod errors {
     pub use crate::jose::{CompactError, JwkError, PrivateKeyError, PublicKeyError};
     #[doc(inline)]
     pub use crate::keys::root_certificates::RootCertificatesError;
+    #[cfg(feature = "redis")]
+    #[doc(inline)]
+    pub use crate::redis_client::RedisError;
     #[doc(inline)]
     pub use crate::revocation::RevokeError;
     #[doc(inline)]

@@ -4,17 +4,24 @@
 //! so that a request with a cached token costs one comparison.
 
 mod cut_off;
+#[cfg(feature = "redis")]
+mod redis;
 mod table;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 pub use cut_off::CutOff;
+#[cfg(feature = "redis")]
+use cut_off::Kept;
 pub(crate) use cut_off::RevocationKeys;
 use table::{Full, Table};
+
+#[cfg(feature = "redis")]
+use crate::redis_client::RedisError;
 
 /// The revocations that a [`Verifier`](crate::Verifier) honours; clones share their contents.
 ///
@@ -29,6 +36,10 @@ struct Shared {
     table: RwLock<Contents>,
     /// Wakes streams whose access may have ended.
     changed: watch::Sender<()>,
+    /// Whether tokens are accepted while cut-offs may be missing.
+    accepts_unchecked: AtomicBool,
+    #[cfg(feature = "redis")]
+    redis: Option<redis::Redis>,
 }
 
 #[derive(Debug)]
@@ -36,6 +47,8 @@ struct Contents {
     table: Table,
     /// Grows with each change.
     generation: u64,
+    /// Whether no cut-off is missing.
+    is_complete: bool,
 }
 
 /// Whether a token is revoked.
@@ -80,13 +93,53 @@ impl Revocations {
     #[must_use]
     pub fn in_memory(most: usize) -> Self {
         Self(Arc::new(Shared {
-            generation: AtomicU64::new(FIRST),
             table: RwLock::new(Contents {
                 table: Table::new(most),
                 generation: FIRST,
+                is_complete: true,
             }),
+            generation: AtomicU64::new(FIRST),
             changed: watch::Sender::default(),
+            accepts_unchecked: AtomicBool::new(false),
+            #[cfg(feature = "redis")]
+            redis: None,
         }))
+    }
+
+    /// Revocations in Redis, at most `most` at a time, for all replicas that use it with the same prefix. Each replica keeps
+    /// all of them, and learns of new ones at once.
+    ///
+    /// While Redis is unavailable for longer than 0.8 s, and before it has been reached for the first time, requests get 503,
+    /// because revocations may be missing; see [`accept_unchecked`](Self::accept_unchecked). Redis must not evict
+    /// (`maxmemory-policy noeviction`), and must know RESP3 (Redis 6). What it loses by a restart is written again by replicas
+    /// that know it.
+    ///
+    /// # Errors
+    /// The URL is not one of `redis://` or `rediss://`, or the thread cannot be started.
+    #[cfg(feature = "redis")]
+    pub fn in_redis(url: &str, prefix: &str, most: usize) -> Result<Self, RedisError> {
+        let (redis, not_started) = redis::Redis::new(url, prefix, most)?;
+        let revocations = Self(Arc::new(Shared {
+            table: RwLock::new(Contents {
+                table: Table::new(most),
+                generation: FIRST,
+                is_complete: false,
+            }),
+            generation: AtomicU64::new(UNKNOWN),
+            changed: watch::Sender::default(),
+            accepts_unchecked: AtomicBool::new(false),
+            redis: Some(redis),
+        }));
+        not_started.start(&revocations)?;
+        Ok(revocations)
+    }
+
+    /// Accepts tokens also while revocations may be missing, as far as those that are known here do not revoke them.
+    #[must_use]
+    pub fn accept_unchecked(self) -> Self {
+        self.0.accepts_unchecked.store(true, Ordering::Relaxed);
+        self.publish(&mut self.write());
+        self
     }
 
     /// Whether a token that was checked against the cut-offs of `generation` need not be checked again.
@@ -117,8 +170,7 @@ impl Revocations {
     /// Records cut-offs, all or none, for tokens that are valid for at most `lifetime`.
     ///
     /// # Errors
-    /// [`RevokeError::Full`].
-    #[expect(clippy::unused_async, reason = "a remote store is asked")]
+    /// [`RevokeError::Full`] or [`RevokeError::Unavailable`].
     pub(crate) async fn record(
         &self,
         cut_offs: &[CutOff],
@@ -126,21 +178,58 @@ impl Revocations {
         now: Duration,
     ) -> Result<(), RevokeError> {
         let kept: Vec<_> = cut_offs.iter().map(|of| of.kept_for(lifetime)).collect();
-        self.apply(|table| table.add(&kept, now.as_secs()))
+        #[cfg(feature = "redis")]
+        if let Some(redis) = &self.0.redis {
+            return redis.record(&kept).await;
+        }
+        self.change(|table| table.add(&kept, now.as_secs()))
             .map_err(|Full| RevokeError::Full)
     }
 
-    /// Changes the table; what it returns says whether tokens must be checked again.
-    fn apply<E>(&self, change: impl FnOnce(&mut Table) -> Result<bool, E>) -> Result<(), E> {
+    /// Inserts cut-offs that the store has accepted.
+    #[cfg(feature = "redis")]
+    fn insert(&self, kept: &[Kept], now: u64) {
+        let inserted = self.change(|table| Ok::<_, Full>(table.insert(kept, now)));
+        debug_assert_eq!(inserted, Ok(()));
+    }
+
+    /// The cut-offs that have not ended.
+    #[cfg(feature = "redis")]
+    fn all(&self, now: u64) -> Vec<Kept> {
+        self.read().table.lasting(now).collect()
+    }
+
+    /// Whether no cut-off is missing from now on.
+    #[cfg(feature = "redis")]
+    fn set_complete(&self, is_complete: bool) {
+        if self.read().is_complete == is_complete {
+            return;
+        }
+        let mut contents = self.write();
+        contents.is_complete = is_complete;
+        self.publish(&mut contents);
+    }
+
+    /// Changes the table; what `change` returns says whether tokens must be checked again.
+    fn change<E>(&self, change: impl FnOnce(&mut Table) -> Result<bool, E>) -> Result<(), E> {
         let mut contents = self.write();
         if change(&mut contents.table)? {
-            contents.generation = contents.generation.saturating_add(1);
-            let generation = contents.generation;
-            self.0.generation.store(generation, Ordering::Release);
-            drop(contents);
-            self.0.changed.send_replace(());
+            self.publish(&mut contents);
         }
         Ok(())
+    }
+
+    /// Lets all tokens be checked again, and wakes streams.
+    fn publish(&self, contents: &mut Contents) {
+        contents.generation = contents.generation.saturating_add(1);
+        let is_usable = contents.is_complete || self.0.accepts_unchecked.load(Ordering::Relaxed);
+        let generation = if is_usable {
+            contents.generation
+        } else {
+            UNKNOWN
+        };
+        self.0.generation.store(generation, Ordering::Release);
+        self.0.changed.send_replace(());
     }
 
     /// Receives a message after each change.

@@ -41,11 +41,12 @@ impl Table {
         if self.cut_offs.len().saturating_add(new) > self.most {
             return Err(Full);
         }
-        Ok(self.insert(added))
+        Ok(self.insert(added, now))
     }
 
-    /// Adds cut-offs that another process has accepted.
-    pub(super) fn insert(&mut self, added: &[Kept]) -> bool {
+    /// Adds cut-offs without a bound; returns whether that changes anything.
+    pub(super) fn insert(&mut self, added: &[Kept], now: u64) -> bool {
+        self.purge(now);
         let mut is_changed = false;
         for kept in added {
             let times = self.cut_offs.entry(kept.key).or_insert_with(|| {
@@ -83,6 +84,17 @@ impl Table {
 
     pub(super) fn is_empty(&self) -> bool {
         self.cut_offs.is_empty()
+    }
+
+    /// The cut-offs that have not ended.
+    #[cfg(feature = "redis")]
+    pub(super) fn lasting(&self, now: u64) -> impl Iterator<Item = Kept> {
+        let lasting = self.cut_offs.iter().filter(move |(_, of)| of.until > now);
+        lasting.map(|(key, times)| Kept {
+            key: *key,
+            second: times.second,
+            until: times.until,
+        })
     }
 
     pub(super) fn len(&self) -> usize {

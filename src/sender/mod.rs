@@ -15,8 +15,6 @@ mod trusted_proxies;
 pub(crate) use self::check::{RequestEvidence, SenderError, SenderProof};
 #[cfg(feature = "dev-issuer")]
 pub(crate) use self::dpop::NoncePolicy;
-#[cfg(feature = "redis")]
-pub use self::dpop::RedisError;
 #[cfg(any(feature = "dev-issuer", fuzzing))]
 pub(crate) use self::dpop::TargetUri;
 pub(crate) use self::dpop::{

@@ -66,7 +66,7 @@ pub(crate) enum Error {
     PublicUrl(crate::sender::TargetUriError),
     #[cfg(feature = "redis")]
     #[error("auth.dpop.replay_store: {0}")]
-    Redis(crate::sender::RedisError),
+    Redis(crate::redis_client::RedisError),
     #[error(transparent)]
     Settings(#[from] SettingsError),
     #[error("the state of the program cannot be made: {0}")]
@@ -131,8 +131,8 @@ impl From<crate::sender::TargetUriError> for Error {
 }
 
 #[cfg(feature = "redis")]
-impl From<crate::sender::RedisError> for Error {
-    fn from(error: crate::sender::RedisError) -> Self {
+impl From<crate::redis_client::RedisError> for Error {
+    fn from(error: crate::redis_client::RedisError) -> Self {
         Self::Redis(error)
     }
 }

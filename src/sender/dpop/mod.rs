@@ -15,8 +15,6 @@ pub(crate) use self::nonce::NonceIssuer;
 pub(crate) use self::nonce::{DPOP_NONCE, NO_STORE};
 pub(crate) use self::nonce_policy::NoncePolicy;
 pub(crate) use self::proof::{Proof, ResourceRequest, TimeWindow, VerifiedProof};
-#[cfg(feature = "redis")]
-pub use self::replay::RedisError;
 pub use self::replay::Replay;
 pub(crate) use self::replay::{PendingOutcome, ProofId, ReplayAnswer, ReplayOutcome};
 pub(crate) use self::target_uri::{PublicUrl, RequestUri, TargetUri};

@@ -23,13 +23,13 @@ use tokio::sync::oneshot;
 use self::memory::Memory;
 #[cfg(feature = "redis")]
 use self::redis::Redis;
-#[cfg(feature = "redis")]
-pub use self::redis::RedisError;
 use super::TargetUri;
 use crate::jose::digest::sha256;
 #[cfg(feature = "service")]
 use crate::metrics::Distribution;
 use crate::metrics::Histogram;
+#[cfg(feature = "redis")]
+use crate::redis_client::RedisError;
 
 /// A replay store, which makes each DPoP proof valid once; clones share their contents.
 ///
@@ -75,15 +75,6 @@ impl Replay {
     #[cfg(feature = "redis")]
     pub fn in_redis(url: &str, prefix: &str) -> Result<Self, RedisError> {
         Redis::start(url, prefix).map(|redis| Store::Redis(redis).into())
-    }
-
-    /// Checks that [`in_redis`](Self::in_redis) accepts this URL, without connecting.
-    ///
-    /// # Errors
-    /// [`RedisError::NotARedisUrl`].
-    #[cfg(all(feature = "redis", feature = "service"))]
-    pub(crate) fn check_redis_url(url: &str) -> Result<(), RedisError> {
-        redis::check_url(url)
     }
 
     /// Whether the contents survive this process.

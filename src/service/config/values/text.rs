@@ -20,7 +20,8 @@ use crate::claims::scope_claim::ScopeClaim;
 use crate::issuer::{TokenType, is_loopback};
 use crate::jose::Algorithm;
 #[cfg(feature = "redis")]
-use crate::sender::Replay;
+#[cfg(feature = "redis")]
+use crate::redis_client;
 use crate::sender::TargetUriSource;
 
 /// A kind of text.
@@ -483,7 +484,7 @@ impl Display for ReplayUrl {
 fn is_redis(text: &str) -> bool {
     let url = url::Url::parse(text);
     url.is_ok_and(|url| matches!(url.scheme(), "redis" | "rediss") && url.has_host())
-        && Replay::check_redis_url(text).is_ok()
+        && redis_client::check_url(text).is_ok()
 }
 
 /// A scope (RFC 6749 §3.3).

@@ -7,19 +7,18 @@
 //! A claim whose answer is lost may have been the first: it is neither accepted nor called replayed.
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, Pipeline, Value};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use redis::{Client, Pipeline, Value};
 use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::{ProofId, ReplayAnswer, ReplayOutcome};
+use crate::redis_client::{self, RedisError, RedisFailure};
 
 /// The channel to the thread with the connection.
 #[derive(Clone)]
@@ -37,7 +36,7 @@ struct ClaimRequest {
 
 impl Redis {
     pub(super) fn start(url: &str, prefix: &str) -> Result<Self, RedisError> {
-        let client = open(url)?;
+        let client = redis_client::open(url)?;
         let (requests, received) = mpsc::channel(MOST_WAITING);
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
@@ -75,28 +74,6 @@ impl fmt::Debug for Redis {
 fn seconds_to_keep(until: Duration, now: Duration) -> u64 {
     let left = until.saturating_sub(now).saturating_add(CLOCK_SKEW);
     left.as_secs().saturating_add(1)
-}
-
-/// Checks the form of the URL, without connecting.
-///
-/// # Errors
-/// [`RedisError::NotARedisUrl`].
-#[cfg(feature = "service")]
-pub(super) fn check_url(url: &str) -> Result<(), RedisError> {
-    open(url).map(drop)
-}
-
-/// Parses the URL; a fragment is rejected, since its only meaning is to disable the check of certificates.
-fn open(url: &str) -> Result<Client, RedisError> {
-    let is_ours = |scheme: &str| ["redis", "rediss"].contains(&scheme);
-    let parsed = url::Url::parse(url).ok();
-    let parsed = parsed.filter(|url| is_ours(url.scheme()) && url.fragment().is_none());
-    let parsed = parsed.ok_or(RedisError::NotARedisUrl)?;
-    if parsed.scheme() == "rediss" && CryptoProvider::get_default().is_none() {
-        // A provider that another thread installs at the same time serves as well.
-        drop(aws_lc_rs::default_provider().install_default());
-    }
-    Client::open(parsed).map_err(|_| RedisError::NotARedisUrl)
 }
 
 /// Answers requests until all senders are dropped.
@@ -159,7 +136,9 @@ impl RedisConnection {
                 self.connection = Some(connection);
                 Ok(outcomes)
             }
-            Err(ExchangeError::Broken(_) | ExchangeError::Rejected(_)) if !is_new => {
+            Err(ExchangeError::Failed(RedisFailure::Broken(_) | RedisFailure::Rejected(_)))
+                if !is_new =>
+            {
                 Err(ExchangeError::Outlived)
             }
             Err(error) => Err(error),
@@ -170,28 +149,8 @@ impl RedisConnection {
         if self.failed_at.is_some_and(|at| at.elapsed() < PAUSE) {
             return Err(ExchangeError::Resting);
         }
-        // Each await here has its own timeout.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(None)
-            .set_response_timeout(None);
-        let connecting = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config);
-        match timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(connected) => connected.map_err(|error| self.unconnected(error)),
-            Err(_) => Err(ExchangeError::TooSlow),
-        }
-    }
-
-    /// The server's own error text is not logged.
-    fn unconnected(&self, error: redis::RedisError) -> ExchangeError {
-        let address = self.client.get_connection_info().addr();
-        match (error.kind(), address) {
-            (ErrorKind::AuthenticationFailed, _) => ExchangeError::Unauthenticated,
-            (ErrorKind::Server(_) | ErrorKind::Extension, _) => ExchangeError::Rejected(SOME_ERROR),
-            (_, ConnectionAddr::TcpTls { .. }) => ExchangeError::UnreachableByTls(error),
-            _ => ExchangeError::Unreachable(error),
-        }
+        let config = redis_client::without_timeouts();
+        Ok(redis_client::connect(&self.client, &config).await?)
     }
 
     /// Logs the first error of an outage, and its end.
@@ -229,29 +188,11 @@ async fn round(
     count: usize,
 ) -> Result<Vec<ReplayOutcome>, ExchangeError> {
     let answers = connection.req_packed_commands(commands, 0, count);
-    let answers = timeout(RESPONSE_TIMEOUT, answers).await;
-    let answers = answers.map_err(|_| ExchangeError::Silent)?;
-    let answers = answers.map_err(ExchangeError::Broken)?;
+    let answers = redis_client::answered(answers).await?;
     let outcomes: Option<Vec<_>> = answers.iter().map(outcome).collect();
     outcomes
         .filter(|outcomes| outcomes.len() == count)
-        .ok_or_else(|| rejection(&answers))
-}
-
-/// The error that the server's code stands for.
-fn rejection(answers: &[Value]) -> ExchangeError {
-    let code = answers.iter().find_map(|answer| match answer {
-        Value::ServerError(error) => Some(error.code()),
-        _ => None,
-    });
-    ExchangeError::Rejected(match code {
-        Some("NOAUTH" | "NOPERM") => return ExchangeError::Unauthenticated,
-        Some("LOADING") => "it is still loading its data",
-        Some("MISCONF") => "it cannot write its data to disk",
-        Some("OOM") => "it is out of memory",
-        Some("READONLY") => "it is a replica that cannot be written to",
-        _ => SOME_ERROR,
-    })
+        .ok_or_else(|| redis_client::rejection(&answers).into())
 }
 
 /// The meaning of the answer to `SET … NX`; `None` for an error.
@@ -273,51 +214,14 @@ fn in_doubt(outcome: ReplayOutcome) -> ReplayOutcome {
 /// Why an exchange failed.
 #[derive(Clone, Debug, thiserror::Error)]
 enum ExchangeError {
-    #[error("the connection broke: {0}")]
-    Broken(redis::RedisError),
+    #[error(transparent)]
+    Failed(#[from] RedisFailure),
     /// A connection that worked before is broken; a new one may work.
     #[error("the connection broke")]
     Outlived,
-    #[error("{0}")]
-    Rejected(&'static str),
     #[error("it failed a moment ago")]
     Resting,
-    #[error("it did not answer within {RESPONSE_TIMEOUT:?}")]
-    Silent,
-    #[error("no connection was made within {CONNECT_TIMEOUT:?}")]
-    TooSlow,
-    #[error("it does not accept the user name or password")]
-    Unauthenticated,
-    /// The text of the error is that of its cause: a failed look-up of the host, or of the system.
-    #[error("no connection could be made: {0}")]
-    Unreachable(redis::RedisError),
-    #[error("no connection could be made over TLS: {0}")]
-    UnreachableByTls(redis::RedisError),
 }
-
-const SOME_ERROR: &str = "it answers with an error";
-
-/// Why Redis cannot be used at all; the texts do not show the URL, which may contain a password.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RedisError {
-    /// Not a Redis URL.
-    #[error("not a URL such as redis://:password@redis.example:6379/0 or rediss://redis.example")]
-    NotARedisUrl,
-    /// The thread or its event queue cannot be created.
-    #[error("the thread for Redis cannot be started: {0}")]
-    Thread(io::ErrorKind),
-}
-
-impl From<io::Error> for RedisError {
-    fn from(error: io::Error) -> Self {
-        Self::Thread(error.kind())
-    }
-}
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-
-const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// After an error, requests fail at once for this long, instead of waiting for another timeout.
 const PAUSE: Duration = Duration::from_millis(200);

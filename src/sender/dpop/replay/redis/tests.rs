@@ -1,92 +1,18 @@
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 
 use super::*;
+use crate::redis_client::test_server::Server;
+use crate::redis_client::{CONNECT_TIMEOUT, RESPONSE_TIMEOUT, SOME_ERROR, open, rejection};
 use crate::sender::{Replay, TargetUri};
 
 const NOW: Duration = Duration::from_secs(1_700_000_000);
 
 const LIFETIME: Duration = Duration::from_secs(300);
 
-const PASSWORD: &str = "a password that must not be shown";
-
-/// A Redis of the test's own, which ends with it.
-struct Server {
-    program: String,
-    port: u16,
-    process: Child,
-}
-
-impl Server {
-    /// Starts the program that `REDIS_SERVER` names; without it the test is skipped.
-    fn start() -> Option<Self> {
-        let Ok(program) = std::env::var("REDIS_SERVER") else {
-            println!("skipped: REDIS_SERVER names no redis-server");
-            return None;
-        };
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
-        let process = Self::spawn(&program, port);
-        Some(Self {
-            program,
-            port,
-            process,
-        })
-    }
-
-    /// Returns once it accepts connections.
-    fn spawn(program: &str, port: u16) -> Child {
-        let mut process = Command::new(program)
-            .args(["--save", "", "--appendonly", "no", "--bind", "127.0.0.1"])
-            .args(["--port", &port.to_string(), "--requirepass", PASSWORD])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        lines
-            .find(|line| {
-                line.as_ref()
-                    .unwrap()
-                    .contains("eady to accept connections")
-            })
-            .expect("Redis starts")
-            .unwrap();
-        std::thread::spawn(move || lines.count());
-        process
-    }
-
-    fn stop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-
-    fn start_again(&mut self) {
-        self.process = Self::spawn(&self.program, self.port);
-    }
-
-    fn url(&self) -> String {
-        let password = PASSWORD.replace(' ', "%20");
-        format!("redis://:{password}@127.0.0.1:{}/1", self.port)
-    }
-
-    fn replica(&self) -> Replay {
-        Replay::in_redis(&self.url(), "test:").unwrap()
-    }
-
-    fn query<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
-        let mut connection = Client::open(self.url()).unwrap().get_connection().unwrap();
-        let mut asked = redis::cmd(command[0]);
-        asked.arg(&command[1..]).query(&mut connection).unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
+/// A store in the test's Redis.
+fn replica(server: &Server) -> Replay {
+    Replay::in_redis(&server.url(), "test:").unwrap()
 }
 
 fn id(number: usize) -> ProofId {
@@ -111,7 +37,7 @@ fn of_all_replicas_that_claim_a_proof_one_is_first() {
         return;
     };
     const PROOFS: usize = 2500;
-    let replicas = [server.replica(), server.replica()];
+    let replicas = [replica(&server), replica(&server)];
     let firsts = |replay: &Replay| -> Vec<usize> {
         (0..PROOFS)
             .filter(|number| match claim(replay, *number) {
@@ -136,7 +62,7 @@ fn redis_keeps_a_hash_until_the_proof_has_expired() {
     let Some(server) = Server::start() else {
         return;
     };
-    assert_eq!(claim(&server.replica(), 1), ReplayOutcome::First);
+    assert_eq!(claim(&replica(&server), 1), ReplayOutcome::First);
     let keys: Vec<String> = server.query(&["KEYS", "*"]);
     let hash = BASE64URL_NOPAD.encode(&id(1).hash);
     assert_eq!(keys, [format!("test:{hash}")]);
@@ -152,7 +78,7 @@ fn an_unavailable_redis_rejects_and_one_that_is_back_serves_at_once() {
     let Some(mut server) = Server::start() else {
         return;
     };
-    let [one, idle] = [server.replica(), server.replica()];
+    let [one, idle] = [replica(&server), replica(&server)];
     assert_eq!(claim(&one, 1), ReplayOutcome::First);
     assert_eq!(claim(&idle, 1), ReplayOutcome::Replayed);
     server.stop();
@@ -174,7 +100,7 @@ fn an_answer_that_is_an_error_accepts_nothing() {
     let Some(server) = Server::start() else {
         return;
     };
-    let replica = server.replica();
+    let replica = replica(&server);
     let _: String = server.query(&["CONFIG", "SET", "maxmemory", "1"]);
     assert_eq!(claim(&replica, 1), ReplayOutcome::Unavailable);
     let wrong = server.url().replace("password", "passwort");

@@ -1,0 +1,212 @@
+use std::time::Instant as Moment;
+
+use super::super::{CutOff, RevocationKeys, RevocationStatus};
+use super::*;
+use crate::claims::Claims;
+use crate::redis_client::test_server::Server;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn replica_of(server: &Server, most: usize) -> Revocations {
+    Revocations::in_redis(&server.url(), "test:", most).unwrap()
+}
+
+/// A replica that has read everything.
+fn replica(server: &Server) -> Revocations {
+    let replica = replica_of(server, 10);
+    assert!(becomes(
+        || status(&replica, "eva") != RevocationStatus::Unknown
+    ));
+    replica
+}
+
+fn of_subject(subject: &str) -> RevocationKeys {
+    let claims = format!(r#"{{"iss":"i","sub":"{subject}"}}"#);
+    RevocationKeys::of(&Claims::parse(claims.as_bytes()).unwrap())
+}
+
+fn status(revocations: &Revocations, subject: &str) -> RevocationStatus {
+    revocations.check(|| of_subject(subject))
+}
+
+/// Whether it comes true within the time that is promised for a replica to learn of a change.
+fn becomes(condition: impl Fn() -> bool) -> bool {
+    let begun = Moment::now();
+    std::iter::repeat_with(condition)
+        .take_while(|_| begun.elapsed() < Duration::from_secs(1))
+        .any(|is_true| {
+            std::thread::yield_now();
+            is_true
+        })
+}
+
+fn record(revocations: &Revocations, cut_offs: &[CutOff]) -> Result<(), RevokeError> {
+    let runtime = runtime::Builder::new_current_thread().enable_time().build();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let recorded = revocations.record(cut_offs, HOUR, now.unwrap());
+    runtime.unwrap().block_on(recorded)
+}
+
+fn revoke(revocations: &Revocations, subject: &str) -> Result<(), RevokeError> {
+    record(
+        revocations,
+        &[CutOff::subject("i", subject, SystemTime::now())],
+    )
+}
+
+#[test]
+fn all_replicas_learn_of_a_cut_off_and_later_ones_read_it() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let [one, other] = [replica(&server), replica(&server)];
+    let mut changes = other.subscribe();
+    assert_eq!(revoke(&one, "ada"), Ok(()));
+    assert_eq!(status(&one, "ada"), RevocationStatus::Revoked);
+    assert!(becomes(
+        || status(&other, "ada") == RevocationStatus::Revoked
+    ));
+    assert!(changes.has_changed().unwrap());
+    changes.mark_unchanged();
+    assert_ne!(status(&other, "eva"), RevocationStatus::Revoked);
+    assert_eq!(status(&replica(&server), "ada"), RevocationStatus::Revoked);
+    // Redis gets no names.
+    let fields: Vec<String> = server.query(&["HKEYS", "{test:}cut-offs"]);
+    assert_eq!(fields.len(), 1);
+    assert_eq!(
+        BASE64URL_NOPAD.decode(fields[0].as_bytes()).unwrap().len(),
+        32
+    );
+}
+
+#[test]
+fn more_cut_offs_than_one_scan_reads_are_all_read() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let one = replica_of(&server, 10_000);
+    assert!(becomes(|| status(&one, "a") != RevocationStatus::Unknown));
+    let now = SystemTime::now();
+    let all: Vec<_> = (0..2500)
+        .map(|number| CutOff::subject("i", &number.to_string(), now))
+        .collect();
+    for cut_offs in all.chunks(500) {
+        assert_eq!(record(&one, cut_offs), Ok(()));
+    }
+    assert_eq!(replica(&server).len(), 2500);
+}
+
+#[test]
+fn without_redis_nothing_is_known_and_what_is_known_still_revokes() {
+    let Some(mut server) = Server::start() else {
+        return;
+    };
+    let [strict, lenient] = [replica(&server), replica(&server).accept_unchecked()];
+    assert_eq!(revoke(&strict, "ada"), Ok(()));
+    assert!(becomes(
+        || status(&lenient, "ada") == RevocationStatus::Revoked
+    ));
+    server.stop();
+    assert!(becomes(
+        || status(&strict, "eva") == RevocationStatus::Unknown
+    ));
+    assert!(strict.revokes(&of_subject("ada")));
+    assert_eq!(status(&lenient, "ada"), RevocationStatus::Revoked);
+    assert!(matches!(
+        status(&lenient, "eva"),
+        RevocationStatus::Unrevoked(_)
+    ));
+    assert_eq!(revoke(&strict, "eva"), Err(RevokeError::Unavailable));
+    // It lost everything, and gets it back from those that know it.
+    server.start_again();
+    assert!(becomes(|| matches!(
+        status(&strict, "eva"),
+        RevocationStatus::Unrevoked(_)
+    )));
+    assert_eq!(status(&replica(&server), "ada"), RevocationStatus::Revoked);
+}
+
+#[test]
+fn a_redis_that_was_never_reached_leaves_everything_unknown() {
+    let revocations = Revocations::in_redis("redis://127.0.0.1:1", "test:", 1).unwrap();
+    assert_eq!(status(&revocations, "ada"), RevocationStatus::Unknown);
+    assert_eq!(revoke(&revocations, "ada"), Err(RevokeError::Unavailable));
+    let revocations = revocations.accept_unchecked();
+    assert!(matches!(
+        status(&revocations, "ada"),
+        RevocationStatus::Unrevoked(_)
+    ));
+}
+
+#[test]
+fn the_number_is_bounded_for_all_replicas_together() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let [one, other] = [replica_of(&server, 2), replica_of(&server, 2)];
+    assert!(becomes(|| status(&one, "a") != RevocationStatus::Unknown));
+    assert!(becomes(|| status(&other, "a") != RevocationStatus::Unknown));
+    assert_eq!(revoke(&one, "ada"), Ok(()));
+    let two = ["eva", "ida"].map(|of| CutOff::subject("i", of, SystemTime::now()));
+    assert_eq!(record(&other, &two), Err(RevokeError::Full));
+    assert_ne!(status(&other, "eva"), RevocationStatus::Revoked);
+    assert_eq!(record(&other, &two[..1]), Ok(()));
+    assert_eq!(record(&one, &two[1..]), Err(RevokeError::Full));
+    assert_eq!(revoke(&one, "ada"), Ok(()));
+    // One that has ended gives its place away.
+    let _: i64 = server.query(&["ZADD", "{test:}ends", "1", &key_of(&two[0])]);
+    assert_eq!(record(&one, &two[1..]), Ok(()));
+}
+
+fn key_of(cut_off: &CutOff) -> String {
+    BASE64URL_NOPAD.encode(&cut_off.kept_for(HOUR).key.0)
+}
+
+#[test]
+fn the_later_cut_off_of_a_subject_is_kept() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let replica = replica(&server);
+    let now = SystemTime::now();
+    let [early, late] = [now - HOUR, now].map(|at| CutOff::subject("i", "ada", at));
+    assert_eq!(record(&replica, &[late.clone()]), Ok(()));
+    assert_eq!(record(&replica, &[early]), Ok(()));
+    let times: String = server.query(&["HGET", "{test:}cut-offs", &key_of(&late)]);
+    let kept = late.kept_for(HOUR);
+    assert_eq!(
+        times,
+        format!("{}:{}", kept.second, kept.until + CLOCK_SKEW)
+    );
+}
+
+#[test]
+fn malformed_contents_of_redis_change_nothing() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let key = key_of(&CutOff::subject("i", "ada", SystemTime::now()));
+    for times in ["", "1", "x:2", "1:x", "-1:2", "1:2:3"] {
+        let _: i64 = server.query(&["HSET", "{test:}cut-offs", &key, times]);
+        assert!(replica(&server).is_empty(), "{times}");
+    }
+    let _: i64 = server.query(&["HSET", "{test:}cut-offs", &key, "1:2"]);
+    let _: i64 = server.query(&["HSET", "{test:}cut-offs", "short", "1:2"]);
+    let replica = replica(&server);
+    assert_eq!(replica.len(), 1);
+    for message in ["", ":", "x:1:2", &format!("{key}:1"), "\u{e9}"] {
+        let heard: i64 = server.query(&["PUBLISH", "{test:}changes", message]);
+        assert!(heard > 0);
+    }
+    assert_eq!(revoke(&replica, "eva"), Ok(()));
+    assert_eq!(replica.len(), 2);
+}
+
+#[test]
+fn only_a_redis_url_is_accepted_and_none_is_shown() {
+    let error = Revocations::in_redis("http://redis.example", "test:", 1).unwrap_err();
+    assert_eq!(error, RedisError::NotARedisUrl);
+    let url = "redis://:secret@127.0.0.1:1";
+    let shown = format!("{:?}", Revocations::in_redis(url, "test:", 1).unwrap());
+    assert!(!shown.contains("secret"), "{shown}");
+}
