@@ -170,7 +170,7 @@ fn the_later_cut_off_of_a_subject_is_kept() {
     let replica = replica(&server);
     let now = SystemTime::now();
     let [early, late] = [now - HOUR, now].map(|at| CutOff::subject("i", "ada", at));
-    assert_eq!(record(&replica, &[late.clone()]), Ok(()));
+    assert_eq!(record(&replica, std::slice::from_ref(&late)), Ok(()));
     assert_eq!(record(&replica, &[early]), Ok(()));
     let times: String = server.query(&["HGET", "{test:}cut-offs", &key_of(&late)]);
     let kept = late.kept_for(HOUR);
