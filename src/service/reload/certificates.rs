@@ -47,8 +47,9 @@ impl Certificates {
         let files = self.files.clone();
         let read = move || server::digest(&files).map_err(|error: SettingsError| error.to_string());
         if let Ok(digest) = in_thread(read).await
-            && self.seen.is_news(digest)
+            && let Some(digest) = self.seen.news(digest)
         {
+            self.seen.handle(digest);
             let files = self.files.clone();
             let loaded = in_thread(move || LoadedTls::read(&files)).await;
             match loaded {

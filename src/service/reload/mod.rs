@@ -124,7 +124,7 @@ impl Reloader {
             let source = self.source.clone();
             let read = in_thread(move || prepared::seen(&source.read())).await;
             if let Ok(seen) = read
-                && self.seen.is_news(seen.clone())
+                && let Some(seen) = self.seen.news(seen)
             {
                 self.reload("reload.watch", Some(seen)).await;
             }

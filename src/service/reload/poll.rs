@@ -16,15 +16,16 @@ impl<T: PartialEq> Poll<T> {
         }
     }
 
-    /// Whether `found` is a change that is complete; it then counts as handled.
-    pub(super) fn is_news(&mut self, found: T) -> bool {
+    /// Returns `found` if it is a change that is complete; it must be found twice again unless it is then
+    /// [handled](Self::handle).
+    pub(super) fn news(&mut self, found: T) -> Option<T> {
         let is_complete = self.seen.as_ref() == Some(&found);
         if is_complete && found != self.handled {
-            self.handle(found);
-            return true;
+            self.seen = None;
+            return Some(found);
         }
         self.seen = Some(found);
-        false
+        None
     }
 
     /// Takes `found` as handled, however it was found.
@@ -38,19 +39,33 @@ impl<T: PartialEq> Poll<T> {
 mod tests {
     use super::*;
 
+    /// Finds each in turn, and handles what is news.
+    fn handled(poll: &mut Poll<char>, found: &str) -> Vec<char> {
+        let mut handled = Vec::new();
+        for found in found.chars() {
+            if let Some(news) = poll.news(found) {
+                handled.push(news);
+                poll.handle(news);
+            }
+        }
+        handled
+    }
+
     #[test]
     fn a_change_counts_once_and_when_it_is_found_twice_in_a_row() {
         let mut poll = Poll::new('a');
-        let found: Vec<_> = "aabcbccccaaa"
-            .chars()
-            .map(|found| poll.is_news(found))
-            .collect();
-        let expected = [
-            false, false, false, false, false, false, true, false, false, false, true, false,
-        ];
-        assert_eq!(found, expected);
+        assert!(handled(&mut poll, "aabcb").is_empty());
+        assert_eq!(handled(&mut poll, "ccccc"), ['c']);
+        assert_eq!(handled(&mut poll, "aaa"), ['a']);
         poll.handle('d');
-        assert!(!poll.is_news('d') && !poll.is_news('d'));
-        assert!(!poll.is_news('a') && poll.is_news('a'));
+        assert_eq!(handled(&mut poll, "ddaa"), ['a']);
+    }
+
+    #[test]
+    fn a_change_that_was_not_handled_counts_again() {
+        let mut poll = Poll::new('a');
+        assert_eq!((poll.news('b'), poll.news('b')), (None, Some('b')));
+        // What was to be handled was another one by then.
+        assert_eq!((poll.news('b'), poll.news('b')), (None, Some('b')));
     }
 }
