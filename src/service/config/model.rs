@@ -244,6 +244,7 @@ section! {
         any_scope: List<ScopeToken> = List::EMPTY,
         claims: RequiredClaims = RequiredClaims::default(),
         bound: Flag = Flag(false),
+        direct: Flag = Flag(false),
         acr: List<ScopeToken> = List::EMPTY,
         amr: List<ScopeToken> = List::EMPTY,
         max_age: Option<PositivePeriod> = None,

@@ -302,6 +302,7 @@ enum Check {
     NotBefore,
     Age,
     Texts,
+    Actor,
     Kind,
     Required,
     Numbers,
@@ -312,7 +313,7 @@ enum Check {
 
 impl Check {
     /// Every check, in order.
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::Credentials,
         Self::Activity,
         Self::Form,
@@ -331,6 +332,7 @@ impl Check {
         Self::NotBefore,
         Self::Age,
         Self::Texts,
+        Self::Actor,
         Self::Kind,
         Self::Required,
         Self::Numbers,
@@ -364,6 +366,7 @@ impl Check {
             Self::NotBefore => "nbf is not in the future, if present",
             Self::Age => "iat is a time, and not too long ago where max_token_age is set",
             Self::Texts => "sub, client_id and jti are strings, if present",
+            Self::Actor => "act names actors by sub or client_id, eight at most, if present",
             Self::Kind => {
                 "the token is an access token: no ID token, logout token or refresh token"
             }
@@ -373,7 +376,7 @@ impl Check {
             Self::Numbers => "the token has at most 1,000 audiences and 1,000 scopes",
             Self::Profile => "in strict mode: iat, sub, client_id and jti are present",
             Self::Sender => "the sender proves possession, if the token is bound (cnf)",
-            Self::Access => "the token has the scopes, claims and login that the route requires",
+            Self::Access => "the token has the scopes, claims, login and actor that the route requires",
         }
     }
 
@@ -407,6 +410,7 @@ impl Check {
             | VerifyError::IntrospectionUnavailable { .. } => Self::Activity,
             VerifyError::IssuedAhead | VerifyError::TooOld => Self::Age,
             VerifyError::Malformed { claim } => Self::of_claim(claim),
+            VerifyError::MalformedActor => Self::Actor,
             VerifyError::MalformedAudience => Self::Audience,
             VerifyError::RequiredClaim(_) => Self::Required,
             VerifyError::MalformedKeyId => Self::KeyName,

@@ -427,7 +427,7 @@ async fn the_required_login_of_a_route_is_named_with_the_servers_verdict() {
     assert_eq!(
         checks.last().unwrap(),
         &json!({
-            "demand": "the token has the scopes, claims and login that the route requires",
+            "demand": "the token has the scopes, claims, login and actor that the route requires",
             "outcome": "failed",
         })
     );

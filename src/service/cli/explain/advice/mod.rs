@@ -76,6 +76,7 @@ fn invalid(error: &VerifyError, context: &Context<'_>) -> Explanation {
         VerifyError::MalformedAudience => claims::malformed_audience(context),
         VerifyError::RefreshToken => refresh_token(),
         VerifyError::RequiredClaim(required) => claims::unmet(required, context),
+        VerifyError::MalformedActor => claims::malformed_actor(),
         VerifyError::MalformedKeyId => malformed_key_id(),
         VerifyError::MalformedPayload => malformed_payload(),
         VerifyError::Missing { claim } => claims::missing(claim, context),
