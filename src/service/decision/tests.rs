@@ -432,7 +432,7 @@ async fn the_denial_matrix_knows_the_rows() {
     let api = decisions.tables.decided().unwrap();
     let report = DenialMatrix::new(&issuer).try_app(&api, &call).await;
     report.assert_denied();
-    assert_eq!(report.tried().len(), 8 * 11 + 5 * 2, "{report}");
+    assert_eq!(report.tried().len(), 8 * 12 + 5 * 2 + 1, "{report}");
     assert_eq!(verifier.counters().granted(), 0);
 }
 
