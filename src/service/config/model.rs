@@ -305,6 +305,7 @@ section! {
         format: LogFormat = LogFormat::Text,
         level: One<LogFilter> = One(LogFilter::default()),
         subject: Flag = Flag(false),
+        audit: Flag = Flag(false),
     }
 }
 
