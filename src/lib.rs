@@ -52,6 +52,8 @@
 //! | [`Claim<R>`](Claim) | a token that fulfils the rule `R` on its claims | 403 `insufficient_scope` |
 //! | [`StepUp<L>`](StepUp) | a token whose login is strong and recent enough (RFC 9470) | 401 `insufficient_user_authentication` |
 //! | [`Bound`] | a token with proof of possession: DPoP (RFC 9449) or a client certificate (RFC 8705) | 401 `invalid_token` |
+//! | [`Delegated<R>`](Delegated) | a token whose actor fulfils the rule `R`: a client that acts for the user (RFC 8693) | 403 `insufficient_scope` |
+//! | [`Direct`] | a token without an actor | 403 `insufficient_scope` |
 //! | [`MaybeUser`] | a valid token, or no credentials | 401 for an invalid token |
 //!
 //! They nest: `StepUp<Recently, Scoped<(Read, Write)>>`. While the keys of the issuer are unavailable, the response is 503.
@@ -149,6 +151,8 @@ mod skill {}
 pub mod fuzzing;
 
 #[doc(inline)]
+pub use claims::actor::Actor;
+#[doc(inline)]
 pub use claims::authn::{AuthnLevel, AuthnRequirement};
 #[doc(inline)]
 pub use claims::scope::{AnyOf, Scope, ScopeSet, Scopes};
@@ -156,8 +160,9 @@ pub use claims::scope::{AnyOf, Scope, ScopeSet, Scopes};
 pub use claims::scope_claim::ScopeClaim;
 #[doc(inline)]
 pub use extract::{
-    Access, AccessFuture, AuthenticatedUser, Authentication, Bound, Caller, Claim, ClaimRule,
-    CustomClaims, Identified, KnownUser, MaybeUser, NoClaims, Public, Requirement, Scoped, StepUp,
+    Access, AccessFuture, ActorRequirement, ActorRule, AnyActor, AuthenticatedUser, Authentication,
+    Bound, Caller, Claim, ClaimRule, CustomClaims, Delegated, Direct, Identified, KnownUser,
+    MaybeUser, NoClaims, Public, Requirement, Scoped, StepUp,
 };
 #[doc(inline)]
 pub use issuer::{

@@ -1,5 +1,6 @@
 //! The claims of a token, as plain data that is not trusted yet.
 
+pub(crate) mod actor;
 pub(crate) mod authn;
 pub(crate) mod claim_name;
 pub(crate) mod footprint;
@@ -14,6 +15,7 @@ use serde::de::MapAccess;
 use serde_json::Value;
 
 use crate::jose::json::{self, FromJson, Member, Members, Strict, Unique};
+use actor::Actor;
 use footprint::allocated;
 use scope::ScopeValue;
 use texts::Texts;
@@ -33,6 +35,8 @@ pub(crate) struct Claims {
     pub(crate) client_id: Member<String>,
     /// `tid` of Microsoft Entra ID.
     pub(crate) tenant_id: Member<String>,
+    /// `act` (RFC 8693 §4.1).
+    pub(crate) actor: Member<Box<Actor>>,
     pub(crate) scope: Member<ScopeValue>,
     pub(crate) scp: Member<ScopeValue>,
     pub(crate) confirmation: Confirmation,
@@ -69,9 +73,11 @@ impl Claims {
         let scopes = [&self.scope, &self.scp].into_iter();
         let scopes = scopes.filter_map(Member::valid).map(ScopeValue::allocated);
         let audience = self.audience.valid().map(|audience| audience.0.allocated());
+        let actor = self.actor.valid().map(|actor| actor.allocated());
         texts
             .chain(scopes)
             .chain(audience)
+            .chain(actor)
             .fold(0, usize::saturating_add)
     }
 }
@@ -95,6 +101,10 @@ impl<'de> Members<'de> for Claims {
             "scope" => self.scope = values.next_value()?,
             "scp" => self.scp = values.next_value()?,
             "cnf" => self.confirmation = values.next_value::<Strict<Confirmation>>()?.0.present(),
+            "act" => {
+                let Unique(actor) = values.next_value::<Unique<Value>>()?;
+                self.actor = Box::from_json(actor).map_or(Member::Malformed, Member::Valid);
+            }
             "tid" => {
                 let Unique(tenant) = values.next_value::<Unique<Value>>()?;
                 self.tenant_id = String::from_json(tenant).map_or(Member::Malformed, Member::Valid);
@@ -351,6 +361,7 @@ mod tests {
             r#"{"x":1,"x":2}"#,
             r#"{"\u0078":1,"x":2}"#,
             r#"{"cnf":{"jkt":"a","jkt":"b"}}"#,
+            r#"{"act":{"sub":"a","sub":"b"}}"#,
             r#"{"list":[{"a":1,"a":1}]}"#,
             r#"{"exp":1e999}"#,
             r#"{"sub":"\ud800"}"#,
@@ -405,6 +416,21 @@ mod tests {
             assert_eq!(claims(&format!(r#"{{"typ":{other}}}"#)).other_kind, None);
         }
         assert!(Claims::parse(br#"{"typ":{"a":1,"a":1}}"#).is_err());
+    }
+
+    #[test]
+    fn only_act_names_an_actor() {
+        assert_eq!(claims("{}").actor, Member::Absent);
+        let actor = claims(r#"{"act":{"sub":"agent"}}"#).actor;
+        assert_eq!(
+            actor.valid().and_then(|actor| actor.subject()),
+            Some("agent")
+        );
+        assert_eq!(
+            claims(r#"{"may_act":{"sub":"agent"}}"#).actor,
+            Member::Absent
+        );
+        assert_eq!(claims(r#"{"act":null}"#).actor, Member::Malformed);
     }
 
     #[test]

@@ -13,6 +13,8 @@ use std::time::SystemTime;
 use actix_web::http::header::HeaderValue;
 use actix_web::{HttpMessage, HttpRequest, web};
 
+#[cfg(feature = "service")]
+use super::decided::{note_caller, note_rejected};
 use super::route_challenge::rejected_for;
 use super::sender_constraint::{ReplayCheck, prove_sender};
 use super::{Access, Caller};
@@ -218,6 +220,8 @@ pub(super) fn authorize_by<T>(
     scopes: impl FnOnce() -> Vec<&'static str>,
 ) -> Result<T, Rejection> {
     let caller = caller.map_err(|error| error.into_rejection(verifier));
+    #[cfg(feature = "service")]
+    note_caller(request, caller.as_ref().ok().and_then(Option::as_ref));
     let granted = caller.and_then(|caller| {
         let scheme = caller.as_ref().map(Caller::scheme);
         grant(caller).map_err(|rejection| NextNonce::add(request, rejection.after(scheme)))
@@ -228,6 +232,8 @@ pub(super) fn authorize_by<T>(
             if let Some(reason) = rejection.reason() {
                 verifier.counters().count_rejected(reason);
             }
+            #[cfg(feature = "service")]
+            note_rejected(request, rejection);
         }
     }
     granted.map_err(|rejection| {

@@ -5,6 +5,10 @@ mod authenticated_user;
 mod bound;
 mod caller;
 mod claim;
+#[cfg(feature = "service")]
+mod decided;
+mod delegated;
+mod direct;
 mod maybe_user;
 mod public;
 mod requirement;
@@ -29,6 +33,12 @@ pub use bound::Bound;
 pub(crate) use bound::UNBOUND;
 pub use caller::Caller;
 pub use claim::{Claim, ClaimRule, KnownUser};
+#[cfg(feature = "service")]
+pub(crate) use decided::{Decided, DecisionRecord, Rejected, note_rejected};
+pub use delegated::{ActorRequirement, ActorRule, AnyActor, Delegated};
+pub use direct::Direct;
+#[cfg(any(feature = "service", feature = "test-kit"))]
+pub(crate) use direct::DIRECT_ONLY;
 pub use maybe_user::MaybeUser;
 pub use public::Public;
 pub use requirement::{Authentication, Requirement};

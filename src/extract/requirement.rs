@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::ActorRequirement;
+use super::direct::DIRECT_ONLY;
 use crate::claims::authn::AuthnRequirement;
 use crate::claims::scope::each_with_each;
 
@@ -26,10 +28,14 @@ pub struct Requirement {
     pub implied_by: Vec<(&'static str, &'static [&'static str])>,
     /// The requirements on the user's login, innermost first.
     pub logins: Vec<AuthnRequirement>,
-    /// The descriptions of the rules on claims, innermost first.
+    /// The descriptions of the rules on claims and actors, innermost first.
     pub rules: Vec<&'static str>,
     /// Whether the token must be bound to its sender, and possession be proved (RFC 9449, RFC 8705).
     pub proven_sender: bool,
+    /// What the token's actor must be, innermost first; their descriptions are among the rules, too.
+    pub actors: Vec<ActorRequirement>,
+    /// Whether the token must not name an actor (RFC 8693 §4.1); the rules say so, too.
+    pub direct: bool,
 }
 
 /// Whether a route requires an authenticated caller.
@@ -53,6 +59,8 @@ impl Requirement {
             logins: Vec::new(),
             rules: Vec::new(),
             proven_sender: false,
+            actors: Vec::new(),
+            direct: false,
         }
     }
 
@@ -104,6 +112,16 @@ impl Requirement {
     pub(crate) fn and_rule(mut self, description: &'static str) -> Self {
         self.rules.push(description);
         self
+    }
+
+    pub(crate) fn and_actor(mut self, actor: ActorRequirement) -> Self {
+        self.actors.push(actor);
+        self.and_rule(actor.description)
+    }
+
+    pub(crate) fn and_direct(mut self) -> Self {
+        self.direct = true;
+        self.and_rule(DIRECT_ONLY)
     }
 
     pub(crate) fn and_proven_sender(mut self) -> Self {

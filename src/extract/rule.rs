@@ -3,7 +3,7 @@
 use actix_web::HttpRequest;
 
 use super::authenticate::{authenticate, authorize_by, finish, registered_verifier};
-use super::{Authentication, Caller, Requirement};
+use super::{Authentication, Caller, DIRECT_ONLY, Requirement};
 use crate::authorization::check_host;
 use crate::claims::authn::AuthnRequirement;
 use crate::claims::scope::each_with_each;
@@ -12,11 +12,12 @@ use crate::rejection::{Cause, Rejection};
 
 /// What a route requires of its callers, as a value: an access type whose parts are known when the program starts.
 ///
-/// It asks in this order: a valid token, proof of possession, scopes, login, claims.
+/// It asks in this order: a valid token, proof of possession, no actor, scopes, login, claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AccessRule {
     requirement: Requirement,
-    claims: Vec<RequiredClaim>,
+    /// Each with the description for a caller whose token does not have it.
+    claims: Vec<(RequiredClaim, &'static str)>,
 }
 
 /// A request that a rule permits, with its caller; only [`AccessRule::permit`] makes one.
@@ -63,6 +64,12 @@ impl AccessRule {
         self
     }
 
+    /// Requires a token without an actor.
+    pub(crate) fn direct(mut self) -> Self {
+        self.requirement = self.requirement.and_direct();
+        self
+    }
+
     pub(crate) fn login(mut self, login: AuthnRequirement) -> Self {
         self.requirement.logins.push(login);
         self
@@ -71,7 +78,7 @@ impl AccessRule {
     /// Requires a claim; `description` is for the response to a caller whose token does not have it.
     pub(crate) fn claim(mut self, claim: RequiredClaim, description: &'static str) -> Self {
         self.requirement.rules.push(description);
-        self.claims.push(claim);
+        self.claims.push((claim, description));
         self
     }
 
@@ -93,12 +100,15 @@ impl AccessRule {
         let Requirement {
             scopes,
             logins,
-            rules,
             proven_sender,
+            direct,
             ..
         } = &self.requirement;
         if *proven_sender && !caller.is_sender_proven() {
             return Err(Cause::InvalidToken(super::bound::UNBOUND));
+        }
+        if *direct && caller.actor().is_some() {
+            return Err(Cause::UnfulfilledRule(DIRECT_ONLY));
         }
         let has_all = |way: &Vec<&str>| way.iter().all(|scope| caller.scopes().contains(scope));
         if !scopes.is_empty() && !scopes.iter().any(has_all) {
@@ -111,7 +121,7 @@ impl AccessRule {
             return Err(Cause::InsufficientLogin(*login));
         }
         let has = |claim: &RequiredClaim| claim.is_met_by(caller.claim(claim.claim()));
-        let mut claims = self.claims.iter().zip(rules);
+        let mut claims = self.claims.iter();
         match claims.find(|(claim, _)| !has(claim)) {
             Some((_, description)) => Err(Cause::UnfulfilledRule(description)),
             None => Ok(()),
@@ -200,6 +210,7 @@ mod tests {
         let rule = AccessRule::authenticated()
             .bound()
             .scopes(&[vec!["a"]])
+            .direct()
             .login(gold)
             .claim(claim("plan", json!("pro")), "The plan must be pro.")
             .claim(claim("tenant", json!(true)), "A tenant is needed.");
@@ -233,7 +244,10 @@ mod tests {
         for (at, cause) in expected.into_iter().enumerate() {
             assert_eq!(with(&all[..at]), Err(cause));
         }
-        let text = "a token with a, bound to its sender; a login with acr gold; The plan must be pro.; A tenant is needed.";
+        let delegated = [&all[..], &[("act", json!({"sub": "agent"}))]].concat();
+        assert_eq!(with(&delegated), Err(Cause::UnfulfilledRule(DIRECT_ONLY)));
+        let text = "a token with a, bound to its sender; a login with acr gold; This route is for the user directly, not for a \
+                    client that acts on the user's behalf.; The plan must be pro.; A tenant is needed.";
         assert_eq!(rule.requirement().to_string(), text);
     }
 }

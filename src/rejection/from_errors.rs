@@ -139,6 +139,7 @@ impl From<VerifyError> for Cause {
             VerifyError::Malformed { .. } | VerifyError::MalformedAudience => {
                 "A claim of the token is malformed."
             }
+            VerifyError::MalformedActor => "The token's actor is malformed.",
             VerifyError::MalformedKeyId => "The token's key identifier is malformed.",
             VerifyError::MalformedPayload => "The token's payload is malformed.",
             VerifyError::Missing { .. } => "A required claim is missing from the token.",

@@ -17,6 +17,8 @@ use actix_web::{Error, FromRequest, Handler, HttpMessage, HttpRequest, Responder
 use pin_project_lite::pin_project;
 
 use super::dpop_nonce::{WithNonce, WithNonceFuture, add_nonce};
+#[cfg(feature = "service")]
+use crate::extract::note_rejected;
 use crate::extract::{Access, NextNonce, rejected_by};
 use crate::rejection::Rejection;
 
@@ -278,6 +280,11 @@ pub(super) async fn check_access<A: Access, B: MessageBody>(
 
 /// The rejection in the format of the table, with what its challenges say of the route.
 fn rejected<A: Access>(rejection: Rejection, request: &HttpRequest) -> Rejection {
+    // An access type of the application may reject a caller that another one has granted access.
+    #[cfg(feature = "service")]
+    if A::requirement().takes_token() {
+        note_rejected(request, &rejection);
+    }
     rejected_by::<A>(rejection, request, None).formatted_for(request)
 }
 

@@ -32,7 +32,7 @@ use super::request_log::SubjectHasher;
 use super::server::{Http, Listener, Options, Serving, Tls, http};
 use super::shutdown::{Draining, Signals};
 use super::tables::Tables;
-use super::{openapi, probes, reload, verifier};
+use super::{audit, openapi, probes, reload, verifier};
 use crate::metrics::{Requests, RouteNumber};
 use crate::rejection::problem;
 use crate::{Api, TrustedProxies, Verifier};
@@ -154,10 +154,15 @@ impl Starting {
         let requests = Arc::new(requests(&apis, operations.is_none()));
         let version = documentation.version;
         let metrics = Metrics::of(verifier.clone(), requests.clone(), version, reloaded);
+        let subjects = subjects(&settings.log)?;
+        if settings.log.audit {
+            audit::enable();
+        }
         let observed = Observed {
             requests,
             proxies: TrustedProxies::new(server.trusted_proxies.iter().copied()),
-            subjects: subjects(&settings.log)?,
+            audit: subjects.clone().filter(|_| settings.log.audit),
+            subjects: subjects.filter(|_| settings.log.subject),
         };
         let decisions = settings.decision.as_ref().and_then(|decision| {
             Decisions::new(
@@ -478,7 +483,7 @@ fn requests(apis: &[Api], with_probes: bool) -> Requests {
 
 /// What hashes the subjects of callers, where the log tells them.
 fn subjects(log: &config::Log) -> Result<Option<Arc<SubjectHasher>>, Error> {
-    if !log.subject {
+    if !(log.subject || log.audit) {
         return Ok(None);
     }
     let hasher = SubjectHasher::random();

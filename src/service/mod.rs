@@ -1,6 +1,7 @@
 //! The deployable service: settings, server, logging, signals and commands around an API.
 
 mod app;
+mod audit;
 mod cli;
 mod config;
 mod cors;

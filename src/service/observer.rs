@@ -10,7 +10,9 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderValue;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 
+use super::audit;
 use super::request_log::{self, Line, SubjectHasher, User};
+use crate::extract::{DecisionRecord, Rejected};
 use crate::metrics::{
     METHODS, RejectionReason, Requests, RouteNumber, WorkerRequests, method_index,
 };
@@ -25,6 +27,8 @@ pub(crate) struct Observed {
     pub(crate) proxies: TrustedProxies,
     /// Set where the line of a request tells its client and subject.
     pub(crate) subjects: Option<Arc<SubjectHasher>>,
+    /// Set where decisions are written to the audit log.
+    pub(crate) audit: Option<Arc<SubjectHasher>>,
 }
 
 impl Observed {
@@ -49,22 +53,30 @@ pub(crate) struct Observation {
     observer: Rc<Observer>,
     method: usize,
     route: RouteNumber,
-    /// Set where the request is logged.
+    /// Set where the request is logged, or the decision on it.
     trace: Option<TraceContext>,
+    /// Set where the decision is logged.
+    record: Option<DecisionRecord>,
 }
 
 impl Observation {
     pub(crate) fn begin(observer: &Rc<Observer>, request: &mut Request) -> Self {
+        let record = observer.observed.audit.as_ref().map(|_| {
+            let record = DecisionRecord::default();
+            request.extensions_mut().insert(record.clone());
+            record
+        });
         Self {
             method: method_index(request.method()),
             route: RouteNumber::NONE,
-            trace: request_log::is_on().then(|| {
+            trace: (record.is_some() || request_log::is_on()).then(|| {
                 let peer = request.peer_addr().map(|peer| peer.ip());
                 let proxies = &observer.observed.proxies;
                 let trace = TraceContext::of(request.headers(), peer, proxies);
                 request.extensions_mut().insert(trace.clone());
                 trace
             }),
+            record,
             observer: Rc::clone(observer),
         }
     }
@@ -96,8 +108,8 @@ impl Observation {
         if let Some(reason) = reason {
             counters.count_rejected(self.route, reason);
         }
-        if let Some(trace) = &self.trace {
-            self.log(response, trace, status, reason, duration);
+        if self.trace.is_some() {
+            self.log(response, status, reason, duration);
         }
     }
 
@@ -105,27 +117,28 @@ impl Observation {
     fn log<B>(
         &self,
         response: &mut Result<ServiceResponse<B>, HttpResponse>,
-        trace: &TraceContext,
         status: StatusCode,
         reason: Option<RejectionReason>,
         duration: Duration,
     ) {
+        let Some(trace) = &self.trace else { return };
         let request = response.as_ref().ok().map(ServiceResponse::request);
         let pattern = request.and_then(|request| self.pattern(request));
         let own = self.observer.observed.requests.pattern(self.route);
-        Line {
-            method: METHODS
-                .get(self.method)
-                .filter(|method| **method != OTHER)
-                .unwrap_or(&OTHER_METHOD),
-            route: own.or(pattern.as_deref()).unwrap_or(NO_ROUTE),
-            status: status.as_u16(),
-            duration,
-            trace,
-            reason,
-            user: request.and_then(|request| self.user(request)),
+        let route = own.or(pattern.as_deref()).unwrap_or(NO_ROUTE);
+        if request_log::is_on() {
+            Line {
+                method: method_name(self.method),
+                route,
+                status: status.as_u16(),
+                duration,
+                trace,
+                reason,
+                user: request.and_then(|request| self.user(request)),
+            }
+            .write();
         }
-        .write();
+        self.audit(route, Some(status), reason);
         let headers = match response {
             Ok(response) => response.headers_mut(),
             Err(response) => response.headers_mut(),
@@ -133,6 +146,23 @@ impl Observation {
         if let Ok(id) = HeaderValue::from_str(trace.request_id()) {
             headers.insert(X_REQUEST_ID, id);
         }
+    }
+
+    /// Logs the decision on the request, if one was made and is not logged yet.
+    fn audit(&self, route: &str, status: Option<StatusCode>, answered: Option<RejectionReason>) {
+        let record = self.record.as_ref().and_then(DecisionRecord::take);
+        let subjects = self.observer.observed.audit.as_ref();
+        let Some(((decided, subjects), trace)) = record.zip(subjects).zip(self.trace.as_ref())
+        else {
+            return;
+        };
+        let request = audit::Request {
+            method: method_name(method_index(&decided.method)),
+            route,
+            status: status.map(|status| status.as_u16()),
+            id: trace.request_id(),
+        };
+        audit::write(&decided, answered, request, subjects);
     }
 
     /// The pattern of a service that stands beside the tables.
@@ -153,7 +183,22 @@ impl Observation {
     }
 }
 
-/// Why the request was rejected, if it was.
+/// A client that leaves before its response was granted access, or rejected, all the same.
+impl Drop for Observation {
+    fn drop(&mut self) {
+        if self.record.is_some() {
+            let route = self.observer.observed.requests.pattern(self.route);
+            self.audit(route.unwrap_or(NO_ROUTE), None, None);
+        }
+    }
+}
+
+fn method_name(index: usize) -> &'static str {
+    let known = METHODS.get(index).filter(|method| **method != OTHER);
+    known.unwrap_or(&OTHER_METHOD)
+}
+
+/// Why the request was rejected, if it was. Middleware may have replaced the response to the rejected caller.
 fn rejection_reason<B>(
     response: &Result<ServiceResponse<B>, HttpResponse>,
     status: StatusCode,
@@ -162,7 +207,13 @@ fn rejection_reason<B>(
         return None;
     }
     let error = match response {
-        Ok(response) => response.response().error(),
+        Ok(response) => {
+            let extensions = response.request().extensions();
+            if let Some(Rejected(reason)) = extensions.get() {
+                return Some(*reason);
+            }
+            response.response().error()
+        }
         Err(response) => response.error(),
     };
     error?.as_error::<Rejection>()?.reason()

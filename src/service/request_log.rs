@@ -113,14 +113,18 @@ impl SubjectHasher {
         let client_id = caller.client_id();
         User {
             client_id: client_id.map(|id| id.chars().take(LONGEST_CLIENT_ID).collect()),
-            subject_hash: caller
-                .subject()
-                .map(|subject| self.hash(caller.issuer(), subject)),
+            subject_hash: self.subject(caller),
         }
     }
 
+    /// The hash of the token's subject.
+    pub(crate) fn subject(&self, caller: &Caller) -> Option<String> {
+        let subject = caller.subject()?;
+        Some(self.hash(caller.issuer(), subject))
+    }
+
     /// Subjects are unique for each issuer alone (RFC 7519 §4.1.2).
-    fn hash(&self, issuer: &str, subject: &str) -> String {
+    pub(crate) fn hash(&self, issuer: &str, subject: &str) -> String {
         let length = u64::try_from(issuer.len()).unwrap_or(u64::MAX);
         let message = [
             &length.to_be_bytes()[..],

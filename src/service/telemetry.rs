@@ -11,6 +11,7 @@ use log::kv::{self, Key, Value, VisitSource};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde_json::{Map, json};
 
+use super::audit;
 use super::config::{self, LogFilter, LogFormat};
 use super::request_log;
 
@@ -83,11 +84,12 @@ impl Leveled {
 
 impl Log for Leveled {
     fn enabled(&self, line: &Metadata<'_>) -> bool {
-        self.may_write(line) && FILTER.load().is_enabled(line)
+        audit::is_line(line) || (self.may_write(line) && FILTER.load().is_enabled(line))
     }
 
     fn log(&self, line: &Record<'_>) {
-        if self.may_write(line.metadata()) && FILTER.load().accepts(line) {
+        let metadata = line.metadata();
+        if audit::is_line(metadata) || (self.may_write(metadata) && FILTER.load().accepts(line)) {
             self.lines.log(line);
         }
     }
@@ -163,14 +165,20 @@ fn json_line(buffer: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     fields
         .0
         .insert("level".to_owned(), json!(record.level().as_str()));
-    fields
-        .0
-        .insert("message".to_owned(), json!(record.args().to_string()));
+    let message = record.args().to_string();
+    let members = audit::is_line(record.metadata())
+        .then(|| serde_json::from_str(&message).ok())
+        .flatten();
+    match members {
+        Some(Fields(members)) => fields.0.extend(members),
+        None => drop(fields.0.insert("message".to_owned(), json!(message))),
+    }
     // A field that cannot be read is left out of the line.
     drop(record.key_values().visit(&mut fields));
     writeln!(buffer, "{}", serde_json::Value::Object(fields.0))
 }
 
+#[derive(serde::Deserialize)]
 struct Fields(Map<String, serde_json::Value>);
 
 impl<'kvs> VisitSource<'kvs> for Fields {

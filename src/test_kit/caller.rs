@@ -66,6 +66,13 @@ impl CallerBuilder {
         self.claim("scope", scope)
     }
 
+    /// Sets `act`: the party with this subject acts on behalf of the user, as [`Delegated`](crate::Delegated) requires and
+    /// [`Direct`](crate::Direct) rejects.
+    pub fn actor(mut self, subject: &str) -> Self {
+        self.token = self.token.actor(subject);
+        self
+    }
+
     /// Sets the claim `name` to `value`.
     pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.token = self.token.claim(name, value);

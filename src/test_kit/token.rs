@@ -95,6 +95,19 @@ impl TokenBuilder {
         self.claim("auth_time", seconds(time))
     }
 
+    /// Sets `act`: the party with this subject acts on behalf of the user ([RFC 8693 §4.1]). An actor that is set already becomes
+    /// the one before it.
+    ///
+    /// [RFC 8693 §4.1]: https://www.rfc-editor.org/rfc/rfc8693#section-4.1
+    pub fn actor(mut self, subject: &str) -> Self {
+        let mut actor = Map::new();
+        actor.insert("sub".to_owned(), subject.into());
+        if let Some(prior) = self.claims.remove("act") {
+            actor.insert("act".to_owned(), prior);
+        }
+        self.claim("act", actor)
+    }
+
     /// Sets the claim `name` to `value`.
     pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.claims.insert(name.to_owned(), value.into());
@@ -303,6 +316,12 @@ mod tests {
             (base().acr("gold"), "acr", json!("gold")),
             (base().amr(["pwd", "mfa"]), "amr", json!(["pwd", "mfa"])),
             (base().auth_time(at(7)), "auth_time", json!(7)),
+            (base().actor("a"), "act", json!({"sub": "a"})),
+            (
+                base().actor("a").actor("b"),
+                "act",
+                json!({"sub": "b", "act": {"sub": "a"}}),
+            ),
         ];
         for (builder, name, value) in cases {
             let mut expected = plain.clone();

@@ -44,6 +44,9 @@ pub enum VerifyError {
         /// The time until it may be asked.
         retry_after: Duration,
     },
+    /// `act` does not name an actor, or more than eight of them (RFC 8693 §4.1).
+    #[error("the claim act is malformed")]
+    MalformedActor,
     /// `iat` is in the future while a maximum age is configured.
     #[error("the token was issued ahead of the clock")]
     IssuedAhead,

@@ -15,6 +15,7 @@ use super::introspection::Introspector;
 use super::payload::Payload;
 use super::token_cache::CacheEntry;
 use super::validate::ValidClaims;
+use crate::claims::actor::Actor;
 use crate::claims::authn::AuthnRequirement;
 use crate::claims::claim_name::find_claim;
 use crate::claims::footprint::{self, allocated};
@@ -166,6 +167,16 @@ impl Verified {
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
         self.claims.client_id.valid().map(String::as_str)
+    }
+
+    /// Who acts on behalf of the subject (`act`, [RFC 8693 §4.1]); `None` for a token that the user's own client got.
+    ///
+    /// It is the current actor, which access is decided by; [`Actor::prior`] are those before it.
+    ///
+    /// [RFC 8693 §4.1]: https://www.rfc-editor.org/rfc/rfc8693#section-4.1
+    #[must_use]
+    pub fn actor(&self) -> Option<&Actor> {
+        self.claims.actor.valid().map(|actor| &**actor)
     }
 
     /// The token's identifier (`jti`), if it has one.

@@ -8,6 +8,7 @@ mod bound;
 mod claim;
 mod composition;
 mod custom_claims;
+mod delegation;
 mod differential;
 mod discovery;
 mod error_format;

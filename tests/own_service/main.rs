@@ -1,10 +1,11 @@
 //! A program of its own on `Service`: its routes, settings, state, middleware, commands and end.
 //!
-//! The test program is that program where the variable `OWN_SERVICE` is set, and another where `ONE_CHANGE` is; so it has no test harness.
+//! The test program is that program where the variable `OWN_SERVICE` is set, and others where `ONE_CHANGE` or `AUDITED` is; so it has no test harness.
 
 #[path = "../service/app.rs"]
 #[expect(dead_code, reason = "shared with the service's tests")]
 mod app;
+mod audited;
 mod one_change;
 #[path = "../service/process.rs"]
 mod process;
@@ -23,6 +24,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     if let Ok(access) = std::env::var(one_change::ACCESS) {
         return one_change::service(access).run();
+    }
+    if std::env::var_os(audited::AUDITED).is_some() {
+        return audited::service().run();
     }
     if std::env::var_os("OWN_SERVICE").is_some() {
         return program::service().run();

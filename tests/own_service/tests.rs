@@ -8,6 +8,9 @@ use actix_resource_server::test_kit::TestIssuer;
 use serde_json::Value;
 
 use crate::app::{Launch, TestApp};
+use crate::audited::{
+    a_decision_is_logged_however_the_request_ends, every_decision_has_its_reason_and_its_caller,
+};
 use crate::one_change::{
     a_wider_scope_is_known_where_tokens_are_requested_for_tests,
     everything_follows_the_signature_of_a_handler,
@@ -16,7 +19,7 @@ use crate::process::Ended;
 use crate::wire::Request;
 
 /// Every test: there is no harness that finds them.
-pub(crate) const ALL: [(&str, fn()); 17] = [
+pub(crate) const ALL: [(&str, fn()); 19] = [
     (
         "the_development_issuer_serves_its_table",
         the_development_issuer_serves_its_table,
@@ -62,6 +65,14 @@ pub(crate) const ALL: [(&str, fn()); 17] = [
     (
         "everything_follows_the_signature_of_a_handler",
         everything_follows_the_signature_of_a_handler,
+    ),
+    (
+        "every_decision_has_its_reason_and_its_caller",
+        every_decision_has_its_reason_and_its_caller,
+    ),
+    (
+        "a_decision_is_logged_however_the_request_ends",
+        a_decision_is_logged_however_the_request_ends,
     ),
     (
         "a_wider_scope_is_known_where_tokens_are_requested_for_tests",

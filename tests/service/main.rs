@@ -48,6 +48,7 @@ mod keys_broken;
 mod keys_fetched;
 mod keys_published;
 
+mod audit;
 mod cors;
 mod decision;
 mod log;

@@ -2,7 +2,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use actix_resource_server::{
-    AuthenticatedUser, Caller, Claim, KnownUser, NoClaims, Scoped, StepUp, Verified, scope, step_up,
+    AuthenticatedUser, Caller, Claim, Direct, KnownUser, NoClaims, Scoped, StepUp, Verified, scope,
+    step_up,
 };
 
 scope!(ReadMessages = "read:messages");
@@ -38,6 +39,10 @@ fn recent(user: AuthenticatedUser) -> StepUp<Recently> {
         access: user,
         level: PhantomData,
     }
+}
+
+fn direct(user: AuthenticatedUser) -> Direct {
+    Direct { access: user }
 }
 
 fn main() {}

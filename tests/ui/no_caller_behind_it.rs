@@ -1,4 +1,6 @@
-use actix_resource_server::{Claim, KnownUser, MaybeUser, Public, Scoped, StepUp, scope, step_up};
+use actix_resource_server::{
+    AnyActor, Claim, Delegated, Direct, KnownUser, MaybeUser, Public, Scoped, StepUp, scope, step_up,
+};
 
 scope!(ReadMessages = "read:messages");
 step_up!(Recently = max_age 5 minutes);
@@ -10,5 +12,9 @@ fn profile(_: Claim<KnownUser, MaybeUser>) {}
 fn open(_: MaybeUser<Public>) {}
 
 fn transfer(_: StepUp<Recently, MaybeUser>) {}
+
+fn plan(_: Delegated<AnyActor, MaybeUser>) {}
+
+fn close(_: Direct<MaybeUser>) {}
 
 fn main() {}

@@ -14,7 +14,7 @@ use crate::service::error::Error;
 use crate::service::issuers::TrustedIssuers;
 use crate::service::probes;
 use crate::service::tables::Tables;
-use crate::{Api, Requirement};
+use crate::{ActorRequirement, Api, Requirement};
 
 /// How the routes are listed.
 #[derive(Debug, clap::Args)]
@@ -43,6 +43,11 @@ pub(super) struct Route {
     rules: Vec<&'static str>,
     /// Whether the token must be bound to its sender, who proves it.
     proven_sender: bool,
+    /// What the actor of the token must be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    actors: Vec<ActorRequirement>,
+    /// Whether the token must not name an actor.
+    direct: bool,
     summary: Option<&'static str>,
     handler: &'static str,
     #[serde(skip)]
@@ -141,6 +146,8 @@ impl From<RouteInfo<'_>> for Route {
             logins: requirement.logins.clone(),
             rules: requirement.rules.clone(),
             proven_sender: requirement.proven_sender,
+            actors: requirement.actors.clone(),
+            direct: requirement.direct,
             summary: row.summary,
             handler: row.handler,
             grant: row.grant,
@@ -154,7 +161,7 @@ impl From<RouteInfo<'_>> for Route {
 mod tests {
     use super::*;
     use crate::service::tables::quickstart;
-    use crate::{StepUp, get};
+    use crate::{Delegated, Direct, StepUp, get};
 
     #[test]
     fn every_route_is_listed_with_what_it_asks() {
@@ -211,6 +218,38 @@ mod tests {
         let handler = scoped["handler"].as_str().unwrap();
         assert!(handler.ends_with("quickstart::private_scoped"), "{handler}");
         assert!(scoped.get("requirement").is_none());
+    }
+
+    #[test]
+    fn the_requirement_on_an_actor_is_shown_as_text_and_as_json() {
+        crate::actor!(Assistant = client_id "assistant");
+        async fn plan(_: Delegated<Assistant>) -> &'static str {
+            ""
+        }
+        async fn close(_: Direct) -> &'static str {
+            ""
+        }
+        let api = Api::new("")
+            .route("/plan", get(plan))
+            .route("/close", get(close));
+        let mut routes = api.routes().map(Route::from);
+        let [plan, close] = [routes.next(), routes.next()].map(Option::unwrap);
+        let described = "The token's actor must have the client_id assistant.";
+        assert_eq!(plan.access, format!("a token; {described}"));
+        assert_eq!(
+            close.access,
+            "a token; This route is for the user directly, not for a client that acts on the user's behalf."
+        );
+        let [plan, close] = [plan, close].map(|route| serde_json::to_value(route).unwrap());
+        let expected = serde_json::json!([{"description": described, "client_ids": ["assistant"]}]);
+        assert_eq!(
+            (&plan["actors"], &plan["direct"]),
+            (&expected, &false.into())
+        );
+        assert_eq!(
+            (close.get("actors"), &close["direct"]),
+            (None, &true.into())
+        );
     }
 
     #[test]

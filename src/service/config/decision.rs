@@ -41,6 +41,8 @@ pub(crate) struct Demand {
     pub(crate) any_scope: Vec<String>,
     pub(crate) claims: Vec<RequiredClaim>,
     pub(crate) bound: bool,
+    /// Whether the token must not name an actor.
+    pub(crate) direct: bool,
     pub(crate) acr: Vec<String>,
     pub(crate) amr: Vec<String>,
     pub(crate) max_age: Option<Duration>,
@@ -168,6 +170,7 @@ impl Demand {
             any_scope: model.any_scope.0.clone(),
             claims: claims.collect::<Result<_, _>>()?,
             bound: model.bound.0,
+            direct: model.direct.0,
             acr: model.acr.0.clone(),
             amr: model.amr.0.clone(),
             max_age,
@@ -244,11 +247,12 @@ fn is_regex(pattern: &str) -> bool {
 }
 
 /// The keys of a route that require something of a token.
-const DEMANDS: [&str; 7] = [
+const DEMANDS: [&str; 8] = [
     "scopes",
     "any_scope",
     "claims",
     "bound",
+    "direct",
     "acr",
     "amr",
     "max_age",
@@ -299,6 +303,7 @@ mod tests {
             any_scope = "admin, staff"
             claims = { tenant = true, "/plan/name" = ["pro", "max"] }
             bound = true
+            direct = true
             acr = "gold"
             amr = ["mfa"]
             max_age = "5m""#;
@@ -318,7 +323,7 @@ mod tests {
                 "tenant must be present"
             ]
         );
-        assert!(demand.bound);
+        assert!(demand.bound && demand.direct);
         assert_eq!(
             (&demand.acr[..], &demand.amr[..]),
             (&["gold".to_owned()][..], &["mfa".to_owned()][..])
@@ -397,7 +402,7 @@ mod tests {
             (
                 "method = 'GET'\npath = '/a'\nscope = 'a'",
                 "routes[1].scope (file Settings.toml): is not a known key; did you mean scopes? known here: method, path, access, \
-                 scopes, any_scope, claims, bound, acr, amr, max_age"
+                 scopes, any_scope, claims, bound, direct, acr, amr, max_age"
                     .to_owned(),
             ),
             (

@@ -97,6 +97,8 @@ pub(crate) struct Log {
     pub(crate) level: LogFilter,
     /// Whether the line of a request has its client ID and a keyed hash of its subject.
     pub(crate) subject: bool,
+    /// Whether each decision on a caller is logged.
+    pub(crate) audit: bool,
 }
 
 /// When the service begins to serve.
@@ -281,6 +283,7 @@ impl Settings {
                 format: model.log.format,
                 level: model.log.level.0,
                 subject: model.log.subject.0,
+                audit: model.log.audit.0,
             },
             openapi: model.openapi.enabled.map(|flag| flag.0),
             watch: model.reload.watch.0,

@@ -244,6 +244,7 @@ section! {
         any_scope: List<ScopeToken> = List::EMPTY,
         claims: RequiredClaims = RequiredClaims::default(),
         bound: Flag = Flag(false),
+        direct: Flag = Flag(false),
         acr: List<ScopeToken> = List::EMPTY,
         amr: List<ScopeToken> = List::EMPTY,
         max_age: Option<PositivePeriod> = None,
@@ -304,6 +305,7 @@ section! {
         format: LogFormat = LogFormat::Text,
         level: One<LogFilter> = One(LogFilter::default()),
         subject: Flag = Flag(false),
+        audit: Flag = Flag(false),
     }
 }
 

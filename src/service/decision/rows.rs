@@ -193,6 +193,9 @@ fn access(demand: Option<&Demand>) -> AccessRule {
     if demand.bound {
         rule = rule.bound();
     }
+    if demand.direct {
+        rule = rule.direct();
+    }
     if !demand.scopes.is_empty() {
         rule = rule.scopes(&[leaked(&demand.scopes).to_vec()]);
     }

@@ -42,6 +42,10 @@ const ROUTES: &str = r#"
     scopes = "close"
     [[routes]]
     method = "GET"
+    path = "/own/account"
+    direct = true
+    [[routes]]
+    method = "GET"
     path = "/{name}"
     access = "public"
 "#;
@@ -109,6 +113,17 @@ async fn status(service: &DecidingService, request: TestRequest) -> u16 {
 
 fn bearer(request: TestRequest, token: TokenBuilder) -> TestRequest {
     request.insert_header(("Authorization", format!("Bearer {}", token.build())))
+}
+
+#[actix_web::test]
+async fn a_direct_row_accepts_no_actor() {
+    let (_, verifier) = issuer();
+    let service = service(decisions("source = 'original'", &verifier)).await;
+    let delegated = token().claim("act", serde_json::json!({"client_id": "assistant"}));
+    for (token, expected) in [(token(), 200), (delegated, 403)] {
+        let request = bearer(asked("GET", "/own/account"), token);
+        assert_eq!(status(&service, request).await, expected);
+    }
 }
 
 #[actix_web::test]
@@ -417,7 +432,7 @@ async fn the_denial_matrix_knows_the_rows() {
     let api = decisions.tables.decided().unwrap();
     let report = DenialMatrix::new(&issuer).try_app(&api, &call).await;
     report.assert_denied();
-    assert_eq!(report.tried().len(), 7 * 11 + 5 * 2, "{report}");
+    assert_eq!(report.tried().len(), 8 * 12 + 5 * 2 + 1, "{report}");
     assert_eq!(verifier.counters().granted(), 0);
 }
 

@@ -1,8 +1,12 @@
 //! The requirements of a route: tokens that meet them, and the rejections of those that do not.
+//!
+//! Each builder adds what the route requires to a token, so that a case lacks one thing alone.
 
 use std::time::SystemTime;
 
-use crate::extract::{Requirement, UNBOUND};
+use serde_json::{Map, Value};
+
+use crate::extract::{DIRECT_ONLY, Requirement, UNBOUND};
 use crate::rejection::{Cause, Rejection};
 use crate::test_kit::TokenBuilder;
 
@@ -25,6 +29,29 @@ pub(super) fn too_weak_login(requirement: &Requirement) -> Option<Vec<Rejection>
     (!requirement.logins.is_empty()).then(|| rejections.chain(unbound(requirement)).collect())
 }
 
+/// The possible rejections of a token whose actor is missing or another one; `None` if none is required.
+pub(super) fn other_actor(requirement: &Requirement) -> Option<Vec<Rejection>> {
+    let rules = requirement.actors.iter().map(|actor| actor.description);
+    let rejections = rules.map(|rule| Cause::UnfulfilledRule(rule).into());
+    (!requirement.actors.is_empty()).then(|| rejections.chain(unbound(requirement)).collect())
+}
+
+/// The possible rejections of a token with an actor; `None` if one is accepted.
+pub(super) fn delegated(requirement: &Requirement) -> Option<Vec<Rejection>> {
+    let rejection = Cause::UnfulfilledRule(DIRECT_ONLY).into();
+    let rejections = [rejection].into_iter().chain(unbound(requirement));
+    requirement.direct.then(|| rejections.collect())
+}
+
+/// Whether the route accepts some actors alone.
+pub(super) fn names_actors(requirement: &Requirement) -> bool {
+    let mut actors = requirement.actors.iter();
+    actors.any(|actor| {
+        let lists = [actor.subjects, actor.client_ids, actor.issuers];
+        lists.iter().any(|list| !list.is_empty())
+    })
+}
+
 /// The rejection of a token that is not sender-constrained, if the route requires one that is. The tokens of all
 /// other kinds are not sender-constrained either.
 pub(super) fn unbound(requirement: &Requirement) -> Option<Rejection> {
@@ -38,11 +65,61 @@ pub(super) fn unrelated_scope(requirement: &Requirement) -> String {
     let required = requirement.scopes.iter().flatten();
     let wider = requirement.implied_by.iter().flat_map(|(_, wider)| *wider);
     let accepted: Vec<_> = required.chain(wider).copied().collect();
+    unrelated(&accepted)
+}
+
+/// A name that is none of these.
+fn unrelated(accepted: &[&str]) -> String {
     let mut unrelated = "unrelated".to_owned();
     while accepted.contains(&unrelated.as_str()) {
         unrelated.push('x');
     }
     unrelated
+}
+
+/// Gives the token an actor that every rule accepts, by the lists of the rules, or none where the route accepts none.
+pub(super) fn acting(token: TokenBuilder, requirement: &Requirement) -> TokenBuilder {
+    if requirement.direct {
+        return token.without("act");
+    }
+    if requirement.actors.is_empty() {
+        return token;
+    }
+    // What a rule requires beyond its lists is in the application's own token.
+    let mut actor = match token.clone().claims().remove("act") {
+        Some(Value::Object(actor)) => actor,
+        _ => Map::new(),
+    };
+    let actors = &requirement.actors;
+    let names = [
+        ("sub", common(actors.iter().map(|actor| actor.subjects))),
+        (
+            "client_id",
+            common(actors.iter().map(|actor| actor.client_ids)),
+        ),
+        ("iss", common(actors.iter().map(|actor| actor.issuers))),
+    ];
+    for (name, value) in names {
+        if let Some(value) = value {
+            actor.insert(name.to_owned(), value.into());
+        }
+    }
+    if !actor.contains_key("sub") && !actor.contains_key("client_id") {
+        actor.insert("sub".to_owned(), "actor-1".into());
+    }
+    token.claim("act", actor)
+}
+
+/// An actor that no rule with a list accepts.
+pub(super) fn unrelated_actor(requirement: &Requirement) -> Map<String, Value> {
+    let lists = requirement.actors.iter();
+    let lists = lists.flat_map(|actor| [actor.subjects, actor.client_ids, actor.issuers]);
+    let accepted: Vec<_> = lists.flatten().copied().collect();
+    let name = unrelated(&accepted);
+    let names = ["sub", "client_id", "iss"].into_iter();
+    names
+        .map(|member| (member.to_owned(), name.as_str().into()))
+        .collect()
 }
 
 /// Grants the required scopes.
@@ -62,7 +139,7 @@ pub(super) fn logged_in(
     let logins = &requirement.logins;
     let mut methods = logins.iter().flat_map(|login| login.amr_values).peekable();
     let mut token = token;
-    if let Some(class) = class(requirement) {
+    if let Some(class) = common(logins.iter().map(|login| login.acr_values)) {
         token = token.acr(class);
     }
     if methods.peek().is_some() {
@@ -75,13 +152,9 @@ pub(super) fn logged_in(
     }
 }
 
-fn class(requirement: &Requirement) -> Option<&'static str> {
-    let accepted: Vec<_> = requirement
-        .logins
-        .iter()
-        .map(|login| login.acr_values)
-        .filter(|classes| !classes.is_empty())
-        .collect();
-    let suits_all = |class: &&&str| accepted.iter().all(|classes| classes.contains(class));
-    accepted.first()?.iter().find(suits_all).copied()
+/// The first value that is in each list, of those that are not empty.
+fn common(lists: impl Iterator<Item = &'static [&'static str]>) -> Option<&'static str> {
+    let lists: Vec<_> = lists.filter(|list| !list.is_empty()).collect();
+    let is_in_all = |value: &&&str| lists.iter().all(|list| list.contains(value));
+    lists.first()?.iter().find(is_in_all).copied()
 }

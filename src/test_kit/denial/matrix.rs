@@ -73,7 +73,8 @@ impl DenialMatrix {
     ///
     /// The token must be valid for every route but grant no scopes: it must have the claims that rules and the
     /// application's types require, and the audience if it is not the default. Claims about the login that a
-    /// [`StepUp`](crate::StepUp) requires, and scopes as the claim `scope`, are added as needed.
+    /// [`StepUp`](crate::StepUp) requires, the names of the actor that a [`Delegated`](crate::Delegated) requires, and scopes
+    /// as the claim `scope`, are added as needed.
     #[must_use]
     pub fn token(mut self, token: TokenBuilder) -> Self {
         self.token = token;

@@ -14,8 +14,8 @@ use crate::jose::Algorithm;
 use crate::test_kit::{TestClock, TestIssuer};
 use crate::verifier::clock::Clock;
 use crate::{
-    Access, AnyOf, AuthenticatedUser, Bound, Claim, Issuer, MaybeUser, Public, Scoped, StepUp,
-    Verifier, claim, scope, step_up,
+    Access, Actor, ActorRule, AnyActor, AnyOf, AuthenticatedUser, Bound, Claim, Delegated, Direct,
+    Issuer, MaybeUser, Public, Scoped, StepUp, Verified, Verifier, actor, claim, scope, step_up,
 };
 use crate::{get, post};
 
@@ -24,6 +24,8 @@ scope!(Write = "write");
 scope!(Unrelated = "unrelated");
 scope!(UnrelatedX = "unrelatedx", implies Unrelated);
 claim!(Staff = "staff" equals true);
+actor!(Agent = client_id ["planner", "assistant"]);
+actor!(Assistant = client_id ["assistant", "unrelated"], subject "bot", issuer "https://agents.test/");
 step_up!(Gold = acr ["platinum", "gold"]);
 step_up!(Strong = acr ["silver", "gold"], amr ["mfa", "hwk"], max_age 1 minute);
 
@@ -82,6 +84,46 @@ async fn bound(_: Bound<Scoped<Read>>, runs: Runs) -> &'static str {
     ran(&runs)
 }
 
+/// Requires more than its lists name.
+struct OfTeam;
+
+impl ActorRule for OfTeam {
+    const DESCRIPTION: &'static str = "The actor must be of the team.";
+
+    fn holds(actor: &Actor, _: &Verified) -> bool {
+        actor
+            .subject()
+            .is_some_and(|name| name.starts_with("team-"))
+    }
+}
+
+async fn direct(_: Direct<Scoped<Read, StepUp<Gold>>>, runs: Runs) -> &'static str {
+    ran(&runs)
+}
+
+async fn any_actor(_: MaybeUser<Scoped<Read, Delegated<AnyActor>>>, runs: Runs) -> &'static str {
+    ran(&runs)
+}
+
+async fn delegated(
+    _: Delegated<Agent, Scoped<Read, StepUp<Gold, Delegated<Assistant>>>>,
+    runs: Runs,
+) -> &'static str {
+    ran(&runs)
+}
+
+async fn bound_delegated(_: Delegated<Agent, Bound>, runs: Runs) -> &'static str {
+    ran(&runs)
+}
+
+async fn bound_direct(_: Bound<Direct>, runs: Runs) -> &'static str {
+    ran(&runs)
+}
+
+async fn team(_: Delegated<OfTeam, Scoped<Read>>, runs: Runs) -> &'static str {
+    ran(&runs)
+}
+
 fn ran(runs: &Runs) -> &'static str {
     runs.fetch_add(1, Ordering::Relaxed);
     "granted"
@@ -111,13 +153,34 @@ fn verifier(issuer: &TestIssuer, clock: Clock) -> Verifier {
     builder.start([trusted.build().unwrap()]).unwrap()
 }
 
+/// Routes that decide by the actor.
+fn delegation() -> Api {
+    Api::new("/api")
+        .route("/direct", get(direct))
+        .route("/any-actor", get(any_actor))
+        .route("/delegated", get(delegated))
+        .route("/bound-delegated", get(bound_delegated))
+        .route("/bound-direct", get(bound_direct))
+        .route("/team", get(team))
+}
+
 /// The report on `api`, and how often a handler of it ran.
 async fn tried(matrix: &DenialMatrix, served: Api, verifier: Verifier) -> (DenialReport, usize) {
+    tried_as(&api(), matrix, served, verifier).await
+}
+
+/// The report on `declared`, where `served` is what the app has.
+async fn tried_as(
+    declared: &Api,
+    matrix: &DenialMatrix,
+    served: Api,
+    verifier: Verifier,
+) -> (DenialReport, usize) {
     let runs = Runs::new(AtomicUsize::new(0));
     let app = App::new().app_data(runs.clone());
     let app = init_service(app.service(served.verified_by(verifier))).await;
     let call = async |request: TestRequest| call_service(&app, request.to_request()).await;
-    let report = matrix.try_app(&api(), call).await;
+    let report = matrix.try_app(declared, call).await;
     (report, runs.load(Ordering::Relaxed))
 }
 
@@ -133,11 +196,68 @@ async fn protected_routes_reject_all_invalid_credentials() {
         let (report, runs) = tried(&matrix, api(), verifier).await;
         report.assert_denied();
         assert_eq!(runs, 0);
-        // Eleven ways on each of thirteen routes, ten on the two that need no token; two for scopes on ten, levels on
+        // Twelve ways on each of thirteen routes, eleven on the two that need no token; two for scopes on ten, levels on
         // four, a sender on two.
-        let expected = 11 * 13 - 2 + 2 * 10 + 4 + 2;
+        let expected = 12 * 13 - 2 + 2 * 10 + 4 + 2;
         assert_eq!(report.tried().len(), expected, "{report}");
     }
+}
+
+#[actix_web::test]
+async fn actors_are_tried_where_the_route_decides_by_them() {
+    let issuer = TestIssuer::start_with(Algorithm::Es256);
+    let matrix = DenialMatrix::new(&issuer).token(issuer.token().actor("team-1"));
+    let start = || verifier(&issuer, Clock::default());
+    let (report, runs) = tried_as(&delegation(), &matrix, delegation(), start()).await;
+    report.assert_denied();
+    assert_eq!(runs, 0);
+    let ways = |route: &str| {
+        let ways = report.tried().iter().filter(|tried| tried.route == route);
+        let ways = ways.map(|tried| tried.way).filter(|way| {
+            matches!(
+                way,
+                Way::Delegated | Way::NoActor | Way::OtherActor | Way::MalformedActor
+            )
+        });
+        ways.collect::<Vec<_>>()
+    };
+    let [malformed, delegated, none, other] = [
+        Way::MalformedActor,
+        Way::Delegated,
+        Way::NoActor,
+        Way::OtherActor,
+    ];
+    for (route, expected) in [
+        ("GET /api/direct", &[malformed, delegated][..]),
+        ("GET /api/any-actor", &[malformed, none]),
+        ("GET /api/delegated", &[malformed, none, other]),
+        ("GET /api/bound-delegated", &[malformed, none, other]),
+        ("GET /api/bound-direct", &[malformed, delegated]),
+        ("GET /api/team", &[malformed, none]),
+    ] {
+        assert_eq!(ways(route), expected, "{route}");
+    }
+    // The same routes without their demands on actors let in what they would reject.
+    let open = Api::new("/api")
+        .route("/direct", get(strong_reader))
+        .route("/delegated", get(strong_reader));
+    let (report, _) = tried_as(&delegation(), &matrix, open, start()).await;
+    let let_in: Vec<_> = report
+        .tried()
+        .iter()
+        .filter(|tried| tried.outcome == Outcome::LetIn)
+        .map(|tried| (tried.route.as_str(), tried.way))
+        .collect();
+    let expected = [
+        ("GET /api/direct", delegated),
+        ("GET /api/delegated", none),
+        ("GET /api/delegated", other),
+    ];
+    assert_eq!(let_in, expected, "{report}");
+}
+
+async fn strong_reader(_: Scoped<Read, StepUp<Gold>>) -> &'static str {
+    "granted"
 }
 
 #[actix_web::test]
@@ -157,7 +277,7 @@ async fn a_token_that_no_rule_lets_in_is_no_proof_that_scopes_are_asked_for() {
             .all(|tried| *tried == ("GET /api/pages/24", Outcome::Other)),
         "{report}"
     );
-    assert_eq!(other.len(), 13);
+    assert_eq!(other.len(), 14);
 }
 
 #[test]
@@ -210,8 +330,8 @@ async fn a_hole_is_found_and_shown() {
         let of_route = report.tried().iter().filter(|tried| tried.route == route);
         of_route.map(|tried| tried.outcome).collect::<Vec<_>>()
     };
-    assert_eq!(outcome("GET /api/user"), [Outcome::LetIn; 11]);
-    assert_eq!(outcome("GET /api/maybe"), [Outcome::Other; 12]);
+    assert_eq!(outcome("GET /api/user"), [Outcome::LetIn; 12]);
+    assert_eq!(outcome("GET /api/maybe"), [Outcome::Other; 13]);
     assert!(!report.all_denied());
     let table = report.to_string();
     let shown =

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::answer::Expected;
 use super::demand::{
-    logged_in, scoped, too_little_scope, too_weak_login, unbound, unrelated_scope,
+    acting, delegated, logged_in, names_actors, other_actor, scoped, too_little_scope,
+    too_weak_login, unbound, unrelated_actor, unrelated_scope,
 };
 use super::matrix::DenialMatrix;
 use crate::extract::{Authentication, Requirement};
@@ -41,6 +42,8 @@ labels! {
         PublicKeyAsSecret = "HS256 with the public key",
         /// An ID token instead of an access token.
         IdToken = "ID token",
+        /// `act` that names no actor.
+        MalformedActor = "malformed actor",
         /// A valid token that is bound to the key of another sender.
         Stolen = "stolen",
         /// A valid token that is not sender-constrained; tried if the route requires one that is.
@@ -52,6 +55,12 @@ labels! {
         OtherScope = "other scope",
         /// A valid token without claims about the login; tried if the route requires them.
         TooWeakLogin = "too weak a login",
+        /// A valid token with an actor; tried if the route accepts none.
+        Delegated = "delegated",
+        /// A valid token without an actor; tried if the route requires one.
+        NoActor = "no actor",
+        /// A valid token with another actor; tried if the route requires one by name.
+        OtherActor = "other actor",
     }
 }
 
@@ -87,6 +96,7 @@ impl Way {
             Self::Unsigned => VerifyError::UnknownAlgorithm,
             Self::PublicKeyAsSecret => VerifyError::AlgorithmNotAllowed,
             Self::IdToken => VerifyError::IdToken,
+            Self::MalformedActor => VerifyError::MalformedActor,
             Self::Stolen => return Some(vec![SenderError::Unproven.into()]),
             Self::Unbound => {
                 let rejection = unbound(requirement)?;
@@ -95,6 +105,10 @@ impl Way {
             }
             Self::MissingScope | Self::OtherScope => return too_little_scope(requirement),
             Self::TooWeakLogin => return too_weak_login(requirement),
+            Self::Delegated => return delegated(requirement),
+            Self::NoActor => return other_actor(requirement),
+            Self::OtherActor if !names_actors(requirement) => return None,
+            Self::OtherActor => return other_actor(requirement),
         };
         Some(vec![error.into()])
     }
@@ -116,7 +130,7 @@ impl Way {
 
     /// The valid token, made invalid in one place.
     fn token(self, matrix: &DenialMatrix, requirement: &Requirement) -> Option<TokenBuilder> {
-        let (valid, key) = (matrix.valid(), &matrix.key);
+        let (valid, key) = (acting(matrix.valid(), requirement), &matrix.key);
         Some(match self {
             Self::NoToken | Self::Garbage => valid,
             Self::Expired => valid.expires_at(matrix.issued_at.checked_sub(HOUR)?),
@@ -134,6 +148,7 @@ impl Way {
                 let marked = valid.claim("nonce", "n").claim("at_hash", "h");
                 marked.header("typ", "JWT").without("scope")
             }
+            Self::MalformedActor => valid.claim("act", "actor-1"),
             Self::Stolen => valid.bound_to_key(&shared(Algorithm::Es256)),
             Self::Unbound => logged_in(valid, requirement, matrix.issued_at),
             Self::MissingScope => {
@@ -148,7 +163,20 @@ impl Way {
                 let weak = scoped(valid, requirement).without("acr");
                 weak.without("amr").without("auth_time")
             }
+            Self::Delegated | Self::NoActor | Self::OtherActor => {
+                let strong = logged_in(valid, requirement, matrix.issued_at);
+                self.with_its_actor(scoped(strong, requirement), requirement)
+            }
         })
+    }
+
+    /// The token with another actor, or without one.
+    fn with_its_actor(self, token: TokenBuilder, requirement: &Requirement) -> TokenBuilder {
+        match self {
+            Self::NoActor => token.without("act"),
+            Self::OtherActor => token.claim("act", unrelated_actor(requirement)),
+            _ => token.actor("actor-1"),
+        }
     }
 }
 

@@ -41,6 +41,9 @@ pub(crate) fn validate_claims(
     check_audience(issuer, payload)?;
     let (from, until) = check_times(issuer, claims, now)?;
     check_strings(claims)?;
+    if claims.actor == Member::Malformed {
+        return Err(VerifyError::MalformedActor);
+    }
     check_kind(claims)?;
     check_required(issuer, payload)?;
     let mut scopes = granted_scopes(issuer, payload);

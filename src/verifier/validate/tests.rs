@@ -130,6 +130,21 @@ fn identifiers_must_be_strings_if_present() {
 }
 
 #[test]
+fn an_actor_must_be_named_if_there_is_one() {
+    for (actor, expected) in [
+        (json!("absent"), Ok(())),
+        (json!({"sub": "agent", "act": {"client_id": "c"}}), Ok(())),
+        (json!({}), Err(VerifyError::MalformedActor)),
+        (json!("agent"), Err(VerifyError::MalformedActor)),
+    ] {
+        let changes = json!({ "act": actor });
+        assert_eq!(outcome(&issuer(), &changes), expected, "{changes}");
+    }
+    let may_act = json!({"may_act": "anything"});
+    assert_eq!(outcome(&issuer(), &may_act), Ok(()));
+}
+
+#[test]
 fn id_tokens_and_logout_tokens_are_rejected() {
     for (changes, expected) in [
         (json!({"at_hash": "x"}), Err(VerifyError::IdToken)),

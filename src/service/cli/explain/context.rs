@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 use url::Url;
 
+use crate::Requirement;
 use crate::claims::NumericDate;
 use crate::claims::claim_name::ClaimName;
 use crate::issuer::{Issuer, TokenType};
@@ -27,6 +28,8 @@ pub(super) struct Context<'a> {
     pub(super) now: Duration,
     /// The URL of the metadata that challenges name.
     pub(super) metadata: Option<String>,
+    /// That of the route, if one is named.
+    pub(super) requirement: Option<&'a Requirement>,
 }
 
 impl Context<'_> {

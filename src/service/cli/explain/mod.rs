@@ -138,6 +138,7 @@ async fn explain(
         unready: verifier.unready(),
         now: since_epoch(verifier.now()),
         metadata: input.metadata(route, verifier),
+        requirement: route.map(|route| &route.requirement),
     };
     Report::new(verdict, verifier, context, input.notes, route, routes)
 }

@@ -302,6 +302,7 @@ enum Check {
     NotBefore,
     Age,
     Texts,
+    Actor,
     Kind,
     Required,
     Numbers,
@@ -332,6 +333,7 @@ impl Check {
         Self::NotBefore,
         Self::Age,
         Self::Texts,
+        Self::Actor,
         Self::Kind,
         Self::Required,
         Self::Numbers,
@@ -366,6 +368,7 @@ impl Check {
             Self::NotBefore => "nbf is not in the future, if present",
             Self::Age => "iat is a time, and not too long ago where max_token_age is set",
             Self::Texts => "sub, client_id and jti are strings, if present",
+            Self::Actor => "act names actors by sub or client_id, eight at most, if present",
             Self::Kind => {
                 "the token is an access token: no ID token, logout token or refresh token"
             }
@@ -376,7 +379,7 @@ impl Check {
             Self::Profile => "in strict mode: iat, sub, client_id and jti are present",
             Self::Revocation => "the token is not revoked, nor its user or session",
             Self::Sender => "the sender proves possession, if the token is bound (cnf)",
-            Self::Access => "the token has the scopes, claims and login that the route requires",
+            Self::Access => "the token has the scopes, claims, login and actor that the route requires",
         }
     }
 
@@ -412,6 +415,7 @@ impl Check {
             VerifyError::Revoked | VerifyError::RevocationUnknown => Self::Revocation,
             VerifyError::Malformed { claim: "sid" } => Self::Revocation,
             VerifyError::Malformed { claim } => Self::of_claim(claim),
+            VerifyError::MalformedActor => Self::Actor,
             VerifyError::MalformedAudience => Self::Audience,
             VerifyError::RequiredClaim(_) => Self::Required,
             VerifyError::MalformedKeyId => Self::KeyName,

@@ -427,7 +427,7 @@ async fn the_required_login_of_a_route_is_named_with_the_servers_verdict() {
     assert_eq!(
         checks.last().unwrap(),
         &json!({
-            "demand": "the token has the scopes, claims and login that the route requires",
+            "demand": "the token has the scopes, claims, login and actor that the route requires",
             "outcome": "failed",
         })
     );
@@ -732,6 +732,65 @@ async fn rules_on_claims_and_on_the_sender_are_those_of_the_route() {
         let report = explain(input, route, &routes, &bench.trusted, &bench.verifier).await;
         let found = report.explanation.as_ref();
         assert_eq!(found.map(|explanation| explanation.code), code);
+    }
+}
+
+crate::actor!(Assistant = client_id "assistant");
+
+async fn plan(_: crate::Delegated<Assistant, Scoped<Transfer>>) -> &'static str {
+    ""
+}
+
+async fn close(_: crate::Direct) -> &'static str {
+    ""
+}
+
+#[actix_web::test]
+async fn the_required_actor_is_named_beside_that_of_the_token() {
+    let bench = Bench::new();
+    let api = Api::new("")
+        .route("/plan", get(plan))
+        .route("/close", get(close));
+    let routes: Vec<_> = api.routes().map(Route::from).collect();
+    let token = || bench.token().scope("transfer");
+    let by = |actor: Value| token().claim("act", actor);
+    let assistant = || by(json!({"client_id": "assistant", "act": {"sub": "x"}}));
+    let rule = "The token's actor must have the client_id assistant.";
+    let decides = format!("and the route decides by the current actor: {rule}");
+    let (none, other) = (
+        format!("it names no actor (act), {decides}"),
+        format!("its actor is sub \"bot\\n\", iss \"i\", {decides}"),
+    );
+    let named = "its actor is client_id \"assistant\" (act), and the route is for users directly.";
+    let malformed = "The claim act does not name an actor";
+    for (token, route, code, why) in [
+        (token(), 0, "other_actor", none.as_str()),
+        (
+            by(json!({"sub": "bot\n", "iss": "i"})),
+            0,
+            "other_actor",
+            &other,
+        ),
+        (assistant(), 0, "", ""),
+        (assistant(), 1, "delegated", named),
+        (token(), 1, "", ""),
+        (by(json!({})), 0, "malformed_actor", malformed),
+        (by(json!([])), 1, "malformed_actor", malformed),
+    ] {
+        let input = Input::read(&token.build(), None);
+        let route = Some(&routes[route]);
+        let report = explain(input, route, &routes, &bench.trusted, &bench.verifier).await;
+        let found = report.explanation.as_ref();
+        assert_eq!(found.map_or("", |found| found.code), code);
+        assert!(
+            found.is_none_or(|found| found.why.contains(why)),
+            "{found:?}"
+        );
+        if code == "malformed_actor" {
+            let text = report.text(true);
+            let line = text.lines().find(|line| line.contains("act names actors"));
+            assert!(line.is_some_and(|line| line.contains("FAILED")), "{text}");
+        }
     }
 }
 

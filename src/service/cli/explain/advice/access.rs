@@ -1,4 +1,4 @@
-//! Valid tokens that a route does not accept: scopes, claim rules, logins and proofs of possession.
+//! Valid tokens that a route does not accept: scopes, rules on claims and actors, logins and proofs of possession.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use super::super::context::{Context, listed, moment, quoted};
 use super::Explanation;
 use crate::claims::authn::AuthnRequirement;
 use crate::claims::scope_claim::ScopeClaim;
+use crate::extract::DIRECT_ONLY;
 use crate::rejection::Cause;
 use crate::sender::SenderError;
 use crate::{Caller, Rejection, Verified};
@@ -19,6 +20,8 @@ pub(super) fn denied(caller: &Caller, rejection: &Rejection, context: &Context<'
             insufficient_scope(caller, alternatives, context)
         }
         Cause::InsufficientLogin(requirement) => insufficient_login(requirement, context),
+        Cause::UnfulfilledRule(DIRECT_ONLY) => delegated(caller),
+        Cause::UnfulfilledRule(rule) if is_about_actor(rule, context) => other_actor(caller, rule),
         Cause::UnfulfilledRule(rule) => Explanation::new(
             "insufficient_claims",
             format!("The token is valid, but it does not fulfil a rule of the route: {rule}"),
@@ -30,6 +33,52 @@ pub(super) fn denied(caller: &Caller, rejection: &Rejection, context: &Context<'
             "Compare the claims of the token with those that the route's access type requires.",
         ),
     }
+}
+
+/// Whether a rule of the route is one about the actor.
+fn is_about_actor(rule: &str, context: &Context<'_>) -> bool {
+    let actors = context.requirement.map(|requirement| &requirement.actors);
+    let mut actors = actors.into_iter().flatten();
+    actors.any(|actor| actor.description == rule)
+}
+
+fn delegated(token: &Verified) -> Explanation {
+    Explanation::new(
+        "delegated",
+        format!(
+            "The token is valid, but {} (act), and the route is for users directly.",
+            acts(token)
+        ),
+        "Let the user's own client call the route, with a token that the issuer gave it for the user, without a token exchange.",
+    )
+}
+
+fn other_actor(token: &Verified, rule: &str) -> Explanation {
+    Explanation::new(
+        "other_actor",
+        format!(
+            "The token is valid, but {}, and the route decides by the current actor: {rule}",
+            acts(token)
+        ),
+        "Let the client that is meant exchange the user's token for one of its own (RFC 8693), whose claim act names the client. \
+         Actors before the current one, and may_act, do not count.",
+    )
+}
+
+/// Who acts, by the names that the token has of it.
+fn acts(token: &Verified) -> String {
+    let Some(actor) = token.actor() else {
+        return "it names no actor (act)".to_owned();
+    };
+    let names = [
+        ("sub", actor.subject()),
+        ("client_id", actor.client_id()),
+        ("iss", actor.issuer()),
+    ];
+    let names = names.into_iter();
+    let names = names.filter_map(|(name, value)| Some(format!("{name} {}", quoted(value?))));
+    let names: Vec<_> = names.collect();
+    format!("its actor is {}", names.join(", "))
 }
 
 /// The request does not prove possession as the token or the settings require.

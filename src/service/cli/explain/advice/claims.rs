@@ -194,6 +194,15 @@ pub(super) fn too_many(what: &str) -> Explanation {
     )
 }
 
+pub(super) fn malformed_actor() -> Explanation {
+    Explanation::new(
+        "malformed_actor",
+        "The claim act does not name an actor: it must be an object with sub or client_id, both texts that are not empty, and \
+         may hold the actor before it in an act of its own, eight in all (RFC 8693, section 4.1).",
+        "Let the issuer write it so, or leave it out where no client acts on the user's behalf.",
+    )
+}
+
 pub(super) fn malformed(claim: &str, context: &Context<'_>) -> Explanation {
     let value = context.token.claim(claim);
     let date = matches!(claim, "exp" | "nbf" | "iat");

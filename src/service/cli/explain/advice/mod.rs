@@ -79,6 +79,7 @@ fn invalid(error: &VerifyError, context: &Context<'_>) -> Explanation {
         VerifyError::Revoked => revocation::revoked(),
         VerifyError::RevocationUnknown => revocation::unknown(),
         VerifyError::RequiredClaim(required) => claims::unmet(required, context),
+        VerifyError::MalformedActor => claims::malformed_actor(),
         VerifyError::MalformedKeyId => malformed_key_id(),
         VerifyError::MalformedPayload => malformed_payload(),
         VerifyError::Missing { claim } => claims::missing(claim, context),
