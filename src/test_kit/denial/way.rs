@@ -41,6 +41,9 @@ labels! {
         PublicKeyAsSecret = "HS256 with the public key",
         /// An ID token instead of an access token.
         IdToken = "ID token",
+        /// A valid token of a session that was revoked; tried if [`revoked_by`](crate::test_kit::DenialMatrix::revoked_by) has
+        /// revoked one.
+        Revoked = "revoked token",
         /// A valid token that is bound to the key of another sender.
         Stolen = "stolen",
         /// A valid token that is not sender-constrained; tried if the route requires one that is.
@@ -87,6 +90,7 @@ impl Way {
             Self::Unsigned => VerifyError::UnknownAlgorithm,
             Self::PublicKeyAsSecret => VerifyError::AlgorithmNotAllowed,
             Self::IdToken => VerifyError::IdToken,
+            Self::Revoked => VerifyError::Revoked,
             Self::Stolen => return Some(vec![SenderError::Unproven.into()]),
             Self::Unbound => {
                 let rejection = unbound(requirement)?;
@@ -134,6 +138,7 @@ impl Way {
                 let marked = valid.claim("nonce", "n").claim("at_hash", "h");
                 marked.header("typ", "JWT").without("scope")
             }
+            Self::Revoked => valid.claim("sid", matrix.revoked_session.as_deref()?),
             Self::Stolen => valid.bound_to_key(&shared(Algorithm::Es256)),
             Self::Unbound => logged_in(valid, requirement, matrix.issued_at),
             Self::MissingScope => {
