@@ -212,7 +212,9 @@ pub mod errors {
     #[doc(inline)]
     pub use crate::routing::UnreachableRoutes;
     #[doc(inline)]
-    pub use crate::verifier::{ClaimsMismatch, MissingKey, NeededIntrospection, VerifyError};
+    pub use crate::verifier::{
+        ClaimsMismatch, EventError, MissingKey, NeededIntrospection, VerifyError,
+    };
 }
 
 /// An OpenAPI document of the route tables.

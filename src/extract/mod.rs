@@ -36,9 +36,9 @@ pub use claim::{Claim, ClaimRule, KnownUser};
 #[cfg(feature = "service")]
 pub(crate) use decided::{Decided, DecisionRecord, Rejected, note_rejected};
 pub use delegated::{ActorRequirement, ActorRule, AnyActor, Delegated};
-pub use direct::Direct;
 #[cfg(any(feature = "service", feature = "test-kit"))]
 pub(crate) use direct::DIRECT_ONLY;
+pub use direct::Direct;
 pub use maybe_user::MaybeUser;
 pub use public::Public;
 pub use requirement::{Authentication, Requirement};

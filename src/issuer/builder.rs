@@ -123,6 +123,31 @@ impl IssuerBuilder {
         self
     }
 
+    /// Adds a value that `aud` of the issuer's logout tokens and security events may contain: the ID of the client for which
+    /// the issuer sends them. Without one, none of them are accepted.
+    ///
+    /// Each call adds another value, where most methods replace what an earlier call set. See
+    /// [`Verifier::receive_logout_token`](crate::Verifier::receive_logout_token) and
+    /// [`Verifier::receive_security_event`](crate::Verifier::receive_security_event).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use actix_resource_server::Issuer;
+    ///
+    /// let issuer = Issuer::discover("https://login.example/realms/shop")
+    ///     .audience("https://my/api")
+    ///     .event_audience("web-client")
+    ///     .max_token_age(Duration::from_secs(3600))
+    ///     .build()?;
+    /// # Ok::<(), actix_resource_server::errors::IssuerError>(())
+    /// ```
+    pub fn event_audience(mut self, audience: impl Into<String>) -> Self {
+        self.rules.event_audience.push(audience.into());
+        self
+    }
+
     /// Adds a claim that tokens must have, by its name or a JSON pointer ([RFC 6901]), and its value; tokens without it are
     /// rejected with 401.
     ///
@@ -371,6 +396,9 @@ impl IssuerBuilder {
     }
 
     fn check_audience(&self) -> Result<(), IssuerError> {
+        if self.rules.event_audience.iter().any(String::is_empty) {
+            return Err(IssuerError::EventAudience);
+        }
         if self.rules.any_audience {
             return self.check_any_audience();
         }
@@ -544,6 +572,7 @@ mod tests {
                 IssuerError::NoAudience,
             ),
             (discovered().audience(""), IssuerError::NoAudience),
+            (discovered().event_audience(""), IssuerError::EventAudience),
             (
                 IssuerBuilder::default().name("a").audience("api"),
                 IssuerError::NoKeys,

@@ -59,6 +59,11 @@ pub enum IssuerError {
     /// No audience is configured: the tokens of every API would be accepted (RFC 9068 §4).
     #[error("an audience is needed: the identifier of this API, as `aud` carries it")]
     NoAudience,
+    /// The audience of logout tokens and security events is empty.
+    #[error(
+        "the audience of events must not be empty: give the ID of the client that the issuer sends them to"
+    )]
+    EventAudience,
     /// An introspection endpoint is neither configured nor discovered.
     #[error("an introspection endpoint is needed: its URL, or a base URL to discover it")]
     NoIntrospectionEndpoint,

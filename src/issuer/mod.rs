@@ -97,6 +97,8 @@ pub(crate) struct TokenRules {
     /// Whether tokens of any audience, or none, are accepted; then a required claim names the client, tenant or owner.
     pub(crate) any_audience: bool,
     pub(crate) required_claims: Vec<Arc<RequiredClaim>>,
+    /// Whom logout tokens and security events of the issuer are addressed to; without any, none are accepted.
+    pub(crate) event_audience: Vec<String>,
     /// Those of [`token_types`](Self::token_types) unless `strict`.
     pub(crate) accepted_types: Vec<TokenType>,
     pub(crate) algorithms: Vec<Algorithm>,
@@ -124,6 +126,7 @@ impl Default for TokenRules {
             audience_claims: vec!["aud".into()],
             any_audience: false,
             required_claims: Vec::new(),
+            event_audience: Vec::new(),
             accepted_types: TokenType::DEFAULT.to_vec(),
             algorithms: Vec::new(),
             strict: false,

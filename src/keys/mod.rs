@@ -40,6 +40,7 @@ use findings::Noted;
 pub(crate) use findings::{Findings, KeySetStatus};
 use jwk_set::KeySet;
 use negative_cache::NegativeCache;
+pub(crate) use refresh_budget::Purpose;
 use refresh_budget::{Refresh, RefreshBudget};
 #[cfg(feature = "service")]
 pub(crate) use refresher::NONE_FITS;
@@ -83,6 +84,8 @@ struct State {
     budget: RefreshBudget,
     fetch_state: FetchState,
     unknown: NegativeCache,
+    /// The same for security events, so that a flood of them fills no place that access tokens need.
+    unknown_of_events: NegativeCache,
     problem: Option<FetchFailure>,
     noted: Noted,
 }
@@ -149,6 +152,7 @@ pub(crate) struct WantedKey {
     pub(crate) is_named: bool,
     /// Whether the checks that do not need the key succeed.
     pub(crate) may_pass: bool,
+    pub(crate) purpose: Purpose,
 }
 
 /// A requested or running fetch, shared by all requests that wait for it.
@@ -194,6 +198,7 @@ impl IssuerKeys {
                 budget: RefreshBudget::new(issuer.fetching, Instant::now()),
                 fetch_state: FetchState::InFlight,
                 unknown: NegativeCache::default(),
+                unknown_of_events: NegativeCache::default(),
                 problem: None,
                 noted: Noted::default(),
             }),
@@ -433,7 +438,11 @@ impl State {
         let fetches = 1 + u64::from(self.fetch_state == FetchState::InFlight);
         let next = ended.saturating_add(fetches);
         // Recorded even if a fetch is joined below: its end decides about this key as well.
-        let is_absent = self.unknown.is_absent(wanted.fingerprint, next);
+        let unknown = match wanted.purpose {
+            Purpose::AccessTokens => &mut self.unknown,
+            Purpose::Events => &mut self.unknown_of_events,
+        };
+        let is_absent = unknown.is_absent(wanted.fingerprint, next);
         if self.fetch_state != FetchState::Idle || wanted.generation == 0 {
             return Ok(());
         }
@@ -443,7 +452,7 @@ impl State {
             return Err(KeyRequest::Denied);
         }
         // Taken under the lock and only while no fetch is requested or running, so that one draw is one fetch.
-        match self.budget.try_take(now) {
+        match self.budget.try_take(wanted.purpose, now) {
             Refresh::Allowed => Ok(()),
             // The fetches that emptied the bucket began within the last cool-down and did not bring this key either.
             Refresh::Denied(_) if is_absent => Err(KeyRequest::Denied),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::refresh_budget::Refresh;
+use super::refresh_budget::{Purpose, Refresh};
 use super::{FetchState, IssuerKeys, KeyRequest};
 use crate::metrics::Counters;
 
@@ -19,6 +19,7 @@ impl IssuerKeys {
     pub(crate) fn request_refresh(
         &self,
         generation: u64,
+        purpose: Purpose,
         counters: &Counters,
         now: Instant,
     ) -> KeyRequest {
@@ -32,7 +33,9 @@ impl IssuerKeys {
         if !state.budget.is_well() {
             return KeyRequest::Denied;
         }
-        if state.fetch_state == FetchState::Idle && state.budget.try_take(now) != Refresh::Allowed {
+        if state.fetch_state == FetchState::Idle
+            && state.budget.try_take(purpose, now) != Refresh::Allowed
+        {
             return KeyRequest::Denied;
         }
         self.join_fetch(&mut state, counters)
@@ -159,7 +162,10 @@ mod tests {
         let issuer = Issuer::with_jwks_uri("a", "https://a.example/keys").audience("api");
         let keys = IssuerKeys::new(issuer.build().expect("an issuer"), 0);
         let now = Instant::now();
-        let ask = |generation, now| keys.request_refresh(generation, &Counters::default(), now);
+        let ask = |generation, now| {
+            let purpose = Purpose::AccessTokens;
+            keys.request_refresh(generation, purpose, &Counters::default(), now)
+        };
         keys.state().fetch_state = FetchState::Idle;
         keys.state().budget.succeeded(now, None);
         assert!(matches!(ask(0, now), KeyRequest::Denied));

@@ -1,7 +1,8 @@
 //! The refresh budget: whether and when a key set may be fetched again.
 //!
 //! A client can send any `kid`, so misses must not flood the issuer: fetches for unknown keys are
-//! taken from a token bucket of [`BURST`], refilled by one each cool-down. Time is an argument.
+//! taken from a token bucket of [`BURST`], refilled by one each cool-down. Security events have a bucket of their own, so
+//! that a flood of them costs no fetch that access tokens need, and the other way round. Time is an argument.
 
 use std::time::{Duration, Instant};
 
@@ -11,9 +12,8 @@ use crate::issuer::Fetching;
 #[derive(Clone, Debug)]
 pub(crate) struct RefreshBudget {
     limits: Fetching,
-    /// When the bucket held `left` fetches.
-    counted_at: Instant,
-    left: u32,
+    for_access_tokens: Bucket,
+    for_events: Bucket,
     /// When a fetch last succeeded, and for how long its keys are fresh.
     succeeded_at: Option<Instant>,
     lifetime: Duration,
@@ -23,6 +23,23 @@ pub(crate) struct RefreshBudget {
     /// How many empty sets have counted since the last usable one, and when the last did; see [`is_emptied`](Self::is_emptied).
     empty: u32,
     empty_at: Option<Instant>,
+}
+
+/// Whose key a fetch is made for; each has a bucket of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    AccessTokens,
+    /// Logout tokens and security events.
+    Events,
+}
+
+/// Fetches that may be made.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    capacity: u32,
+    /// When the bucket held `left` fetches.
+    counted_at: Instant,
+    left: u32,
 }
 
 /// Whether a fetch may be made for an unknown key.
@@ -38,8 +55,8 @@ impl RefreshBudget {
     pub(crate) fn new(limits: Fetching, now: Instant) -> Self {
         Self {
             limits,
-            counted_at: now,
-            left: BURST,
+            for_access_tokens: Bucket::full(BURST, now),
+            for_events: Bucket::full(EVENT_BURST, now),
             succeeded_at: None,
             lifetime: limits.cache_max_age,
             failed_at: None,
@@ -59,21 +76,12 @@ impl RefreshBudget {
     }
 
     /// Takes a fetch for a key that is not in the set.
-    pub(crate) fn try_take(&mut self, now: Instant) -> Refresh {
-        self.refill(now);
-        match self.left.checked_sub(1) {
-            Some(left) => {
-                self.left = left;
-                Refresh::Allowed
-            }
-            None => Refresh::Denied(self.until_refill(now)),
-        }
-    }
-
-    /// The time until an empty bucket is refilled by one.
-    fn until_refill(&self, now: Instant) -> Duration {
-        let since = now.saturating_duration_since(self.counted_at);
-        self.limits.cooldown.saturating_sub(since)
+    pub(crate) fn try_take(&mut self, purpose: Purpose, now: Instant) -> Refresh {
+        let bucket = match purpose {
+            Purpose::AccessTokens => &mut self.for_access_tokens,
+            Purpose::Events => &mut self.for_events,
+        };
+        bucket.try_take(self.limits.cooldown, now)
     }
 
     /// While fetches fail, the time until the next scheduled retry; `None` otherwise.
@@ -176,12 +184,39 @@ impl RefreshBudget {
         let left = pause.saturating_sub(now.saturating_duration_since(failed_at));
         (!left.is_zero()).then_some(left)
     }
+}
 
-    fn refill(&mut self, now: Instant) {
-        while self.left < BURST {
+impl Bucket {
+    fn full(capacity: u32, now: Instant) -> Self {
+        Self {
+            capacity,
+            counted_at: now,
+            left: capacity,
+        }
+    }
+
+    fn try_take(&mut self, cooldown: Duration, now: Instant) -> Refresh {
+        self.refill(cooldown, now);
+        match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                Refresh::Allowed
+            }
+            None => Refresh::Denied(self.until_refill(cooldown, now)),
+        }
+    }
+
+    /// The time until an empty bucket is refilled by one.
+    fn until_refill(&self, cooldown: Duration, now: Instant) -> Duration {
+        let since = now.saturating_duration_since(self.counted_at);
+        cooldown.saturating_sub(since)
+    }
+
+    fn refill(&mut self, cooldown: Duration, now: Instant) {
+        while self.left < self.capacity {
             let Some(next) = self
                 .counted_at
-                .checked_add(self.limits.cooldown)
+                .checked_add(cooldown)
                 .filter(|next| *next <= now)
             else {
                 return;
@@ -195,6 +230,9 @@ impl RefreshBudget {
 
 /// The number of fetches for unknown keys that may be made without a cool-down between them.
 pub(crate) const BURST: u32 = 3;
+
+/// The same for keys of security events, which are few.
+const EVENT_BURST: u32 = 1;
 
 /// The number of empty sets in a row after which the issuer is taken to have withdrawn its keys.
 const BELIEVED_EMPTY: u32 = 3;
@@ -232,7 +270,9 @@ mod tests {
         let mut allowed = Vec::new();
         for second in 0..120 {
             for _ in 0..100 {
-                if budget.try_take(start + Duration::from_secs(second)) == Refresh::Allowed {
+                if budget.try_take(Purpose::AccessTokens, start + Duration::from_secs(second))
+                    == Refresh::Allowed
+                {
                     allowed.push(second);
                 }
             }
@@ -244,17 +284,53 @@ mod tests {
     fn a_denial_has_the_time_until_the_next_fetch_is_allowed() {
         let (mut budget, start) = fresh();
         for _ in 0..BURST {
-            assert_eq!(budget.try_take(start), Refresh::Allowed);
+            assert_eq!(
+                budget.try_take(Purpose::AccessTokens, start),
+                Refresh::Allowed
+            );
         }
         let at = |second| start + Duration::from_secs(second);
         for (second, wait) in [(0, 30), (1, 29), (29, 1)] {
             let denied = Refresh::Denied(Duration::from_secs(wait));
-            assert_eq!(budget.try_take(at(second)), denied, "{second}");
+            assert_eq!(
+                budget.try_take(Purpose::AccessTokens, at(second)),
+                denied,
+                "{second}"
+            );
         }
-        assert_eq!(budget.try_take(at(30)), Refresh::Allowed);
         assert_eq!(
-            budget.try_take(at(45)),
+            budget.try_take(Purpose::AccessTokens, at(30)),
+            Refresh::Allowed
+        );
+        assert_eq!(
+            budget.try_take(Purpose::AccessTokens, at(45)),
             Refresh::Denied(Duration::from_secs(15))
+        );
+    }
+
+    #[test]
+    fn events_have_a_bucket_of_one_fetch_and_take_none_from_access_tokens() {
+        let (mut budget, start) = fresh();
+        let at = |second| start + Duration::from_secs(second);
+        let mut allowed = Vec::new();
+        for second in 0..70 {
+            for _ in 0..10 {
+                if budget.try_take(Purpose::Events, at(second)) == Refresh::Allowed {
+                    allowed.push(second);
+                }
+            }
+        }
+        assert_eq!(allowed, [0, 30, 60]);
+        for _ in 0..BURST {
+            let taken = budget.try_take(Purpose::AccessTokens, at(70));
+            assert_eq!(taken, Refresh::Allowed);
+        }
+        let denied = budget.try_take(Purpose::AccessTokens, at(89));
+        assert_eq!(denied, Refresh::Denied(Duration::from_secs(11)));
+        assert_eq!(
+            budget.try_take(Purpose::Events, at(90)),
+            Refresh::Allowed,
+            "access tokens take none from events"
         );
     }
 
@@ -262,10 +338,12 @@ mod tests {
     fn an_unused_bucket_refills_to_its_capacity() {
         let (mut budget, start) = fresh();
         for _ in 0..4 {
-            budget.try_take(start);
+            budget.try_take(Purpose::AccessTokens, start);
         }
         let later = start + Duration::from_secs(3600);
-        let drawn: Vec<_> = (0..4).map(|_| budget.try_take(later)).collect();
+        let drawn: Vec<_> = (0..4)
+            .map(|_| budget.try_take(Purpose::AccessTokens, later))
+            .collect();
         assert_eq!(
             drawn,
             [
@@ -286,7 +364,9 @@ mod tests {
         };
         let mut budget = RefreshBudget::new(limits, start);
         budget.succeeded(start, None);
-        assert!((0..100).all(|_| budget.try_take(start) == Refresh::Allowed));
+        assert!(
+            (0..100).all(|_| budget.try_take(Purpose::AccessTokens, start) == Refresh::Allowed)
+        );
     }
 
     #[test]
@@ -331,7 +411,10 @@ mod tests {
         budget.failed(start);
         budget.succeeded(start, None);
         assert_eq!(budget.until_refresh(start), LIMITS.cache_max_age);
-        assert_eq!(budget.try_take(start), Refresh::Allowed);
+        assert_eq!(
+            budget.try_take(Purpose::AccessTokens, start),
+            Refresh::Allowed
+        );
     }
 
     #[test]

@@ -298,6 +298,7 @@ impl IssuerKeys {
                 }
                 // Only after the set is published: a key may be called absent only from a set without it.
                 state.unknown.decide(number);
+                state.unknown_of_events.decide(number);
                 state.budget.succeeded(now, lifetime);
             }
             Err(failure) => {
@@ -462,7 +463,7 @@ mod tests {
     use super::*;
     use crate::issuer::{Issuer, IssuerBuilder};
     use crate::jose::Algorithm;
-    use crate::keys::{KeyRequest, WantedKey};
+    use crate::keys::{KeyRequest, Purpose, WantedKey};
 
     fn keys(issuer: IssuerBuilder) -> IssuerKeys {
         let issuer = issuer.audience("api").longest_outage(Duration::ZERO);
@@ -488,6 +489,7 @@ mod tests {
             generation,
             is_named: true,
             may_pass: true,
+            purpose: Purpose::AccessTokens,
         };
         keys.request_key(wanted, &Counters::default(), Instant::now())
     }

@@ -50,6 +50,7 @@ impl Bench {
             generation: self.keys.generation(),
             is_named: true,
             may_pass: true,
+            purpose: Purpose::AccessTokens,
         };
         let now = self.start + Duration::from_secs(seconds);
         self.keys.request_key(wanted, &self.counters, now)
@@ -128,6 +129,7 @@ fn an_absent_key_is_fetched_again_when_the_budget_allows() {
             generation: bench.keys.generation(),
             is_named: true,
             may_pass: true,
+            purpose: Purpose::AccessTokens,
         };
         let now = now + Duration::from_millis(milliseconds);
         bench.keys.request_key(wanted, &bench.counters, now)
@@ -169,6 +171,7 @@ fn a_token_that_no_key_would_make_valid_costs_no_fetch() {
         generation: bench.keys.generation(),
         is_named: true,
         may_pass: false,
+        purpose: Purpose::AccessTokens,
     };
     let request = bench.keys.request_key(wanted, &bench.counters, bench.start);
     assert!(matches!(request, KeyRequest::Denied), "{request:?}");
@@ -189,4 +192,33 @@ fn a_flood_is_bounded_and_leaves_unrecorded_keys_undetermined() {
     assert!(matches!(bench.ask(2000, 32), KeyRequest::Denied));
     let beyond = bench.ask(4999, 32);
     assert!(matches!(beyond, KeyRequest::Undetermined(_)), "{beyond:?}");
+}
+
+#[test]
+fn a_flood_of_events_leaves_the_fetches_and_places_of_access_tokens() {
+    let bench = Bench::new();
+    let ask = |key| {
+        let wanted = WantedKey {
+            fingerprint: key,
+            generation: bench.keys.generation(),
+            is_named: true,
+            may_pass: true,
+            purpose: Purpose::Events,
+        };
+        bench.keys.request_key(wanted, &bench.counters, bench.start)
+    };
+    assert!(matches!(ask(0), KeyRequest::Fetching(_)));
+    bench.fetch(true);
+    for key in 1..3000 {
+        let request = ask(key);
+        assert!(
+            matches!(request, KeyRequest::Undetermined(_)),
+            "{request:?}"
+        );
+    }
+    bench.ask_and_fetch(5000, 0);
+    assert!(
+        matches!(bench.ask(5000, 0), KeyRequest::Denied),
+        "it was recorded, and is known to be absent"
+    );
 }

@@ -27,6 +27,7 @@ pub struct Counters {
     introspected: [Count; Introspected::ALL.len()],
     pub(crate) introspections_denied: Count,
     pub(crate) revocations: Count,
+    events: [[Count; EventOutcome::ALL.len()]; EventKind::ALL.len()],
     pub(crate) awaited_keys: Count,
     pub(crate) unknown_keys: Count,
     pub(crate) refreshes_denied: Count,
@@ -111,6 +112,31 @@ labels! {
     }
 }
 
+labels! {
+    /// What revokes tokens: see [`Verifier::receive_logout_token`](crate::Verifier::receive_logout_token) and
+    /// [`Verifier::receive_security_event`](crate::Verifier::receive_security_event).
+    EventKind, "Every kind, in the order of declaration.", "The label under which the kind is counted." {
+        /// Logout tokens (OpenID Connect Back-Channel Logout).
+        Logout = "logout",
+        /// Security event tokens (RFC 8417).
+        SecurityEvent = "security_event",
+    }
+}
+
+labels! {
+    /// What became of a logout token or a security event.
+    EventOutcome, "Every outcome, in the order of declaration.", "The label under which the outcome is counted." {
+        /// It was applied; or it has no event that revokes anything.
+        Accepted = "accepted",
+        /// It was accepted before.
+        Repeated = "repeated",
+        /// It is invalid.
+        Rejected = "rejected",
+        /// It could not be checked or applied then.
+        Unavailable = "unavailable",
+    }
+}
+
 impl Counters {
     /// Requests that were granted.
     #[must_use]
@@ -146,6 +172,18 @@ impl Counters {
     #[must_use]
     pub fn revocations(&self) -> u64 {
         self.revocations.read()
+    }
+
+    /// Logout tokens or security events with this outcome.
+    #[must_use]
+    pub fn security_events(&self, kind: EventKind, outcome: EventOutcome) -> u64 {
+        self.event_count(kind, outcome).map_or(0, Count::read)
+    }
+
+    fn event_count(&self, kind: EventKind, outcome: EventOutcome) -> Option<&Count> {
+        let of_kind = EventKind::ALL.iter().position(|known| *known == kind);
+        let of_kind = of_kind.and_then(|at| self.events.get(at))?;
+        counted(EventOutcome::ALL, of_kind, &outcome)
     }
 
     /// Requests that waited for a fetch of keys.
@@ -186,6 +224,12 @@ impl Counters {
 
     pub(crate) fn count_rejected(&self, reason: RejectionReason) {
         if let Some(count) = counted(RejectionReason::ALL, &self.rejected, &reason) {
+            count.add(1);
+        }
+    }
+
+    pub(crate) fn count_event(&self, kind: EventKind, outcome: EventOutcome) {
+        if let Some(count) = self.event_count(kind, outcome) {
             count.add(1);
         }
     }
@@ -261,5 +305,23 @@ mod tests {
             rejected.collect::<Vec<_>>(),
             [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
         );
+    }
+
+    #[test]
+    fn each_kind_and_outcome_of_an_event_is_counted_separately() {
+        let counters = Counters::default();
+        let pairs = || {
+            EventKind::ALL.iter().flat_map(|kind| {
+                let outcomes = EventOutcome::ALL.iter();
+                outcomes.map(move |outcome| (*kind, *outcome))
+            })
+        };
+        for (times, (kind, outcome)) in (1..).zip(pairs()) {
+            for _ in 0..times {
+                counters.count_event(kind, outcome);
+            }
+        }
+        let counted = pairs().map(|(kind, outcome)| counters.security_events(kind, outcome));
+        assert_eq!(counted.collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 8]);
     }
 }

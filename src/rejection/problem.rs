@@ -131,6 +131,12 @@ pub(crate) fn bad_request(detail: &'static str) -> HttpResponse {
     respond(StatusCode::BAD_REQUEST, detail, None)
 }
 
+/// A response with this status that no other function here has.
+#[cfg(feature = "service")]
+pub(crate) fn of_status(status: StatusCode, detail: &'static str) -> HttpResponse {
+    respond(status, detail, None)
+}
+
 /// 403 for a request whose sender is not trusted.
 #[cfg(feature = "service")]
 pub(crate) fn forbidden(detail: &'static str) -> HttpResponse {

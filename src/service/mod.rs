@@ -22,6 +22,8 @@ mod openapi;
 mod probes;
 mod reload;
 mod request_log;
+#[allow(dead_code, unused_imports, reason = "no settings serve it yet")]
+mod revocation;
 mod server;
 mod shutdown;
 mod tables;

@@ -102,6 +102,17 @@ impl TestIssuer {
         TokenBuilder::new(&self.url, self.audience(), &self.key())
     }
 
+    /// A logout token for the client `audience`, signed with the current key: see [`TokenBuilder::logout_token`].
+    pub fn logout_token(&self, audience: &str) -> TokenBuilder {
+        TokenBuilder::logout_token(&self.url, audience, &self.key())
+    }
+
+    /// A security event token for `audience` without events, signed with the current key: see
+    /// [`TokenBuilder::security_event`].
+    pub fn security_event(&self, audience: &str) -> TokenBuilder {
+        TokenBuilder::security_event(&self.url, audience, &self.key())
+    }
+
     /// Issues an opaque token with the claims of `token`, which its introspection endpoint tells ([RFC 7662]).
     ///
     /// Any client may ask. JWTs of this issuer are active, too, until they are revoked.

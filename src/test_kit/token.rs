@@ -56,6 +56,74 @@ impl TokenBuilder {
             .claim("jti", random_id())
     }
 
+    /// A logout token of `issuer` for the client `audience` ([OpenID Connect Back-Channel Logout §2.4]): `iss`, `sub`, `aud`,
+    /// `iat`, `exp` in two minutes, `jti` and `events`, with `typ` `logout+jwt`. Set the claim `sid` to end one session.
+    ///
+    /// # Examples
+    /// ```
+    /// use actix_resource_server::Algorithm;
+    /// use actix_resource_server::test_kit::{SigningKey, TokenBuilder};
+    ///
+    /// let key = SigningKey::generate(Algorithm::Es256);
+    /// let token = TokenBuilder::logout_token("https://issuer.test/", "client-1", &key)
+    ///     .claim("sid", "session-1")
+    ///     .build();
+    /// ```
+    ///
+    /// [OpenID Connect Back-Channel Logout §2.4]: https://openid.net/specs/openid-connect-backchannel-1_0.html#LogoutToken
+    pub fn logout_token(issuer: &str, audience: &str, key: &SigningKey) -> Self {
+        let two_minutes = Duration::from_secs(120);
+        Self::addressed(issuer, audience, key, "logout+jwt")
+            .claim("sub", "user-1")
+            .expires_in(two_minutes)
+            .event(LOGOUT, Map::new())
+    }
+
+    /// A security event token of `issuer` for `audience` ([RFC 8417 §2]): `iss`, `aud`, `iat` and `jti`, with `typ`
+    /// `secevent+jwt`. Add what has happened by [`event`](Self::event), and the subject as the claim `sub_id`.
+    ///
+    /// # Examples
+    /// ```
+    /// use actix_resource_server::Algorithm;
+    /// use actix_resource_server::test_kit::{SigningKey, TokenBuilder};
+    /// use serde_json::json;
+    ///
+    /// let key = SigningKey::generate(Algorithm::Es256);
+    /// let token = TokenBuilder::security_event("https://issuer.test/", "client-1", &key)
+    ///     .claim("sub_id", json!({"format": "opaque", "id": "user-1"}))
+    ///     .event(TokenBuilder::SESSION_REVOKED, json!({}))
+    ///     .build();
+    /// ```
+    ///
+    /// [RFC 8417 §2]: https://www.rfc-editor.org/rfc/rfc8417#section-2
+    pub fn security_event(issuer: &str, audience: &str, key: &SigningKey) -> Self {
+        Self::addressed(issuer, audience, key, "secevent+jwt").without("exp")
+    }
+
+    /// The type of the event that a session was revoked ([CAEP 1.0 §3.1]).
+    ///
+    /// [CAEP 1.0 §3.1]: https://openid.net/specs/openid-caep-1_0-final.html
+    pub const SESSION_REVOKED: &'static str =
+        "https://schemas.openid.net/secevent/caep/event-type/session-revoked";
+
+    /// The type of the event that the claims of tokens have changed (CAEP 1.0 §3.2).
+    pub const TOKEN_CLAIMS_CHANGE: &'static str =
+        "https://schemas.openid.net/secevent/caep/event-type/token-claims-change";
+
+    /// The type of the event that a credential of a user has changed (CAEP 1.0 §3.3).
+    pub const CREDENTIAL_CHANGE: &'static str =
+        "https://schemas.openid.net/secevent/caep/event-type/credential-change";
+
+    fn addressed(issuer: &str, audience: &str, key: &SigningKey, typ: &str) -> Self {
+        Self::blank(key)
+            .signed_by(key)
+            .header("typ", typ)
+            .claim("iss", issuer)
+            .claim("aud", audience)
+            .issued_at(SystemTime::now())
+            .claim("jti", random_id())
+    }
+
     /// A token without claims.
     pub(super) fn blank(key: &SigningKey) -> Self {
         Self {
@@ -112,6 +180,16 @@ impl TokenBuilder {
     pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.claims.insert(name.to_owned(), value.into());
         self
+    }
+
+    /// Adds an event to the claim `events`; other events are kept.
+    pub fn event(mut self, name: &str, event: impl Into<Value>) -> Self {
+        let mut events = match self.claims.remove("events") {
+            Some(Value::Object(events)) => events,
+            _ => Map::new(),
+        };
+        events.insert(name.to_owned(), event.into());
+        self.claim("events", events)
     }
 
     /// Binds the token to the DPoP key `key` by `cnf.jkt` ([RFC 9449 §6.1]); other members of `cnf` are kept.
@@ -239,6 +317,9 @@ impl fmt::Debug for TokenBuilder {
     }
 }
 
+/// OpenID Connect Back-Channel Logout §2.4.
+const LOGOUT: &str = "http://schemas.openid.net/event/backchannel-logout";
+
 fn text(members: Map<String, Value>) -> Vec<u8> {
     Value::Object(members).to_string().into_bytes()
 }
@@ -298,6 +379,37 @@ mod tests {
         assert_eq!(claims(&token), expected);
         let (input, _) = token.rsplit_once('.').unwrap();
         assert_eq!(segments(&token)[2], key().sign(input.as_bytes()));
+    }
+
+    #[test]
+    fn a_logout_token_and_a_security_event_have_what_their_specifications_require() {
+        let (issuer, key) = ("https://issuer.test/", key());
+        let typ = |token: &str| {
+            let header: Value = serde_json::from_slice(&segments(token)[0]).unwrap();
+            header["typ"].as_str().map(str::to_owned)
+        };
+        let logout = TokenBuilder::logout_token(issuer, "client", &key).issued_at(at(1000));
+        let logout = logout.claim("jti", "id").build();
+        assert_eq!(typ(&logout).as_deref(), Some("logout+jwt"));
+        let expected = json!({
+            "iss": issuer, "sub": "user-1", "aud": "client", "iat": 1000, "exp": 1120, "jti": "id",
+            "events": { LOGOUT: {} },
+        });
+        assert_eq!(claims(&logout), expected);
+        let event = TokenBuilder::security_event(issuer, "client", &key)
+            .claim("iat", 1000)
+            .claim("jti", "id")
+            .event(TokenBuilder::SESSION_REVOKED, json!({"a": 1}))
+            .event(TokenBuilder::CREDENTIAL_CHANGE, json!({}))
+            .build();
+        assert_eq!(typ(&event).as_deref(), Some("secevent+jwt"));
+        let events = json!({
+            TokenBuilder::SESSION_REVOKED: {"a": 1}, TokenBuilder::CREDENTIAL_CHANGE: {},
+        });
+        let expected = json!({
+            "iss": issuer, "aud": "client", "iat": 1000, "jti": "id", "events": events,
+        });
+        assert_eq!(claims(&event), expected);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 
 use super::clock::{Clock, since_epoch};
+use super::event::SeenEvents;
 use super::resolver::{IssuerResolver, ResolveIssuer};
 use super::revoke::check_lifetimes;
 use super::token_cache::TokenCache;
@@ -208,6 +209,7 @@ impl VerifierBuilder {
                 verifier: STARTED.fetch_add(1, Ordering::Relaxed),
             }),
             cache: TokenCache::new(self.token_memory),
+            events: SeenEvents::default(),
             max_token_length: self.max_token_length,
             resolver: self.resolver.map(|resolve| IssuerResolver::new(resolve.0)),
             senders,

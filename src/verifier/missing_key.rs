@@ -38,12 +38,12 @@ pub(crate) enum Pending {
 #[derive(Debug)]
 pub(crate) struct PendingKey {
     /// The error without that key.
-    error: VerifyError,
-    fetch: Fetch,
+    pub(super) error: VerifyError,
+    pub(super) fetch: Fetch,
 }
 
 /// What a request has waited for.
-enum Waited {
+pub(super) enum Waited {
     /// A fetch that began after its key was requested: the keys that are there now decide.
     InTime,
     /// A fetch that began before, and may have read the set before the key was in it.
@@ -53,7 +53,7 @@ enum Waited {
 }
 
 impl PendingKey {
-    async fn wait(self) -> Result<Waited, VerifyError> {
+    pub(super) async fn wait(self) -> Result<Waited, VerifyError> {
         let is_late = self.fetch.is_late;
         match self.fetch.end().await {
             FetchEnd::Keys if is_late => Ok(Waited::Late),
@@ -184,13 +184,19 @@ impl Verifier {
         }
     }
 
-    fn request_key(&self, error: &VerifyError) -> KeyRequest {
+    pub(super) fn request_key(&self, error: &VerifyError) -> KeyRequest {
         let (counters, now) = (&self.0.counters, Instant::now());
         let trust = self.0.trust.load();
         let of = |missing: &MissingKey| trust.with_id(missing.issuer);
         let request = match error {
-            VerifyError::OutdatedKey(outdated) => of(outdated)
-                .map(|issuer| issuer.request_refresh(outdated.key.generation, counters, now)),
+            VerifyError::OutdatedKey(outdated) => of(outdated).map(|issuer| {
+                let WantedKey {
+                    generation,
+                    purpose,
+                    ..
+                } = outdated.key;
+                issuer.request_refresh(generation, purpose, counters, now)
+            }),
             VerifyError::UnknownKey(missing) => {
                 of(missing).map(|issuer| issuer.request_key(missing.key, counters, now))
             }

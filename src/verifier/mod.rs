@@ -7,6 +7,7 @@ mod builder;
 pub(crate) mod clock;
 mod ended;
 mod error;
+mod event;
 mod introspection;
 mod missing_key;
 mod payload;
@@ -32,7 +33,7 @@ use crate::keys::jwk_set::KeySet;
 use crate::keys::root_certificates::RootCertificates;
 #[cfg(feature = "service")]
 use crate::keys::{Findings, KeySetStatus};
-use crate::keys::{IssuerKeys, KeyRefresher, WantedKey};
+use crate::keys::{IssuerKeys, KeyRefresher, Purpose, WantedKey};
 pub use crate::keys::{Unready, UnreadyReason};
 use crate::metrics::Counters;
 use crate::sender::SenderPolicy;
@@ -44,6 +45,10 @@ pub use builder::VerifierBuilder;
 use clock::since_epoch;
 pub use ended::Ended;
 pub use error::VerifyError;
+pub use event::EventError;
+#[cfg(feature = "service")]
+pub(crate) use event::MOST_EVENT_BYTES;
+use event::SeenEvents;
 pub use introspection::NeededIntrospection;
 pub use missing_key::MissingKey;
 pub(crate) use missing_key::{Pending, Verification};
@@ -52,7 +57,7 @@ use token_cache::TokenCache;
 #[cfg(feature = "service")]
 use token_cache::TokenCacheSize;
 use trust::Trust;
-use unverified::Unverified;
+use unverified::{HeaderType, Unverified};
 use verified::{Basis, Origin};
 pub use verified::{ClaimsMismatch, Verified};
 
@@ -86,6 +91,8 @@ struct Shared {
     /// Clock and number.
     origin: Arc<Origin>,
     cache: Option<Arc<TokenCache>>,
+    /// Security events that have been accepted.
+    events: SeenEvents,
     /// Decides about issuers that are not configured.
     resolver: Option<IssuerResolver>,
     /// The number of issuers at the start; those that are added have larger numbers.
@@ -196,7 +203,7 @@ impl Verifier {
         if let Some(introspector) = trust.introspector_of_opaque(token) {
             return Err(introspector.needed());
         }
-        let unverified = Unverified::parse(token)?;
+        let unverified: Unverified<'_> = Unverified::parse(token)?;
         if let Some(resolver) = &self.0.resolver
             && trust.lacks_issuer(&unverified)
         {
@@ -210,7 +217,9 @@ impl Verifier {
             validate::check_kind(unverified.claims())?;
             return Err(introspector.needed());
         }
-        let key = find_key(keys, &unverified, now)?;
+        let key = find_key(keys, &unverified, Purpose::AccessTokens, || {
+            validate::may_pass(&keys.issuer, &unverified, now)
+        })?;
         let payload = unverified.into_verified_payload();
         let valid = validate::validate_claims(&keys.issuer, &payload, now)?;
         let basis = Basis::Key(Arc::downgrade(&key), Arc::downgrade(keys));
@@ -355,11 +364,13 @@ fn check_type(issuer: &Issuer, token: &Unverified<'_>) -> Result<(), VerifyError
     }
 }
 
-/// The key that verifies the token's signature (RFC 7515 §4.1.4, RFC 8725 §3.1).
-fn find_key(
+/// The key that verifies the token's signature (RFC 7515 §4.1.4, RFC 8725 §3.1); `may_pass` tells whether the checks that do
+/// not need it succeed.
+fn find_key<T: HeaderType>(
     keys: &IssuerKeys,
-    token: &Unverified<'_>,
-    now: Duration,
+    token: &Unverified<'_, T>,
+    purpose: Purpose,
+    may_pass: impl Fn() -> bool,
 ) -> Result<Arc<Jwk>, VerifyError> {
     if !accepts(&keys.issuer, token.algorithm()) {
         return Err(VerifyError::AlgorithmNotAllowed);
@@ -370,7 +381,8 @@ fn find_key(
             fingerprint: token.key_fingerprint(),
             generation,
             is_named: token.key_id().is_some(),
-            may_pass: validate::may_pass(&keys.issuer, token, now),
+            may_pass: may_pass(),
+            purpose,
         },
     };
     let current = keys.current();
@@ -407,9 +419,9 @@ enum SigningKey<'s> {
 }
 
 /// Tries the keys of the set that may have signed the token.
-fn signing_key<'s>(
+fn signing_key<'s, T: HeaderType>(
     set: &'s KeySet,
-    token: &Unverified<'_>,
+    token: &Unverified<'_, T>,
     has_tenants: bool,
 ) -> Result<SigningKey<'s>, VerifyError> {
     let iss = token.issuer()?;

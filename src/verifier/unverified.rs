@@ -14,16 +14,29 @@ use crate::jose::compact::{Compact, CompactError};
 use crate::jose::json::Member;
 use crate::jose::jwk::Jwk;
 
-/// A well-formed token; nothing in it is trusted yet.
+/// A well-formed token of a type of the kind `T`; nothing in it is trusted yet.
 #[derive(Debug)]
-pub(crate) struct Unverified<'t> {
+pub(crate) struct Unverified<'t, T = TokenType> {
     compact: Compact<'t>,
     algorithm: Algorithm,
-    token_type: TokenType,
+    token_type: T,
     payload: Payload,
 }
 
-impl<'t> Unverified<'t> {
+/// The types of one kind of token.
+pub(crate) trait HeaderType: Copy {
+    /// Reads `typ`, which may be absent; `None` for a type of another kind.
+    fn read(typ: Option<&str>) -> Option<Self>;
+}
+
+/// An access token is a [`TokenType::Jwt`] where it names no type.
+impl HeaderType for TokenType {
+    fn read(typ: Option<&str>) -> Option<Self> {
+        typ.map_or(Some(Self::Jwt), |typ| typ.parse().ok())
+    }
+}
+
+impl<'t, T: HeaderType> Unverified<'t, T> {
     /// Parses a token; rejects what no signature could make valid.
     pub(crate) fn parse(token: &'t str) -> Result<Self, VerifyError> {
         let compact = Compact::parse(token)?;
@@ -45,7 +58,7 @@ impl<'t> Unverified<'t> {
     }
 }
 
-impl Unverified<'_> {
+impl<T: HeaderType> Unverified<'_, T> {
     pub(crate) fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
@@ -54,7 +67,7 @@ impl Unverified<'_> {
         self.compact.header.key_id.valid().map(String::as_str)
     }
 
-    pub(crate) fn token_type(&self) -> TokenType {
+    pub(crate) fn token_type(&self) -> T {
         self.token_type
     }
 
@@ -112,12 +125,13 @@ fn algorithm(named: &Member<String>) -> Result<Algorithm, VerifyError> {
     name.parse().map_err(|_| VerifyError::UnknownAlgorithm)
 }
 
-fn token_type(named: &Member<String>) -> Result<TokenType, VerifyError> {
-    match named {
-        Member::Absent => Ok(TokenType::Jwt),
-        Member::Malformed => Err(VerifyError::WrongType),
-        Member::Valid(name) => name.parse().map_err(|_| VerifyError::WrongType),
-    }
+fn token_type<T: HeaderType>(named: &Member<String>) -> Result<T, VerifyError> {
+    let named = match named {
+        Member::Absent => T::read(None),
+        Member::Malformed => None,
+        Member::Valid(name) => T::read(Some(name)),
+    };
+    named.ok_or(VerifyError::WrongType)
 }
 
 #[cfg(test)]
@@ -129,7 +143,7 @@ mod tests {
     fn error(header: &str, payload: &str) -> Option<VerifyError> {
         let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
         let token = format!("{}.{}.AAAA", encode(header), encode(payload));
-        Unverified::parse(&token).err()
+        Unverified::<TokenType>::parse(&token).err()
     }
 
     #[test]
@@ -232,7 +246,7 @@ mod tests {
             );
         }
         assert_eq!(
-            Unverified::parse("a").err(),
+            Unverified::<TokenType>::parse("a").err(),
             Some(VerifyError::Form(CompactError::Segments))
         );
     }
@@ -242,7 +256,7 @@ mod tests {
         let issuer = |payload: &str| {
             let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
             let token = format!("{}.{}.", encode(r#"{"alg":"RS256"}"#), encode(payload));
-            let unverified = Unverified::parse(&token).expect("well-formed");
+            let unverified = Unverified::<TokenType>::parse(&token).expect("well-formed");
             unverified.issuer().map(str::to_owned)
         };
         assert_eq!(issuer(r#"{"iss":"a"}"#), Ok("a".to_owned()));

@@ -11,7 +11,7 @@ use prometheus_client::registry::Unit;
 
 use super::encoder::{LabelValue, counter, counters, gauge, gauge_by_issuer, histogram};
 use crate::Verifier;
-use crate::metrics::{Counters, Fetched, Introspected};
+use crate::metrics::{Counters, EventKind, EventOutcome, Fetched, Introspected};
 
 #[derive(Debug)]
 pub(super) struct OfVerifier(pub(super) Verifier);
@@ -31,6 +31,7 @@ impl Collector for OfVerifier {
         let help = "Issuers whose keys have not been fetched yet";
         let unready = self.0.unready().len();
         gauge(&mut encoder, "issuers_unready", help, None, unready)?;
+        self.revocations(&mut encoder)?;
         self.key_sets(&mut encoder)?;
         self.token_cache(&mut encoder)?;
         self.replay_store(&mut encoder)
@@ -38,6 +39,33 @@ impl Collector for OfVerifier {
 }
 
 impl OfVerifier {
+    fn revocations(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(revocations) = self.0.revocations() else {
+            return Ok(());
+        };
+        let counted = self.0.counters();
+        let help = "Cut-offs that were recorded";
+        counter(encoder, "revocations", help, counted.revocations())?;
+        let help = "Cut-offs that are kept";
+        gauge(
+            encoder,
+            "revocation_cut_offs",
+            help,
+            None,
+            revocations.len(),
+        )?;
+        let events = EventKind::ALL.iter().flat_map(|&kind| {
+            EventOutcome::ALL.iter().map(move |&outcome| {
+                let kind_label = ("kind", LabelValue(kind.label()));
+                let outcome_label = ("outcome", LabelValue(outcome.label()));
+                let count = counted.security_events(kind, outcome);
+                ([kind_label, outcome_label], count)
+            })
+        });
+        let help = "Logout tokens and security events that were received";
+        counters(encoder, "security_events", help, events)
+    }
+
     /// The label is the issuer as it is configured, so that their number is that of the settings. Of several entries of one
     /// issuer, the age is that of the oldest keys.
     fn key_sets(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

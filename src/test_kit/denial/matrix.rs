@@ -7,13 +7,16 @@ use actix_web::dev::ServiceResponse;
 use actix_web::http::Method;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::test::TestRequest;
+use serde_json::Value;
 
 use super::answer::{Answer, Expected};
 use super::path;
 use super::report::DenialReport;
 use super::way::Way;
-use crate::Api;
+use crate::errors::RevokeError;
+use crate::jose::sign::random_id;
 use crate::test_kit::{SigningKey, TestIssuer, TokenBuilder};
+use crate::{Api, CutOff, Verifier};
 
 /// Tests that every route of an [`Api`] rejects invalid credentials of every kind.
 ///
@@ -54,6 +57,8 @@ pub struct DenialMatrix {
     token: TokenBuilder,
     pub(super) issued_at: SystemTime,
     pub(super) key: SigningKey,
+    /// The session of the revoked token.
+    pub(super) revoked_session: Option<String>,
     parameters: Vec<(String, String)>,
 }
 
@@ -65,6 +70,7 @@ impl DenialMatrix {
             token: issuer.token(),
             issued_at: SystemTime::now(),
             key: issuer.key(),
+            revoked_session: None,
             parameters: Vec::new(),
         }
     }
@@ -93,6 +99,21 @@ impl DenialMatrix {
     pub fn parameter(mut self, name: &str, value: &str) -> Self {
         self.parameters.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Tries revoked tokens, too: revokes a session of its own with `verifier`, which the routes must use or share
+    /// [revocations](crate::VerifierBuilder::revocations) with. Call it after [`token`](Self::token) and [`at`](Self::at).
+    ///
+    /// # Errors
+    /// Those of [`Verifier::revoke`](crate::Verifier::revoke).
+    pub async fn revoked_by(mut self, verifier: &Verifier) -> Result<Self, RevokeError> {
+        let claims = self.valid().claims();
+        let issuer = claims.get("iss").and_then(Value::as_str);
+        let session = random_id();
+        let cut_off = CutOff::session(issuer.unwrap_or_default(), &session, self.issued_at);
+        verifier.revoke(&[cut_off]).await?;
+        self.revoked_session = Some(session);
+        Ok(self)
     }
 
     /// The requests to be sent to the routes of `api`, in the order of the routes.

@@ -10,12 +10,14 @@ use serde::Deserialize;
 use super::matrix::DenialMatrix;
 use super::*;
 use crate::Api;
+use crate::errors::RevokeError;
 use crate::jose::Algorithm;
 use crate::test_kit::{TestClock, TestIssuer};
 use crate::verifier::clock::Clock;
 use crate::{
     Access, Actor, ActorRule, AnyActor, AnyOf, AuthenticatedUser, Bound, Claim, Delegated, Direct,
-    Issuer, MaybeUser, Public, Scoped, StepUp, Verified, Verifier, actor, claim, scope, step_up,
+    Issuer, MaybeUser, Public, Revocations, Scoped, StepUp, Verified, Verifier, actor, claim,
+    scope, step_up,
 };
 use crate::{get, post};
 
@@ -366,4 +368,39 @@ async fn a_handler_that_imitates_a_rejection_is_found_by_its_body() {
         let report = DenialMatrix::new(&issuer).try_server(&api, send).await;
         assert_eq!(report.tried()[0].outcome, outcome, "{report}");
     }
+}
+
+#[actix_web::test]
+async fn a_revoked_token_is_tried_where_a_session_was_revoked() {
+    let issuer = TestIssuer::start_with(Algorithm::Es256);
+    let trusted = || {
+        let issuer = Issuer::discover(issuer.url()).audience(issuer.audience());
+        let issuer = issuer.max_token_age(std::time::Duration::from_secs(3600));
+        issuer.build().unwrap()
+    };
+    let revoking = || Verifier::builder().revocations(Revocations::in_memory(10));
+    let verifier = revoking().start([trusted()]).unwrap();
+    let matrix = || {
+        let matrix = DenialMatrix::new(&issuer).parameter("year", "2026");
+        matrix.token(issuer.token().claim("org", "acme"))
+    };
+    let plain = matrix().tries(&api());
+    assert!(plain.iter().all(|tried| tried.way() != Way::Revoked));
+
+    let revoked = matrix().revoked_by(&verifier).await.unwrap();
+    let (report, runs) = tried(&revoked, api(), verifier).await;
+    report.assert_denied();
+    assert_eq!(runs, 0);
+    let protected = api().routes().count() - 1;
+    let tried_ways = report.tried().iter().map(|tried| tried.way);
+    let revoked_tries = tried_ways.filter(|way| *way == Way::Revoked).count();
+    assert_eq!(revoked_tries, protected);
+
+    // Where the routes use other revocations, the token is accepted.
+    let other = revoking().start([trusted()]).unwrap();
+    let (report, _) = tried(&revoked, api(), other).await;
+    assert!(!report.all_denied());
+    let unable = Verifier::start([trusted()]).unwrap();
+    let error = matrix().revoked_by(&unable).await.err();
+    assert_eq!(error, Some(RevokeError::NotConfigured));
 }

@@ -44,6 +44,9 @@ labels! {
         IdToken = "ID token",
         /// `act` that names no actor.
         MalformedActor = "malformed actor",
+        /// A valid token of a session that was revoked; tried if [`revoked_by`](crate::test_kit::DenialMatrix::revoked_by) has
+        /// revoked one.
+        Revoked = "revoked token",
         /// A valid token that is bound to the key of another sender.
         Stolen = "stolen",
         /// A valid token that is not sender-constrained; tried if the route requires one that is.
@@ -97,6 +100,7 @@ impl Way {
             Self::PublicKeyAsSecret => VerifyError::AlgorithmNotAllowed,
             Self::IdToken => VerifyError::IdToken,
             Self::MalformedActor => VerifyError::MalformedActor,
+            Self::Revoked => VerifyError::Revoked,
             Self::Stolen => return Some(vec![SenderError::Unproven.into()]),
             Self::Unbound => {
                 let rejection = unbound(requirement)?;
@@ -149,6 +153,7 @@ impl Way {
                 marked.header("typ", "JWT").without("scope")
             }
             Self::MalformedActor => valid.claim("act", "actor-1"),
+            Self::Revoked => valid.claim("sid", matrix.revoked_session.as_deref()?),
             Self::Stolen => valid.bound_to_key(&shared(Algorithm::Es256)),
             Self::Unbound => logged_in(valid, requirement, matrix.issued_at),
             Self::MissingScope => {

@@ -14,7 +14,7 @@ use crate::claims::{Audience, NumericDate};
 use crate::jose::Algorithm;
 use crate::jose::compact::Compact;
 use crate::jose::json::{self, Member, Members, Unique};
-use crate::keys::{FetchEnd, IssuerKeys, KeyRequest, WantedKey};
+use crate::keys::{FetchEnd, IssuerKeys, KeyRequest, Purpose, WantedKey};
 use crate::metrics::Counters;
 
 /// For whom a response must be.
@@ -159,6 +159,7 @@ impl<'t> SignedResponse<'t> {
             generation,
             is_named: self.key_id().is_some(),
             may_pass: true,
+            purpose: Purpose::AccessTokens,
         }
     }
 }

@@ -314,7 +314,7 @@ enum Check {
 
 impl Check {
     /// Every check, in order.
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 26] = [
         Self::Credentials,
         Self::Activity,
         Self::Form,
@@ -379,7 +379,9 @@ impl Check {
             Self::Profile => "in strict mode: iat, sub, client_id and jti are present",
             Self::Revocation => "the token is not revoked, nor its user or session",
             Self::Sender => "the sender proves possession, if the token is bound (cnf)",
-            Self::Access => "the token has the scopes, claims, login and actor that the route requires",
+            Self::Access => {
+                "the token has the scopes, claims, login and actor that the route requires"
+            }
         }
     }
 

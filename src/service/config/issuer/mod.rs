@@ -119,6 +119,7 @@ pub(super) fn explain(error: &IssuerError, origins: &Origins<'_>) -> SettingsErr
         IssuerError::AnyAudienceWhileStrict => excludes("allow_any_audience", "strict"),
         IssuerError::AnyAudienceUnlimited => origins.reject("allow_any_audience", party_needed()),
         IssuerError::AudienceClaims => origins.reject("audience_claims", error.to_string()),
+        IssuerError::EventAudience => origins.reject("event_audience", error.to_string()),
         IssuerError::TenantTemplate => origins.reject("issuer", error.to_string()),
         IssuerError::TenantsWithIntrospection => {
             let client = origins.section("introspection").described("client_id");

@@ -1,0 +1,5 @@
+//! Revocation over HTTP.
+
+mod events;
+
+pub(crate) use self::events::{api, events};
