@@ -196,7 +196,7 @@ fn split(credentials: &[u8]) -> (&[u8], &[u8]) {
     (scheme, rest.trim_ascii_start())
 }
 
-fn is_b64token(word: &[u8]) -> bool {
+pub(crate) fn is_b64token(word: &[u8]) -> bool {
     let end = word.iter().rposition(|&byte| byte != b'=');
     let characters = end.and_then(|end| word.get(..=end)).unwrap_or_default();
     // Without branches, so that the compiler vectorises the loop.
@@ -297,6 +297,9 @@ pub(crate) enum CredentialsError {
     /// More than one credential (RFC 6750 §2: no more than one method in each request).
     #[error("more than one access token was sent")]
     Several,
+    /// The offered subprotocols of a WebSocket carry no usable token (RFC 6455 §11.3.4).
+    #[error("the subprotocols carry no access token")]
+    Subprotocol,
     /// Nothing after the scheme, more than one word, or another scheme.
     #[error("the Authorization header carries no access token")]
     Unusable,
@@ -307,7 +310,11 @@ impl CredentialsError {
     pub(crate) fn scheme(&self) -> Option<AuthScheme> {
         match self {
             Self::ProofAlone | Self::ProofMissing => Some(AuthScheme::Dpop),
-            Self::MalformedHost | Self::NoToken | Self::Several | Self::Unusable => None,
+            Self::MalformedHost
+            | Self::NoToken
+            | Self::Several
+            | Self::Subprotocol
+            | Self::Unusable => None,
         }
     }
 }

@@ -84,6 +84,8 @@
 
 // In the order of their layers: each depends only on those before it.
 mod authorization;
+mod subprotocol;
+
 mod jose;
 
 mod claims;

@@ -345,6 +345,7 @@ mod tests {
             ("invalid_token", 2),
             ("insufficient_user_authentication", 1),
             ("insufficient_scope", 1),
+            ("foreign_origin", 0),
             ("keys_unavailable", 0),
             ("key_undetermined", 0),
             ("introspection_unavailable", 0),

@@ -42,7 +42,7 @@ pub use direct::Direct;
 pub use maybe_user::MaybeUser;
 pub use public::Public;
 pub use requirement::{Authentication, Requirement};
-pub(crate) use route_challenge::{public_url, rejected_by};
+pub(crate) use route_challenge::{is_own_origin, public_url, rejected_by, rejected_early};
 #[cfg(feature = "service")]
 pub(crate) use rule::{AccessRule, Permitted};
 pub use scoped::Scoped;

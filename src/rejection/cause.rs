@@ -39,6 +39,9 @@ pub enum Cause {
     /// 403 `insufficient_scope`, with the description of the claim rule that is not fulfilled.
     #[error("{0}")]
     UnfulfilledRule(&'static str),
+    /// 403 without an error code: a page of an origin that is not allowed calls a route for WebSockets or streams.
+    #[error("{FOREIGN_ORIGIN}")]
+    ForeignOrigin,
     /// 503 with `Retry-After`: the token may be valid.
     #[error("the issuer's keys are unavailable")]
     KeysUnavailable {
@@ -90,6 +93,7 @@ impl Cause {
             Self::InsufficientScope { .. } | Self::UnfulfilledRule(_) => {
                 (403, Some("insufficient_scope"), Reason::InsufficientScope)
             }
+            Self::ForeignOrigin => (403, None, Reason::ForeignOrigin),
             Self::KeysUnavailable { .. } => (503, None, Reason::KeysUnavailable),
             Self::KeyUndetermined { .. } => (503, None, Reason::KeyUndetermined),
             Self::IntrospectionUnavailable { .. } => (503, None, Reason::IntrospectionUnavailable),
@@ -128,6 +132,7 @@ impl Cause {
             Self::RevocationUnknown => REVOCATION_UNKNOWN,
             Self::ReplayUnknown => PROOFS_UNKNOWN,
             Self::TooManyProofs => TOO_MANY_PROOFS,
+            Self::ForeignOrigin => FOREIGN_ORIGIN,
             Self::InsufficientLogin(_) => return Cow::Owned(self.to_string()),
             Self::InsufficientScope { .. } => TOO_LITTLE_SCOPE,
             Self::KeysUnavailable { .. } => {
@@ -168,6 +173,8 @@ impl Cause {
 }
 
 const TOO_LITTLE_SCOPE: &str = "The token does not grant the scope that this route requires.";
+
+const FOREIGN_ORIGIN: &str = "Pages of this origin may not open this route.";
 
 const NONCE_NEEDED: &str = "The proof must carry the nonce that the DPoP-Nonce header gives.";
 

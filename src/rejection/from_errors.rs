@@ -28,6 +28,9 @@ impl From<CredentialsError> for Cause {
             CredentialsError::Several => {
                 Self::InvalidRequest("More than one access token was sent.")
             }
+            CredentialsError::Subprotocol => Self::Unauthenticated(
+                "In Sec-WebSocket-Protocol, bearer must be followed by one access token.",
+            ),
             CredentialsError::Unusable => Self::Unauthenticated(
                 "The Authorization header must be a scheme of this API and one access token.",
             ),

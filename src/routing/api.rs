@@ -9,6 +9,7 @@ use actix_web::http::Method;
 
 use super::endpoint::{Endpoint, Grant, HandlerMiddleware, Layer};
 use super::metadata::ProtectedResource;
+use super::origin::{AllowedOrigins, is_pattern};
 use super::path_pattern::are_equivalent;
 use super::resources::{self, Registered};
 use crate::extract::{Caller, Requirement};
@@ -68,6 +69,8 @@ pub struct Api<V = NoVerifier> {
     pub(super) leaves_unknown_paths: bool,
     pub(super) about: About,
     has_metadata: bool,
+    /// Those whose pages may open WebSockets and streams, beside the server's own.
+    origins: Option<AllowedOrigins>,
     /// Whether the routes, and the metadata, are served in this app.
     serves_routes: bool,
     serves_metadata: bool,
@@ -118,6 +121,7 @@ impl Api {
             leaves_unknown_paths: false,
             about: About::default(),
             has_metadata: true,
+            origins: None,
             serves_routes: true,
             serves_metadata: true,
         }
@@ -163,6 +167,7 @@ impl Api {
             leaves_unknown_paths: self.leaves_unknown_paths,
             about: self.about,
             has_metadata: self.has_metadata,
+            origins: self.origins,
             serves_routes: self.serves_routes,
             serves_metadata: self.serves_metadata,
         }
@@ -261,6 +266,34 @@ impl<V> Api<V> {
         resource.and_then(|rows| ProtectedResource::of(&self.prefix, rows))
     }
 
+    /// Lists origins, such as `https://app.example` or `https://*.app.example`, whose pages may open routes with
+    /// [`websocket_token`](Endpoint::websocket_token), beside pages of the server's own origin.
+    ///
+    /// Other pages get 403 there; a request without `Origin`, which is not from a page, is not affected. CORS does not concern
+    /// WebSockets, so a middleware for CORS does not do this. In a `Service`, the origins of `cors.allowed_origins` are
+    /// allowed, too.
+    ///
+    /// # Panics
+    /// If a text is not an origin as browsers send it: scheme, host in lower case, and the port unless it is the default.
+    pub fn allowed_origins<O: AsRef<str>>(mut self, origins: impl IntoIterator<Item = O>) -> Self {
+        let origins = origins.into_iter();
+        let origins: Vec<_> = origins.map(|origin| origin.as_ref().to_owned()).collect();
+        let wrong = origins.iter().find(|origin| !is_pattern(origin));
+        assert!(
+            wrong.is_none(),
+            "an allowed origin must be such as https://app.example"
+        );
+        self.origins = Some(AllowedOrigins::listed(origins).or(self.origins));
+        self
+    }
+
+    /// Also allows these origins.
+    #[cfg(feature = "service")]
+    pub(crate) fn also_allowing(mut self, origins: AllowedOrigins) -> Self {
+        self.origins = Some(origins.or(self.origins));
+        self
+    }
+
     /// Leaves every path that no table has to the app, whose `default_service` responds with a 404 problem body.
     #[cfg(feature = "service")]
     pub(crate) fn leaving_unknown_paths(mut self) -> Self {
@@ -309,6 +342,7 @@ impl<V> Api<V> {
             grant: row.endpoint.grant,
             handler: row.endpoint.handler,
             summary: row.endpoint.summary,
+            takes_websocket_token: row.endpoint.stream.takes_token,
         })
     }
 
@@ -352,6 +386,7 @@ impl<V: ServedBy + 'static> HttpServiceFactory for Api<V> {
             layers: self.layers,
             verifier: self.verifier.into(),
             format: self.format,
+            origins: self.origins,
             not_found_below: (!self.leaves_unknown_paths).then_some(self.prefix),
         };
         resources::register(table, config);
@@ -379,6 +414,8 @@ pub struct RouteInfo<'a> {
     pub handler: &'static str,
     /// The summary, if one is set.
     pub summary: Option<&'static str>,
+    /// Whether the token may also stand in `Sec-WebSocket-Protocol` ([`Endpoint::websocket_token`]).
+    pub takes_websocket_token: bool,
 }
 
 impl RouteInfo<'_> {

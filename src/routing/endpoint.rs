@@ -17,8 +17,9 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use super::dpop_nonce::add_nonce;
 #[cfg(feature = "openapi")]
 use super::openapi::Described;
-use super::protected::{Protected, ProtectedArgs, ProtectedHandler, check_access};
-use crate::extract::{Access, Caller, Requirement};
+use super::protected::{Protected, ProtectedArgs, ProtectedHandler, check_access, rejected};
+use super::streams::Stream;
+use crate::extract::{Access, Caller, Requirement, rejected_early};
 #[cfg(feature = "service")]
 use crate::extract::{AccessRule, NextNonce, Permitted};
 use crate::rejection::Rejection;
@@ -33,6 +34,7 @@ pub struct Endpoint {
     route: Box<dyn Fn() -> Route>,
     access_check: fn(Route) -> Route,
     layers: Vec<Layer>,
+    pub(super) stream: Stream,
     #[cfg(feature = "openapi")]
     pub(super) described: Described,
 }
@@ -125,6 +127,60 @@ impl Endpoint {
         self
     }
 
+    /// Also takes the access token of a WebSocket from `Sec-WebSocket-Protocol`, for browsers, which cannot set other headers:
+    /// after the subprotocol `bearer`, or as `base64url.bearer.authorization.k8s.io.` and the base64url of the token, as in
+    /// Kubernetes. Elsewhere, subprotocols are not read.
+    ///
+    /// ```js
+    /// new WebSocket("wss://api.example/api/chat", ["bearer", accessToken]);
+    /// ```
+    ///
+    /// The same rules hold as for a token in `Authorization`, and a rejection is the response to the opening handshake. A
+    /// second token is rejected with 400, and a malformed one with 401. The handler sees the token in `Authorization`, and the
+    /// other subprotocols in `Sec-WebSocket-Protocol`. A response with status 101 that selects no subprotocol selects one of
+    /// [`websocket_protocols`](Self::websocket_protocols), or else `bearer` where that is offered. Browsers close a connection
+    /// whose response selects none of the offered subprotocols, so the encoded form needs another subprotocol beside it.
+    ///
+    /// Pages of other origins than the server's own and those of [`Api::allowed_origins`](crate::Api::allowed_origins) get 403,
+    /// whatever they send.
+    ///
+    /// # Examples
+    /// ```
+    /// use actix_resource_server::{Api, AuthenticatedUser, get};
+    /// use actix_web::{Error, HttpRequest, HttpResponse, web};
+    ///
+    /// async fn chat(_: AuthenticatedUser, request: HttpRequest, body: web::Payload) -> Result<HttpResponse, Error> {
+    ///     let (response, mut session, mut messages) = actix_ws::handle(&request, body)?;
+    ///     actix_web::rt::spawn(async move {
+    ///         while let Some(Ok(message)) = messages.recv().await {
+    ///             if let actix_ws::Message::Text(text) = message
+    ///                 && session.text(text).await.is_err()
+    ///             {
+    ///                 break;
+    ///             }
+    ///         }
+    ///     });
+    ///     Ok(response)
+    /// }
+    ///
+    /// let api = Api::new("/api")
+    ///     .route("/chat", get(chat).websocket_token().websocket_protocols(&["chat.v1"]))
+    ///     .allowed_origins(["https://app.example"]);
+    /// ```
+    #[must_use]
+    pub fn websocket_token(mut self) -> Self {
+        self.stream.takes_token = true;
+        self
+    }
+
+    /// Sets the application's own subprotocols. The first one that a client offers is selected, unless the response of the
+    /// handler selects one itself.
+    #[must_use]
+    pub fn websocket_protocols(mut self, protocols: &[&'static str]) -> Self {
+        self.stream.protocols = protocols.into();
+        self
+    }
+
     /// Whether the endpoint serves `HEAD` too.
     pub(super) fn serves_head(&self) -> bool {
         self.method == Method::GET
@@ -136,11 +192,12 @@ impl Endpoint {
         let layers = self.layers.iter().chain(of_table);
         let (route, is_wrapped) =
             layers.fold((route, false), |(route, _), layer| (layer(route), true));
-        if is_wrapped {
+        let route = if is_wrapped {
             (self.access_check)(route)
         } else {
             route
-        }
+        };
+        self.stream.before(route)
     }
 
     fn new<F, T>(method: Method, handler: F) -> Self
@@ -158,6 +215,10 @@ impl Endpoint {
             route: Box::new(move || Route::new().to(Protected::new(handler.clone()))),
             access_check: |route| route.wrap(from_fn(check_access::<T::First, _>)),
             layers: Vec::new(),
+            stream: Stream::new(|rejection, request| {
+                let rejection = rejected_early::<T::First>(rejection, request);
+                rejected::<T::First>(rejection, request)
+            }),
             #[cfg(feature = "openapi")]
             described: Described::default(),
         }
@@ -190,6 +251,7 @@ impl Endpoint {
             // The handler itself checks it.
             access_check: |route| route,
             layers: Vec::new(),
+            stream: Stream::new(|rejection, _| rejection),
             described: Described::default(),
         }
     }

@@ -279,7 +279,7 @@ pub(super) async fn check_access<A: Access, B: MessageBody>(
 }
 
 /// The rejection in the format of the table, with what its challenges say of the route.
-fn rejected<A: Access>(rejection: Rejection, request: &HttpRequest) -> Rejection {
+pub(super) fn rejected<A: Access>(rejection: Rejection, request: &HttpRequest) -> Rejection {
     // An access type of the application may reject a caller that another one has granted access.
     #[cfg(feature = "service")]
     if A::requirement().takes_token() {

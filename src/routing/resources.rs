@@ -17,6 +17,7 @@ use actix_web::{HttpRequest, Resource, Scope, guard, web};
 use super::api::{About, Row};
 use super::endpoint::Layer;
 use super::metadata::{Metadata, ProtectedResource};
+use super::origin::AllowedOrigins;
 use super::path_pattern::{is_literal, specificity};
 use super::protected::is_used_outside_of_tables;
 use super::reachable;
@@ -31,6 +32,7 @@ pub(super) struct Registered {
     pub(super) layers: Vec<Layer>,
     pub(super) verifier: Verifier,
     pub(super) format: Option<ErrorFormat>,
+    pub(super) origins: Option<AllowedOrigins>,
     /// The prefix below which other paths get a 404 response, unless it is empty.
     pub(super) not_found_below: Option<String>,
     /// With what its metadata says of it.
@@ -46,6 +48,7 @@ pub(super) fn register(table: Registered, config: &mut AppService) {
         layers,
         verifier,
         format,
+        origins,
         not_found_below,
         resource,
         serves_metadata,
@@ -75,9 +78,13 @@ pub(super) fn register(table: Registered, config: &mut AppService) {
         .map(|row| (row.path.clone(), row.number))
         .collect();
     for row in rows {
+        let origins = origins.clone().filter(|_| row.endpoint.stream.is_on());
         let mut served = resource_of(row, &layers, table.clone()).app_data(verifier.clone());
         if let Some(format) = &format {
             served = served.app_data(format.clone());
+        }
+        if let Some(origins) = origins {
+            served = served.app_data(origins);
         }
         if let Some(path) = &metadata_path {
             served = served.app_data(path.clone());

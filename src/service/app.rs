@@ -197,7 +197,13 @@ impl Starting {
     async fn verify_reachable(&self, tables: &Tables) -> Result<(), Error> {
         let probes = self.operations.is_none().then_some(&self.probes);
         let app = App::new().configure(|app| {
-            serve_tables(app, tables.make(), &self.verifier, probes, &self.observed);
+            let served = Served {
+                verifier: &self.verifier,
+                cors: &self.cors,
+                probes,
+                observed: &self.observed,
+            };
+            served.serve(app, tables.make());
         });
         let app = init_service(app).await;
         let decisions = self.decisions.as_ref();
@@ -445,7 +451,13 @@ impl Application {
             ready(response.unwrap_or_else(|| problem::not_found_as(format.as_ref())))
         }));
         let probes = self.probes.as_ref();
-        serve_tables(app, apis, &self.verifier, probes, &self.observed);
+        let served = Served {
+            verifier: &self.verifier,
+            cors: &self.cors,
+            probes,
+            observed: &self.observed,
+        };
+        served.serve(app, apis);
         if let Some(api) = self.tables.decided() {
             let api = api.metadata_alone().leaving_unknown_paths();
             app.service(api.verified_by(self.verifier.clone()));
@@ -457,20 +469,25 @@ impl Application {
     }
 }
 
-fn serve_tables(
-    app: &mut ServiceConfig,
-    apis: Vec<Api>,
-    verifier: &Verifier,
-    probes: Option<&Probes>,
-    observed: &Observed,
-) {
-    let number_of = |path: &str| observed.requests.number_of(path);
-    for api in apis {
-        let api = api.leaving_unknown_paths().numbered(number_of);
-        app.service(api.verified_by(verifier.clone()));
-    }
-    if let Some(probes) = probes {
-        probes.configure(app, number_of);
+/// What the tables are served with.
+struct Served<'a> {
+    verifier: &'a Verifier,
+    cors: &'a Cors,
+    probes: Option<&'a Probes>,
+    observed: &'a Observed,
+}
+
+impl Served<'_> {
+    fn serve(self, app: &mut ServiceConfig, apis: Vec<Api>) {
+        let number_of = |path: &str| self.observed.requests.number_of(path);
+        for api in apis {
+            let api = api.leaving_unknown_paths().numbered(number_of);
+            let api = api.also_allowing(self.cors.allowed_origins());
+            app.service(api.verified_by(self.verifier.clone()));
+        }
+        if let Some(probes) = self.probes {
+            probes.configure(app, number_of);
+        }
     }
 }
 

@@ -24,6 +24,7 @@ use url::Url;
 
 use super::config;
 use crate::rejection::{WELL_KNOWN as METADATA, problem};
+use crate::routing::{AllowedOrigins, matches};
 
 /// The current rules as a middleware; clones share them. It answers preflight requests, and adds the headers to every other
 /// response.
@@ -46,6 +47,12 @@ impl Cors {
     pub(super) fn set(&self, settings: config::Cors) {
         let rules = CorsRules::new(settings, self.any_loopback_origin);
         self.rules.store(Arc::new(rules));
+    }
+
+    /// The origins that the current rules allow, for WebSockets, which CORS does not concern.
+    pub(super) fn allowed_origins(&self) -> AllowedOrigins {
+        let rules = Arc::clone(&self.rules);
+        AllowedOrigins::by(move |headers| rules.load().allowed_origin(headers).is_some())
     }
 }
 
@@ -341,23 +348,6 @@ fn is_preflight(request: &ServiceRequest) -> bool {
     request.method() == Method::OPTIONS
         && headers.contains_key(ORIGIN)
         && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
-}
-
-/// Whether `allowed`, an origin or one with `*` as its leftmost label, matches an origin as browsers send it.
-fn matches(allowed: &str, origin: &str) -> bool {
-    let Some((scheme, domain)) = allowed.split_once("*.") else {
-        return allowed == origin;
-    };
-    let rest = origin.strip_prefix(scheme);
-    let labels = rest.and_then(|rest| rest.split_once('.'));
-    labels.is_some_and(|(label, parent)| parent == domain && is_label(label))
-}
-
-fn is_label(label: &str) -> bool {
-    let is_allowed = |byte: u8| {
-        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
-    };
-    !label.is_empty() && label.len() <= 63 && label.bytes().all(is_allowed)
 }
 
 /// The names that `Access-Control-Request-Headers` lists, if all are well-formed.

@@ -37,4 +37,5 @@ mod tenants;
 mod times;
 mod token_cache;
 mod user;
+mod websocket;
 mod wrap;

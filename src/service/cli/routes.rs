@@ -48,6 +48,9 @@ pub(super) struct Route {
     actors: Vec<ActorRequirement>,
     /// Whether the token must not name an actor.
     direct: bool,
+    /// Whether the token may also stand in `Sec-WebSocket-Protocol`.
+    #[serde(skip_serializing_if = "is_false")]
+    websocket_token: bool,
     summary: Option<&'static str>,
     handler: &'static str,
     #[serde(skip)]
@@ -134,8 +137,8 @@ impl From<RouteInfo<'_>> for Route {
         let requirement = row.requirement.clone();
         Self {
             method: row.method.to_string(),
+            access: access(&row),
             path: row.path,
-            access: requirement.to_string(),
             token: match requirement.caller {
                 Authentication::None => "none",
                 Authentication::Optional => "optional",
@@ -148,6 +151,7 @@ impl From<RouteInfo<'_>> for Route {
             proven_sender: requirement.proven_sender,
             actors: requirement.actors.clone(),
             direct: requirement.direct,
+            websocket_token: row.takes_websocket_token,
             summary: row.summary,
             handler: row.handler,
             grant: row.grant,
@@ -155,6 +159,23 @@ impl From<RouteInfo<'_>> for Route {
             resource: row.resource,
         }
     }
+}
+
+/// The requirement in words, with where the token may stand.
+fn access(row: &RouteInfo<'_>) -> String {
+    let mut access = row.requirement.to_string();
+    if row.takes_websocket_token {
+        access.push_str("; also in Sec-WebSocket-Protocol");
+    }
+    access
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 #[cfg(test)]
@@ -250,6 +271,22 @@ mod tests {
             (close.get("actors"), &close["direct"]),
             (None, &true.into())
         );
+    }
+
+    #[test]
+    fn a_route_that_takes_tokens_of_websockets_says_so() {
+        async fn chat(_: StepUp<Weak>) -> &'static str {
+            ""
+        }
+        crate::step_up!(Weak = amr "pwd");
+        let api = Api::new("").route("/chat", get(chat).websocket_token());
+        let route = api.routes().map(Route::from).next().unwrap();
+        assert_eq!(
+            route.access,
+            "a token; a login with amr pwd; also in Sec-WebSocket-Protocol"
+        );
+        let json = serde_json::to_value(route).unwrap();
+        assert_eq!(json["websocket_token"], true);
     }
 
     #[test]

@@ -136,6 +136,8 @@ impl Activity {
 pub(super) struct Connection {
     activity: Arc<Activity>,
     is_busy: Cell<bool>,
+    /// Whether it has become a WebSocket or another protocol, in which the client may be silent for as long as it likes.
+    is_upgraded: Cell<bool>,
     /// Set while the handler waits for more of the request's body: how many bytes may come.
     body: Cell<Option<usize>>,
     /// The task of a stream that holds bytes back.
@@ -170,6 +172,7 @@ impl Connection {
         Self {
             activity,
             is_busy: Cell::new(false),
+            is_upgraded: Cell::new(false),
             body: Cell::new(None),
             held: RefCell::new(None),
             interim: RefCell::default(),
@@ -190,7 +193,18 @@ impl Connection {
 
     /// Whether it is the client that has to do something next.
     pub(super) fn waits_for_client(&self) -> bool {
-        !self.is_busy.get() || self.body.get().is_some()
+        !self.is_upgraded.get() && (!self.is_busy.get() || self.body.get().is_some())
+    }
+
+    /// Whether HTTP has ended, and with it the deadlines for requests.
+    pub(super) fn is_upgraded(&self) -> bool {
+        self.is_upgraded.get()
+    }
+
+    /// Notes that HTTP ends here: until the connection is closed, its request is in progress.
+    fn upgrade(&self) {
+        self.is_upgraded.set(true);
+        self.set_body(self.body.get());
     }
 
     /// Counts bytes that were handed over.
@@ -278,7 +292,7 @@ impl Connection {
 
     fn set_body(&self, credit: Option<usize>) {
         self.body.set(credit);
-        let awaits_body = credit.is_some();
+        let awaits_body = credit.is_some() && !self.is_upgraded.get();
         self.activity
             .awaits_body
             .store(awaits_body, Ordering::Relaxed);
@@ -340,6 +354,11 @@ impl InProgress {
             polled
         })
         .await
+    }
+
+    /// Notes that the response switches to another protocol.
+    pub(super) fn upgrade(&self) {
+        self.connection.upgrade();
     }
 
     /// Ready once a response with a body of this size may be written: not before most of those before it are.
@@ -447,6 +466,25 @@ mod tests {
         assert_eq!(activity.stage(later), Stage::Busy);
         connection.flushed();
         assert_eq!(activity.stage(later), Stage::Idle);
+    }
+
+    #[test]
+    fn a_quiet_websocket_neither_waits_for_its_client_nor_stalls() {
+        let started = Instant::now();
+        let activity = Arc::new(Activity::new(started));
+        let connection = Rc::new(Connection::new(Arc::clone(&activity)));
+        let request = InProgress::begin(&connection, &mut Request::new());
+        connection.await_body();
+        assert!(connection.waits_for_client());
+        request.upgrade();
+        connection.await_body();
+        assert!(!connection.waits_for_client());
+        assert!(connection.wants_bytes());
+        let later = started + Duration::from_secs(3600);
+        assert_eq!(activity.stage(later), Stage::Busy);
+        // One that does not take what is sent to it may still be closed.
+        connection.blocked();
+        assert_eq!(activity.stage(later), Stage::Stalled);
     }
 
     #[test]

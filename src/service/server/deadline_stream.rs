@@ -101,6 +101,7 @@ impl<Io> DeadlineStream<Io> {
         let now = Instant::now();
         self.resume(now);
         let in_time = match self.client {
+            _ if self.connection.is_upgraded() => true,
             Client::Idle(_) => {
                 self.client = Client::Sending(now);
                 true

@@ -18,6 +18,7 @@ use actix_service::{
 use actix_web::HttpResponse;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{AppConfig, Extensions, Service, ServiceFactory, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -215,6 +216,9 @@ where
         let response: Response<B> = match &in_progress {
             Some(in_progress) => {
                 let response = in_progress.respond(response).await?;
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    in_progress.upgrade();
+                }
                 in_progress.await_turn(response.body().size()).await;
                 response
             }

@@ -507,3 +507,59 @@ async fn a_client_beyond_the_limit_of_its_address_takes_no_permit() {
 
 /// Longer than any passing test waits.
 const HANG: Duration = Duration::from_secs(20);
+
+/// Answers a WebSocket's message `last` alone.
+async fn socket(request: actix_web::HttpRequest, body: web::Payload) -> HttpResponse {
+    let (response, mut session, mut messages) = actix_ws::handle(&request, body).unwrap();
+    actix_web::rt::spawn(async move {
+        while let Some(Ok(message)) = messages.recv().await {
+            if let actix_ws::Message::Text(text) = message
+                && text == "last"
+            {
+                session.text(text).await.unwrap();
+            }
+        }
+    });
+    response
+}
+
+/// A client's frame with this text, which is masked with zeros.
+fn frame(text: &str) -> Vec<u8> {
+    let length = u8::try_from(text.len()).unwrap();
+    [&[0x81, 0x80 | length, 0, 0, 0, 0], text.as_bytes()].concat()
+}
+
+const UPGRADE: &str = "GET /socket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+#[actix_web::test]
+async fn a_websocket_may_be_quiet_and_send_without_being_answered() {
+    let app = http(None, || App::new().route("/socket", web::get().to(socket)));
+    let options = Options {
+        // actix-http measures with a clock that is up to half a second late.
+        client_timeout: Duration::from_millis(600),
+        keep_alive: Duration::from_millis(700),
+        ..Options::for_tests()
+    };
+    let (serving, address) = serve_with(&app, &options);
+    let mut client = ask(address, UPGRADE).await;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(client.read_u8().await.unwrap());
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101 "), "{head:?}");
+    client.write_all(&frame("more")).await.unwrap();
+    // Once another client is late, and one has been idle for too long, this one has been quiet for longer than either.
+    let late = answer(ask(address, HALF_HEAD).await).await;
+    assert_eq!(late, "HTTP/1.1 408 Request Timeout");
+    let idle = answer(ask(address, QUICK).await).await;
+    assert_eq!(idle, "HTTP/1.1 404 Not Found");
+    client.write_all(&frame("last")).await.unwrap();
+    let mut echoed = [0; 6];
+    client.read_exact(&mut echoed).await.unwrap();
+    assert_eq!(&echoed, b"\x81\x04last");
+    // It counts as a connection with a request in progress.
+    assert_eq!(serving.connections().count(), 1);
+    drop(client);
+    assert_eq!(serving.end(HANG).await, 0);
+}

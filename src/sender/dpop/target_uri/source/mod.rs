@@ -155,6 +155,24 @@ impl TargetUriSource {
         paths
     }
 
+    /// Whether an origin, as a browser sends it, is the server's own for the client of this request.
+    ///
+    /// A proxy in front that is not trusted may have taken TLS off: `https` with the host of a request without TLS is the
+    /// server's own, too.
+    pub(crate) fn is_own_origin(&self, request: RequestUri<'_>, origin: &str) -> bool {
+        let Ok(origin) = BaseUri::parse(origin) else {
+            return false;
+        };
+        match &self.0 {
+            Source::Configured(base) => base.split_path().0 == origin.split_path().0,
+            Source::Request { trusted, .. } => {
+                let is_called = base(trusted, request)
+                    .is_ok_and(|base| base.split_path().0 == origin.split_path().0);
+                is_called || encrypted_before(request).is_ok_and(|base| base == origin)
+            }
+        }
+    }
+
     /// The URL that the client called.
     ///
     /// # Errors
@@ -183,6 +201,12 @@ fn base(trusted: &[IpNet], request: RequestUri<'_>) -> Result<BaseUri, TargetUri
 fn direct(request: RequestUri<'_>) -> Result<BaseUri, TargetUriError> {
     let scheme = scheme(request);
     BaseUri::new(scheme, host(request.headers, request.uri, scheme)?)
+}
+
+/// The base of the URL if a proxy has taken TLS off.
+fn encrypted_before(request: RequestUri<'_>) -> Result<BaseUri, TargetUriError> {
+    let host = host(request.headers, request.uri, Scheme::Https)?;
+    BaseUri::new(Scheme::Https, host)
 }
 
 fn scheme(request: RequestUri<'_>) -> Scheme {
