@@ -7,6 +7,7 @@
 use std::fmt;
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
@@ -17,12 +18,13 @@ use actix_web::{HttpMessage, HttpRequest, web};
 use super::decided::{note_caller, note_rejected};
 use super::route_challenge::rejected_for;
 use super::sender_constraint::{ReplayCheck, prove_sender};
+use super::ticket::caller_by_ticket;
 use super::{Access, Caller};
 use crate::authorization::{AuthScheme, Credentials, CredentialsError};
 use crate::rejection::{Cause, Rejection};
 use crate::sender::SenderError;
 use crate::verifier::clock::since_epoch;
-use crate::verifier::{Pending, Verification, Verifier, VerifyError};
+use crate::verifier::{Pending, Verification, Verified, Verifier, VerifyError};
 
 /// The future of an access type: its `FromRequest::Future`.
 #[must_use = "futures do nothing unless polled"]
@@ -97,7 +99,7 @@ pub(crate) fn authenticate(
     let schemes = verifier.senders().schemes();
     let credentials = Credentials::find(request.headers(), request.uri(), schemes)?;
     let Some(credentials) = credentials else {
-        return Ok(Progress::Authenticated(None));
+        return Ok(Progress::Authenticated(caller_by_ticket(request, verifier)));
     };
     if let Some(caller) = Caller::find(request, verifier, &credentials) {
         return Ok(Progress::Authenticated(Some(caller)));
@@ -158,6 +160,20 @@ fn verify(
         .map_err(|error| AuthenticationError::credentials(credentials, error))?;
     let verified = verifier.verify_or_request_key(token, now);
     verified.map_err(|error| AuthenticationError::token(credentials, error))
+}
+
+/// Verifies the token, and waits for its key or for introspection if it has to.
+pub(crate) async fn verify_or_wait(
+    verifier: &Verifier,
+    credentials: &Credentials,
+) -> Result<Arc<Verified>, AuthenticationError> {
+    match verify(verifier, credentials, verifier.now())? {
+        Verification::Done(verified) => Ok(verified),
+        Verification::Pending(pending) => {
+            let verified = verifier.verify_with(credentials.as_word()?, pending).await;
+            verified.map_err(|error| AuthenticationError::token(credentials, error))
+        }
+    }
 }
 
 impl AuthenticationError {
@@ -353,6 +369,7 @@ mod tests {
             ("invalid_dpop_proof", 0),
             ("replay_unknown", 0),
             ("too_many_dpop_proofs", 0),
+            ("too_many_tickets", 0),
         ];
         assert_eq!(refused, expected);
     }

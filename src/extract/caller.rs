@@ -88,6 +88,19 @@ impl Caller {
         self.sender.is_proven()
     }
 
+    pub(crate) fn verified(&self) -> &Arc<Verified> {
+        &self.verified
+    }
+
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// What the request has proven of the sender of the token.
+    pub(crate) fn sender(&self) -> SenderProof {
+        self.sender
+    }
+
     /// The authentication scheme of the request.
     pub(crate) fn scheme(&self) -> AuthScheme {
         self.credentials.scheme()

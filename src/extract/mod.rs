@@ -18,6 +18,7 @@ mod rule;
 mod scoped;
 mod sender_constraint;
 mod step_up;
+mod ticket;
 mod wrapper;
 
 use actix_web::FromRequest;
@@ -47,6 +48,7 @@ pub(crate) use route_challenge::{is_own_origin, public_url, rejected_by, rejecte
 pub(crate) use rule::{AccessRule, Permitted};
 pub use scoped::Scoped;
 pub use step_up::StepUp;
+pub(crate) use ticket::{issue_ticket, redeem_ticket};
 
 /// A handler argument that declares who may call the handler.
 ///

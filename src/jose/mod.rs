@@ -11,6 +11,7 @@ pub(crate) mod jwk;
 pub(crate) mod mac;
 pub(crate) mod private_key;
 pub(crate) mod public_key;
+pub(crate) mod random;
 #[cfg(feature = "test-kit")]
 pub(crate) mod sign;
 pub(crate) mod signature;

@@ -89,6 +89,8 @@ labels! {
         ReplayUnknown = "replay_unknown",
         /// The sender has too many DPoP proofs in the replay store.
         TooManyProofs = "too_many_dpop_proofs",
+        /// Too many tickets are valid.
+        TooManyTickets = "too_many_tickets",
     }
 }
 

@@ -69,6 +69,9 @@ pub enum Cause {
     /// 429 with `Retry-After`: too many unexpired proofs by the sender's key are stored; other senders are not affected.
     #[error("{TOO_MANY_PROOFS}")]
     TooManyProofs,
+    /// 503 with `Retry-After`: too many tickets are valid, of the caller or in all.
+    #[error("{TOO_MANY_TICKETS}")]
+    TooManyTickets,
     /// 500: the application serves a protected route without a verifier.
     #[error("no verifier is registered")]
     NoVerifier,
@@ -100,6 +103,7 @@ impl Cause {
             Self::RevocationUnknown => (503, None, Reason::RevocationUnknown),
             Self::ReplayUnknown => (503, None, Reason::ReplayUnknown),
             Self::TooManyProofs => (429, None, Reason::TooManyProofs),
+            Self::TooManyTickets => (503, None, Reason::TooManyTickets),
             // A fault of the application is not a rejection, and not counted.
             Self::NoVerifier => return (500, None, None),
         };
@@ -132,6 +136,7 @@ impl Cause {
             Self::RevocationUnknown => REVOCATION_UNKNOWN,
             Self::ReplayUnknown => PROOFS_UNKNOWN,
             Self::TooManyProofs => TOO_MANY_PROOFS,
+            Self::TooManyTickets => TOO_MANY_TICKETS,
             Self::ForeignOrigin => FOREIGN_ORIGIN,
             Self::InsufficientLogin(_) => return Cow::Owned(self.to_string()),
             Self::InsufficientScope { .. } => TOO_LITTLE_SCOPE,
@@ -154,7 +159,10 @@ impl Cause {
             Self::KeysUnavailable { retry_after }
             | Self::KeyUndetermined { retry_after }
             | Self::IntrospectionUnavailable { retry_after } => Some(*retry_after),
-            Self::RevocationUnknown | Self::ReplayUnknown | Self::TooManyProofs => Some(RETRY_SOON),
+            Self::RevocationUnknown
+            | Self::ReplayUnknown
+            | Self::TooManyProofs
+            | Self::TooManyTickets => Some(RETRY_SOON),
             _ => None,
         }
     }
@@ -186,6 +194,8 @@ const REVOCATION_UNKNOWN: &str =
 
 const TOO_MANY_PROOFS: &str =
     "Too many DPoP proofs by this key have not expired yet; send fewer requests.";
+
+const TOO_MANY_TICKETS: &str = "Too many tickets are neither used nor expired.";
 
 const TOO_WEAK_LOGIN: &str = "The login of the token's user does not suffice; this route requires";
 

@@ -12,6 +12,7 @@ use super::metadata::ProtectedResource;
 use super::origin::{AllowedOrigins, is_pattern};
 use super::path_pattern::are_equivalent;
 use super::resources::{self, Registered};
+use super::streams::TICKET_PATH;
 use crate::extract::{Caller, Requirement};
 use crate::metrics::RouteNumber;
 use crate::rejection::{ErrorFormat, ErrorInfo, MetadataPath, Rejection};
@@ -132,7 +133,7 @@ impl Api {
     /// # Panics
     /// If the table already has this method and path; the names of parameters make no difference.
     #[track_caller]
-    pub fn route(mut self, path: &str, endpoint: Endpoint) -> Self {
+    pub fn route(self, path: &str, endpoint: Endpoint) -> Self {
         let place = Location::caller();
         let path = format!("{}{}", self.prefix, rooted(path));
         let path = if path.is_empty() {
@@ -140,6 +141,21 @@ impl Api {
         } else {
             path
         };
+        let tickets = endpoint.ticket_endpoint();
+        let ticket_path = format!("{}{TICKET_PATH}", path.trim_end_matches('/'));
+        let table = self.with_row(path, endpoint, place);
+        match tickets {
+            Some(endpoint) => table.with_row(ticket_path, endpoint, place),
+            None => table,
+        }
+    }
+
+    fn with_row(
+        mut self,
+        path: String,
+        endpoint: Endpoint,
+        place: &'static Location<'static>,
+    ) -> Self {
         let method = &endpoint.method;
         let is_same =
             |row: &&Row| row.endpoint.method == *method && are_equivalent(&row.path, &path);
@@ -267,7 +283,7 @@ impl<V> Api<V> {
     }
 
     /// Lists origins, such as `https://app.example` or `https://*.app.example`, whose pages may open routes with
-    /// [`websocket_token`](Endpoint::websocket_token), beside pages of the server's own origin.
+    /// [`websocket_token`](Endpoint::websocket_token) or [`tickets`](Endpoint::tickets), beside pages of the server's own origin.
     ///
     /// Other pages get 403 there; a request without `Origin`, which is not from a page, is not affected. CORS does not concern
     /// WebSockets, so a middleware for CORS does not do this. In a `Service`, the origins of `cors.allowed_origins` are
@@ -343,6 +359,7 @@ impl<V> Api<V> {
             handler: row.endpoint.handler,
             summary: row.endpoint.summary,
             takes_websocket_token: row.endpoint.stream.takes_token,
+            takes_tickets: row.endpoint.stream.takes_tickets,
         })
     }
 
@@ -416,6 +433,8 @@ pub struct RouteInfo<'a> {
     pub summary: Option<&'static str>,
     /// Whether the token may also stand in `Sec-WebSocket-Protocol` ([`Endpoint::websocket_token`]).
     pub takes_websocket_token: bool,
+    /// Whether a ticket may stand for the token ([`Endpoint::tickets`]).
+    pub takes_tickets: bool,
 }
 
 impl RouteInfo<'_> {

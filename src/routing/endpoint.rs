@@ -18,10 +18,10 @@ use super::dpop_nonce::add_nonce;
 #[cfg(feature = "openapi")]
 use super::openapi::Described;
 use super::protected::{Protected, ProtectedArgs, ProtectedHandler, check_access, rejected};
-use super::streams::Stream;
+use super::streams::{Stream, issue};
 use crate::extract::{Access, Caller, Requirement, rejected_early};
 #[cfg(feature = "service")]
-use crate::extract::{AccessRule, NextNonce, Permitted};
+use crate::extract::{AccessRule, AuthenticatedUser, NextNonce, Permitted};
 use crate::rejection::Rejection;
 
 /// One method of one path, with its handler.
@@ -35,6 +35,7 @@ pub struct Endpoint {
     access_check: fn(Route) -> Route,
     layers: Vec<Layer>,
     pub(super) stream: Stream,
+    ticket_endpoint: fn() -> Endpoint,
     #[cfg(feature = "openapi")]
     pub(super) described: Described,
 }
@@ -173,6 +174,42 @@ impl Endpoint {
         self
     }
 
+    /// Also takes a ticket instead of a token, for clients that can set neither headers nor subprotocols, such as `EventSource`.
+    ///
+    /// The table then serves `POST <path>/ticket` behind the same access type. Its response is `{"ticket": "…",
+    /// "expires_in": 10}`; a `GET` of the route with the query parameter `ticket` opens it once within that time, as the
+    /// caller to whom the ticket was issued, if the token is still valid then. An access token must not stand in a URL, which
+    /// logs and the browser's history keep; a ticket is useless by then.
+    ///
+    /// ```js
+    /// const response = await fetch("/api/news/ticket", {method: "POST", headers: {Authorization: `Bearer ${accessToken}`}});
+    /// const {ticket} = await response.json();
+    /// const events = new EventSource(`/api/news?ticket=${ticket}`);
+    /// ```
+    ///
+    /// A ticket is for the path that was called, and for the origin of the page. Any other use gets 401, and uses it up; a
+    /// ticket beside a token gets 400. As with [`websocket_token`](Self::websocket_token), pages of other origins get 403. The
+    /// request for the ticket proves possession of a sender-constrained token, and the ticket stands for that proof.
+    ///
+    /// Tickets are kept in the memory of the [`Verifier`](crate::Verifier), 10,000 of them at most and 100 for one caller,
+    /// beyond which the response is 503: behind a load balancer, both requests must reach the same replica.
+    ///
+    /// # Examples
+    /// ```
+    /// use actix_resource_server::{Api, AuthenticatedUser, get};
+    ///
+    /// async fn news(_: AuthenticatedUser) -> &'static str { "a stream" }
+    ///
+    /// let api = Api::new("/api").route("/news", get(news).tickets());
+    /// let routes: Vec<_> = api.routes().map(|route| format!("{} {}", route.method, route.path)).collect();
+    /// assert_eq!(routes, ["GET /api/news", "POST /api/news/ticket"]);
+    /// ```
+    #[must_use]
+    pub fn tickets(mut self) -> Self {
+        self.stream.takes_tickets = true;
+        self
+    }
+
     /// Sets the application's own subprotocols. The first one that a client offers is selected, unless the response of the
     /// handler selects one itself.
     #[must_use]
@@ -219,9 +256,22 @@ impl Endpoint {
                 let rejection = rejected_early::<T::First>(rejection, request);
                 rejected::<T::First>(rejection, request)
             }),
+            ticket_endpoint: || Self::for_tickets::<T::First>(),
             #[cfg(feature = "openapi")]
             described: Described::default(),
         }
+    }
+
+    /// The endpoint whose response is a ticket for a route with the access type `A`.
+    fn for_tickets<A: Access>() -> Self {
+        let mut endpoint = Self::new(Method::POST, issue::<A>);
+        endpoint.stream.issues_tickets = true;
+        endpoint.summary("issues a ticket, which opens the route once within 10 s")
+    }
+
+    /// The endpoint that issues tickets for this one, if it takes them.
+    pub(super) fn ticket_endpoint(&self) -> Option<Self> {
+        self.stream.takes_tickets.then(self.ticket_endpoint)
     }
 }
 
@@ -252,6 +302,7 @@ impl Endpoint {
             access_check: |route| route,
             layers: Vec::new(),
             stream: Stream::new(|rejection, _| rejection),
+            ticket_endpoint: || Self::for_tickets::<AuthenticatedUser>(),
             described: Described::default(),
         }
     }

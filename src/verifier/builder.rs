@@ -11,6 +11,7 @@ use super::clock::{Clock, since_epoch};
 use super::event::SeenEvents;
 use super::resolver::{IssuerResolver, ResolveIssuer};
 use super::revoke::check_lifetimes;
+use super::tickets::TicketStore;
 use super::token_cache::TokenCache;
 use super::trust::Trust;
 use super::verified::Origin;
@@ -213,6 +214,7 @@ impl VerifierBuilder {
             max_token_length: self.max_token_length,
             resolver: self.resolver.map(|resolve| IssuerResolver::new(resolve.0)),
             senders,
+            tickets: TicketStore::default(),
         })))
     }
 }

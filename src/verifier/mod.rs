@@ -14,6 +14,7 @@ mod payload;
 mod resolver;
 mod revoke;
 mod scopes;
+pub(crate) mod tickets;
 mod token_cache;
 mod trust;
 mod unverified;
@@ -53,6 +54,7 @@ pub use introspection::NeededIntrospection;
 pub use missing_key::MissingKey;
 pub(crate) use missing_key::{Pending, Verification};
 use resolver::IssuerResolver;
+pub(crate) use tickets::{Ticket, TicketStore, TicketTarget};
 use token_cache::TokenCache;
 #[cfg(feature = "service")]
 use token_cache::TokenCacheSize;
@@ -100,6 +102,7 @@ struct Shared {
     /// The length of the longest token that is verified, in bytes.
     max_token_length: usize,
     senders: SenderPolicy,
+    tickets: TicketStore,
 }
 
 impl Verifier {
@@ -277,6 +280,11 @@ impl Verifier {
     /// How senders of sender-constrained tokens are checked.
     pub(crate) fn senders(&self) -> &SenderPolicy {
         &self.0.senders
+    }
+
+    /// The tickets that were issued to callers, whichever worker has issued them.
+    pub(crate) fn tickets(&self) -> &TicketStore {
+        &self.0.tickets
     }
 
     pub(crate) fn now(&self) -> SystemTime {

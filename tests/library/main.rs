@@ -34,6 +34,7 @@ mod step_up;
 mod strict;
 mod table;
 mod tenants;
+mod tickets;
 mod times;
 mod token_cache;
 mod user;

@@ -51,6 +51,9 @@ pub(super) struct Route {
     /// Whether the token may also stand in `Sec-WebSocket-Protocol`.
     #[serde(skip_serializing_if = "is_false")]
     websocket_token: bool,
+    /// Whether a ticket may stand for the token.
+    #[serde(skip_serializing_if = "is_false")]
+    tickets: bool,
     summary: Option<&'static str>,
     handler: &'static str,
     #[serde(skip)]
@@ -152,6 +155,7 @@ impl From<RouteInfo<'_>> for Route {
             actors: requirement.actors.clone(),
             direct: requirement.direct,
             websocket_token: row.takes_websocket_token,
+            tickets: row.takes_tickets,
             summary: row.summary,
             handler: row.handler,
             grant: row.grant,
@@ -166,6 +170,9 @@ fn access(row: &RouteInfo<'_>) -> String {
     let mut access = row.requirement.to_string();
     if row.takes_websocket_token {
         access.push_str("; also in Sec-WebSocket-Protocol");
+    }
+    if row.takes_tickets {
+        access.push_str("; also by ticket");
     }
     access
 }
@@ -279,14 +286,15 @@ mod tests {
             ""
         }
         crate::step_up!(Weak = amr "pwd");
-        let api = Api::new("").route("/chat", get(chat).websocket_token());
+        let api = Api::new("").route("/chat", get(chat).websocket_token().tickets());
         let route = api.routes().map(Route::from).next().unwrap();
         assert_eq!(
             route.access,
-            "a token; a login with amr pwd; also in Sec-WebSocket-Protocol"
+            "a token; a login with amr pwd; also in Sec-WebSocket-Protocol; also by ticket"
         );
         let json = serde_json::to_value(route).unwrap();
         assert_eq!(json["websocket_token"], true);
+        assert_eq!(json["tickets"], true);
     }
 
     #[test]
