@@ -73,6 +73,23 @@ impl Credentials {
         })
     }
 
+    /// The credentials that a request with this scheme and this token has.
+    ///
+    /// # Errors
+    /// [`CredentialsError::NoToken`] for a text that is no token.
+    pub(crate) fn new(scheme: AuthScheme, token: &str) -> Result<Self, CredentialsError> {
+        if !is_b64token(token.as_bytes()) {
+            return Err(CredentialsError::NoToken);
+        }
+        let header = format!("{} {token}", scheme.name());
+        let start = header.len().saturating_sub(token.len());
+        Ok(Self {
+            scheme,
+            token: start..header.len(),
+            header: HeaderValue::try_from(header).map_err(|_| CredentialsError::NoToken)?,
+        })
+    }
+
     /// The credentials of a bearer token.
     #[cfg(feature = "test-kit")]
     pub(crate) fn bearer(token: &str) -> Self {

@@ -55,6 +55,7 @@
 //! | [`Delegated<R>`](Delegated) | a token whose actor fulfils the rule `R`: a client that acts for the user (RFC 8693) | 403 `insufficient_scope` |
 //! | [`Direct`] | a token without an actor | 403 `insufficient_scope` |
 //! | [`MaybeUser`] | a valid token, or no credentials | 401 for an invalid token |
+//! | [`Streaming<A>`](streams::Streaming) | what `A` accepts, for as long as the response is streamed | as `A` |
 //!
 //! They nest: `StepUp<Recently, Scoped<(Read, Write)>>`. While the keys of the issuer are unavailable, the response is 503.
 //! Other extractors follow as further arguments; they are resolved after the access type has accepted the caller. A type
@@ -62,6 +63,7 @@
 //!
 //! # Guides
 //!
+//! - [WebSockets and streams](streams)
 //! - [Settings for providers](providers), [proxies and replicas](proxies), [performance](performance)
 #![cfg_attr(feature = "openapi", doc = "- [An OpenAPI document](openapi)")]
 #![cfg_attr(feature = "test-kit", doc = "- [Testing your handlers](testing)")]
@@ -109,6 +111,8 @@ mod verifier;
 mod rejection;
 
 mod extract;
+
+mod streaming;
 
 mod routing;
 
@@ -225,6 +229,13 @@ pub mod errors {
 pub mod openapi {
     #[doc(inline)]
     pub use crate::routing::{Differences, Document};
+}
+
+/// Streams that end with the access of their callers.
+#[doc = include_str!("../docs/streams.md")]
+pub mod streams {
+    #[doc(inline)]
+    pub use crate::streaming::{RenewError, StreamAccess, StreamEnd, Streaming, StreamingFuture};
 }
 
 /// The traits and futures behind [`protected`] and [`Api`], which appear in signatures.

@@ -65,7 +65,7 @@ impl<A: Access> AccessFuture<A> {
     }
 }
 
-pub(super) fn registered_verifier(request: &HttpRequest) -> Option<&Verifier> {
+pub(crate) fn registered_verifier(request: &HttpRequest) -> Option<&Verifier> {
     let shared = || request.app_data::<web::Data<Verifier>>();
     request
         .app_data::<Verifier>()

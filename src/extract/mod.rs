@@ -25,9 +25,9 @@ use actix_web::FromRequest;
 
 use crate::rejection::Rejection;
 pub use authenticate::AccessFuture;
-pub(crate) use authenticate::NextNonce;
 #[cfg(feature = "service")]
 pub(crate) use authenticate::{AuthenticationError, authenticate, finish};
+pub(crate) use authenticate::{NextNonce, registered_verifier, verify_or_wait};
 pub use authenticated_user::{AuthenticatedUser, CustomClaims, NoClaims};
 pub use bound::Bound;
 #[cfg(feature = "test-kit")]
@@ -48,6 +48,8 @@ pub(crate) use route_challenge::{is_own_origin, public_url, rejected_by, rejecte
 pub(crate) use rule::{AccessRule, Permitted};
 pub use scoped::Scoped;
 pub use step_up::StepUp;
+#[cfg(feature = "test-kit")]
+pub(crate) use ticket::UNUSABLE_TICKET;
 pub(crate) use ticket::{issue_ticket, redeem_ticket};
 
 /// A handler argument that declares who may call the handler.

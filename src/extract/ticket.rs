@@ -42,7 +42,7 @@ pub(crate) async fn redeem_ticket(
     let target = target(request.path(), origin);
     let now = since_epoch(verifier.now());
     let ticket = verifier.tickets().redeem(text, target, now);
-    let ticket = ticket.ok_or(Cause::InvalidToken(UNUSABLE))?;
+    let ticket = ticket.ok_or(Cause::InvalidToken(UNUSABLE_TICKET))?;
     let verified = verify_or_wait(verifier, &ticket.credentials).await;
     let verified = verified.map_err(|error| error.into_rejection(verifier))?;
     let Ticket {
@@ -83,4 +83,5 @@ impl Caller {
     }
 }
 
-const UNUSABLE: &str = "The ticket is unknown, used, expired, or for another route or origin.";
+pub(crate) const UNUSABLE_TICKET: &str =
+    "The ticket is unknown, used, expired, or for another route or origin.";

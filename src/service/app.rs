@@ -90,6 +90,7 @@ struct Starting {
 /// A server that accepts connections.
 struct Running {
     api: Serving,
+    verifier: Verifier,
     drained: Drained,
 }
 
@@ -265,6 +266,7 @@ impl Starting {
             log::info!("decisions for proxies are made {decisions}");
         }
         let probes = self.probes;
+        let verifier = self.verifier.clone();
         let app = Application {
             cors: self.cors,
             decisions: self.decisions,
@@ -292,6 +294,7 @@ impl Starting {
         }
         Ok(Running {
             api,
+            verifier,
             drained: Drained {
                 issuer: self.issuer,
                 operations,
@@ -303,6 +306,7 @@ impl Starting {
 impl Running {
     /// Answers everything that was accepted.
     async fn drain(self, timeout: Duration) -> Drained {
+        self.verifier.end_streams();
         let cut = self.api.end(timeout).await;
         if cut > 0 {
             log::warn!("{cut} connections were not done within {timeout:?} and are cut");

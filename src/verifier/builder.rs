@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use super::clock::{Clock, since_epoch};
 use super::event::SeenEvents;
@@ -215,6 +216,7 @@ impl VerifierBuilder {
             resolver: self.resolver.map(|resolve| IssuerResolver::new(resolve.0)),
             senders,
             tickets: TicketStore::default(),
+            is_over: watch::Sender::new(false),
         })))
     }
 }

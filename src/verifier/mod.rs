@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use crate::issuer::{Issuer, KeySource, Tenants};
 use crate::jose::jwk::Jwk;
@@ -103,6 +104,8 @@ struct Shared {
     max_token_length: usize,
     senders: SenderPolicy,
     tickets: TicketStore,
+    /// Whether the server is shutting down.
+    is_over: watch::Sender<bool>,
 }
 
 impl Verifier {
@@ -280,6 +283,24 @@ impl Verifier {
     /// How senders of sender-constrained tokens are checked.
     pub(crate) fn senders(&self) -> &SenderPolicy {
         &self.0.senders
+    }
+
+    /// Ends all streams whose access is a [`StreamAccess`](crate::streams::StreamAccess), for the shutdown of a server, which
+    /// would otherwise wait for them; also those that begin later. A `Service` calls it itself.
+    pub fn end_streams(&self) {
+        self.0.is_over.send_replace(true);
+    }
+
+    /// Completes once [`end_streams`](Self::end_streams) is called.
+    pub(crate) async fn until_shutdown(&self) {
+        // The sender is as old as the verifier.
+        drop(
+            self.0
+                .is_over
+                .subscribe()
+                .wait_for(|is_over| *is_over)
+                .await,
+        );
     }
 
     /// The tickets that were issued to callers, whichever worker has issued them.

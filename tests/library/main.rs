@@ -31,6 +31,7 @@ mod route_parameters;
 mod scoped;
 mod several_apis;
 mod step_up;
+mod streams;
 mod strict;
 mod table;
 mod tenants;

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use actix_web::body::MessageBody;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::Method;
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::header::{AUTHORIZATION, ORIGIN};
 use actix_web::test::TestRequest;
 use serde_json::Value;
 
@@ -121,15 +121,17 @@ impl DenialMatrix {
     pub fn tries(&self, api: &Api) -> Vec<Try> {
         let tries = api.routes().flat_map(|row| {
             let path = path::fill(&row.path, &self.parameters);
-            let ways = Way::ALL
-                .iter()
-                .copied()
+            let ways = Way::ALL.iter().copied();
+            let route = row.clone();
+            let ways = ways
+                .filter(move |way| way.concerns(&route))
                 .filter_map(move |way| Some((way, way.expected(row.requirement)?)));
             ways.filter_map(move |(way, expected)| {
                 Some(Try {
                     way,
                     method: row.method.clone(),
-                    path: path.clone(),
+                    path: way.target(&path),
+                    origin: (way == Way::ForeignOrigin).then_some(FOREIGN_ORIGIN),
                     authorization: way.authorization(self, row.requirement)?,
                     expected,
                 })
@@ -171,6 +173,7 @@ pub struct Try {
     pub(super) method: Method,
     pub(super) path: String,
     authorization: Option<String>,
+    origin: Option<&'static str>,
     pub(super) expected: Expected,
 }
 
@@ -187,7 +190,7 @@ impl Try {
         self.method.as_str()
     }
 
-    /// The path with the values of its parameters.
+    /// The path with the values of its parameters, and the query where the credentials stand there.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
@@ -199,13 +202,25 @@ impl Try {
         self.authorization.as_deref()
     }
 
+    /// The `Origin` header; `None` if there is none.
+    #[must_use]
+    pub fn origin(&self) -> Option<&str> {
+        self.origin
+    }
+
     /// The request, for an app of `actix_web::test`.
     #[must_use]
     pub fn request(&self) -> TestRequest {
-        let request = TestRequest::with_uri(&self.path).method(self.method.clone());
+        let mut request = TestRequest::with_uri(&self.path).method(self.method.clone());
+        if let Some(origin) = self.origin {
+            request = request.insert_header((ORIGIN, origin));
+        }
         match &self.authorization {
             Some(authorization) => request.insert_header((AUTHORIZATION, authorization.as_str())),
             None => request,
         }
     }
 }
+
+/// No API allows it.
+const FOREIGN_ORIGIN: &str = "https://foreign.test";

@@ -70,7 +70,7 @@ impl DenialReport {
             Outcome::Other
         };
         self.0.push(Tried {
-            route: format!("{} {}", tried.method, tried.path),
+            route: format!("{} {}", tried.method, without_query(&tried.path)),
             way: tried.way,
             outcome,
             expected: tried.expected.to_string(),
@@ -107,4 +107,9 @@ impl fmt::Display for Tried {
             Outcome::Other => write!(f, "OTHER   {way:<26}{answer}, not {expected}"),
         }
     }
+}
+
+/// A route is listed once, wherever the credentials stand.
+fn without_query(path: &str) -> &str {
+    path.split('?').next().unwrap_or(path)
 }

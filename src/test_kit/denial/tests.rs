@@ -404,3 +404,31 @@ async fn a_revoked_token_is_tried_where_a_session_was_revoked() {
     let error = matrix().revoked_by(&unable).await.err();
     assert_eq!(error, Some(RevokeError::NotConfigured));
 }
+
+#[actix_web::test]
+async fn routes_for_streams_are_tried_from_a_foreign_origin_and_with_a_ticket() {
+    let issuer = TestIssuer::start_with(Algorithm::Es256);
+    let api = || {
+        Api::new("/api")
+            .route("/socket", get(user).websocket_token())
+            .route("/events", get(user).tickets())
+            .route("/plain", get(user))
+    };
+    let runs = Runs::new(AtomicUsize::new(0));
+    let verifier = verifier(&issuer, Clock::default());
+    let app = App::new().app_data(runs.clone());
+    let app = init_service(app.service(api().verified_by(verifier))).await;
+    let call = async |request: TestRequest| call_service(&app, request.to_request()).await;
+    let report = DenialMatrix::new(&issuer).try_app(&api(), call).await;
+    report.assert_denied();
+    assert_eq!(runs.load(Ordering::Relaxed), 0);
+    let tried = |way| {
+        let tried = report.tried().iter().filter(move |tried| tried.way == way);
+        tried.map(|tried| tried.route.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        tried(Way::ForeignOrigin),
+        ["GET /api/socket", "GET /api/events"]
+    );
+    assert_eq!(tried(Way::UnusableTicket), ["GET /api/events"]);
+}

@@ -9,11 +9,12 @@ use super::demand::{
     too_weak_login, unbound, unrelated_actor, unrelated_scope,
 };
 use super::matrix::DenialMatrix;
-use crate::extract::{Authentication, Requirement};
+use crate::extract::{Authentication, Requirement, UNUSABLE_TICKET};
 use crate::jose::sign::SigningKey;
 use crate::jose::{Algorithm, CompactError};
 use crate::metrics::labels;
-use crate::rejection::Rejection;
+use crate::rejection::{Cause, Rejection};
+use crate::routing::RouteInfo;
 use crate::sender::SenderError;
 use crate::test_kit::token::seconds;
 use crate::test_kit::{TokenBuilder, shared};
@@ -64,10 +65,23 @@ labels! {
         NoActor = "no actor",
         /// A valid token with another actor; tried if the route requires one by name.
         OtherActor = "other actor",
+        /// A valid token, from a page of another origin; tried if the route takes tokens of WebSockets, or tickets.
+        ForeignOrigin = "foreign origin",
+        /// A ticket that was not issued, which is rejected as one that is used or expired; tried if the route takes tickets.
+        UnusableTicket = "unusable ticket",
     }
 }
 
 impl Way {
+    /// Whether the route takes what is tried.
+    pub(super) fn concerns(self, route: &RouteInfo<'_>) -> bool {
+        match self {
+            Self::ForeignOrigin => route.takes_websocket_token || route.takes_tickets,
+            Self::UnusableTicket => route.takes_tickets,
+            _ => true,
+        }
+    }
+
     /// The expected rejection by a route with `requirement`; `None` if the route accepts such a request.
     pub(super) fn expected(self, requirement: &Requirement) -> Option<Expected> {
         let needed = match requirement.caller {
@@ -82,6 +96,14 @@ impl Way {
         };
         let rejections: Vec<_> = rejections.into_iter().map(for_route).collect();
         Some(Expected::any_of(&rejections))
+    }
+
+    /// The path of the request, with the credentials that stand in its query.
+    pub(super) fn target(self, path: &str) -> String {
+        match self {
+            Self::UnusableTicket => format!("{path}?ticket=unknown"),
+            _ => path.to_owned(),
+        }
     }
 
     /// The acceptable rejections; `None` if the route does not require what is missing.
@@ -113,6 +135,10 @@ impl Way {
             Self::NoActor => return other_actor(requirement),
             Self::OtherActor if !names_actors(requirement) => return None,
             Self::OtherActor => return other_actor(requirement),
+            Self::ForeignOrigin => return Some(vec![Cause::ForeignOrigin.into()]),
+            Self::UnusableTicket => {
+                return Some(vec![Cause::InvalidToken(UNUSABLE_TICKET).into()]);
+            }
         };
         Some(vec![error.into()])
     }
@@ -125,7 +151,7 @@ impl Way {
         requirement: &Requirement,
     ) -> Option<Option<String>> {
         let token = match self {
-            Self::NoToken => return Some(None),
+            Self::NoToken | Self::UnusableTicket => return Some(None),
             Self::Garbage => "not-a-token".to_owned(),
             _ => self.token(matrix, requirement)?.build(),
         };
@@ -136,7 +162,7 @@ impl Way {
     fn token(self, matrix: &DenialMatrix, requirement: &Requirement) -> Option<TokenBuilder> {
         let (valid, key) = (acting(matrix.valid(), requirement), &matrix.key);
         Some(match self {
-            Self::NoToken | Self::Garbage => valid,
+            Self::NoToken | Self::Garbage | Self::UnusableTicket => valid,
             Self::Expired => valid.expires_at(matrix.issued_at.checked_sub(HOUR)?),
             Self::NotYetValid => valid.claim("nbf", seconds(matrix.issued_at.checked_add(HOUR)?)),
             Self::ForeignIssuer => valid.claim("iss", "https://foreign.test/"),
@@ -163,6 +189,10 @@ impl Way {
             Self::OtherScope => {
                 let strong = logged_in(valid, requirement, matrix.issued_at);
                 strong.without("scp").scope(&unrelated_scope(requirement))
+            }
+            Self::ForeignOrigin => {
+                let strong = logged_in(valid, requirement, matrix.issued_at);
+                scoped(strong, requirement)
             }
             Self::TooWeakLogin => {
                 let weak = scoped(valid, requirement).without("acr");
