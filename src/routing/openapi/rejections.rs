@@ -20,7 +20,11 @@ pub(super) enum Rejected {
 
 impl Rejected {
     /// Those that a route with this requirement can have.
-    pub(super) fn by(requirement: &Requirement, tokens: &AcceptedTokens) -> Vec<Self> {
+    pub(super) fn by(
+        requirement: &Requirement,
+        looks_at_origin: bool,
+        tokens: &AcceptedTokens,
+    ) -> Vec<Self> {
         if !requirement.takes_token() {
             return Vec::new();
         }
@@ -28,7 +32,7 @@ impl Rejected {
         let rejected = [
             (Self::BadRequest, true),
             (Self::Unauthorized, true),
-            (Self::Forbidden, is_authorized),
+            (Self::Forbidden, is_authorized || looks_at_origin),
             (Self::TooManyRequests, tokens.dpop),
             (Self::ServiceUnavailable, tokens.may_be_undetermined),
         ];

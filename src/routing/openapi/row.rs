@@ -20,6 +20,8 @@ pub(super) struct Row {
     pub(super) handler: &'static str,
     pub(super) summary: Option<&'static str>,
     pub(super) described: Described,
+    /// Whether pages of other origins are rejected.
+    pub(super) looks_at_origin: bool,
     /// Whether rejections are problem documents.
     pub(super) has_problems: bool,
 }
@@ -37,6 +39,7 @@ impl Row {
                 handler: endpoint.handler,
                 summary: endpoint.summary,
                 described: endpoint.described.clone(),
+                looks_at_origin: endpoint.stream.is_on(),
                 has_problems: api.format.is_none(),
             }
         })

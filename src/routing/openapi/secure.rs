@@ -117,7 +117,7 @@ struct RejectionResponses<'d> {
 
 impl RejectionResponses<'_> {
     fn add_to(&mut self, operation: &mut Operation, row: &Row) {
-        for rejected in Rejected::by(&row.requirement, self.tokens) {
+        for rejected in Rejected::by(&row.requirement, row.looks_at_origin, self.tokens) {
             let responses = &mut operation.responses.responses;
             match responses.get_mut(rejected.status()) {
                 Some(RefOr::T(own)) => self.extend(own, rejected, row.has_problems),

@@ -128,6 +128,16 @@ impl Route {
         format!("{} {}", self.method, self.path)
     }
 
+    /// Where else than in `Authorization` the route takes credentials.
+    pub(super) fn other_credentials(&self) -> Option<&'static str> {
+        match (self.websocket_token, self.tickets) {
+            (true, true) => Some(TOKEN_AND_TICKET),
+            (true, false) => Some("The route also takes the token from Sec-WebSocket-Protocol."),
+            (false, true) => Some("The route also takes a ticket in place of the token."),
+            (false, false) => None,
+        }
+    }
+
     /// HEAD works wherever GET does.
     fn answers(&self, method: &str) -> bool {
         let method = method.to_ascii_uppercase();
@@ -164,6 +174,9 @@ impl From<RouteInfo<'_>> for Route {
         }
     }
 }
+
+const TOKEN_AND_TICKET: &str =
+    "The route also takes the token from Sec-WebSocket-Protocol, or a ticket in its place.";
 
 /// The requirement in words, with where the token may stand.
 fn access(row: &RouteInfo<'_>) -> String {
@@ -292,6 +305,7 @@ mod tests {
             route.access,
             "a token; a login with amr pwd; also in Sec-WebSocket-Protocol; also by ticket"
         );
+        assert_eq!(route.other_credentials(), Some(TOKEN_AND_TICKET));
         let json = serde_json::to_value(route).unwrap();
         assert_eq!(json["websocket_token"], true);
         assert_eq!(json["tickets"], true);

@@ -140,7 +140,9 @@ async fn explain(
         metadata: input.metadata(route, verifier),
         requirement: route.map(|route| &route.requirement),
     };
-    Report::new(verdict, verifier, context, input.notes, route, routes)
+    let mut notes = input.notes;
+    notes.extend(route.and_then(Route::other_credentials));
+    Report::new(verdict, verifier, context, notes, route, routes)
 }
 
 /// The server's decision.
