@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::*;
-use crate::extract::{Access, AuthenticatedUser, Bound, Claim, MaybeUser, Public, Scoped, StepUp};
+use crate::extract::{
+    Access, AuthenticatedUser, Bound, Claim, Delegated, Direct, MaybeUser, Public, Scoped, StepUp,
+};
 use crate::issuer::Issuer;
 use crate::jose::Algorithm;
 use crate::routing::{Endpoint, delete, get, patch, post, put};
@@ -156,6 +158,24 @@ fn what_a_security_requirement_cannot_express_is_described() {
     );
     let optional = requires!(MaybeUser<Bound>);
     assert_eq!(optional["parameters"][0]["required"], false);
+}
+
+#[test]
+fn rules_on_the_actor_are_described_and_may_reject() {
+    crate::actor!(Assistant = client_id "assistant");
+    for (operation, rule) in [
+        (
+            requires!(Delegated<Assistant>),
+            "The token's actor must have the client_id assistant.",
+        ),
+        (
+            requires!(Direct),
+            "This route is for the user directly, not for a client that acts on the user's behalf.",
+        ),
+    ] {
+        assert_eq!(operation["description"], rule);
+        assert_eq!(statuses(&operation), AUTHORIZED);
+    }
 }
 
 #[test]
