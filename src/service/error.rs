@@ -67,6 +67,9 @@ pub(crate) enum Error {
     #[cfg(feature = "redis")]
     #[error("auth.dpop.replay_store: {0}")]
     Redis(crate::redis_client::RedisError),
+    #[cfg(feature = "redis")]
+    #[error("revocation.store: {0}")]
+    RevocationStore(crate::redis_client::RedisError),
     #[error(transparent)]
     Settings(#[from] SettingsError),
     #[error("the state of the program cannot be made: {0}")]
