@@ -49,7 +49,7 @@ use self::origins::Origins;
 pub(crate) use self::own::OwnSection;
 pub(crate) use self::resource::{Resource, ResourceAudience};
 pub(crate) use self::revocation::{
-    OperatorToken, Revocation, RevocationStore,
+    EventEndpoints, EventsListener, OPERATOR_PATH, OperatorToken, Revocation, RevocationStore,
 };
 pub(crate) use self::server::{Cors, Operations, Server, Tls};
 pub(crate) use self::source::{Reading, Source, Values, applies_to_issuers};

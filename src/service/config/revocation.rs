@@ -118,6 +118,15 @@ impl EventEndpoints {
         if self.listener == EventsListener::Operations && operations.is_none() {
             return Err(origins.reject("events_listener", LISTENER_NEEDED));
         }
+        let paths = [
+            ("logout_path", &self.logout_path),
+            ("events_path", &self.events_path),
+        ];
+        for (key, path) in paths {
+            if path == OPERATOR_PATH {
+                return Err(origins.reject(key, OPERATOR_PATH_TAKEN));
+            }
+        }
         if self.logout_path == self.events_path {
             let remedy = format!(
                 "is {}, too: set another path",
@@ -197,6 +206,11 @@ fn operator_token(
     }
     Ok(Some(OperatorToken(secret)))
 }
+
+/// The path of the endpoint for operators.
+pub(crate) const OPERATOR_PATH: &str = "/revocations";
+
+const OPERATOR_PATH_TAKEN: &str = "is the path at which operators revoke tokens: set another path";
 
 const SHORTEST_TOKEN: usize = 32;
 
@@ -428,6 +442,16 @@ mod tests {
                 "logout_path = '/a/'",
                 "logout_path",
                 "must be a path such as /decision, without parameters and a slash at its end",
+            ),
+            (
+                "logout_path = '/revocations'",
+                "logout_path",
+                OPERATOR_PATH_TAKEN,
+            ),
+            (
+                "events_path = '/revocations'",
+                "events_path",
+                OPERATOR_PATH_TAKEN,
             ),
             (
                 "max_entries = 0",
