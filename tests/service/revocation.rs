@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use actix_resource_server::Algorithm;
-use actix_resource_server::test_kit::TestIssuer;
+use actix_resource_server::test_kit::{TestIssuer, TokenBuilder};
 use serde_json::{Value, json};
 
 use crate::app::{Launch, TestApp};
@@ -229,7 +229,7 @@ fn with_a_listener_of_operations_operators_revoke_there_alone() {
     assert_eq!(revocation(&body).send(operations).status, 204);
     assert_answer(&loopback(&private), REVOKED, "revoked");
     let port = operations.port().to_string();
-    let ended = command(&issuer, &port, &["--sub", "eva"], |launch| {
+    let ended = command(&issuer, "1", &["--sub", "eva"], |launch| {
         launch.variable("APP__OPERATIONS__PORT", &port)
     });
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -429,5 +429,102 @@ fn the_development_issuer_needs_no_maximum_age() {
     assert_eq!(
         app.send(&revocation(&json!({"subject": "ada"}))).status,
         204
+    );
+}
+
+/// The form of a logout token.
+fn logout(token: &str) -> Request {
+    Request::new("POST", "/events/logout").body(
+        "application/x-www-form-urlencoded",
+        &format!("logout_token={token}"),
+    )
+}
+
+fn event(token: &str) -> Request {
+    Request::new("POST", "/events/security").body("application/secevent+jwt", token)
+}
+
+#[test]
+fn logout_tokens_and_events_of_the_issuer_revoke_on_the_listener_of_the_api() {
+    let issuer = issuer();
+    let launch = launch(&issuer).variables(&[
+        ("APP__AUTH__EVENT_AUDIENCE", "client"),
+        ("APP__CORS__ALLOWED_ORIGINS", "https://app.example"),
+    ]);
+    let app = TestApp::ready(launch);
+    app.wait_for_log("POST /events/logout: ");
+    app.wait_for_log("POST /events/security: ");
+    let (ada, eva) = (token(&issuer, "ada"), token(&issuer, "eva"));
+    let foreign = issuer.logout_token("another").claim("sub", "ada").build();
+    assert_eq!(app.send(&logout(&foreign)).status, 400);
+    assert_answer(&app.private(&ada), PRIVATE, "for another client");
+    let own = issuer.logout_token("client").claim("sub", "ada").build();
+    let origin = ("Origin", "https://app.example");
+    let answer = app.send(&logout(&own).header(origin.0, origin.1));
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.header("access-control-allow-origin"), None);
+    assert_answer(&app.private(&ada), REVOKED, "after the logout token");
+    assert_answer(&app.private(&eva), PRIVATE, "another user");
+    let subject = json!({"format": "opaque", "id": "eva"});
+    let own = issuer.security_event("client").claim("sub_id", subject);
+    let own = own.event(TokenBuilder::SESSION_REVOKED, json!({})).build();
+    assert_eq!(app.send(&event(&own)).status, 202);
+    assert_answer(&app.private(&eva), REVOKED, "after the event");
+    for route in ["/events/logout", "/events/security"] {
+        let counted =
+            format!("ars_http_requests_total{{route=\"{route}\",method=\"POST\",status=\"2xx\"}}");
+        assert_eq!(app.metric(&counted), 1);
+    }
+}
+
+#[test]
+fn events_have_the_listener_and_the_paths_of_the_settings() {
+    let issuer = issuer();
+    let with = |variables: &[(&str, &str)]| {
+        let launch = launch(&issuer).variable("APP__AUTH__EVENT_AUDIENCE", "client");
+        launch.variables(variables).serve()
+    };
+    let token = issuer.logout_token("client").build();
+    let app = with(&[
+        ("APP__OPERATIONS__PORT", "0"),
+        ("APP__REVOCATION__EVENTS_LISTENER", "operations"),
+    ]);
+    assert_eq!(app.send(&logout(&token)).status, 404);
+    // The keys may not have been fetched yet.
+    let answer = logout(&token).send(operations(&app));
+    assert!(matches!(answer.status, 200 | 503), "{answer:?}");
+    let app = with(&[("APP__REVOCATION__LOGOUT_PATH", "/logged/out")]);
+    assert_eq!(app.send(&logout(&token)).status, 404);
+    assert_eq!(app.get("/logged/out").status, 405);
+    let app = launch(&issuer).serve();
+    assert_eq!(app.send(&logout(&token)).status, 404, "without an audience");
+}
+
+#[test]
+fn the_paths_of_decisions_are_not_those_of_events() {
+    let issuer = issuer();
+    let routes = "
+        [server]
+        trusted_proxies = '10.0.0.2'
+        [decision]
+        source = 'request'
+        path = '/events'
+        [[routes]]
+        method = 'GET'
+        path = '/open'
+        [operations]
+        port = 0
+        ";
+    let launch = launch(&issuer).variable("APP__AUTH__EVENT_AUDIENCE", "client");
+    let ended = launch
+        .file("Settings.toml", routes)
+        .variable("PORT", "0")
+        .run();
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(
+        ended
+            .log
+            .contains("decision.path is that of a route of the service, too"),
+        "{ended:?}"
     );
 }
