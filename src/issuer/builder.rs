@@ -241,6 +241,13 @@ impl IssuerBuilder {
         self
     }
 
+    /// Sets the greatest accepted age of a token, unless one was set.
+    #[cfg(feature = "dev-issuer")]
+    pub(crate) fn default_max_token_age(mut self, age: Duration) -> Self {
+        self.rules.max_token_age.get_or_insert(age);
+        self
+    }
+
     /// The first audience that was named.
     #[cfg(feature = "dev-issuer")]
     pub(crate) fn first_audience(&self) -> &str {

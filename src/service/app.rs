@@ -7,8 +7,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_http::Request;
 use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::LOCATION;
 use actix_web::middleware::Condition;
@@ -29,6 +30,7 @@ use super::openapi::{Documentation, ServedDocument};
 use super::probes::{Probes, Readiness};
 use super::reload::{Baseline, Certificates, Reloadable, Reloader, Reloads};
 use super::request_log::SubjectHasher;
+use super::revocation::{Endpoints, Listening};
 use super::server::{Http, Listener, Options, Serving, Tls, http};
 use super::shutdown::{Draining, Signals};
 use super::tables::Tables;
@@ -82,6 +84,7 @@ struct Starting {
     apis: Vec<Api>,
     draining: Draining,
     probes: Probes,
+    revocation: Listening,
     observed: Observed,
     /// `None` where it is not served.
     document: Option<ServedDocument>,
@@ -129,7 +132,10 @@ impl Starting {
         if let Some(issuer) = &issuer {
             issuer.explain_with(verifier.clone(), trusted, tables);
         }
+        let revocation = settings.revocation.as_ref();
+        let revocation = Listening::of(revocation, operations.is_some(), &verifier);
         let cors = Cors::new(settings.cors, any_loopback_origin);
+        let cors = cors.excluding(revocation.api.paths());
         let files = server.tls.clone();
         let (reloads, readiness) = (Reloads::default(), Readiness::default());
         let reloadable = Reloadable {
@@ -138,6 +144,10 @@ impl Starting {
             tables: tables.clone(),
             cors: cors.clone(),
             readiness: readiness.clone(),
+            receives_events: settings
+                .revocation
+                .as_ref()
+                .is_some_and(|of| of.events.is_some()),
             certificates: tls
                 .clone()
                 .zip(files)
@@ -152,7 +162,7 @@ impl Starting {
         spawn(reloader.run(hangups, reload::INTERVAL));
         let draining = Draining::default();
         let is_documented = settings.openapi.unwrap_or(any_loopback_origin);
-        let requests = Arc::new(requests(&apis, operations.is_none()));
+        let requests = Arc::new(requests(&apis, operations.is_none(), &revocation.api));
         let version = documentation.version;
         let metrics = Metrics::of(verifier.clone(), requests.clone(), version, reloaded);
         let subjects = subjects(&settings.log)?;
@@ -178,6 +188,7 @@ impl Starting {
             document: is_documented
                 .then(|| ServedDocument::new(documentation, &server, verifier.clone())),
             probes: Probes::new(verifier.clone(), draining.clone(), readiness, metrics),
+            revocation,
             observed,
             cors,
             decisions,
@@ -205,10 +216,13 @@ impl Starting {
                 observed: &self.observed,
             };
             served.serve(app, tables.make());
+            let number_of = |path: &str| self.observed.requests.number_of(path);
+            self.revocation.api.configure(app, number_of);
         });
         let app = init_service(app).await;
         let decisions = self.decisions.as_ref();
-        for api in tables.make().into_iter().chain([probes::api()]) {
+        let own = self.revocation.api.apis();
+        for api in tables.make().into_iter().chain([probes::api()]).chain(own) {
             if decisions.is_some_and(|decisions| decisions.hides(&api)) {
                 return Err(Error::DecisionPath);
             }
@@ -218,6 +232,17 @@ impl Starting {
         }
         if probes.is_some() {
             probes::api().verify_reachable(&app).await?;
+        }
+        self.verify_revocation_reachable(&app).await
+    }
+
+    /// Checks the endpoints for revocations, which come after the tables.
+    async fn verify_revocation_reachable(&self, app: &impl Service<Request>) -> Result<(), Error> {
+        for api in self.revocation.api.apis() {
+            if api.verify_reachable(app).await.is_err() {
+                let paths: Vec<_> = api.routes().map(|route| route.path).collect();
+                return Err(Error::RevocationPath(paths.join(" or ")));
+            }
         }
         Ok(())
     }
@@ -247,7 +272,9 @@ impl Starting {
     /// Answers probes on a listener of their own, if there is one, while the first keys are awaited.
     async fn prepare(&mut self) -> Result<Option<Serving>, Error> {
         let operations = self.operations.take();
-        let operations = operations.map(|own| serve_operations(own, self.probes.clone()));
+        let revocation = self.revocation.operations.clone();
+        let operations =
+            operations.map(|own| serve_operations(own, self.probes.clone(), revocation));
         let operations = operations.transpose()?;
         verifier::await_keys(&self.verifier, self.startup).await?;
         Ok(operations)
@@ -273,6 +300,7 @@ impl Starting {
             verifier: self.verifier,
             observed: self.observed,
             probes: operations.is_none().then(|| probes.clone()),
+            revocation: self.revocation.api.clone(),
             tables,
             document: self.document,
             test_view: self.issuer.as_ref().map(|issuer| issuer.test_view.clone()),
@@ -292,6 +320,7 @@ impl Starting {
         if operations.is_none() {
             announce_routes(&probes::api());
         }
+        self.revocation.api.apis().iter().for_each(announce_routes);
         Ok(Running {
             api,
             verifier,
@@ -331,13 +360,19 @@ fn bind(section: &'static str, host: &str, port: u16) -> Result<Listener, Error>
 }
 
 /// Serves probes and metrics on a listener of their own.
-fn serve_operations(listener: Listener, probes: Probes) -> Result<Serving, Error> {
+fn serve_operations(
+    listener: Listener,
+    probes: Probes,
+    revocation: Endpoints,
+) -> Result<Serving, Error> {
     for address in listener.addresses() {
         log::info!("probes and metrics are served on http://{address}");
     }
     announce_routes(&probes::api());
+    revocation.apis().iter().for_each(announce_routes);
     let app = http(None, move || {
         App::new()
+            .configure(|app| revocation.configure(app, |_| RouteNumber::NONE))
             .configure(|app| probes.configure(app, |_| RouteNumber::NONE))
             .default_service(web::to(|| ready(problem::not_found())))
     });
@@ -398,6 +433,7 @@ struct Application {
     observed: Observed,
     /// `None` where they have a listener of their own.
     probes: Option<Probes>,
+    revocation: Endpoints,
     tables: Tables,
     document: Option<ServedDocument>,
     /// Where the path / leads while the development issuer runs.
@@ -462,6 +498,8 @@ impl Application {
             observed: &self.observed,
         };
         served.serve(app, apis);
+        let number_of = |path: &str| self.observed.requests.number_of(path);
+        self.revocation.configure(app, number_of);
         if let Some(api) = self.tables.decided() {
             let api = api.metadata_alone().leaving_unknown_paths();
             app.service(api.verified_by(self.verifier.clone()));
@@ -496,9 +534,11 @@ impl Served<'_> {
 }
 
 /// Counters for the routes that the API's listener serves.
-fn requests(apis: &[Api], with_probes: bool) -> Requests {
+fn requests(apis: &[Api], with_probes: bool, revocation: &Endpoints) -> Requests {
     let probes = with_probes.then(probes::api);
-    let rows = apis.iter().chain(&probes).flat_map(Api::routes);
+    let revocation = revocation.apis();
+    let apis = apis.iter().chain(&probes).chain(&revocation);
+    let rows = apis.flat_map(Api::routes);
     Requests::of(rows.map(|row| (row.path, row.requirement.takes_token())))
 }
 

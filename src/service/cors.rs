@@ -32,6 +32,8 @@ use crate::routing::{AllowedOrigins, matches};
 pub(super) struct Cors {
     rules: Arc<ArcSwap<CorsRules>>,
     any_loopback_origin: bool,
+    /// The paths that are not for pages.
+    excluded: Arc<[String]>,
 }
 
 impl Cors {
@@ -40,6 +42,15 @@ impl Cors {
         Self {
             rules: Arc::new(ArcSwap::from_pointee(rules)),
             any_loopback_origin,
+            excluded: Arc::default(),
+        }
+    }
+
+    /// The same rules for all paths but these, which no page may call.
+    pub(super) fn excluding(self, paths: Vec<String>) -> Self {
+        Self {
+            excluded: paths.into(),
+            ..self
         }
     }
 
@@ -70,6 +81,7 @@ where
     fn new_transform(&self, service: S) -> Self::Future {
         ready(Ok(CorsService {
             rules: Arc::clone(&self.rules),
+            excluded: Arc::clone(&self.excluded),
             service,
         }))
     }
@@ -79,6 +91,7 @@ where
 #[derive(Debug)]
 pub(super) struct CorsService<S> {
     rules: Arc<ArcSwap<CorsRules>>,
+    excluded: Arc<[String]>,
     service: S,
 }
 
@@ -97,7 +110,8 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let rules = self.rules.load();
-        if !rules.allows_any_origin() {
+        let is_excluded = |path: &str| self.excluded.iter().any(|excluded| excluded == path);
+        if !rules.allows_any_origin() || is_excluded(request.path()) {
             return CorsResponse::Called {
                 response: self.service.call(request),
                 cors: None,

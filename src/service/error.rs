@@ -58,6 +58,8 @@ pub(crate) enum Error {
     NoPort,
     #[error(transparent)]
     Nonces(#[from] crate::sender::NonceError),
+    #[error("the running service has not revoked anything, but answered {status}{detail}")]
+    NotRevoked { status: u16, detail: String },
     #[error("there is no such route; the routes are {0}")]
     NoSuchRoute(String),
     #[error("the output cannot be written: {0}")]
@@ -67,6 +69,14 @@ pub(crate) enum Error {
     #[cfg(feature = "redis")]
     #[error("auth.dpop.replay_store: {0}")]
     Redis(crate::redis_client::RedisError),
+    #[error(
+        "{0} is the path of a route of the service, and of one for revocations: set revocation.logout_path, \
+         revocation.events_path or operations.port, or name the route otherwise"
+    )]
+    RevocationPath(String),
+    #[cfg(feature = "redis")]
+    #[error("revocation.store: {0}")]
+    RevocationStore(crate::redis_client::RedisError),
     #[error(transparent)]
     Settings(#[from] SettingsError),
     #[error("the state of the program cannot be made: {0}")]
@@ -101,6 +111,7 @@ impl Error {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::New(NewError::Io(_)) => ExitCode::FAILURE,
+            Self::NotRevoked { status: 400, .. } => ExitCode::from(2),
             Self::Nonces(crate::sender::NonceError::SecretTooShort { .. }) | Self::PublicUrl(_) => {
                 ExitCode::from(2)
             }
@@ -111,6 +122,7 @@ impl Error {
             | Self::New(_)
             | Self::NoPort
             | Self::NoSuchRoute(_)
+            | Self::RevocationPath(_)
             | Self::Settings(_) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }

@@ -56,7 +56,37 @@ impl<C> Context<C> {
         &self.settings
     }
 
-    /// The verifier of the service, to which issuers can be added while it runs.
+    /// The verifier of the service, to which issuers can be added while it runs. With `revocation.enabled`, it revokes tokens
+    /// ([`Verifier::revoke`]). Handlers have it as `web::Data<Verifier>`.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use std::process::ExitCode;
+    /// use std::time::SystemTime;
+    ///
+    /// use actix_resource_server::{Api, AuthenticatedUser, CutOff, Service, Verifier, delete};
+    /// use actix_web::{HttpResponse, web};
+    ///
+    /// // The user closes the account: none of the tokens that were issued until now is accepted any more.
+    /// async fn close_account(user: AuthenticatedUser, verifier: web::Data<Verifier>) -> HttpResponse {
+    ///     let Some(subject) = user.subject() else {
+    ///         return HttpResponse::BadRequest().finish();
+    ///     };
+    ///     let closed = CutOff::subject(user.issuer(), subject, SystemTime::now());
+    ///     match verifier.revoke(&[closed]).await {
+    ///         Ok(()) => HttpResponse::NoContent().finish(),
+    ///         Err(_) => HttpResponse::ServiceUnavailable().finish(),
+    ///     }
+    /// }
+    ///
+    /// fn api() -> Api {
+    ///     Api::new("/api").route("/account", delete(close_account))
+    /// }
+    ///
+    /// fn main() -> ExitCode {
+    ///     Service::new(api).run()
+    /// }
+    /// ```
     #[must_use]
     pub fn verifier(&self) -> &Verifier {
         &self.verifier

@@ -22,7 +22,6 @@ mod openapi;
 mod probes;
 mod reload;
 mod request_log;
-#[allow(dead_code, unused_imports, reason = "no settings serve it yet")]
 mod revocation;
 mod server;
 mod shutdown;
@@ -56,7 +55,7 @@ pub use self::tables::MakeApi;
 /// A program that serves APIs: settings, server, commands, probes and metrics, and the development issuer, around your
 /// own routes.
 ///
-/// It is the whole `main` of a program. `cargo run` serves; `check`, `explain`, `health`, `openapi`, `routes` and `token` are
+/// It is the whole `main` of a program. `cargo run` serves; `check`, `explain`, `health`, `openapi`, `revoke`, `routes` and `token` are
 /// its other commands. Settings come from `Settings.toml` and from variables, as the guide on settings lists them.
 ///
 /// # Examples

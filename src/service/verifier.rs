@@ -2,11 +2,14 @@
 
 use tokio::time::timeout;
 
-use super::config::{Dpop, Mtls, NonceRule, ReplayStore, Server, Settings, Startup, StartupMode};
+use super::config::{
+    Dpop, Mtls, NonceRule, ReplayStore, Revocation, RevocationStore, Server, Settings, Startup,
+    StartupMode,
+};
 use super::error::Error;
-use crate::Verifier;
 use crate::sender::{ClientCertificates, Dpop as Proofs, Replay, TargetUriSource};
 use crate::verifier::VerifierBuilder;
+use crate::{Revocations, Verifier};
 
 /// Configures `verifier`: the authorities that it trusts, its limits and its sender constraints.
 ///
@@ -22,6 +25,10 @@ pub(super) fn configure(
     let verifier = match &settings.dpop {
         Some(dpop) => verifier.dpop(proofs(dpop)?),
         None => verifier.without_dpop(),
+    };
+    let verifier = match &settings.revocation {
+        Some(revocation) => verifier.revocations(revocations(revocation)?),
+        None => verifier,
     };
     Ok(with_certificates(verifier, settings))
 }
@@ -134,6 +141,27 @@ fn replay(store: &ReplayStore) -> Result<Replay, Error> {
     }
 }
 
+/// The store of cut-offs.
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(clippy::unnecessary_wraps, reason = "a Redis may not be reachable")
+)]
+fn revocations(settings: &Revocation) -> Result<Revocations, Error> {
+    let revocations = match &settings.store {
+        RevocationStore::Memory => Revocations::in_memory(settings.max_entries),
+        #[cfg(feature = "redis")]
+        RevocationStore::Redis(url) => {
+            Revocations::in_redis(url, REVOCATIONS_PREFIX, settings.max_entries)
+                .map_err(Error::RevocationStore)?
+        }
+    };
+    Ok(if settings.accepts_unchecked {
+        revocations.accept_unchecked()
+    } else {
+        revocations
+    })
+}
+
 fn certificates(mtls: &Mtls) -> ClientCertificates {
     let certificates = ClientCertificates::from_source(mtls.source.clone());
     if mtls.required {
@@ -146,3 +174,7 @@ fn certificates(mtls: &Mtls) -> ClientCertificates {
 /// The prefix of keys in Redis, the same for all replicas.
 #[cfg(feature = "redis")]
 const REDIS_PREFIX: &str = "actix-resource-server:dpop:";
+
+/// That of cut-offs.
+#[cfg(feature = "redis")]
+const REVOCATIONS_PREFIX: &str = "actix-resource-server:revocation:";

@@ -8,6 +8,8 @@ pub(crate) mod clock;
 mod ended;
 mod error;
 mod event;
+#[cfg(feature = "service")]
+mod exact_issuer;
 mod introspection;
 mod missing_key;
 mod payload;
@@ -51,6 +53,8 @@ pub use event::EventError;
 #[cfg(feature = "service")]
 pub(crate) use event::MOST_EVENT_BYTES;
 use event::SeenEvents;
+#[cfg(feature = "service")]
+pub(crate) use exact_issuer::UnresolvedIssuer;
 pub use introspection::NeededIntrospection;
 pub use missing_key::MissingKey;
 pub(crate) use missing_key::{Pending, Verification};

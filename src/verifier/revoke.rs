@@ -64,7 +64,7 @@ impl Verifier {
     }
 
     /// The times of all entries of the issuer with this exact name.
-    fn limits_of(&self, issuer: &str) -> Option<Limits> {
+    pub(super) fn limits_of(&self, issuer: &str) -> Option<Limits> {
         let trust = self.0.trust.load();
         let is_named = |keys: &&Arc<IssuerKeys>| keys.is_named(issuer) || keys.has_tenant(issuer);
         let limits = trust.issuers.iter().filter(is_named);
@@ -109,9 +109,10 @@ fn check_revoked(revocations: &Revocations, verified: &Verified) -> Result<(), V
 
 /// How long tokens of an issuer are valid.
 #[derive(Clone, Copy, Debug)]
-struct Limits {
+pub(super) struct Limits {
     max_token_age: Duration,
-    tolerance: Duration,
+    /// How far the issuer's clock may be ahead of this one.
+    pub(super) tolerance: Duration,
 }
 
 impl Limits {

@@ -113,6 +113,8 @@ def service(tmp_path_factory):
         variables = {
             "ISSUER_BASE_URL": issuer.url,
             "AUDIENCE": AUDIENCE,
+            "APP__AUTH__MAX_TOKEN_AGE": "1h",
+            "APP__REVOCATION__ENABLED": "true",
             "PORT": str(api),
             "APP__OPERATIONS__PORT": str(operations),
             "APP__SERVER__TLS__CERTIFICATE": str(folder / "certificate.pem"),

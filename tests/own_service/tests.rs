@@ -19,7 +19,7 @@ use crate::process::Ended;
 use crate::wire::Request;
 
 /// Every test: there is no harness that finds them.
-pub(crate) const ALL: [(&str, fn()); 19] = [
+pub(crate) const ALL: [(&str, fn()); 20] = [
     (
         "the_development_issuer_serves_its_table",
         the_development_issuer_serves_its_table,
@@ -47,6 +47,10 @@ pub(crate) const ALL: [(&str, fn()); 19] = [
     (
         "a_row_of_two_tables_ends_the_start",
         a_row_of_two_tables_ends_the_start,
+    ),
+    (
+        "a_row_at_the_path_of_logout_tokens_ends_the_start",
+        a_row_at_the_path_of_logout_tokens_ends_the_start,
     ),
     (
         "its_end_follows_a_start_that_fails_after_the_state",
@@ -351,6 +355,22 @@ fn a_row_of_two_tables_ends_the_start() {
     );
     let instead = "the route declared at tests/own_service/program.rs:";
     assert!(rest.starts_with(instead), "{rest}");
+}
+
+fn a_row_at_the_path_of_logout_tokens_ends_the_start() {
+    let issuer = issuer();
+    let launch = trusting(&issuer).variables(&[
+        ("APP__AUTH__MAX_TOKEN_AGE", "1h"),
+        ("APP__AUTH__EVENT_AUDIENCE", "client"),
+        ("APP__REVOCATION__ENABLED", "true"),
+        ("APP__REVOCATION__LOGOUT_PATH", "/todos/logout"),
+        ("PORT", "0"),
+    ]);
+    let ended = launch.run();
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    let line = "/todos/logout or /events/security is the path of a route of the service, and of one for revocations: set \
+                revocation.logout_path, revocation.events_path or operations.port, or name the route otherwise\n";
+    assert!(ended.log.ends_with(line), "{ended:?}");
 }
 
 fn its_end_follows_a_start_that_fails_after_the_state() {

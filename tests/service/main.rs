@@ -72,6 +72,7 @@ mod new_command;
 mod token_command;
 
 mod reload;
+mod revocation;
 mod shutdown;
 
 mod tls;

@@ -115,12 +115,12 @@ const UNKNOWN_VARIABLES: [(&str, &str, &str); 9] = [
     (
         "APP__NOWHERE__KEY",
         "nowhere",
-        "known here: server, operations, resource, cors, auth, decision, routes, dev_issuer, openapi, reload, log",
+        "known here: server, operations, resource, cors, auth, revocation, decision, routes, dev_issuer, openapi, reload, log",
     ),
     (
         "APP__PORT",
         "port",
-        "known here: server, operations, resource, cors, auth, decision, routes, dev_issuer, openapi, reload, log",
+        "known here: server, operations, resource, cors, auth, revocation, decision, routes, dev_issuer, openapi, reload, log",
     ),
     ("APP__AUTH", "auth", "is a section"),
     ("APP__AUTH__DPOP", "auth.dpop", "is a section"),

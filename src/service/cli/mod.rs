@@ -6,7 +6,9 @@ mod health;
 mod new;
 mod openapi;
 mod output;
+mod revoke;
 mod routes;
+mod running;
 #[cfg(feature = "dev-issuer")]
 mod token;
 
@@ -70,6 +72,8 @@ enum Command {
     Health,
     /// Prints the OpenAPI document of the routes, as JSON.
     Openapi,
+    /// Revokes the tokens of a user or a session, or one token, at the running service.
+    Revoke(revoke::Arguments),
     /// Lists the routes and what each requires.
     Routes(routes::Arguments),
     /// Serves the API; the default command.
@@ -141,6 +145,7 @@ impl Program {
             .mut_subcommand("check", |check| check.after_help(CHECK_HELP))
             .mut_subcommand("explain", |explain| explain.after_help(explain_help(&name)))
             .mut_subcommand("openapi", |openapi| openapi.after_help(OPENAPI_HELP))
+            .mut_subcommand("revoke", |revoke| revoke.after_help(revoke_help(&name)))
             .mut_subcommand("routes", |routes| routes.after_help(ROUTES_HELP))
             .bin_name(&name)
             .name(name)
@@ -213,6 +218,7 @@ pub(super) fn run(program: &Program) -> Result<Option<(Layers, Invoked)>, Error>
             let rows = settings.as_ref().map(Settings::rows).unwrap_or_default();
             openapi::run(program.documentation(program.tables(rows)), settings)
         }
+        Command::Revoke(arguments) => revoke::run(&arguments, &layers()?.settings()?),
         Command::Routes(arguments) => {
             let layers = layers()?;
             let tables = program.tables(&layers.routes()?);
@@ -238,6 +244,19 @@ settings are wrong, a line on standard error says so, and the document is printe
 
 const ROUTES_HELP: &str = "\
 GET answers HEAD too. No settings are read.";
+
+fn revoke_help(program: &str) -> String {
+    format!(
+        "\
+Reads the settings of the running service, which must have revocation.enabled and revocation.operator_token,
+and sends the revocation to its listener on this machine. It applies to all services with the same Redis.
+
+  {program} revoke --sub \"auth0|123\"
+
+Exit code: 0 if the tokens are revoked, 1 if the service cannot be reached or cannot revoke now, 2 for wrong
+settings or arguments."
+    )
+}
 
 fn explain_help(program: &str) -> String {
     format!(

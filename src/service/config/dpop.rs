@@ -9,7 +9,7 @@ use super::error::{KeyOrigin, SettingsError};
 use super::model::{self, ReplayFailure};
 use super::origins::Origins;
 use super::server::Server;
-use super::values::{ReplayUrl, Secret};
+use super::values::{Secret, StoreUrl};
 use crate::sender::NonceIssuer;
 
 /// `[auth.dpop]`, where it is enabled.
@@ -101,11 +101,11 @@ impl Dpop {
     }
 }
 
-fn store(url: &ReplayUrl, bytes: usize) -> ReplayStore {
+fn store(url: &StoreUrl, bytes: usize) -> ReplayStore {
     match url {
-        ReplayUrl::Memory => ReplayStore::Memory(bytes),
+        StoreUrl::Memory => ReplayStore::Memory(bytes),
         #[cfg(feature = "redis")]
-        ReplayUrl::Redis(url) => ReplayStore::Redis(url.clone()),
+        StoreUrl::Redis(url) => ReplayStore::Redis(url.clone()),
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) fn list(root: &Table, own: Option<OwnSection>) -> Result<Vec<Effectiv
         resource,
         cors,
         auth,
+        revocation,
         decision,
         routes: _,
         route_entries,
@@ -59,6 +60,7 @@ pub(super) fn list(root: &Table, own: Option<OwnSection>) -> Result<Vec<Effectiv
     }
     all.extend(section(&of("auth.dpop"), &auth.dpop));
     all.extend(section(&of("auth.mtls"), &auth.mtls));
+    all.extend(section(&of("revocation"), &revocation));
     all.extend(section(&of("decision"), &decision));
     for (route, origins) in route_entries.iter().zip(Origins::list(root, "routes")) {
         all.extend(section(&origins, route));

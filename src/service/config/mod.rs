@@ -20,6 +20,7 @@ mod mtls;
 mod origins;
 mod own;
 mod resource;
+mod revocation;
 mod secrets;
 mod server;
 mod source;
@@ -47,6 +48,9 @@ pub(crate) use self::mtls::Mtls;
 use self::origins::Origins;
 pub(crate) use self::own::OwnSection;
 pub(crate) use self::resource::{Resource, ResourceAudience};
+pub(crate) use self::revocation::{
+    EventEndpoints, EventsListener, OPERATOR_PATH, OperatorToken, Revocation, RevocationStore,
+};
 pub(crate) use self::server::{Cors, Operations, Server, Tls};
 pub(crate) use self::source::{Reading, Source, Values, applies_to_issuers};
 #[cfg(feature = "dev-issuer")]
@@ -70,6 +74,8 @@ pub(crate) struct Settings {
     pub(crate) dpop: Option<Dpop>,
     /// How client certificates are used, where they are requested.
     pub(crate) mtls: Option<Mtls>,
+    /// How tokens are revoked, where they can be.
+    pub(crate) revocation: Option<Revocation>,
     /// How the service decides for proxies, where there are routes for that.
     pub(crate) decision: Option<Decision>,
     pub(crate) startup: Startup,
@@ -250,6 +256,13 @@ impl Settings {
         }
         let decision = Decision::resolve(&model.decision, &model.route_entries, &server, root)?;
         let trust = Trust::resolve(&auth, &model.dev_issuer, root, &server)?;
+        let operations_listener = operations.as_ref();
+        let revocation =
+            Revocation::resolve(model.revocation, &auth, &server, operations_listener, root)?;
+        let trust = match revocation {
+            Some(_) => trust.with_default_age(),
+            None => trust,
+        };
         let dpop = Dpop::resolve(auth.dpop, &server, &Origins::of(root, "auth.dpop"))?;
         let notes = [
             dev_issuer_ignored(root),
@@ -267,6 +280,7 @@ impl Settings {
             trust,
             dpop,
             mtls,
+            revocation,
             decision,
             startup: Startup {
                 mode: auth.startup,

@@ -16,13 +16,14 @@ use super::own::OwnSection;
 use super::values::{
     ClaimPath, Claims, Flag, Host, Implications, IssuerUrl, KeyPath, KeyText, List, LogFilter,
     Network, Number, One, PathPattern, PemPath, Period, PlainPath, Port, PositivePeriod,
-    PublicHost, PublicUrl, RedirectUri, ReplayUrl, RequiredClaims, ScopeToken, Secret, Text,
+    PublicHost, PublicUrl, RedirectUri, RequiredClaims, ScopeToken, Secret, StoreUrl, Text,
     WebOrigin, WebPage,
 };
 use crate::claims::scope_claim::ScopeClaim;
 use crate::issuer::{self, SecretEncoding, TokenType};
 use crate::jose::Algorithm;
 use crate::jose::compact::MAX_TOKEN_BYTES;
+use crate::revocation::Revocations;
 use crate::sender::{Dpop as Proofs, NonceIssuer, Replay};
 use crate::verifier::DEFAULT_TOKEN_MEMORY;
 
@@ -55,6 +56,7 @@ section! {
         resource: Resource = Resource::default(),
         cors: Cors = Cors::default(),
         auth: Auth = Auth::default(),
+        revocation: Revocation = Revocation::default(),
         decision: Decision = Decision::default(),
         /// Read into `route_entries`.
         #[serde(skip_serializing)]
@@ -176,6 +178,7 @@ section! {
         tenants: List<Text> = List::EMPTY,
         required_claims: RequiredClaims = RequiredClaims::default(),
         scope_implications: Implications = Implications::default(),
+        event_audience: List<Text> = List::EMPTY,
         introspection: Introspection = Introspection::default(),
     }
 }
@@ -205,7 +208,7 @@ section! {
         required: Flag = Flag(false),
         iat_offset: Period = Period(Proofs::IAT_OFFSET),
         iat_leeway: Period = Period(Proofs::IAT_LEEWAY),
-        replay_store: One<ReplayUrl> = One(ReplayUrl::Memory),
+        replay_store: One<StoreUrl> = One(StoreUrl::Memory),
         /// A smaller store has no space for any proof.
         replay_memory_bytes: Number<usize, { 64 * 1024 }, { u32::MAX }> = Number(Replay::BYTES),
         replay_failure: ReplayFailure = ReplayFailure::Refuse,
@@ -222,6 +225,20 @@ section! {
         source: Option<CertificateOrigin> = None,
         /// As in the examples of nginx's documentation and of its ingress controllers.
         header: One<HeaderName> = One(HeaderName::from_static("x-ssl-client-cert")),
+    }
+}
+
+section! {
+    /// `[revocation]`: tokens that are rejected before they expire.
+    pub(super) Revocation {
+        enabled: Flag = Flag(false),
+        store: One<StoreUrl> = One(StoreUrl::Memory),
+        max_entries: Number<usize, 1, 10_000_000> = Number(Revocations::MOST),
+        accept_unchecked: Flag = Flag(false),
+        logout_path: One<PlainPath> = One("/events/logout".to_owned()),
+        events_path: One<PlainPath> = One("/events/security".to_owned()),
+        events_listener: EventsListener = EventsListener::Api,
+        operator_token: Option<Secret> = None,
     }
 }
 
@@ -370,6 +387,16 @@ impl From<SignedResponses> for issuer::SignedResponses {
 pub(super) enum ReplayFailure {
     Refuse,
     Accept,
+}
+
+/// The listener to which issuers send logout tokens and security events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum EventsListener {
+    /// That of the API.
+    Api,
+    /// That of probes and metrics.
+    Operations,
 }
 
 /// Where client certificates are read from.

@@ -16,7 +16,8 @@ pub(super) const FILE: &str = "_file";
 pub(super) fn may_be_a_file(key: &str) -> bool {
     let is_of_the_service = SECTIONS.iter().any(|section| key.starts_with(section));
     let name = key.rsplit('.').next().unwrap_or(key);
-    is_of_the_service && (is_secret(name) || name.ends_with("_key") || name == "replay_store")
+    let is_store = name == "replay_store" || key == "revocation.store";
+    is_of_the_service && (is_secret(name) || name.ends_with("_key") || is_store)
 }
 
 /// The content of the file that a setting names.
@@ -138,11 +139,11 @@ fn warning(value: &Value, path: &str) -> Option<String> {
 
 /// Whether the key's value is a secret, which is kept exactly; others are trimmed.
 fn is_secret(name: &str) -> bool {
-    name == "secret" || name.ends_with("_secret")
+    name == "secret" || name.ends_with("_secret") || name == "operator_token"
 }
 
 /// The sections of the service that contain secrets.
-const SECTIONS: [&str; 2] = ["auth.", "dev_issuer."];
+const SECTIONS: [&str; 3] = ["auth.", "dev_issuer.", "revocation."];
 
 /// A section of any keys.
 const CLAIMS: &str = "claims";

@@ -1,6 +1,9 @@
 //! Decides which issuers the service trusts: those that are configured, or the development issuer.
 
 #[cfg(feature = "dev-issuer")]
+use std::time::Duration;
+
+#[cfg(feature = "dev-issuer")]
 use super::dev_issuer::DevIssuer;
 use super::error::SettingsError;
 use super::issuer::{build, configured_by};
@@ -50,6 +53,18 @@ impl Trust {
         match host.filter(|_| !server.is_on_loopback()) {
             Some(host) if !is_explicit => Err(host.reject(EXPLICIT_NEEDED)),
             _ => Self::development(&auth.issuer, dev_issuer, &origins, &dev_origins),
+        }
+    }
+
+    /// The same, with a limit for the age of the development issuer's tokens unless one is configured.
+    pub(super) fn with_default_age(self) -> Self {
+        match self {
+            #[cfg(feature = "dev-issuer")]
+            Self::DevIssuer { own, issuer } => Self::DevIssuer {
+                issuer: Box::new(issuer.default_max_token_age(DEV_MAX_TOKEN_AGE)),
+                own,
+            },
+            issuers @ Self::Issuers(_) => issuers,
         }
     }
 
@@ -134,6 +149,10 @@ fn remedy(error: &IssuerError) -> String {
 /// The one API that the development issuer issues tokens for, unless an audience is configured.
 #[cfg(feature = "dev-issuer")]
 pub(crate) const DEV_AUDIENCE: &str = "https://quickstarts/api";
+
+/// The longest lifetime of the development issuer's tokens.
+#[cfg(feature = "dev-issuer")]
+const DEV_MAX_TOKEN_AGE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 const EXPLICIT_NEEDED: &str = "lets other machines call the API, and no issuer is configured: \
     name the issuer to trust, for example ISSUER_BASE_URL=https://tenant.eu.auth0.com/, or set dev_issuer.enabled = true \

@@ -10,6 +10,8 @@ pub(super) struct Scope {
     pub(super) issuers: bool,
     /// Whether the listener uses TLS, before and after.
     pub(super) tls: bool,
+    /// Whether there are endpoints for logout tokens and events.
+    pub(super) events: bool,
     /// Whether the logger is that of the service.
     pub(super) level: bool,
 }
@@ -21,6 +23,7 @@ impl Scope {
             ("cors" | "reload", _) => true,
             ("log", "level") => self.level,
             ("server.tls", _) => self.tls,
+            (section, "event_audience") if !self.events && section.starts_with("auth") => false,
             _ => applies_to_issuers(key) && self.issuers,
         }
     }
@@ -69,6 +72,7 @@ mod tests {
     const ALL: Scope = Scope {
         issuers: true,
         tls: true,
+        events: true,
         level: true,
     };
 
@@ -77,6 +81,7 @@ mod tests {
         let none = Scope {
             issuers: false,
             tls: false,
+            events: false,
             level: false,
         };
         for key in [
@@ -102,6 +107,19 @@ mod tests {
         ] {
             assert!(!ALL.applies_at_once(key), "{key}");
         }
+    }
+
+    #[test]
+    fn without_endpoints_an_audience_for_events_needs_a_restart() {
+        let without = Scope {
+            events: false,
+            ..ALL
+        };
+        for key in ["auth.event_audience", "auth.issuers[0].event_audience"] {
+            assert!(ALL.applies_at_once(key), "{key}");
+            assert!(!without.applies_at_once(key), "{key}");
+        }
+        assert!(without.applies_at_once("auth.issuers[0].audience"));
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub(crate) struct Reloadable {
     pub(crate) tables: Tables,
     pub(crate) cors: Cors,
     pub(crate) readiness: Readiness,
+    /// Whether there are endpoints for logout tokens and events.
+    pub(crate) receives_events: bool,
     pub(crate) certificates: Option<Certificates>,
     pub(crate) reloads: Reloads,
 }
@@ -165,6 +167,7 @@ impl Reloader {
         let scope = Scope {
             issuers: self.replace_issuers(&reading.settings.trust, cause)?,
             tls: self.reloadable.certificates.is_some() && tls.is_some(),
+            events: self.reloadable.receives_events,
             level: telemetry::change_level(&reading.settings.log.level),
         };
         self.source.requires_file_of(&reading);

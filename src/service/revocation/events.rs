@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_LANGUAGE, RETRY_AFTER};
-use actix_web::web::{self, Bytes, Payload, ServiceConfig};
+use actix_web::web::{self, Bytes, Payload};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use serde::Serialize;
 use url::form_urlencoded;
@@ -13,7 +13,7 @@ use crate::verifier::MOST_EVENT_BYTES;
 use crate::{Api, Public, Verifier, post};
 
 /// The routes for issuers. Callers authenticate by the signature of what they send.
-pub(crate) fn api(logout_path: &str, events_path: &str) -> Api {
+pub(super) fn api(logout_path: &str, events_path: &str) -> Api {
     Api::new("")
         .route(
             logout_path,
@@ -26,11 +26,12 @@ pub(crate) fn api(logout_path: &str, events_path: &str) -> Api {
 }
 
 /// Serves the routes for issuers in an app; `verifier` revokes what they say.
-pub(crate) fn events(
+#[cfg(all(test, feature = "test-kit"))]
+fn events(
     verifier: Verifier,
     logout_path: &str,
     events_path: &str,
-) -> impl FnOnce(&mut ServiceConfig) {
+) -> impl FnOnce(&mut web::ServiceConfig) {
     let api = api(logout_path, events_path);
     move |app| {
         app.app_data(web::Data::new(verifier.clone()))

@@ -1,5 +1,7 @@
-//! Revocation over HTTP.
+//! Revocation over HTTP: what operators and issuers send.
 
+mod endpoints;
 mod events;
+mod operator;
 
-pub(crate) use self::events::{api, events};
+pub(crate) use self::endpoints::{Endpoints, Listening};

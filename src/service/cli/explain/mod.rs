@@ -56,7 +56,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, settings: Settings, tables: Tables) -> Result<(), Error> {
-    let input = Input::read(&token(&arguments.token)?, arguments.dpop.as_deref());
+    let mut input = Input::read(&token(&arguments.token)?, arguments.dpop.as_deref());
+    if settings.revocation.is_some() {
+        input.notes.push(REVOCATIONS_UNKNOWN);
+    }
     let routes = routes::all(&tables);
     let named = arguments.route.as_deref();
     let route = named.map(|named| Route::find(&routes, named)).transpose()?;
@@ -84,6 +87,9 @@ pub(super) fn run(arguments: &Arguments, settings: Settings, tables: Tables) -> 
         Err(Error::TokenRejected)
     }
 }
+
+const REVOCATIONS_UNKNOWN: &str =
+    "Only the running service knows which tokens are revoked; it rejects them.";
 
 /// The argument, or the content of standard input.
 fn token(argument: &str) -> Result<String, Error> {
@@ -190,7 +196,7 @@ struct Input {
     proof: Option<String>,
     /// The URL that is called, where it is known.
     url: Option<Url>,
-    /// What was removed from around the token.
+    /// What was removed from around the token, and what is not known.
     notes: Vec<&'static str>,
 }
 

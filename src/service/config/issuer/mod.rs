@@ -57,6 +57,9 @@ pub(super) fn builder(
     for audience in &model.audience.0 {
         issuer = issuer.audience(audience);
     }
+    for audience in &model.event_audience.0 {
+        issuer = issuer.event_audience(audience);
+    }
     if let Some(url) = &model.issuer_base_url {
         issuer = issuer.base_url(&url.0);
     }

@@ -62,6 +62,7 @@ fn possible_secrets_are_not_shown() {
         ("JWKS_URI", "https://a.example/keys?key=hush"),
         ("APP__AUTH__PUBLIC_KEY", "hush"),
         ("APP__AUTH__DPOP__NONCE_SECRET", "hush"),
+        ("APP__REVOCATION__OPERATOR_TOKEN", "hush"),
     ];
     let text = "[server.tls]\nkey = 'hush'\n[[auth.issuers]]\nsecret = 'hush'\npublic_key = 'hush'";
     let all = listed(text, &variables);
@@ -105,8 +106,12 @@ fn the_defaults_can_be_set() {
     let bare = Settings::parse(None, []).map(|settings| format!("{settings:?}"));
     // Set explicitly, these keys need others: a port, and another source.
     let others = ["operations.host", "auth.mtls.header"];
+    // These need that tokens can be revoked.
+    let is_for_revocation =
+        |key: &str| key.starts_with("revocation.") && key != "revocation.enabled";
     let defaults = listed("", &[]).into_iter();
-    let defaults = defaults.filter(|default| !others.contains(&&*default.key));
+    let defaults = defaults
+        .filter(|default| !others.contains(&&*default.key) && !is_for_revocation(&default.key));
     let variables = defaults.filter_map(|default| {
         let name = format!("APP__{}", default.key.replace('.', "__"));
         Some((name.into(), default.value?.into()))

@@ -87,7 +87,7 @@ fn messages_name_the_key_the_layer_and_the_remedy() {
             "APP__SEVER__PORT",
             "sever",
             "is not a known key; did you mean server? \
-             known here: server, operations, resource, cors, auth, decision, routes, dev_issuer, openapi, reload, log",
+             known here: server, operations, resource, cors, auth, revocation, decision, routes, dev_issuer, openapi, reload, log",
         ),
     ] {
         let variables = [&CONFIGURED[..], &[(variable, "hush")]].concat();
@@ -112,7 +112,7 @@ fn an_unknown_key_is_rejected_with_those_that_are_known() {
         (
             "[sever]",
             "sever (file): is not a known key; did you mean server? \
-             known here: server, operations, resource, cors, auth, decision, routes, dev_issuer, openapi, reload, log"
+             known here: server, operations, resource, cors, auth, revocation, decision, routes, dev_issuer, openapi, reload, log"
                 .to_owned(),
         ),
         (

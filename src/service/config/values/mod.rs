@@ -22,7 +22,7 @@ pub(crate) use self::log_filter::LogFilter;
 pub(super) use self::text::Kind;
 pub(super) use self::text::{
     BRACKETS, ClaimPath, Host, IssuerUrl, KeyPath, KeyText, List, Network, One, PathPattern,
-    PemPath, PlainPath, PublicHost, PublicUrl, RedirectUri, ReplayUrl, ScopeToken, Text, WebOrigin,
+    PemPath, PlainPath, PublicHost, PublicUrl, RedirectUri, ScopeToken, StoreUrl, Text, WebOrigin,
     WebPage,
 };
 

@@ -278,7 +278,7 @@ fn a_url_is_shown_without_its_query() {
 #[cfg(feature = "redis")]
 #[test]
 fn a_redis_that_could_not_be_used_is_rejected_and_a_password_is_not_shown() {
-    assert_accepted::<One<ReplayUrl>>(&[
+    assert_accepted::<One<StoreUrl>>(&[
         ("'memory'", json!("memory")),
         ("'rediss://a.example'", json!("rediss://a.example")),
         ("'redis://:hush@a.example/1'", json!(NOT_SHOWN)),
@@ -293,7 +293,7 @@ fn a_redis_that_could_not_be_used_is_rejected_and_a_password_is_not_shown() {
     ];
     let form = "must be memory, or a URL such as redis://127.0.0.1:6379/0 or rediss://redis.example, \
                 without a fragment";
-    assert_rejected::<One<ReplayUrl>>(&others, form);
+    assert_rejected::<One<StoreUrl>>(&others, form);
 }
 
 #[test]

@@ -441,13 +441,13 @@ impl Kind for HeaderName {
 }
 
 /// Where the replay store is: in the memory of this process, or in a Redis, whose URL may contain a password.
-pub(in super::super) enum ReplayUrl {
+pub(in super::super) enum StoreUrl {
     Memory,
     #[cfg(feature = "redis")]
     Redis(Zeroizing<String>),
 }
 
-impl Kind for ReplayUrl {
+impl Kind for StoreUrl {
     type Parsed = Self;
 
     #[cfg(feature = "redis")]
@@ -468,7 +468,7 @@ impl Kind for ReplayUrl {
     }
 }
 
-impl Display for ReplayUrl {
+impl Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Memory => "memory",

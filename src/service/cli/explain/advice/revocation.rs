@@ -14,6 +14,6 @@ pub(super) fn unknown() -> Explanation {
     Explanation::new(
         "revocation_unknown",
         "Whether the token is revoked is not known, because the store of revocations is unavailable.",
-        "Check that Redis answers under revocation.redis_url, or wait until it does.",
+        "Check that Redis answers under revocation.store, or wait until it does.",
     )
 }
