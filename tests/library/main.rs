@@ -13,6 +13,7 @@ mod differential;
 mod discovery;
 mod error_format;
 mod hostile;
+mod hostile_events;
 mod hostile_proofs;
 mod introspection;
 mod issuer_changes;

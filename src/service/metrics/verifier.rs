@@ -172,3 +172,75 @@ const COUNTERS: [Plain; 8] = [
         Counters::uncached_tokens,
     ),
 ];
+
+#[cfg(all(test, feature = "test-kit"))]
+mod tests {
+    use std::time::SystemTime;
+
+    use prometheus_client::encoding::text;
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+    use crate::test_kit::{SigningKey, TokenBuilder};
+    use crate::{Algorithm, CutOff, Issuer, Revocations};
+
+    const ISSUER: &str = "https://issuer.example/";
+
+    fn verifier(revocations: Option<Revocations>) -> Verifier {
+        let issuer = Issuer::with_secret(ISSUER, &"s".repeat(32), Algorithm::Hs256)
+            .audience("api")
+            .event_audience("client")
+            .max_token_age(Duration::from_secs(60));
+        let builder = match revocations {
+            Some(revocations) => Verifier::builder().revocations(revocations),
+            None => Verifier::builder(),
+        };
+        builder.start([issuer.build().unwrap()]).unwrap()
+    }
+
+    /// The samples about revocation.
+    fn samples(verifier: &Verifier) -> Vec<String> {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(OfVerifier(verifier.clone())));
+        let mut encoded = String::new();
+        text::encode(&mut encoded, &registry).unwrap();
+        let lines = encoded.lines();
+        let lines = lines.filter(|line| {
+            ["revocation", "security"]
+                .iter()
+                .any(|of| line.starts_with(of))
+        });
+        lines.map(str::to_owned).collect()
+    }
+
+    #[tokio::test]
+    async fn revocations_and_events_are_measured_where_tokens_can_be_revoked() {
+        assert!(samples(&verifier(None)).is_empty());
+        let verifier = verifier(Some(Revocations::in_memory(2)));
+        let cut_off = CutOff::subject(ISSUER, "ada", SystemTime::now());
+        verifier.revoke(&[cut_off]).await.unwrap();
+        let key = SigningKey::from_secret(&"s".repeat(32), Algorithm::Hs256);
+        let token = TokenBuilder::logout_token(ISSUER, "client", &key);
+        let full = token.clone().claim("sub", "joe").claim("jti", "other");
+        for token in [token.clone().without("jti"), token.clone(), token, full] {
+            let _ = verifier.receive_logout_token(&token.build()).await;
+        }
+        let _ = verifier.receive_security_event("").await;
+        let event = |kind: &str, outcome: &str, count: u64| {
+            format!("security_events_total{{kind=\"{kind}\",outcome=\"{outcome}\"}} {count}")
+        };
+        let expected = [
+            "revocations_total 2".to_owned(),
+            "revocation_cut_offs 2".to_owned(),
+            event("logout", "accepted", 1),
+            event("logout", "repeated", 1),
+            event("logout", "rejected", 1),
+            event("logout", "unavailable", 1),
+            event("security_event", "accepted", 0),
+            event("security_event", "repeated", 0),
+            event("security_event", "rejected", 1),
+            event("security_event", "unavailable", 0),
+        ];
+        assert_eq!(samples(&verifier), expected);
+    }
+}

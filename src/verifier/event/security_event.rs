@@ -32,8 +32,8 @@ impl Event for SecurityEvent {
     /// Events of other types are not understood, and ignored (RFC 8417 §2).
     fn cut_offs(envelope: &Envelope<'_>) -> Result<Vec<CutOff>, EventError> {
         let mut cut_offs = Vec::new();
-        let known = |name: &str| REVOKING.iter().any(|known| *known == name);
-        for (_, event) in envelope.events.iter().filter(|(name, _)| known(name)) {
+        let known = envelope.events.iter();
+        for (_, event) in known.filter(|(name, _)| REVOKING.contains(&name.as_str())) {
             let event = event
                 .as_object()
                 .ok_or(EventError::Malformed { claim: EVENTS })?;

@@ -186,8 +186,10 @@ async fn each_kind_has_its_types() {
     }
 }
 
+type Make = fn(TokenBuilder) -> TokenBuilder;
+
 /// What both kinds have in common: how a valid token is made invalid, and the error.
-fn common_faults() -> Vec<(fn(TokenBuilder) -> TokenBuilder, EventError)> {
+fn common_faults() -> Vec<(Make, EventError)> {
     use EventError::{
         Ahead, Algorithm as WrongAlgorithm, Expired, Form, Malformed, Missing, Signature, TooOld,
         UnknownIssuer, UnknownKey, WrongAudience, WrongType,
@@ -463,7 +465,7 @@ async fn an_event_revokes_up_to_its_own_time() {
         (timed(json!(NOON - 20)), -20),
         (timed(json!(NOON - 20)).claim("toe", NOON - 10), -20),
         (timed(json!((NOON - 20) * 1000 + 999)), -20),
-        (timed(json!(NOON as f64 - 19.5)), -20),
+        (timed(json!(1_799_999_980.5)), -20),
         (timed(json!(NOON + 5)), 5),
     ] {
         let bench = Bench::new();
