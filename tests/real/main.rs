@@ -17,6 +17,7 @@ mod transcript;
 #[expect(dead_code, reason = "the service's own tests need more of it")]
 mod wire;
 
+mod connection;
 mod curl;
 mod documented;
 mod proxy;
@@ -28,4 +29,5 @@ mod nonces;
 mod outages;
 mod proxies;
 mod replays;
+mod revocations;
 mod tls;

@@ -1,18 +1,17 @@
 //! A proof sent to two replicas is accepted once.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::thread;
 use std::time::Instant;
 
 use actix_resource_server::Algorithm;
 use actix_resource_server::test_kit::TestIssuer;
 
+use crate::connection::Connection;
 use crate::proxy::Kind;
 use crate::redis::Redis;
 use crate::sender::{HOST, PATH, Sender, error};
 use crate::site::{Site, replicas};
-use crate::wire::connect;
 
 #[test]
 #[ignore = "needs what tests/real/run installs"]
@@ -100,34 +99,6 @@ fn request(sender: &Sender) -> String {
         sender.token,
         sender.proof().build()
     )
-}
-
-/// A persistent connection.
-struct Connection(BufReader<TcpStream>);
-
-impl Connection {
-    fn open(address: SocketAddr) -> Self {
-        let stream = connect(address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self(BufReader::new(stream))
-    }
-
-    fn send(&mut self, request: &str) {
-        self.0.get_mut().write_all(request.as_bytes()).unwrap();
-    }
-
-    /// Reads the next response; returns its status.
-    fn status(&mut self) -> u16 {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            assert!(self.0.read_line(&mut head).unwrap() > 0, "{head}");
-        }
-        let head = head.to_ascii_lowercase();
-        let (_, length) = head.split_once("content-length: ").unwrap();
-        let length = length.lines().next().unwrap().parse().unwrap();
-        self.0.read_exact(&mut vec![0; length]).unwrap();
-        head.split(' ').nth(1).unwrap().parse().unwrap()
-    }
 }
 
 const PROOFS: usize = 10_000;
