@@ -2,8 +2,11 @@
 //!
 //! `cargo test --test many_streams -- --ignored --nocapture`
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -15,9 +18,6 @@ use actix_resource_server::{
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Bytes;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, rt, web};
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -119,7 +119,7 @@ async fn ends(
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let requests: [Arc<str>; 2] = [
-        format!("GET /api/events {head}\r\n").into(),
+        format!("GET /api/events {head}Connection: close\r\n\r\n").into(),
         format!("GET /api/socket {head}{upgrade}\r\n").into(),
     ];
     let (sender, mut opened) = mpsc::unbounded_channel();

@@ -25,6 +25,9 @@ pub struct Counters {
     rejected: [Count; RejectionReason::ALL.len()],
     fetched: [Count; Fetched::ALL.len()],
     introspected: [Count; Introspected::ALL.len()],
+    ended_streams: [Count; EndedStream::ALL.len()],
+    opened_streams: Count,
+    closed_streams: Count,
     pub(crate) introspections_denied: Count,
     pub(crate) revocations: Count,
     events: [[Count; EventOutcome::ALL.len()]; EventKind::ALL.len()],
@@ -141,7 +144,48 @@ labels! {
     }
 }
 
+labels! {
+    /// Why the access to a stream has ended.
+    EndedStream, "Every reason, in the order of declaration.", "The label under which the reason is counted." {
+        /// The token has expired.
+        Expired = "expired",
+        /// The token was revoked.
+        Revoked = "revoked",
+        /// The key of the token was withdrawn, or its issuer is no longer trusted.
+        KeyWithdrawn = "key_withdrawn",
+        /// The server is shutting down.
+        Shutdown = "shutdown",
+    }
+}
+
 impl Counters {
+    /// Streams of a [`StreamAccess`](crate::streams::StreamAccess) that are open.
+    #[must_use]
+    pub fn open_streams(&self) -> u64 {
+        let closed = self.closed_streams.read();
+        self.opened_streams.read().saturating_sub(closed)
+    }
+
+    /// Streams that were ended for this reason; those that a client or a handler has closed are not among them.
+    #[must_use]
+    pub fn ended_streams(&self, reason: EndedStream) -> u64 {
+        counted(EndedStream::ALL, &self.ended_streams, &reason).map_or(0, Count::read)
+    }
+
+    pub(crate) fn count_ended_stream(&self, reason: EndedStream) {
+        if let Some(count) = counted(EndedStream::ALL, &self.ended_streams, &reason) {
+            count.add(1);
+        }
+    }
+
+    pub(crate) fn count_opened_stream(&self) {
+        self.opened_streams.add(1);
+    }
+
+    pub(crate) fn count_closed_stream(&self) {
+        self.closed_streams.add(1);
+    }
+
     /// Requests that were granted.
     #[must_use]
     pub fn granted(&self) -> u64 {

@@ -35,7 +35,7 @@ pub struct Endpoint {
     access_check: fn(Route) -> Route,
     layers: Vec<Layer>,
     pub(super) stream: Stream,
-    ticket_endpoint: fn() -> Endpoint,
+    ticket_endpoint: fn() -> Self,
     #[cfg(feature = "openapi")]
     pub(super) described: Described,
 }

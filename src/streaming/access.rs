@@ -15,6 +15,7 @@ use super::StreamEnd;
 use super::body::{Ending, Kind};
 use super::renewal::Renewal;
 use crate::extract::Caller;
+use crate::metrics::Counters;
 use crate::sender::NO_STORE;
 use crate::verifier::Verified;
 
@@ -108,6 +109,14 @@ impl StreamAccess {
     /// If it is not called in a handler, or on another thread of Actix.
     pub fn body(&self, body: impl MessageBody + 'static) -> BoxBody {
         Ending::new(self, body.boxed(), Kind::Other).boxed()
+    }
+}
+
+impl StreamAccess {
+    /// Those of the verifier; `None` where the caller is not of a request.
+    pub(super) fn counters(&self) -> Option<&Counters> {
+        let renewal = self.0.renewal.as_ref();
+        renewal.map(|renewal| renewal.verifier.counters())
     }
 }
 

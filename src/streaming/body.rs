@@ -31,6 +31,7 @@ pub(super) enum Kind {
 /// The body of a stream, until its access ends.
 pub(super) struct Ending {
     stream: Rc<RefCell<Stream>>,
+    access: StreamAccess,
     kind: Kind,
     size: BodySize,
     /// Waits for the end of the access.
@@ -56,10 +57,15 @@ impl Ending {
             is_between_events: true,
             waker: None,
         }));
-        let (ended, ending) = (access.ended(), Rc::clone(&stream));
+        if let Some(counters) = access.counters() {
+            counters.count_opened_stream();
+        }
+        let (access, ending) = (access.clone(), Rc::clone(&stream));
+        let ended = access.ended();
         let task = rt::spawn(async move { Stream::end(&ending, ended.await) });
         Self {
             stream,
+            access,
             kind,
             size,
             task: task.abort_handle(),
@@ -122,7 +128,12 @@ impl MessageBody for Ending {
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Chunk>> {
         let mut stream = self.stream.borrow_mut();
         match stream.end.take() {
-            Some(end) => Poll::Ready(stream.last(self.kind, end)),
+            Some(end) => {
+                if let Some(counters) = self.access.counters() {
+                    counters.count_ended_stream(end.counted());
+                }
+                Poll::Ready(stream.last(self.kind, end))
+            }
             None => stream.poll_body(context),
         }
     }
@@ -131,6 +142,9 @@ impl MessageBody for Ending {
 impl Drop for Ending {
     fn drop(&mut self) {
         self.task.abort();
+        if let Some(counters) = self.access.counters() {
+            counters.count_closed_stream();
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use actix_web::web::Bytes;
 
+use crate::metrics::EndedStream;
 use crate::verifier::Ended;
 
 /// Why the access to a stream has ended.
@@ -26,6 +27,15 @@ impl StreamEnd {
         match self {
             Self::Expired | Self::Revoked | Self::KeyWithdrawn => POLICY_VIOLATION,
             Self::Shutdown => GOING_AWAY,
+        }
+    }
+
+    pub(super) const fn counted(self) -> EndedStream {
+        match self {
+            Self::Expired => EndedStream::Expired,
+            Self::Revoked => EndedStream::Revoked,
+            Self::KeyWithdrawn => EndedStream::KeyWithdrawn,
+            Self::Shutdown => EndedStream::Shutdown,
         }
     }
 

@@ -16,10 +16,10 @@ use crate::extract::{Access, Caller, Identified, Requirement, registered_verifie
 use crate::rejection::Rejection;
 use crate::verifier::Verifier;
 
-/// A caller that `A` accepts, for a handler whose response is a stream: it rejects whatever `A` rejects, and its
-/// [`stream_access`](Self::stream_access) ends the stream when the access of the caller ends.
+/// A caller that `A` accepts, for a handler whose response is a stream.
 ///
-/// It dereferences to `A`.
+/// It rejects whatever `A` rejects, and dereferences to `A`. Its [`stream_access`](Self::stream_access) ends the stream when the
+/// access of the caller ends.
 ///
 /// # Examples
 /// Server-sent events:

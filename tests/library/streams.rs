@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
+use actix_resource_server::metrics::EndedStream;
 use actix_resource_server::streams::{RenewError, StreamAccess, StreamEnd, Streaming};
 use actix_resource_server::test_kit::{ProofBuilder, TestIssuer, TokenBuilder, caller, shared};
 use actix_resource_server::{
@@ -33,6 +34,7 @@ struct Stage {
     issuer: TestIssuer,
     verifier: Verifier,
     begun: SystemTime,
+    start: Instant,
 }
 
 impl Stage {
@@ -53,6 +55,7 @@ impl Stage {
             issuer,
             verifier,
             begun,
+            start,
         }
     }
 
@@ -181,7 +184,6 @@ fn assert_passed(start: Instant, expected: Duration) {
 #[actix_web::test]
 async fn events_end_with_the_token() {
     let stage = Stage::new().await;
-    let start = Instant::now();
     let response = stage.open("/api/events", &stage.token().build()).await;
     assert_eq!(response.status(), 200);
     let header = |name| {
@@ -197,7 +199,7 @@ async fn events_end_with_the_token() {
         text(response).await,
         format!("data: 1\n\ndata: 2\n\n{last}")
     );
-    assert_passed(start, LIFETIME);
+    assert_passed(stage.start, LIFETIME);
 }
 
 #[actix_web::test]
@@ -212,7 +214,10 @@ async fn the_last_event_is_one_of_its_own() {
 async fn a_stream_that_ends_by_itself_has_no_last_event() {
     let stage = Stage::new().await;
     let response = stage.open("/api/short", &stage.token().build()).await;
+    let counters = stage.verifier.counters();
+    assert_eq!(counters.open_streams(), 1);
     assert_eq!(text(response).await, "data: all\n\n");
+    assert_eq!(counters.open_streams(), 0);
 }
 
 /// What the body is once `end` has happened, and how long after.
@@ -238,6 +243,9 @@ async fn streams_end_when_the_token_is_revoked() {
     };
     let body = after(&stage, "/api/events", revoke).await;
     assert!(body.ends_with(b"event: expired\ndata: {\"reason\":\"revoked\"}\n\n"));
+    let counters = stage.verifier.counters();
+    assert_eq!(counters.ended_streams(EndedStream::Revoked), 1);
+    assert_eq!(counters.ended_streams(EndedStream::Expired), 0);
 }
 
 #[actix_web::test]
@@ -265,13 +273,12 @@ async fn streams_end_at_a_shutdown_and_clients_may_connect_again() {
 #[actix_web::test]
 async fn a_websocket_is_closed_with_1008_also_while_its_client_does_not_read() {
     let stage = Stage::new().await;
-    let start = Instant::now();
     let response = stage.open("/api/socket", &stage.token().build()).await;
     assert_eq!(response.status(), 101);
     // Nothing is read, so the application hangs in a send until the end.
     let closed = CLOSED.take().expect("a socket");
     closed.await.expect("the application has noticed");
-    assert_passed(start, LIFETIME);
+    assert_passed(stage.start, LIFETIME);
     let mut body = response.into_body();
     let frame = b"\x88\x16\x03\xf0access token expired".as_slice();
     assert_eq!(next(&mut body).await, Some(Ok(Bytes::from_static(frame))));

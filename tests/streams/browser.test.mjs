@@ -131,4 +131,8 @@ test("a page of a foreign origin opens neither", async () => {
   assert.deepEqual(await socketIn(page, socket, []), [1006, ""]);
   const events = `${program.news}?ticket=${await program.ticket("/api/news", token)}`;
   assert.equal(await eventsIn(page, events, "message"), "error");
+  // It is the service that has rejected them, not the browser.
+  const metrics = await (await fetch(`${program.api}/metrics`)).text();
+  assert.match(metrics, /ars_rejections_total\{route="\/api\/chat",reason="foreign_origin"\} 2/);
+  assert.match(metrics, /ars_rejections_total\{route="\/api\/news",reason="foreign_origin"\} 1/);
 });

@@ -11,7 +11,7 @@ use prometheus_client::registry::Unit;
 
 use super::encoder::{LabelValue, counter, counters, gauge, gauge_by_issuer, histogram};
 use crate::Verifier;
-use crate::metrics::{Counters, EventKind, EventOutcome, Fetched, Introspected};
+use crate::metrics::{Counters, EndedStream, EventKind, EventOutcome, Fetched, Introspected};
 
 #[derive(Debug)]
 pub(super) struct OfVerifier(pub(super) Verifier);
@@ -32,6 +32,7 @@ impl Collector for OfVerifier {
         let unready = self.0.unready().len();
         gauge(&mut encoder, "issuers_unready", help, None, unready)?;
         self.revocations(&mut encoder)?;
+        self.streams(&mut encoder)?;
         self.key_sets(&mut encoder)?;
         self.token_cache(&mut encoder)?;
         self.replay_store(&mut encoder)
@@ -64,6 +65,18 @@ impl OfVerifier {
         });
         let help = "Logout tokens and security events that were received";
         counters(encoder, "security_events", help, events)
+    }
+
+    fn streams(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let counted = self.0.counters();
+        let help = "Streams that are open";
+        gauge(encoder, "open_streams", help, None, counted.open_streams())?;
+        let ended = EndedStream::ALL.iter().map(|&reason| {
+            let labels = [("reason", LabelValue(reason.label()))];
+            (labels, counted.ended_streams(reason))
+        });
+        let help = "Streams that have ended with the access of their callers";
+        counters(encoder, "ended_streams", help, ended)
     }
 
     /// The label is the issuer as it is configured, so that their number is that of the settings. Of several entries of one
