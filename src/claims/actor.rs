@@ -65,6 +65,11 @@ impl Actor {
         successors(self.prior.as_deref(), |actor| actor.prior.as_deref())
     }
 
+    /// All that tells it from others; those before it do not.
+    pub(crate) fn names(&self) -> [Option<&str>; 3] {
+        [self.issuer(), self.subject(), self.client_id()]
+    }
+
     /// The bytes allocated for the actor, its own place included.
     pub(super) fn allocated(&self) -> usize {
         let own = |actor: &Self| {

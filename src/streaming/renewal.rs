@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{StreamAccess, StreamEnd};
 use crate::authorization::{AuthScheme, Credentials};
+use crate::claims::actor::Actor;
 use crate::extract::{Caller, verify_or_wait};
 use crate::rejection::Rejection;
 use crate::sender::SenderProof;
@@ -24,7 +25,7 @@ impl StreamAccess {
     ///
     /// The application calls it when a client sends a token in a message of the application's own protocol. The token is
     /// verified as that of a request, and the access type of the route decides on it again. It must be of the same issuer,
-    /// subject and client. A sender-constrained token must be bound to the same key and certificate as the one before: the
+    /// subject and client, and of the same current actor, if there is one. A sender-constrained token must be bound to the same key and certificate as the one before: the
     /// connection that proves possession is that of the first token.
     ///
     /// # Errors
@@ -69,6 +70,7 @@ fn is_same_caller(one: &Verified, other: &Verified) -> bool {
         && one.subject().is_some()
         && one.subject() == other.subject()
         && one.client_id() == other.client_id()
+        && one.actor().map(Actor::names) == other.actor().map(Actor::names)
 }
 
 fn is_same_sender(one: &Verified, other: &Verified) -> bool {
@@ -85,7 +87,7 @@ pub enum RenewError {
     /// The token is invalid, or does not grant what the route requires, or that is unknown at the moment.
     #[error("the token is rejected: {0}")]
     Rejected(Rejection),
-    /// The token is of another issuer, subject or client, or names no subject.
+    /// The token is of another issuer, subject, client or actor, or names no subject.
     #[error("the token is of another caller")]
     OtherCaller,
     /// The token is bound to another key or certificate, or only one of both tokens is bound.

@@ -104,18 +104,9 @@ async fn a_malformed_actor_is_rejected_on_every_route_that_reads_the_token() {
         token.claim("act", actor)
     };
     for actor in [json!("agent"), json!({}), json!({"sub": 1}), deep] {
-        for (path, scope) in [
-            ("/api/user", ""),
-            ("/api/plan", r#", scope="read:messages""#),
-            ("/api/close", ""),
-            ("/api/greet", ""),
-        ] {
+        for path in ["/api/user", "/api/plan", "/api/close", "/api/greet"] {
             let answer = get_with!(app, path, &by(actor.clone()).build());
-            let mut expected = Answer::invalid_token(MALFORMED);
-            let scoped =
-                |challenge: String| challenge.replacen(", DPoP", &format!("{scope}, DPoP"), 1);
-            expected.challenge = expected.challenge.map(scoped);
-            assert_eq!(answer, expected, "{path} {actor}");
+            assert_eq!(answer, Answer::invalid_token(MALFORMED), "{path} {actor}");
         }
     }
 }

@@ -352,6 +352,7 @@ async fn a_token_that_is_not_the_callers_renews_nothing() {
         (stage.token().claim("sub", "user-2"), other()),
         (stage.token().without("sub"), other()),
         (stage.token().claim("client_id", "other"), other()),
+        (stage.token().actor("agent"), other()),
         (
             stage.token().bound_to_key(&key),
             Err(RenewError::OtherSender),
@@ -372,6 +373,23 @@ async fn a_token_that_is_not_the_callers_renews_nothing() {
     // The token before stays in force.
     assert_eq!(access.expires_at(), whole_second(stage.begun + LIFETIME));
     assert!(timeout(LIFETIME / 2, access.ended()).await.is_err());
+}
+
+#[actix_web::test]
+async fn the_current_actor_stays_the_same() {
+    let stage = Stage::new().await;
+    let by = |actors: &[&str]| {
+        let token = stage.token();
+        let token = actors.iter().fold(token, |token, actor| token.actor(actor));
+        token.build()
+    };
+    let (access, _response) = opened(&stage, "/api/renewed", &by(&["agent"])).await;
+    for actors in [&[][..], &["other"], &["agent", "other"]] {
+        let renewed = access.renew(&by(actors)).await;
+        assert_eq!(renewed, Err(RenewError::OtherCaller), "{actors:?}");
+    }
+    // Those before it are informational only.
+    assert_eq!(access.renew(&by(&["scheduler", "agent"])).await, Ok(()));
 }
 
 /// The error alone: the scheme of the request makes no difference here.
