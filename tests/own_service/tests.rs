@@ -295,7 +295,7 @@ fn a_wrong_setting_is_one_line() {
         (
             launch().variable("APP__TODOS__DATABASE", "hush"),
             "todos (variable APP__TODOS__DATABASE): is not a known key; did you mean todo? known here: server, operations, \
-             resource, cors, auth, decision, routes, dev_issuer, openapi, reload, log, todo",
+             resource, cors, auth, revocation, decision, routes, dev_issuer, openapi, reload, log, todo",
         ),
         (
             launch().variable("APP__TODO__TAGS", "[home, work]"),
