@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use actix_resource_server::streams::Streaming;
 use actix_resource_server::test_kit::TestIssuer;
-use actix_resource_server::{Algorithm, Api, AuthenticatedUser, Identified, Issuer, Verifier, get};
+use actix_resource_server::{Algorithm, Api, AuthenticatedUser, Issuer, Verifier, get};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Bytes;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, rt, web};
@@ -46,8 +46,7 @@ async fn events(user: Streaming<AuthenticatedUser>) -> HttpResponse {
 }
 
 /// The same without an end.
-async fn endless_events(user: AuthenticatedUser) -> HttpResponse {
-    drop(user.caller().subject());
+async fn endless_events(_: AuthenticatedUser) -> HttpResponse {
     HttpResponse::Ok().body(Quiet)
 }
 

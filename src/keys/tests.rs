@@ -209,6 +209,10 @@ fn a_flood_of_events_leaves_the_fetches_and_places_of_access_tokens() {
     };
     assert!(matches!(ask(0), KeyRequest::Fetching(_)));
     bench.fetch(true);
+    assert!(
+        matches!(ask(0), KeyRequest::Denied),
+        "the fetch did not bring it"
+    );
     for key in 1..3000 {
         let request = ask(key);
         assert!(

@@ -717,6 +717,14 @@ async fn an_event_that_no_key_would_make_valid_costs_no_fetch() {
         let outcome = outcome.expect_err("a forged token");
         assert_eq!(outcome.retry_after(), None, "{outcome}");
     }
+    let far = json!({"event_timestamp": NOON * 2});
+    let ahead = issuer
+        .security_event("client")
+        .header("kid", "other")
+        .claim("sub", "ada")
+        .event(TokenBuilder::SESSION_REVOKED, far);
+    let outcome = verifier.receive_security_event(&ahead.build()).await;
+    assert_eq!(outcome, Err(EventError::Ahead));
     assert_eq!(issuer.requests().jwks, 1);
 }
 
