@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     issuer: Option<String>,
 
     /// Revoke tokens that were issued up to this second, such as 2026-01-31T12:00:00Z, or seconds since 1970. Without it, up
-    /// to now, and auth.clock_tolerance more, because the issuer's clock may be ahead.
+    /// to now, and `auth.clock_tolerance` more, because the issuer's clock may be ahead.
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     before: Option<u64>,
 }

@@ -174,7 +174,7 @@ fn check_ages(
 
 fn has_event_audience(auth: &Auth) -> bool {
     let entries = auth.entries.as_deref();
-    let issuers = entries.unwrap_or(std::slice::from_ref(&auth.issuer));
+    let issuers = entries.unwrap_or_else(|| std::slice::from_ref(&auth.issuer));
     let mut audiences = issuers.iter().map(|issuer| &issuer.event_audience.0);
     audiences.any(|audience| !audience.is_empty())
 }

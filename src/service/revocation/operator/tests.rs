@@ -89,7 +89,8 @@ fn operators(body: &Value) -> TestRequest {
 async fn rejected(verifier: &Verifier, request: TestRequest) -> (u16, Value, Value) {
     let (status, headers, body) = send(verifier, request).await;
     assert_eq!(headers.get(CACHE_CONTROL), Some(&NO_STORE));
-    let header = headers.get(RETRY_AFTER).or(headers.get(WWW_AUTHENTICATE));
+    let challenge = headers.get(WWW_AUTHENTICATE);
+    let header = headers.get(RETRY_AFTER).or(challenge);
     let header = header.map_or(Value::Null, |value| value.to_str().expect("ASCII").into());
     (status.as_u16(), body["detail"].clone(), header)
 }
