@@ -148,6 +148,13 @@ impl IssuerBuilder {
         self
     }
 
+    /// Sets whether a logout token revokes all tokens of the user in its `sub`, also if it names a session (`sid`); `false` by
+    /// default. For issuers such as Auth0, whose logout tokens have both, and whose access tokens do not name the session.
+    pub fn logout_revokes_user(mut self, revokes_user: bool) -> Self {
+        self.rules.logout_revokes_user = revokes_user;
+        self
+    }
+
     /// Adds a claim that tokens must have, by its name or a JSON pointer ([RFC 6901]), and its value; tokens without it are
     /// rejected with 401.
     ///

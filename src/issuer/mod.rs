@@ -99,6 +99,8 @@ pub(crate) struct TokenRules {
     pub(crate) required_claims: Vec<Arc<RequiredClaim>>,
     /// Whom logout tokens and security events of the issuer are addressed to; without any, none are accepted.
     pub(crate) event_audience: Vec<String>,
+    /// Whether a logout token that names a session revokes all tokens of the user that it names, too.
+    pub(crate) logout_revokes_user: bool,
     /// Those of [`token_types`](Self::token_types) unless `strict`.
     pub(crate) accepted_types: Vec<TokenType>,
     pub(crate) algorithms: Vec<Algorithm>,
@@ -127,6 +129,7 @@ impl Default for TokenRules {
             any_audience: false,
             required_claims: Vec::new(),
             event_audience: Vec::new(),
+            logout_revokes_user: false,
             accepted_types: TokenType::DEFAULT.to_vec(),
             algorithms: Vec::new(),
             strict: false,

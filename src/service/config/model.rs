@@ -179,6 +179,7 @@ section! {
         required_claims: RequiredClaims = RequiredClaims::default(),
         scope_implications: Implications = Implications::default(),
         event_audience: List<Text> = List::EMPTY,
+        logout_revokes_user: Flag = Flag(false),
         introspection: Introspection = Introspection::default(),
     }
 }

@@ -304,6 +304,9 @@ mod tests {
         let audience = configured("[auth]\nevent_audience = 'client'").map(drop);
         let expected = format!("auth.event_audience (file Settings.toml): {ENABLED_NEEDED}");
         assert_eq!(audience, Err(expected));
+        let useless = configured("[auth]\nlogout_revokes_user = true").map(drop);
+        let expected = "auth.logout_revokes_user (file Settings.toml): only applies when event_audience is set";
+        assert_eq!(useless, Err(expected.to_owned()));
         let entry = "[[auth.issuers]]\nissuer_base_url = 'https://a.example/'\naudience = 'a'\nevent_audience = 'c'";
         let expected =
             format!("auth.issuers[0].event_audience (file Settings.toml): {ENABLED_NEEDED}");

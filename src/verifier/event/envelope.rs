@@ -40,6 +40,8 @@ pub(super) struct Envelope<'t> {
     /// At least one event.
     pub(super) events: &'t Map<String, Value>,
     pub(super) claims: &'t Claims,
+    /// Whether the issuer's logout tokens revoke the tokens of all sessions.
+    pub(super) logout_revokes_user: bool,
     /// All claims.
     pub(super) document: &'t Value,
 }
@@ -87,6 +89,7 @@ impl<'t> Envelope<'t> {
             until,
             events: events.ok_or(EventError::Malformed { claim: EVENTS })?,
             claims,
+            logout_revokes_user: issuer.rules.logout_revokes_user,
             document,
         })
     }

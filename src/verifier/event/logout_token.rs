@@ -45,11 +45,15 @@ impl Event for LogoutToken {
         let until = SystemTime::UNIX_EPOCH.checked_add(envelope.issued_at);
         let until = until.ok_or(EventError::Malformed { claim: "iat" })?;
         let issuer = envelope.issuer;
-        match (session, subject) {
-            (Some(session), _) => Ok(vec![CutOff::session(issuer, session, until)]),
-            (None, Some(subject)) => Ok(vec![CutOff::subject(issuer, subject, until)]),
-            (None, None) => Err(EventError::NoSubject),
+        let revokes_user = session.is_none() || envelope.logout_revokes_user;
+        let session = session.map(|session| CutOff::session(issuer, session, until));
+        let subject = subject.filter(|_| revokes_user);
+        let subject = subject.map(|subject| CutOff::subject(issuer, subject, until));
+        let cut_offs: Vec<_> = session.into_iter().chain(subject).collect();
+        if cut_offs.is_empty() {
+            return Err(EventError::NoSubject);
         }
+        Ok(cut_offs)
     }
 }
 

@@ -152,6 +152,25 @@ async fn a_logout_token_revokes_its_session_or_else_its_user() {
 }
 
 #[tokio::test]
+async fn a_logout_token_may_revoke_its_user_whose_access_tokens_name_no_session() {
+    for (revokes_user, token, is_revoked) in [
+        (true, logout_token().claim("sid", "s1"), true),
+        (false, logout_token().claim("sid", "s1"), false),
+        (
+            true,
+            logout_token().without("sub").claim("sid", "s1"),
+            false,
+        ),
+    ] {
+        let issuer = issuer().event_audience("client");
+        let issuer = issuer.logout_revokes_user(revokes_user);
+        let bench = Bench::trusting([issuer], Revocations::in_memory(10));
+        assert_eq!(bench.logout(token).await, Ok(()));
+        assert_eq!(bench.accepts(access_token().without("sid")), !is_revoked);
+    }
+}
+
+#[tokio::test]
 async fn each_kind_has_its_types() {
     let bench = Bench::new();
     for (typ, logout, event) in [

@@ -60,6 +60,10 @@ pub(super) fn builder(
     for audience in &model.event_audience.0 {
         issuer = issuer.event_audience(audience);
     }
+    if model.logout_revokes_user.0 && model.event_audience.0.is_empty() {
+        return Err(origins.reject("logout_revokes_user", WITHOUT_EVENTS));
+    }
+    issuer = issuer.logout_revokes_user(model.logout_revokes_user.0);
     if let Some(url) = &model.issuer_base_url {
         issuer = issuer.base_url(&url.0);
     }
@@ -255,6 +259,8 @@ const SCHEME_NEEDED: &str =
 
 const PUBLIC_KEY_NEEDED: &str =
     "must be a PEM, JWK or JWK set, or the path of a file that contains one";
+
+const WITHOUT_EVENTS: &str = "only applies when event_audience is set";
 
 #[cfg(test)]
 mod tests;
