@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actix_http::Request;
 use actix_web::body::MessageBody;
-use actix_web::dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{ResourceDef, Service, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::LOCATION;
 use actix_web::middleware::Condition;
@@ -37,7 +37,7 @@ use super::tables::Tables;
 use super::{audit, openapi, probes, reload, verifier};
 use crate::metrics::{Requests, RouteNumber};
 use crate::rejection::problem;
-use crate::{Api, TrustedProxies, Verifier};
+use crate::{Api, RouteInfo, TrustedProxies, Verifier};
 
 /// Serves the APIs, and the development issuer where it is enabled, until a signal to stop.
 ///
@@ -233,12 +233,20 @@ impl Starting {
         if probes.is_some() {
             probes::api().verify_reachable(&app).await?;
         }
-        self.verify_revocation_reachable(&app).await
+        self.verify_revocation_reachable(&app, &tables.make()).await
     }
 
-    /// Checks the endpoints for revocations, which come after the tables.
-    async fn verify_revocation_reachable(&self, app: &impl Service<Request>) -> Result<(), Error> {
+    /// Checks that the endpoints for revocations are reached, and take no request of a row of the tables.
+    async fn verify_revocation_reachable(
+        &self,
+        app: &impl Service<Request>,
+        tables: &[Api],
+    ) -> Result<(), Error> {
         for api in self.revocation.api.apis() {
+            let mut own = api.routes();
+            if let Some(taken) = own.find(|route| tables.iter().any(|table| takes(table, route))) {
+                return Err(Error::RevocationPath(taken.path));
+            }
             if api.verify_reachable(app).await.is_err() {
                 let paths: Vec<_> = api.routes().map(|route| route.path).collect();
                 return Err(Error::RevocationPath(paths.join(" or ")));
@@ -509,6 +517,13 @@ impl Application {
             document.configure(app);
         }
     }
+}
+
+/// Whether a row of the table is for requests to this route, whose path has no parameters.
+fn takes(table: &Api, route: &RouteInfo<'_>) -> bool {
+    table.routes().any(|row| {
+        row.method == route.method && ResourceDef::new(row.path.as_str()).is_match(&route.path)
+    })
 }
 
 /// What the tables are served with.

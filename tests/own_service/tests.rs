@@ -368,7 +368,7 @@ fn a_row_at_the_path_of_logout_tokens_ends_the_start() {
     ]);
     let ended = launch.run();
     assert_eq!(ended.code, Some(2), "{ended:?}");
-    let line = "/todos/logout or /events/security is the path of a route of the service, and of one for revocations: set \
+    let line = "/todos/logout is the path of a route of the service, and of one for revocations: set \
                 revocation.logout_path, revocation.events_path or operations.port, or name the route otherwise\n";
     assert!(ended.log.ends_with(line), "{ended:?}");
 }
