@@ -19,7 +19,7 @@ use actix_web::web::Bytes;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, rt, web};
 use cpu_time::ProcessTime;
 
-const STREAMS: u32 = 4_000;
+const STREAMS: u32 = 2_000;
 
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -126,7 +126,7 @@ fn resident() -> f64 {
 }
 
 fn main() {
-    rlimit::increase_nofile_limit(40_000).expect("enough open files");
+    rlimit::increase_nofile_limit(20_000).expect("enough open files");
     let issuer = TestIssuer::start_with(Algorithm::Es256);
     let trusted = Issuer::discover(issuer.url()).audience(issuer.audience());
     let verifier = Verifier::start([trusted.build().expect("an issuer")]).expect("a verifier");
