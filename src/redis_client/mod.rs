@@ -83,10 +83,10 @@ pub(crate) fn rejection(answers: &[Value]) -> RedisFailure {
 pub(crate) fn rejected_with(code: Option<&str>) -> RedisFailure {
     RedisFailure::Rejected(match code {
         Some("NOAUTH" | "NOPERM") => return RedisFailure::Unauthenticated,
+        Some("READONLY") => return RedisFailure::ReadOnly,
         Some("LOADING") => "it is still loading its data",
         Some("MISCONF") => "it cannot write its data to disk",
         Some("OOM") => "it is out of memory",
-        Some("READONLY") => "it is a replica that cannot be written to",
         _ => SOME_ERROR,
     })
 }
@@ -96,6 +96,9 @@ pub(crate) fn rejected_with(code: Option<&str>) -> RedisFailure {
 pub(crate) enum RedisFailure {
     #[error("the connection broke: {0}")]
     Broken(redis::RedisError),
+    /// Another server may be the primary by now.
+    #[error("it is a replica that cannot be written to")]
+    ReadOnly,
     #[error("{0}")]
     Rejected(&'static str),
     #[error("it did not answer within {RESPONSE_TIMEOUT:?}")]

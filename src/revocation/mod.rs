@@ -180,7 +180,12 @@ impl Revocations {
         let kept: Vec<_> = cut_offs.iter().map(|of| of.kept_for(lifetime)).collect();
         #[cfg(feature = "redis")]
         if let Some(redis) = &self.0.redis {
-            return redis.record(&kept).await;
+            let recorded = redis.record(&kept).await;
+            if recorded == Err(RevokeError::Unavailable) {
+                // They may have been written, and apply here at least.
+                self.insert(&kept, now.as_secs());
+            }
+            return recorded;
         }
         self.change(|table| table.add(&kept, now.as_secs()))
             .map_err(|Full| RevokeError::Full)

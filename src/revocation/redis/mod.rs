@@ -7,6 +7,7 @@
 //! Whether the table is complete is known as long as the server answers: answers follow the messages on the connection, so
 //! that an answer confirms that everything has arrived that was published before its request.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Weak;
 use std::time::{Duration, SystemTime};
@@ -15,7 +16,7 @@ use data_encoding::BASE64URL_NOPAD;
 use redis::aio::MultiplexedConnection;
 use redis::{Client, Cmd, ProtocolVersion, PushInfo, PushKind, Value};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio::{runtime, select};
 
 use super::cut_off::{Kept, TargetHash};
@@ -57,13 +58,14 @@ impl Redis {
         let client = redis_client::open(url)?;
         let connection = client.get_connection_info().clone();
         let settings = connection.redis_settings().clone();
+        let database = settings.db();
         let settings = settings.set_protocol(ProtocolVersion::RESP3);
         let client = Client::open(connection.set_redis_settings(settings))
             .map_err(|_| RedisError::NotARedisUrl)?;
         let (requests, received) = mpsc::channel(MOST_WAITING);
         let not_started = NotStarted {
             client,
-            keys: Keys::new(prefix),
+            keys: Keys::new(prefix, database),
             most,
             received,
         };
@@ -107,14 +109,31 @@ impl NotStarted {
             confirmed: watch::Sender::new(None),
             has_failed: false,
         };
+        let end = FollowerEnd(follower.shared.clone());
         std::thread::Builder::new()
             .name("revocations".to_owned())
-            .spawn(move || runtime.block_on(follower.run(self.received)))?;
+            .spawn(move || {
+                let _end = end;
+                runtime.block_on(follower.run(self.received));
+            })?;
         Ok(())
     }
 }
 
-/// The names in Redis; the part in braces keeps them together in a cluster.
+/// Marks the table as incomplete when the thread ends before the store, by a panic.
+struct FollowerEnd(Weak<Shared>);
+
+impl Drop for FollowerEnd {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.upgrade() {
+            Revocations(shared).set_complete(false);
+            log::error!("revocations: the thread for Redis has ended");
+        }
+    }
+}
+
+/// The names in Redis; the part in braces keeps them together in a cluster. A channel is that of all databases, so that its
+/// name contains the number.
 struct Keys {
     cut_offs: String,
     ends: String,
@@ -122,11 +141,11 @@ struct Keys {
 }
 
 impl Keys {
-    fn new(prefix: &str) -> Self {
+    fn new(prefix: &str, database: i64) -> Self {
         Self {
             cut_offs: format!("{{{prefix}}}cut-offs"),
             ends: format!("{{{prefix}}}ends"),
-            channel: format!("{{{prefix}}}changes"),
+            channel: format!("{{{prefix}}}changes:{database}"),
         }
     }
 }
@@ -152,6 +171,9 @@ impl Follower {
                 while let Ok(request) = received.try_recv() {
                     request.finish(Err(RevokeError::Unavailable));
                 }
+                if self.shared.strong_count() == 0 {
+                    return;
+                }
                 sleep(PAUSE).await;
             }
         };
@@ -173,16 +195,19 @@ impl Follower {
         let begun = Instant::now();
         let mut subscribe = redis::cmd("SUBSCRIBE");
         ask(&mut connection, subscribe.arg(&self.keys.channel)).await?;
-        self.read_all(&mut connection).await?;
-        self.write_missing(&mut connection).await?;
+        let stored = self.read_all(&mut connection).await?;
+        self.write_missing(&mut connection, &stored).await?;
+        drop(stored);
         self.confirm(begun);
+        let mut heartbeat = interval(HEARTBEAT);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             select! {
                 request = received.recv() => match request {
                     Some(request) => self.record(&mut connection, request).await?,
                     None => return Ok(()),
                 },
-                () = sleep(HEARTBEAT) => {
+                _ = heartbeat.tick() => {
                     let begun = Instant::now();
                     ask(&mut connection, &redis::cmd("PING")).await?;
                     self.confirm(begun);
@@ -202,9 +227,12 @@ impl Follower {
         }
     }
 
-    /// Reads all cut-offs into the table.
-    async fn read_all(&self, connection: &mut MultiplexedConnection) -> Result<(), RedisFailure> {
-        let mut cursor = 0_u64;
+    /// Reads all cut-offs into the table, and returns them.
+    async fn read_all(
+        &self,
+        connection: &mut MultiplexedConnection,
+    ) -> Result<HashMap<TargetHash, Kept>, RedisFailure> {
+        let (mut cursor, mut stored, mut malformed) = (0_u64, HashMap::new(), 0_usize);
         loop {
             let mut scan = redis::cmd("HSCAN");
             scan.arg(&self.keys.cut_offs).arg(cursor);
@@ -214,12 +242,18 @@ impl Follower {
                 redis::from_redis_value(answer).map_err(|_| SOME_VALUE)?;
             let cut_offs = fields.iter().filter_map(|(key, times)| parse(key, times));
             let cut_offs: Vec<_> = cut_offs.collect();
+            malformed = malformed.saturating_add(fields.len().saturating_sub(cut_offs.len()));
             self.insert(&cut_offs);
+            stored.extend(cut_offs.into_iter().map(|kept| (kept.key, kept)));
             if next == 0 {
-                return Ok(());
+                break;
             }
             cursor = next;
         }
+        if malformed > 0 {
+            log::warn!("revocations: {malformed} entries in Redis are malformed and do not count");
+        }
+        Ok(stored)
     }
 
     fn insert(&self, cut_offs: &[Kept]) {
@@ -232,39 +266,52 @@ impl Follower {
     async fn write_missing(
         &self,
         connection: &mut MultiplexedConnection,
+        stored: &HashMap<TargetHash, Kept>,
     ) -> Result<(), RedisFailure> {
         let Some(shared) = self.shared.upgrade() else {
             return Ok(());
         };
-        let mut length = redis::cmd("HLEN");
-        let stored = ask(connection, length.arg(&self.keys.cut_offs)).await?;
-        let stored: usize = redis::from_redis_value(stored).map_err(|_| SOME_VALUE)?;
-        let known = Revocations(shared).all(seconds_now());
-        if known.len() <= stored {
-            return Ok(());
-        }
-        for cut_offs in known.chunks(WRITTEN_AT_ONCE) {
-            self.write(connection, cut_offs).await?;
+        let is_stored = |kept: &Kept| {
+            let stored = stored.get(&kept.key);
+            stored.is_some_and(|stored| stored.second >= kept.second && stored.until >= kept.until)
+        };
+        let mut missing = Revocations(shared).all(seconds_now());
+        missing.retain(|kept| !is_stored(kept));
+        for cut_offs in missing.chunks(WRITTEN_AT_ONCE) {
+            if !self.write(connection, cut_offs).await? {
+                log::error!("revocations: Redis has no room for what it has lost");
+            }
         }
         Ok(())
     }
 
+    /// Answers a request; its own answer confirms as much as that to a heartbeat does.
     async fn record(
-        &self,
+        &mut self,
         connection: &mut MultiplexedConnection,
         request: RecordRequest,
     ) -> Result<(), RedisFailure> {
         if request.answer.is_closed() {
             return Ok(());
         }
+        let begun = Instant::now();
         match self.write(connection, &request.cut_offs).await {
-            Ok(true) => {
-                self.insert(&request.cut_offs);
-                request.finish(Ok(()));
+            Ok(is_written) => {
+                if is_written {
+                    self.insert(&request.cut_offs);
+                }
+                self.confirm(begun);
+                request.finish(if is_written {
+                    Ok(())
+                } else {
+                    Err(RevokeError::Full)
+                });
                 Ok(())
             }
-            Ok(false) => {
-                request.finish(Err(RevokeError::Full));
+            // It answers, and goes on publishing.
+            Err(failure @ RedisFailure::Rejected(_)) => {
+                log::error!("revocations: Redis records none: {failure}");
+                request.finish(Err(RevokeError::Unavailable));
                 Ok(())
             }
             Err(failure) => {

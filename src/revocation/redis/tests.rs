@@ -116,14 +116,108 @@ fn without_redis_nothing_is_known_and_what_is_known_still_revokes() {
         status(&lenient, "eva"),
         RevocationStatus::Unrevoked(_)
     ));
-    assert_eq!(revoke(&strict, "eva"), Err(RevokeError::Unavailable));
+    assert_eq!(revoke(&strict, "ida"), Err(RevokeError::Unavailable));
+    assert!(strict.revokes(&of_subject("ida")));
     // It lost everything, and gets it back from those that know it.
     server.start_again();
     assert!(becomes(|| matches!(
         status(&strict, "eva"),
         RevocationStatus::Unrevoked(_)
     )));
-    assert_eq!(status(&replica(&server), "ada"), RevocationStatus::Revoked);
+    for subject in ["ada", "ida"] {
+        assert_eq!(
+            status(&replica(&server), subject),
+            RevocationStatus::Revoked
+        );
+    }
+}
+
+#[test]
+fn what_a_failover_has_lost_is_written_again_whatever_else_is_there() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let one = replica(&server);
+    let now = SystemTime::now();
+    let [lost, outdated] = ["ada", "eva"].map(|of| CutOff::subject("i", of, now));
+    assert_eq!(record(&one, &[lost.clone(), outdated.clone()]), Ok(()));
+    let _: i64 = server.query(&["HDEL", "{test:}cut-offs", &key_of(&lost)]);
+    let _: i64 = server.query(&[
+        "HSET",
+        "{test:}cut-offs",
+        &key_of(&outdated),
+        "1:9999999999",
+    ]);
+    for ended in ["ida", "ina", "ira"] {
+        let ended = key_of(&CutOff::subject("i", ended, now));
+        let _: i64 = server.query(&["HSET", "{test:}cut-offs", &ended, "1:2"]);
+    }
+    let _: i64 = server.query(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+    let is_back = |cut_off: &CutOff| {
+        let times: Option<String> = server.query(&["HGET", "{test:}cut-offs", &key_of(cut_off)]);
+        let second = cut_off.kept_for(HOUR).second;
+        times.is_some_and(|times| times.starts_with(&format!("{second}:")))
+    };
+    assert!(becomes(|| is_back(&lost) && is_back(&outdated)));
+}
+
+#[test]
+fn many_revocations_do_not_hide_that_redis_answers() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let replica = replica_of(&server, 100_000);
+    assert!(becomes(
+        || status(&replica, "eva") != RevocationStatus::Unknown
+    ));
+    let begun = Moment::now();
+    let mut number = 0;
+    while begun.elapsed() < LONGEST_UNCONFIRMED * 2 {
+        assert_eq!(revoke(&replica, &number.to_string()), Ok(()));
+        assert_ne!(status(&replica, "eva"), RevocationStatus::Unknown);
+        number += 1;
+    }
+    assert!(number > 10);
+}
+
+#[test]
+fn stores_in_two_databases_are_separate() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let [one, other] = ["/1", "/2"].map(|database| {
+        let url = server.url().replace("/1", database);
+        let store = Revocations::in_redis(&url, "test:", 10).unwrap();
+        assert!(becomes(
+            || status(&store, "ada") != RevocationStatus::Unknown
+        ));
+        store
+    });
+    assert_eq!(revoke(&one, "ada"), Ok(()));
+    // What is published arrives before the answer to a later request.
+    assert_eq!(revoke(&other, "eva"), Ok(()));
+    assert_ne!(status(&other, "ada"), RevocationStatus::Revoked);
+    assert_eq!((one.len(), other.len()), (1, 1));
+}
+
+#[test]
+fn a_server_that_rejects_writes_is_still_followed() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let replica = replica(&server);
+    let _: String = server.query(&["CONFIG", "SET", "maxmemory", "1"]);
+    assert_eq!(revoke(&replica, "ada"), Err(RevokeError::Unavailable));
+    assert_eq!(status(&replica, "ada"), RevocationStatus::Revoked);
+    assert_ne!(status(&replica, "eva"), RevocationStatus::Unknown);
+}
+
+#[test]
+fn the_end_of_the_thread_leaves_everything_unknown() {
+    let revocations = Revocations::in_memory(1);
+    assert_ne!(status(&revocations, "ada"), RevocationStatus::Unknown);
+    drop(FollowerEnd(std::sync::Arc::downgrade(&revocations.0)));
+    assert_eq!(status(&revocations, "ada"), RevocationStatus::Unknown);
 }
 
 #[test]
@@ -132,8 +226,10 @@ fn a_redis_that_was_never_reached_leaves_everything_unknown() {
     assert_eq!(status(&revocations, "ada"), RevocationStatus::Unknown);
     assert_eq!(revoke(&revocations, "ada"), Err(RevokeError::Unavailable));
     let revocations = revocations.accept_unchecked();
+    // What was to be recorded applies here.
+    assert_eq!(status(&revocations, "ada"), RevocationStatus::Revoked);
     assert!(matches!(
-        status(&revocations, "ada"),
+        status(&revocations, "eva"),
         RevocationStatus::Unrevoked(_)
     ));
 }
@@ -195,7 +291,7 @@ fn malformed_contents_of_redis_change_nothing() {
     let replica = replica(&server);
     assert_eq!(replica.len(), 1);
     for message in ["", ":", "x:1:2", &format!("{key}:1"), "\u{e9}"] {
-        let heard: i64 = server.query(&["PUBLISH", "{test:}changes", message]);
+        let heard: i64 = server.query(&["PUBLISH", "{test:}changes:1", message]);
         assert!(heard > 0);
     }
     assert_eq!(revoke(&replica, "eva"), Ok(()));

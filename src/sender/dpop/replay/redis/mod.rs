@@ -136,11 +136,9 @@ impl RedisConnection {
                 self.connection = Some(connection);
                 Ok(outcomes)
             }
-            Err(ExchangeError::Failed(RedisFailure::Broken(_) | RedisFailure::Rejected(_)))
-                if !is_new =>
-            {
-                Err(ExchangeError::Outlived)
-            }
+            Err(ExchangeError::Failed(
+                RedisFailure::Broken(_) | RedisFailure::ReadOnly | RedisFailure::Rejected(_),
+            )) if !is_new => Err(ExchangeError::Outlived),
             Err(error) => Err(error),
         }
     }
