@@ -14,6 +14,7 @@ pub(crate) mod public_key;
 #[cfg(feature = "test-kit")]
 pub(crate) mod sign;
 pub(crate) mod signature;
+pub(crate) mod token_tag;
 
 pub use algorithm::Algorithm;
 pub use compact::CompactError;
