@@ -38,7 +38,7 @@ fn check_sender(
     now: SystemTime,
 ) -> Result<(SenderProof, Option<ReplayCheck>), AuthenticationError> {
     let (scheme, senders) = (credentials.scheme(), verifier.senders());
-    if !senders.applies_to(scheme, request.headers(), verified.confirmation()) {
+    if !senders.applies_to(scheme, request.headers(), verified.is_sender_constrained()) {
         return Ok((SenderProof::default(), None));
     }
     if let Some(before) = SenderCache::find(verifier, request, credentials) {

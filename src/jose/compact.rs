@@ -2,7 +2,7 @@
 //!
 //! [RFC 7515 §3.1, §7.1]: https://www.rfc-editor.org/rfc/rfc7515#section-3.1
 
-use data_encoding::BASE64URL_NOPAD;
+use base64_simd::URL_SAFE_NO_PAD;
 use serde::de::MapAccess;
 use serde_json::{Map, Value};
 
@@ -43,15 +43,10 @@ impl<'t> Compact<'t, HeaderWithJwk> {
 
 impl<'t, H: for<'h> Members<'h>> Compact<'t, H> {
     fn read(token: &'t str) -> Result<Self, CompactError> {
-        let (signing_input, signature) = token.rsplit_once('.').ok_or(CompactError::Segments)?;
-        let (header, payload) = signing_input
-            .split_once('.')
-            .ok_or(CompactError::Segments)?;
-        if payload.contains('.') {
-            return Err(CompactError::Segments);
-        }
+        let [header, payload, signature] = segments(token).ok_or(CompactError::Segments)?;
+        let signed = header.len().saturating_add(1).saturating_add(payload.len());
         Ok(Self {
-            signing_input: signing_input.as_bytes(),
+            signing_input: token.as_bytes().get(..signed).unwrap_or_default(),
             header: json::read_object(&decode(header)?).map_err(|_| CompactError::Header)?,
             payload,
             signature,
@@ -96,6 +91,21 @@ impl<'t, H: for<'h> Members<'h>> Compact<'t, H> {
     }
 }
 
+/// The parts between exactly two dots.
+fn segments(token: &str) -> Option<[&str; 3]> {
+    let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
+    let (first, second) = (dots.next()?, dots.next()?);
+    if dots.next().is_some() {
+        return None;
+    }
+    let between = |from: usize, to| token.get(from.checked_add(1)?..to);
+    Some([
+        token.get(..first)?,
+        between(first, second)?,
+        between(second, token.len())?,
+    ])
+}
+
 /// Whether a text has three segments, of which the first is a JSON object in base64url: whether it is meant as a signed
 /// JWT, however malformed it is otherwise (RFC 7519 §7.2).
 pub(crate) fn has_form_of_jwt(text: &str) -> bool {
@@ -113,8 +123,8 @@ const fn is_base64url(byte: u8) -> bool {
 }
 
 fn decode(segment: &str) -> Result<Vec<u8>, CompactError> {
-    BASE64URL_NOPAD
-        .decode(segment.as_bytes())
+    URL_SAFE_NO_PAD
+        .decode_to_vec(segment)
         .map_err(|_| CompactError::Base64Url)
 }
 
@@ -184,6 +194,8 @@ pub(crate) const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::BASE64URL_NOPAD;
+
     use super::*;
 
     fn encode(text: &str) -> String {
@@ -245,6 +257,14 @@ mod tests {
                     "{token}"
                 );
             }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn segments_are_decoded_as_by_another_library(text in "[A-Za-z0-9_-]{0,70}[A-Za-z0-9_=+/ -]?") {
+            let other = BASE64URL_NOPAD.decode(text.as_bytes()).ok();
+            proptest::prop_assert_eq!(decode(&text).ok(), other);
         }
     }
 

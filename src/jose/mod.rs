@@ -15,6 +15,7 @@ pub(crate) mod random;
 #[cfg(feature = "test-kit")]
 pub(crate) mod sign;
 pub(crate) mod signature;
+pub(crate) mod token_tag;
 
 pub use algorithm::Algorithm;
 pub use compact::CompactError;

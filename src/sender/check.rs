@@ -56,10 +56,10 @@ impl SenderPolicy {
         &self,
         scheme: AuthScheme,
         headers: &HeaderMap,
-        confirmation: &Confirmation,
+        is_sender_constrained: bool,
     ) -> bool {
         scheme == AuthScheme::Dpop
-            || confirmation.binds()
+            || is_sender_constrained
             || (self.dpop.is_some() && headers.contains_key(DPOP))
             || self
                 .certificates

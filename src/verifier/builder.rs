@@ -210,7 +210,7 @@ impl VerifierBuilder {
                 revocations: self.revocations,
                 verifier: STARTED.fetch_add(1, Ordering::Relaxed),
             }),
-            cache: TokenCache::new(self.token_memory),
+            cache: TokenCache::new(self.token_memory)?,
             events: SeenEvents::default(),
             max_token_length: self.max_token_length,
             resolver: self.resolver.map(|resolve| IssuerResolver::new(resolve.0)),

@@ -1,11 +1,13 @@
 //! The cache of verified tokens; an entry ends with its token's validity or its key.
 //!
-//! Entries are keyed by the SHA-256 of the whole token, so that no usable credential stays in
-//! memory, and hold only the [`Verified`], nothing that belongs to one request. A token is admitted
-//! when it is verified for the second time: caching tokens that never come again costs as much as
-//! verifying them. Only a token that passes the filter is hashed, so that invalid ones are not.
+//! An entry is found by characters of the token, mainly the end of its signature, and used only if the tag of the whole token
+//! is the entry's ([`TokenTagger`]), so that no usable credential stays in memory. It holds only the [`Verified`], nothing that
+//! belongs to one request. A token is admitted when it is verified for the second time: caching tokens that never come again
+//! costs as much as verifying them.
 
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
@@ -15,12 +17,13 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use super::Verified;
-use crate::jose::digest::sha256;
+use crate::jose::token_tag::{TokenTag, TokenTagger};
 
 /// The cache of one verifier, shared by all workers.
 #[derive(Debug)]
 pub(crate) struct TokenCache {
-    tokens: Cache<Fingerprint, Entry, Bytes>,
+    tokens: Cache<Address, Entry, Bytes>,
+    tagger: TokenTagger,
     /// The tokens that have been verified at least once.
     seen_once: SeenOnceFilter,
 }
@@ -34,17 +37,21 @@ pub(crate) struct TokenCacheSize {
     pub(crate) bytes: u64,
 }
 
-/// A verified token and its last measured weight in bytes.
+/// A verified token, its tag, and its last measured weight in bytes.
 #[derive(Clone, Debug)]
 struct Entry {
+    tag: TokenTag,
     verified: Arc<Verified>,
     weight: u64,
 }
 
 impl Entry {
-    fn weigh(verified: Arc<Verified>) -> Self {
-        let weight = weight_of(&verified);
-        Self { verified, weight }
+    fn weigh(tag: TokenTag, verified: Arc<Verified>) -> Self {
+        Self {
+            tag,
+            weight: weight_of(&verified),
+            verified,
+        }
     }
 }
 
@@ -52,55 +59,79 @@ impl Entry {
 #[derive(Debug)]
 pub(super) struct CacheEntry {
     cache: Weak<TokenCache>,
-    token: Fingerprint,
+    address: Address,
 }
 
 impl CacheEntry {
     /// Updates the entry's weight after a part of the token was parsed; evicts what no longer fits.
     pub(super) fn update_weight(&self, verified: &Verified) {
         if let Some(cache) = self.cache.upgrade() {
-            cache.update_weight(self.token, verified);
+            cache.update_weight(self.address, verified);
         }
     }
 }
 
-/// The SHA-256 of a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Fingerprint([u8; 32]);
+/// Where a token's entry is: characters of the token, which prove nothing. The end of a signature differs between JWTs; of
+/// opaque tokens, which may all end alike, some in the middle count, too.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Address([[u8; SAMPLE]; 2]);
 
-impl Fingerprint {
-    pub(super) fn of(token: &[u8]) -> Self {
-        Self(sha256(token))
+impl Address {
+    fn of(token: &[u8]) -> Self {
+        let (first, _) = token.split_at(token.len() / 2);
+        Self([end_of(first), end_of(token)])
     }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Address(redacted)")
+    }
+}
+
+/// The last bytes, zeros before them where there are fewer.
+fn end_of(bytes: &[u8]) -> [u8; SAMPLE] {
+    bytes.last_chunk().copied().unwrap_or_else(|| {
+        let mut padded = [0; SAMPLE];
+        for (to, from) in padded.iter_mut().rev().zip(bytes.iter().rev()) {
+            *to = *from;
+        }
+        padded
+    })
 }
 
 impl TokenCache {
     /// A cache of about this many bytes, all tables included; `None` if that is too little for one token.
-    pub(crate) fn new(bytes: usize) -> Option<Arc<Self>> {
-        let tokens = bytes
-            .checked_div(TYPICAL_WEIGHT)
-            .filter(|tokens| *tokens > 0)?;
+    ///
+    /// # Errors
+    /// The system provides no random numbers.
+    pub(crate) fn new(bytes: usize) -> io::Result<Option<Arc<Self>>> {
+        let tokens = bytes.checked_div(TYPICAL_WEIGHT).unwrap_or_default();
+        if tokens == 0 {
+            return Ok(None);
+        }
         let seen_once = SeenOnceFilter::for_tokens(tokens);
         let left = bytes.saturating_sub(size_of_val(&*seen_once.sets));
         let weight = u64::try_from(left).unwrap_or(u64::MAX);
-        Some(Arc::new(Self {
+        let tagger = TokenTagger::random();
+        Ok(Some(Arc::new(Self {
             tokens: Cache::with_weighter(tokens.min(EXPECTED_TOKENS), weight, Bytes),
+            tagger: tagger.ok_or_else(|| io::Error::other(NO_RANDOM_NUMBERS))?,
             seen_once,
-        }))
+        })))
     }
 
     /// The verified token, if it is still valid at `now` since the Unix epoch and its key is still the issuer's.
     pub(crate) fn get(&self, token: &[u8], now: Duration) -> Option<Arc<Verified>> {
-        // A few bits decide whether the token is worth a SHA-256.
-        if !self.seen_once.contains(token) {
+        let address = Address::of(token);
+        let Entry { tag, verified, .. } = self.tokens.get(&address)?;
+        if self.tagger.tag(token) != Some(tag) {
             return None;
         }
-        let token = Fingerprint::of(token);
-        let cached = self.tokens.get(&token)?.verified;
-        if cached.is_valid_at(now) && cached.key_is_current() {
-            return Some(cached);
+        if verified.is_valid_at(now) && verified.key_is_current() {
+            return Some(verified);
         }
-        self.tokens.remove(&token);
+        self.tokens.remove(&address);
         None
     }
 
@@ -127,23 +158,27 @@ impl TokenCache {
     }
 
     fn store(self: &Arc<Self>, token: &[u8], verified: &Arc<Verified>) {
-        let token = Fingerprint::of(token);
+        let Some(tag) = self.tagger.tag(token) else {
+            return;
+        };
+        let address = Address::of(token);
         // Before the entry is weighed, so that a part that is parsed meanwhile is counted here or by an update.
         let cache = Arc::downgrade(self);
-        verified.set_cache_entry(CacheEntry { cache, token });
-        self.tokens
-            .insert(token, Entry::weigh(Arc::clone(verified)));
+        verified.set_cache_entry(CacheEntry { cache, address });
+        let entry = Entry::weigh(tag, Arc::clone(verified));
+        self.tokens.insert(address, entry);
     }
 
-    fn update_weight(&self, token: Fingerprint, verified: &Verified) {
+    fn update_weight(&self, address: Address, verified: &Verified) {
         // Two threads may parse two parts at once, and the last insert may carry the weight of only one: repeat until
         // the entry has the current weight. Ends, because a token has two parts that are parsed later.
-        while let Some(entry) = self.tokens.peek(&token) {
+        while let Some(entry) = self.tokens.peek(&address) {
             let is_same = ptr::eq(&raw const *entry.verified, verified);
             if !is_same || entry.weight == weight_of(verified) {
                 return;
             }
-            self.tokens.insert(token, Entry::weigh(entry.verified));
+            let entry = Entry::weigh(entry.tag, entry.verified);
+            self.tokens.insert(address, entry);
         }
     }
 }
@@ -152,8 +187,8 @@ impl TokenCache {
 #[derive(Clone, Debug)]
 struct Bytes;
 
-impl Weighter<Fingerprint, Entry> for Bytes {
-    fn weight(&self, _: &Fingerprint, entry: &Entry) -> u64 {
+impl Weighter<Address, Entry> for Bytes {
+    fn weight(&self, _: &Address, entry: &Entry) -> u64 {
         entry.weight
     }
 }
@@ -166,7 +201,7 @@ fn weight_of(verified: &Verified) -> u64 {
 /// The tokens that have been verified, as marks of 32 bits that overwrite older ones.
 ///
 /// Only verified tokens are inserted. A lost mark costs one more signature verification, a false match
-/// one hash; no decision depends on it, so relaxed loads and stores suffice.
+/// a place in the cache; no decision depends on it, so relaxed loads and stores suffice.
 #[derive(Debug)]
 struct SeenOnceFilter {
     sets: Box<[[AtomicU32; WAYS]]>,
@@ -181,11 +216,6 @@ impl SeenOnceFilter {
             sets: (0..sets).map(|_| Default::default()).collect(),
             hasher: RandomState::new(),
         }
-    }
-
-    fn contains(&self, token: &[u8]) -> bool {
-        let (set, mark) = self.locate(token);
-        set.iter().any(|slot| slot.load(Ordering::Relaxed) == mark)
     }
 
     /// Inserts the token; returns whether it was already in the filter.
@@ -203,11 +233,9 @@ impl SeenOnceFilter {
         false
     }
 
-    /// The token's set and its mark. Hashes only the end of the signature, which differs between tokens and which only
-    /// an issuer can make.
+    /// The token's set and its mark.
     fn locate(&self, token: &[u8]) -> (&[AtomicU32], u32) {
-        let end = token.last_chunk::<SIGNATURE_END>();
-        let hash = self.hasher.hash_one(end.map_or(token, <[u8; _]>::as_slice));
+        let hash = self.hasher.hash_one(Address::of(token));
         let [set, mark] = halves(hash);
         let set = usize::try_from(set).unwrap_or_default();
         let set = set.checked_rem(self.sets.len()).unwrap_or_default();
@@ -222,6 +250,8 @@ fn halves(hash: u64) -> [u32; 2] {
     [[a, b, c, d], [e, f, g, h]].map(u32::from_le_bytes)
 }
 
+const NO_RANDOM_NUMBERS: &str = "the system provides no random numbers";
+
 /// A slot without a mark.
 const EMPTY: u32 = 0;
 
@@ -234,8 +264,8 @@ const FEWEST_SETS: usize = 8;
 /// 32 MiB of marks in all.
 const MOST_SETS: usize = 1024 * 1024;
 
-/// Base64url characters of a signature that are hashed: 96 bits.
-const SIGNATURE_END: usize = 16;
+/// Of a signature, base64url characters of 96 bits.
+const SAMPLE: usize = 16;
 
 /// The bytes of the cache's tables for an entry, on average; the tables double when they are full.
 const TABLE_BYTES_PER_ENTRY: usize = 160;
@@ -335,7 +365,10 @@ mod tests {
             assert!(with.verify("a.b.c", clock.now()).is_err());
         }
         assert_eq!(cached(&with), 0);
-        assert!(TokenCache::new(0).is_none() && TokenCache::new(1).is_none());
+        for too_little in [0, 1] {
+            let cache = TokenCache::new(too_little).expect("random numbers");
+            assert!(cache.is_none());
+        }
     }
 
     #[test]
@@ -387,6 +420,47 @@ mod tests {
     }
 
     #[test]
+    fn a_token_that_differs_anywhere_from_a_cached_one_is_not_found() {
+        let clock = TestClock::at(SystemTime::now());
+        let verifier = verifier(&clock, 1 << 20);
+        let token = token().build();
+        for _ in 0..2 {
+            verifier.verify(&token, clock.now()).expect("a valid token");
+        }
+        assert!(verifier.cached(token.as_bytes(), clock.now()).is_some());
+        for at in 0..token.len() {
+            let mut near = token.clone().into_bytes();
+            near[at] ^= 1;
+            assert!(verifier.cached(&near, clock.now()).is_none(), "{at}");
+            // At the address of the cached token.
+            near.truncate(token.len() - SAMPLE);
+            near.extend(&token.as_bytes()[token.len() - SAMPLE..]);
+            let is_same = near == token.as_bytes();
+            assert_eq!(
+                verifier.cached(&near, clock.now()).is_some(),
+                is_same,
+                "{at}"
+            );
+        }
+        let longer = format!("{token}A");
+        assert!(verifier.cached(longer.as_bytes(), clock.now()).is_none());
+        assert!(
+            verifier
+                .cached(&token.as_bytes()[1..], clock.now())
+                .is_none()
+        );
+        assert!(verifier.cached(b"", clock.now()).is_none());
+    }
+
+    #[test]
+    fn short_tokens_have_addresses_of_their_own() {
+        let addresses = [b"".as_slice(), b"a", b"ab", b"b", b"ba"].map(Address::of);
+        for (at, address) in addresses.iter().enumerate() {
+            assert!(addresses.iter().skip(at + 1).all(|other| other != address));
+        }
+    }
+
+    #[test]
     fn the_filter_recognises_ten_thousand_tokens() {
         let filter = SeenOnceFilter::for_tokens(10_000);
         let tokens: Vec<_> = (0..10_000)
@@ -398,7 +472,7 @@ mod tests {
         assert_eq!(first.count(), 0);
         let known = tokens
             .iter()
-            .filter(|token| filter.contains(token.as_bytes()) && filter.insert(token.as_bytes()));
+            .filter(|token| filter.insert(token.as_bytes()));
         assert_eq!(known.count(), 10_000);
     }
 }

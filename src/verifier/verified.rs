@@ -29,19 +29,22 @@ use crate::revocation::{RevocationKeys, Revocations};
 /// A verified access token: signed by a trusted issuer, for this API, and valid when it was verified.
 ///
 /// Only a [`Verifier`](crate::Verifier) creates one. Its `Debug` output shows no claims.
+// In this order, what each request with a cached token reads stands together at the beginning.
+#[repr(C)]
 pub struct Verified {
-    claims: Claims,
-    scopes: ScopeSet,
-    /// The tolerance for the issuer's clock.
-    tolerance: Duration,
     /// The times since the Unix epoch from (inclusive) and until (exclusive) which the token is valid.
     from: Duration,
     until: Duration,
-    payload: Box<[u8]>,
-    pub(super) origin: Arc<Origin>,
     pub(super) basis: Basis,
     /// The generation of cut-offs that do not revoke the token; 0 before it is checked.
     checked: AtomicU64,
+    is_sender_constrained: bool,
+    scopes: ScopeSet,
+    claims: Claims,
+    /// The tolerance for the issuer's clock.
+    tolerance: Duration,
+    payload: Box<[u8]>,
+    pub(super) origin: Arc<Origin>,
     /// The payload as JSON, parsed on first use.
     document: OnceLock<Value>,
     /// The payload as a type of the application, parsed on first use.
@@ -110,6 +113,7 @@ impl Verified {
             ..payload.claims
         };
         Self {
+            is_sender_constrained: claims.confirmation.binds(),
             claims,
             scopes: valid.scopes,
             tolerance: valid.tolerance,
@@ -326,7 +330,7 @@ impl Verified {
     /// Whether the token is sender-constrained (RFC 9449 §6, RFC 8705 §3).
     #[must_use]
     pub fn is_sender_constrained(&self) -> bool {
-        self.claims.confirmation.binds()
+        self.is_sender_constrained
     }
 
     /// The payload as a type of the application. For the first type that is requested it is parsed once for a token.

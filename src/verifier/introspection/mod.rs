@@ -25,16 +25,27 @@ use self::signed::Recipient;
 #[cfg(feature = "service")]
 use super::Verifier;
 use super::clock::since_epoch;
-use super::token_cache::{Fingerprint, TokenCache};
+use super::token_cache::TokenCache;
 use super::verified::{Basis, Origin};
 use super::{Verified, VerifyError};
 use crate::introspection::call::{CallError, Question, Response};
 use crate::introspection::limits::{CallLimits, CallOutcome};
 use crate::issuer::{Introspection, SignedResponses};
+use crate::jose::digest::sha256;
 use crate::keys::IssuerKeys;
 use crate::keys::fetch::Client;
 use crate::keys::fetch_error::{Chain, FetchError};
 use crate::metrics::{Counters, Introspected};
+
+/// The SHA-256 of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    fn of(token: &[u8]) -> Self {
+        Self(sha256(token))
+    }
+}
 
 /// An issuer that a token must be introspected by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
