@@ -60,6 +60,20 @@ impl Credentials {
         Ok(Some(credentials))
     }
 
+    /// Checks that a request with a ticket has no other credentials.
+    ///
+    /// # Errors
+    /// [`CredentialsError`].
+    pub(crate) fn check_none(headers: &HeaderMap, uri: &Uri) -> Result<(), CredentialsError> {
+        if headers.contains_key(AUTHORIZATION) || uri.query().is_some_and(names_access_token) {
+            Err(CredentialsError::Several)
+        } else if headers.contains_key(DPOP) {
+            Err(CredentialsError::ProofAlone)
+        } else {
+            Ok(())
+        }
+    }
+
     fn read(header: &HeaderValue, accepted: Schemes) -> Result<Self, CredentialsError> {
         let credentials = header.as_bytes().trim_ascii_end();
         let (scheme, word) = split(credentials);

@@ -102,13 +102,21 @@ impl Subprotocols {
     }
 
     /// The subprotocol for the response: the first one that the client offers and the application supports, or else
-    /// `bearer` if it is offered.
-    pub(crate) fn select(&self, supported: &[&'static str]) -> Option<HeaderValue> {
+    /// `bearer` if it is offered and tokens are taken.
+    pub(crate) fn select(
+        &self,
+        supported: &[&'static str],
+        takes_token: bool,
+    ) -> Option<HeaderValue> {
         let is_supported = |other: &String| supported.iter().find(|known| *known == other);
         match self.others.iter().find_map(is_supported) {
             Some(known) => HeaderValue::from_str(known).ok(),
-            None => self.offers_bearer.then_some(BEARER),
+            None => (takes_token && self.offers_bearer).then_some(BEARER),
         }
+    }
+
+    pub(crate) fn has_token(&self) -> bool {
+        self.token.is_some()
     }
 
     /// Whether a value repeats the token in any form.
@@ -249,7 +257,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(offered));
             let read = Subprotocols::parse(&headers).expect("subprotocols");
-            let selected = read.select(supported);
+            let selected = read.select(supported, true);
             selected.map(|value| value.to_str().expect("text").to_owned())
         };
         let chat = &["chat.v2", "chat.v1"];

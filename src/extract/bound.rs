@@ -1,5 +1,7 @@
 //! `Bound`: a caller that proves possession of the token's key or certificate.
 
+use actix_web::dev::Payload;
+
 use super::wrapper::impl_wrapper;
 use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
 use crate::rejection::{Cause, Rejection};
@@ -37,6 +39,10 @@ impl<A: Identified> Access for Bound<A> {
             return Err(Cause::InvalidToken(UNBOUND).into());
         }
         Ok(Self { access })
+    }
+
+    fn limit_body(&self, body: Payload) -> Payload {
+        self.access.limit_body(body)
     }
 }
 

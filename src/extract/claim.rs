@@ -2,6 +2,8 @@
 
 use std::marker::PhantomData;
 
+use actix_web::dev::Payload;
+
 use super::wrapper::impl_wrapper;
 use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
 use crate::rejection::{Cause, Rejection};
@@ -144,6 +146,10 @@ impl<R: ClaimRule, A: Identified> Access for Claim<R, A> {
             access,
             rule: PhantomData,
         })
+    }
+
+    fn limit_body(&self, body: Payload) -> Payload {
+        self.access.limit_body(body)
     }
 }
 

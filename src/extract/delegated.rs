@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use actix_web::dev::Payload;
 use serde::Serialize;
 
 use super::wrapper::impl_wrapper;
@@ -49,15 +50,23 @@ pub trait ActorRule: 'static {
     /// The client IDs (`client_id`) of which the actor must have one; any where none is named.
     const CLIENT_IDS: &'static [&'static str] = &[];
 
-    /// The issuers of which the actor's name must be (`iss`, or that of the token); any where none is named.
+    /// The issuers of which the actor's name must be (`iss`, or that of the token). Where none is named, a rule that names
+    /// subjects or client IDs means those of the token's issuer, and others mean any.
     const ISSUERS: &'static [&'static str] = &[];
 
     /// Whether the current actor of the token fulfils the rule. Actors before it are informational only.
     fn holds(actor: &Actor, token: &Verified) -> bool {
         let issuer = actor.issuer().unwrap_or_else(|| token.issuer());
+        // RFC 8693 §4.1: a name is unique at its issuer alone.
+        let is_named = !Self::SUBJECTS.is_empty() || !Self::CLIENT_IDS.is_empty();
+        let own_issuer = [token.issuer()];
+        let issuers = match Self::ISSUERS {
+            [] if is_named => own_issuer.as_slice(),
+            issuers => issuers,
+        };
         is_one_of(Self::SUBJECTS, actor.subject())
             && is_one_of(Self::CLIENT_IDS, actor.client_id())
-            && is_one_of(Self::ISSUERS, Some(issuer))
+            && is_one_of(issuers, Some(issuer))
     }
 }
 
@@ -228,6 +237,10 @@ impl<R: ActorRule, A: Identified> Access for Delegated<R, A> {
             rule: PhantomData,
         })
     }
+
+    fn limit_body(&self, body: Payload) -> Payload {
+        self.access.limit_body(body)
+    }
 }
 
 impl_wrapper!(Delegated<R: ActorRule, A: Identified>);
@@ -279,6 +292,15 @@ mod tests {
             granted::<Delegated<Assistant>>(&[]),
             unfulfilled::<Assistant>()
         );
+    }
+
+    #[test]
+    fn a_name_without_an_issuer_is_that_of_the_tokens_issuer() {
+        let at = |issuer: &str| json!({"client_id": "assistant", "iss": issuer});
+        assert_eq!(by::<Assistant>(at("https://issuer.example/")), Ok(()));
+        let partner = at("https://partner.example/");
+        assert_eq!(by::<Assistant>(partner.clone()), unfulfilled::<Assistant>());
+        assert_eq!(by::<AnyActor>(partner), Ok(()));
     }
 
     #[test]

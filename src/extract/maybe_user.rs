@@ -1,5 +1,7 @@
 //! `MaybeUser`: an authenticated or an anonymous caller.
 
+use actix_web::dev::Payload;
+
 use super::wrapper::impl_from_request;
 use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
 use crate::rejection::Rejection;
@@ -45,6 +47,13 @@ impl<A: Identified> Access for MaybeUser<A> {
         match caller {
             None => Ok(Self(None)),
             Some(caller) => A::grant(Some(caller)).map(Some).map(Self),
+        }
+    }
+
+    fn limit_body(&self, body: Payload) -> Payload {
+        match &self.0 {
+            Some(user) => user.limit_body(body),
+            None => body,
         }
     }
 }

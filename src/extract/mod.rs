@@ -22,12 +22,13 @@ mod ticket;
 mod wrapper;
 
 use actix_web::FromRequest;
+use actix_web::dev::Payload;
 
 use crate::rejection::Rejection;
 pub use authenticate::AccessFuture;
 #[cfg(feature = "service")]
 pub(crate) use authenticate::{AuthenticationError, authenticate, finish};
-pub(crate) use authenticate::{NextNonce, registered_verifier, verify_or_wait};
+pub(crate) use authenticate::{NextNonce, verify_or_wait};
 pub use authenticated_user::{AuthenticatedUser, CustomClaims, NoClaims};
 pub use bound::Bound;
 #[cfg(feature = "test-kit")]
@@ -115,6 +116,12 @@ pub trait Access: FromRequest<Error = Rejection> + 'static {
     /// # Errors
     /// The rejection, which is the response to the client.
     fn grant(caller: Option<Caller>) -> Result<Self, Rejection>;
+
+    /// The body of the request as the other arguments may read it, which ends with the access of a stream.
+    #[doc(hidden)]
+    fn limit_body(&self, body: Payload) -> Payload {
+        body
+    }
 }
 
 /// An access type that always has an authenticated caller.

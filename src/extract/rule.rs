@@ -107,7 +107,7 @@ impl AccessRule {
         if *proven_sender && !caller.is_sender_proven() {
             return Err(Cause::InvalidToken(super::bound::UNBOUND));
         }
-        if *direct && caller.actor().is_some() {
+        if *direct && !super::direct::is_direct(caller) {
             return Err(Cause::UnfulfilledRule(DIRECT_ONLY));
         }
         let has_all = |way: &Vec<&str>| way.iter().all(|scope| caller.scopes().contains(scope));

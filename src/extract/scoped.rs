@@ -2,6 +2,8 @@
 
 use std::marker::PhantomData;
 
+use actix_web::dev::Payload;
+
 use super::wrapper::impl_wrapper;
 use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
 use crate::claims::scope::Scopes;
@@ -51,6 +53,10 @@ impl<S: Scopes, A: Identified> Access for Scoped<S, A> {
             access,
             scopes: PhantomData,
         })
+    }
+
+    fn limit_body(&self, body: Payload) -> Payload {
+        self.access.limit_body(body)
     }
 }
 

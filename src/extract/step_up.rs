@@ -2,6 +2,8 @@
 
 use std::marker::PhantomData;
 
+use actix_web::dev::Payload;
+
 use super::wrapper::impl_wrapper;
 use super::{Access, AuthenticatedUser, Caller, Identified, Requirement};
 use crate::claims::authn::{AuthnLevel, AuthnRequirement};
@@ -62,6 +64,10 @@ impl<L: AuthnLevel, A: Identified> Access for StepUp<L, A> {
             access,
             level: PhantomData,
         })
+    }
+
+    fn limit_body(&self, body: Payload) -> Payload {
+        self.access.limit_body(body)
     }
 }
 

@@ -332,7 +332,8 @@ impl<T: ProtectedArgs> Future for ResolveFuture<T> {
                     let first = ready!(access.poll(context))
                         .map_err(|rejection| rejected::<T::First>(rejection, request))?;
                     let nonce = request.extensions_mut().remove();
-                    let others = T::Others::from_request(request, payload);
+                    let mut body = first.limit_body(payload.take());
+                    let others = T::Others::from_request(request, &mut body);
                     Step::Others {
                         first: Some(first),
                         nonce: nonce.map(|NextNonce(nonce)| nonce),

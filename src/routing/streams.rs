@@ -6,9 +6,7 @@ use std::rc::Rc;
 use actix_web::body::{BoxBody, EitherBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, HeaderMap, HeaderValue, SEC_WEBSOCKET_PROTOCOL,
-};
+use actix_web::http::header::{CACHE_CONTROL, HeaderMap, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use actix_web::http::{Method, Uri};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{Error, HttpRequest, HttpResponse, Route};
@@ -16,7 +14,7 @@ use serde::Serialize;
 
 use super::origin::foreign_origin;
 use super::protected::rejected;
-use crate::authorization::CredentialsError;
+use crate::authorization::{Credentials, CredentialsError};
 use crate::extract::{Access, issue_ticket, redeem_ticket, rejected_early};
 use crate::rejection::Rejection;
 use crate::sender::NO_STORE;
@@ -106,7 +104,8 @@ impl Stream {
             && *request.method() == Method::GET
             && let Some(ticket) = ticket(request.uri())?
         {
-            if request.headers().contains_key(AUTHORIZATION) {
+            Credentials::check_none(request.headers(), request.uri())?;
+            if subprotocols.as_ref().is_some_and(Subprotocols::has_token) {
                 return Err(CredentialsError::Several.into());
             }
             redeem_ticket(request.request(), &ticket, origin.as_ref()).await?;
@@ -135,7 +134,7 @@ impl Stream {
             return;
         }
         headers.remove(SEC_WEBSOCKET_PROTOCOL);
-        if let Some(protocol) = subprotocols.select(&self.protocols) {
+        if let Some(protocol) = subprotocols.select(&self.protocols, self.takes_token) {
             headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
         }
     }

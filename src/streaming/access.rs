@@ -33,7 +33,7 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// Notified when the token is replaced.
     renewed: Notify,
-    /// `None` where the caller is not of a request.
+    /// `None` once the verifier has been dropped.
     pub(super) renewal: Option<Renewal>,
 }
 
@@ -72,8 +72,10 @@ impl StreamAccess {
     /// Makes a WebSocket end with the access: with a close frame of the code 1008 (1001 at a shutdown) and a constant reason,
     /// after which the connection is closed.
     ///
-    /// `response` is the one of `actix_ws::handle`, with status 101; others are returned unchanged. Its session and its
-    /// messages end, too: sending fails, and `recv` returns `None`, also where the client does not read.
+    /// `response` is the one of `actix_ws::handle`, with status 101; others are returned unchanged. Sending in its
+    /// session then fails. The messages end, too, whether or not the client reads: no byte of the client is received after the
+    /// end, and `recv` returns `None` after the messages that were complete by then. That holds where the handler's first
+    /// argument is a [`Streaming`](super::Streaming).
     ///
     /// # Panics
     /// If it is not called in a handler, or on another thread of Actix.
@@ -90,7 +92,7 @@ impl StreamAccess {
     ///
     /// The last event is `expired`, with the data `{"reason":"expired"}`, `{"reason":"revoked"}` or
     /// `{"reason":"key_withdrawn"}`. An `EventSource` would then connect again: the page closes it at that event. At a
-    /// shutdown there is no such event, and it does connect again.
+    /// shutdown there is no such event; a page whose `EventSource` was opened by a ticket then needs another ticket.
     ///
     /// # Panics
     /// If it is not called in a handler, or on another thread of Actix.
@@ -113,7 +115,7 @@ impl StreamAccess {
 }
 
 impl StreamAccess {
-    /// Those of the verifier; `None` where the caller is not of a request.
+    /// Those of the verifier, unless it has been dropped.
     pub(super) fn counters(&self) -> Option<&Counters> {
         let renewal = self.0.renewal.as_ref();
         renewal.map(|renewal| renewal.verifier.counters())
@@ -159,6 +161,12 @@ impl Shared {
                 return end;
             }
         }
+    }
+
+    /// Lets those that wait for the end look at the state again.
+    #[cfg(test)]
+    pub(super) fn wake(&self) {
+        self.renewed.notify_waiters();
     }
 
     /// Ends the access that the token gives, unless that was replaced meanwhile.

@@ -12,9 +12,8 @@ use pin_project_lite::pin_project;
 
 use super::StreamAccess;
 use super::renewal::Renewal;
-use crate::extract::{Access, Caller, Identified, Requirement, registered_verifier};
+use crate::extract::{Access, Caller, Identified, Requirement};
 use crate::rejection::Rejection;
-use crate::verifier::Verifier;
 
 /// A caller that `A` accepts, for a handler whose response is a stream.
 ///
@@ -93,10 +92,9 @@ impl<A: Identified> Streaming<A> {
         self.stream.clone()
     }
 
-    /// With `verifier`, the access can be renewed.
-    fn new(access: A, verifier: Option<Verifier>) -> Self {
+    fn new(access: A) -> Self {
         let caller = access.caller();
-        let renewal = verifier.map(|verifier| Renewal {
+        let renewal = caller.verified().verifier().map(|verifier| Renewal {
             verifier,
             grant: |caller| A::grant(Some(caller)).map(drop),
             scheme: caller.scheme(),
@@ -115,7 +113,11 @@ impl<A: Identified> Access for Streaming<A> {
     }
 
     fn grant(caller: Option<Caller>) -> Result<Self, Rejection> {
-        A::grant(caller).map(|access| Self::new(access, None))
+        A::grant(caller).map(Self::new)
+    }
+
+    fn limit_body(&self, body: Payload) -> Payload {
+        self.stream.limit_body(body)
     }
 }
 
@@ -140,7 +142,6 @@ impl<A: Identified> FromRequest for Streaming<A> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         StreamingFuture {
             access: A::from_request(request, payload),
-            verifier: registered_verifier(request).cloned(),
         }
     }
 }
@@ -151,7 +152,6 @@ pin_project! {
     pub struct StreamingFuture<A: FromRequest> {
         #[pin]
         access: A::Future,
-        verifier: Option<Verifier>,
     }
 }
 
@@ -159,9 +159,8 @@ impl<A: Identified> Future for StreamingFuture<A> {
     type Output = Result<Streaming<A>, Rejection>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let access = ready!(this.access.poll(context));
-        Poll::Ready(access.map(|access| Streaming::new(access, this.verifier.take())))
+        let access = ready!(self.project().access.poll(context));
+        Poll::Ready(access.map(Streaming::new))
     }
 }
 

@@ -4,6 +4,7 @@ mod access;
 mod body;
 mod end;
 mod extractor;
+mod incoming;
 mod renewal;
 
 pub use access::StreamAccess;

@@ -25,8 +25,8 @@ impl StreamAccess {
     ///
     /// The application calls it when a client sends a token in a message of the application's own protocol. The token is
     /// verified as that of a request, and the access type of the route decides on it again. It must be of the same issuer,
-    /// subject and client, and of the same current actor, if there is one. A sender-constrained token must be bound to the same key and certificate as the one before: the
-    /// connection that proves possession is that of the first token.
+    /// subject and client (`client_id`, or `azp` or `appid`), and of the same current actor, if there is one. A
+    /// sender-constrained token must be bound to the same key and certificate as the one before: the connection that proves possession is that of the first token.
     ///
     /// # Errors
     /// [`RenewError`]; the token before stays in force.
@@ -69,7 +69,7 @@ fn is_same_caller(one: &Verified, other: &Verified) -> bool {
     one.issuer() == other.issuer()
         && one.subject().is_some()
         && one.subject() == other.subject()
-        && one.client_id() == other.client_id()
+        && one.client() == other.client()
         && one.actor().map(Actor::names) == other.actor().map(Actor::names)
 }
 
@@ -96,7 +96,7 @@ pub enum RenewError {
     /// The access has ended before.
     #[error("the access has ended: {0}")]
     Ended(StreamEnd),
-    /// The caller is not of a request, but of a test.
-    #[error("the access is not of a request")]
+    /// The verifier has been dropped.
+    #[error("there is no verifier any more")]
     Unavailable,
 }

@@ -199,7 +199,8 @@ impl VerifierBuilder {
                 self.roots.clone(),
             )?)
         };
-        Ok(Verifier(Arc::new(Shared {
+        let cache = TokenCache::new(self.token_memory)?;
+        Ok(Verifier(Arc::new_cyclic(|shared| Shared {
             configured_issuers: trust.next_id(),
             trust: ArcSwap::from_pointee(trust),
             refresher: Mutex::new(refresher),
@@ -208,9 +209,10 @@ impl VerifierBuilder {
             origin: Arc::new(Origin {
                 clock: self.clock,
                 revocations: self.revocations,
+                shared: shared.clone(),
                 verifier: STARTED.fetch_add(1, Ordering::Relaxed),
             }),
-            cache: TokenCache::new(self.token_memory)?,
+            cache,
             events: SeenEvents::default(),
             max_token_length: self.max_token_length,
             resolver: self.resolver.map(|resolve| IssuerResolver::new(resolve.0)),

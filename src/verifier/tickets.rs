@@ -1,6 +1,6 @@
 //! Tickets: random texts that stand once, and for a few seconds, for the credentials of a caller.
 //!
-//! A ticket may stand in a URL, where an access token must not: when somebody reads it in a log, it is used or expired. Only
+//! A ticket may stand in a URL, where an access token must not: by the time it is read in a log, it is used or expired. Only
 //! its hash is kept. A ticket that is presented is forgotten, whether or not it is accepted.
 
 use std::collections::{HashMap, VecDeque};
@@ -51,8 +51,14 @@ struct Tickets {
     by_hash: HashMap<TicketHash, Issued>,
     /// In the order of their issue, which is that of their expiry; also of tickets that are used.
     order: VecDeque<(TicketHash, Duration)>,
-    /// How many each caller has.
-    of_caller: HashMap<u64, usize>,
+    /// How many each caller has, and their bytes.
+    of_caller: HashMap<u64, Share>,
+    bytes: usize,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Share {
+    tickets: usize,
     bytes: usize,
 }
 
@@ -99,6 +105,7 @@ impl TicketStore {
     /// What a ticket stands for at `now` since 1970, if it is for this target; afterwards it is used.
     pub(crate) fn redeem(&self, text: &str, target: TicketTarget, now: Duration) -> Option<Ticket> {
         let mut tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        tickets.forget_expired(now);
         let issued = tickets.remove(&sha256(text.as_bytes()))?;
         let is_usable = issued.target == target && is_valid(issued.at, now);
         is_usable.then_some(issued.ticket)
@@ -108,8 +115,14 @@ impl TicketStore {
 impl Tickets {
     fn insert(&mut self, hash: TicketHash, issued: Issued) -> Result<(), NoTicket> {
         let bytes = self.bytes.saturating_add(issued.bytes);
-        let of_caller = self.of_caller.get(&issued.caller).copied().unwrap_or(0);
-        if self.by_hash.len() >= MOST || bytes > MOST_BYTES || of_caller >= SHARE {
+        let before = self.of_caller.get(&issued.caller).copied();
+        let before = before.unwrap_or_default();
+        let share = Share {
+            tickets: before.tickets.saturating_add(1),
+            bytes: before.bytes.saturating_add(issued.bytes),
+        };
+        let is_over_share = share.tickets > SHARE || share.bytes > SHARE_BYTES;
+        if self.by_hash.len() >= MOST || bytes > MOST_BYTES || is_over_share {
             return Err(NoTicket);
         }
         if self.order.len() >= 2 * MOST {
@@ -117,8 +130,7 @@ impl Tickets {
             self.order.retain(|(hash, _)| by_hash.contains_key(hash));
         }
         self.bytes = bytes;
-        self.of_caller
-            .insert(issued.caller, of_caller.saturating_add(1));
+        self.of_caller.insert(issued.caller, share);
         self.order.push_back((hash, issued.at));
         self.by_hash.insert(hash, issued);
         Ok(())
@@ -127,9 +139,10 @@ impl Tickets {
     fn remove(&mut self, hash: &TicketHash) -> Option<Issued> {
         let issued = self.by_hash.remove(hash)?;
         self.bytes = self.bytes.saturating_sub(issued.bytes);
-        if let Some(count) = self.of_caller.get_mut(&issued.caller) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
+        if let Some(share) = self.of_caller.get_mut(&issued.caller) {
+            share.tickets = share.tickets.saturating_sub(1);
+            share.bytes = share.bytes.saturating_sub(issued.bytes);
+            if share.tickets == 0 {
                 self.of_caller.remove(&issued.caller);
             }
         }
@@ -182,6 +195,9 @@ const MOST: usize = 10_000;
 
 /// How many of them one caller may have: enough for the pages that a browser restores at once.
 const SHARE: usize = 100;
+
+/// How much memory those of one caller may take: 1 % of all.
+const SHARE_BYTES: usize = MOST_BYTES / 100;
 
 /// How much memory their tokens may take: room for ten thousand tokens of common size.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
@@ -254,6 +270,18 @@ mod tests {
             let text = store.issue(ticket("a"), bound, START).expect("a ticket");
             assert!(store.redeem(&text, other, START).is_none(), "{other:?}");
         }
+    }
+
+    #[test]
+    fn large_tokens_of_one_caller_leave_room_for_others() {
+        let store = TicketStore::default();
+        let large = ticket(&"a".repeat(8 * 1024));
+        let issue = || store.issue(large.clone(), target(), START).ok();
+        let issued = std::iter::from_fn(issue).take(SHARE).count();
+        assert!((2..SHARE / 2).contains(&issued), "{issued}");
+        assert!(store.issue(ticket("b"), target(), START).is_ok());
+        // They expire together.
+        assert!(store.issue(large, target(), START + LIFETIME).is_ok());
     }
 
     #[test]

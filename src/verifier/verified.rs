@@ -15,6 +15,7 @@ use super::introspection::Introspector;
 use super::payload::Payload;
 use super::token_cache::CacheEntry;
 use super::validate::ValidClaims;
+use super::{Shared, Verifier};
 use crate::claims::actor::Actor;
 use crate::claims::authn::AuthnRequirement;
 use crate::claims::claim_name::find_claim;
@@ -87,6 +88,8 @@ impl Basis {
 pub(super) struct Origin {
     pub(super) clock: Clock,
     pub(super) revocations: Option<Revocations>,
+    /// Dangling once the verifier is dropped.
+    pub(super) shared: Weak<Shared>,
     /// A number that no other verifier of the process has.
     pub(super) verifier: u64,
 }
@@ -219,6 +222,21 @@ impl Verified {
             // Until the issuer's response is to be asked for again, which an open stream does not do.
             Basis::Introspection(_) => self.expires_at(),
         }
+    }
+
+    /// The verifier of the token, unless it has been dropped.
+    pub(crate) fn verifier(&self) -> Option<Verifier> {
+        self.origin.shared.upgrade().map(Verifier)
+    }
+
+    /// The client that requested the token: `client_id`, or as some issuers name it, `azp` or `appid`.
+    pub(crate) fn client(&self) -> Option<&str> {
+        let others = || {
+            ["azp", "appid"]
+                .iter()
+                .find_map(|name| self.claim(name)?.as_str())
+        };
+        self.client_id().or_else(others)
     }
 
     /// Whether the token was verified by the verifier with this number.

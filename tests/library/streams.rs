@@ -10,8 +10,8 @@ use actix_resource_server::metrics::EndedStream;
 use actix_resource_server::streams::{RenewError, StreamAccess, StreamEnd, Streaming};
 use actix_resource_server::test_kit::{ProofBuilder, TestIssuer, TokenBuilder, caller, shared};
 use actix_resource_server::{
-    Access, Algorithm, Api, AuthenticatedUser, Cause, Clock, CutOff, Identified, Revocations,
-    Scoped, Verifier, get,
+    Access, Algorithm, Api, AuthenticatedUser, Cause, Clock, CutOff, Identified, MaybeUser,
+    Revocations, Scoped, Verifier, get,
 };
 use actix_web::body::{BodySize, BoxBody, MessageBody, to_bytes};
 use actix_web::http::header::{
@@ -70,6 +70,8 @@ impl Stage {
         let api = Api::new("/api")
             .route("/events", get(events))
             .route("/half", get(half_an_event))
+            .route("/inner", get(inner))
+            .route("/optional", get(optional))
             .route("/socket", get(socket).websocket_token())
             .route("/body", get(body))
             .route("/short", get(short))
@@ -136,6 +138,17 @@ thread_local! {
 }
 
 async fn renewed(user: Streaming<AuthenticatedUser>) -> HttpResponse {
+    OPENED.set(Some(user.stream_access()));
+    user.stream_access().sse(Chunks(Vec::new()))
+}
+
+async fn inner(user: Scoped<ReadMessages, Streaming<AuthenticatedUser>>) -> HttpResponse {
+    OPENED.set(Some(user.stream_access()));
+    user.stream_access().sse(Chunks(Vec::new()))
+}
+
+async fn optional(user: MaybeUser<Streaming<AuthenticatedUser>>) -> HttpResponse {
+    let user = user.user().expect("a token");
     OPENED.set(Some(user.stream_access()));
     user.stream_access().sse(Chunks(Vec::new()))
 }
@@ -268,6 +281,25 @@ async fn streams_end_at_a_shutdown_and_clients_may_connect_again() {
         bytes.ends_with(b"\x88\x1d\x03\xe9the server is shutting down"),
         "{bytes:?}"
     );
+}
+
+#[actix_web::test]
+async fn access_inside_of_another_type_is_counted_renewed_and_ended_too() {
+    let stage = Stage::new().await;
+    for path in ["/api/inner", "/api/optional"] {
+        let token = || stage.token().scope("read:messages");
+        let response = stage.open(path, &token().build()).await;
+        let access = OPENED.take().expect("a stream");
+        assert_eq!(stage.verifier.counters().open_streams(), 1, "{path}");
+        let longer = token().expires_in(2 * LIFETIME).build();
+        assert_eq!(access.renew(&longer).await, Ok(()), "{path}");
+        drop(response);
+    }
+    let response = stage.open("/api/optional", &stage.token().build()).await;
+    stage.verifier.end_streams();
+    let access = OPENED.take().expect("a stream");
+    assert_eq!(access.ended().await, StreamEnd::Shutdown);
+    assert_eq!(text(response).await, "");
 }
 
 #[actix_web::test]
@@ -449,10 +481,13 @@ async fn a_bound_token_is_renewed_by_one_that_is_bound_to_the_same_key() {
 }
 
 #[actix_web::test]
-async fn a_caller_of_a_test_cannot_renew_and_has_the_rules_of_its_access_type() {
+async fn a_caller_of_a_test_has_the_rules_of_its_access_type() {
     let user: Streaming<AuthenticatedUser> = caller().build();
     let renewed = user.stream_access().renew("a.b.c").await;
-    assert_eq!(renewed, Err(RenewError::Unavailable));
+    assert!(
+        matches!(renewed, Err(RenewError::Rejected(_))),
+        "{renewed:?}"
+    );
     assert_eq!(user.caller().subject(), user.subject());
     assert!(
         caller()

@@ -275,7 +275,8 @@ async fn a_ticket_beside_another_credential_is_rejected_and_not_used() {
     let path = format!("/api/news/a?ticket={ticket}");
     let beside = TestRequest::get().uri(&path).insert_header(bearer(&token));
     let twice = TestRequest::get().uri(&format!("{path}&ticket={ticket}"));
-    for request in [beside, twice] {
+    let in_query = TestRequest::get().uri(&format!("{path}&access_token={token}"));
+    for request in [beside, twice, in_query] {
         let answer = stage.send(request).await;
         let detail = "More than one access token was sent.";
         assert_eq!(answer.status, 400);
@@ -284,6 +285,13 @@ async fn a_ticket_beside_another_credential_is_rejected_and_not_used() {
             Answer::problem(400, "Bad Request", detail).body
         );
     }
+    let with_proof = TestRequest::get()
+        .uri(&path)
+        .insert_header(("dpop", "a.b.c"));
+    let answer = stage.send(with_proof).await;
+    let detail = "A DPoP proof was sent without an access token.";
+    let expected = Answer::problem(400, "Bad Request", detail);
+    assert_eq!((answer.status, answer.body), (400, expected.body));
     assert_eq!(stage.get(&path).await.status, 200);
 }
 

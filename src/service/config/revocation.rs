@@ -88,6 +88,12 @@ impl Revocation {
             return reject_disabled(&origins, &issuers).map_or(Ok(None), Err);
         };
         check_ages(auth, &issuers, &enabled)?;
+        if !has_event_audience(auth) {
+            let keys = ["logout_path", "events_path", "events_listener"].into_iter();
+            if let Some(origin) = keys.filter_map(|key| origins.get(key)).next() {
+                return Err(origin.reject(AUDIENCE_NEEDED));
+            }
+        }
         let store = store(&model.store.0);
         if model.accept_unchecked.0 && store == RevocationStore::Memory {
             return Err(origins.reject("accept_unchecked", STORE_NEEDED));
@@ -216,6 +222,8 @@ const SHORTEST_TOKEN: usize = 32;
 
 const AGE_NEEDED: &str = "set the greatest age of a token that is accepted, such as 1h: revocations are kept for as long";
 
+const AUDIENCE_NEEDED: &str = "only applies when auth.event_audience is set";
+
 const ENABLED_NEEDED: &str = "only applies when revocation.enabled = true";
 
 const LISTENER_NEEDED: &str =
@@ -311,6 +319,20 @@ mod tests {
         let expected =
             format!("auth.issuers[0].event_audience (file Settings.toml): {ENABLED_NEEDED}");
         assert_eq!(parsed(entry, &[]).map(drop), Err(expected));
+    }
+
+    #[test]
+    fn endpoints_for_events_need_an_event_audience() {
+        for key in [
+            "logout_path = '/a'",
+            "events_path = '/a'",
+            "events_listener = 'api'",
+        ] {
+            let text = format!("[auth]\nmax_token_age = '1h'\n{ON}{key}");
+            let (name, _) = key.split_once(' ').unwrap();
+            let expected = format!("revocation.{name} (file Settings.toml): {AUDIENCE_NEEDED}");
+            assert_eq!(configured(&text).map(drop), Err(expected));
+        }
     }
 
     #[test]

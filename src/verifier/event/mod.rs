@@ -18,8 +18,8 @@ use self::envelope::{Envelope, Event};
 pub use self::error::EventError;
 use self::logout_token::LogoutToken;
 use self::security_event::SecurityEvent;
+use self::seen::EventId;
 pub(super) use self::seen::SeenEvents;
-use self::seen::{EventId, Seen};
 use super::clock::since_epoch;
 use super::missing_key::{PendingKey, Waited};
 use super::trust::Trust;
@@ -106,16 +106,14 @@ impl Verifier {
         if event.cut_offs.is_empty() {
             return Ok(EventOutcome::Accepted);
         }
-        let now = since_epoch(self.now()).as_secs();
-        match self.0.events.reserve(event.id, event.until, now)? {
-            Seen::Before => Ok(EventOutcome::Repeated),
-            Seen::Never(reservation) => {
-                self.revoke(&event.cut_offs).await?;
-                // Not before: a sender that gets an error sends the event again.
-                reservation.remember();
-                Ok(EventOutcome::Accepted)
-            }
+        let seen = &self.0.events;
+        if seen.contains(event.id) {
+            return Ok(EventOutcome::Repeated);
         }
+        self.revoke(&event.cut_offs).await?;
+        // Not before: a sender that gets an error sends the event again.
+        seen.remember(event.id, event.until, since_epoch(self.now()).as_secs());
+        Ok(EventOutcome::Accepted)
     }
 
     /// Verifies a token, and waits for the fetch of its key if the issuer may have it.

@@ -1,11 +1,13 @@
 //! The events that have been accepted, so that each is applied once ([RFC 8417 §2.2], `jti`).
 //!
+//! An event that is applied again changes nothing, because its cut-offs are those that there are: what cannot be remembered is
+//! applied all the same.
+//!
 //! [RFC 8417 §2.2]: https://www.rfc-editor.org/rfc/rfc8417#section-2.2
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::EventError;
 use crate::jose::digest::sha256;
 use crate::metrics::EventKind;
 
@@ -17,8 +19,6 @@ pub(in crate::verifier) struct SeenEvents(Mutex<Events>);
 struct Events {
     /// Until which second since the Unix epoch each is remembered.
     until: HashMap<EventId, u64>,
-    /// Places for events that are being applied.
-    reserved: usize,
     /// When those that are too old were last removed.
     purged_at: u64,
 }
@@ -39,44 +39,19 @@ impl EventId {
     }
 }
 
-/// Whether an event has been accepted before.
-pub(super) enum Seen<'s> {
-    Before,
-    Never(Reservation<'s>),
-}
-
-/// A place for an event that is being applied; freed when it is dropped.
-pub(super) struct Reservation<'s> {
-    events: &'s SeenEvents,
-    id: EventId,
-    until: u64,
-}
-
 impl SeenEvents {
-    /// Reserves a place for an event that is to be remembered until a second since the Unix epoch.
-    ///
-    /// # Errors
-    /// [`EventError::Full`].
-    pub(super) fn reserve(
-        &self,
-        id: EventId,
-        until: u64,
-        now: u64,
-    ) -> Result<Seen<'_>, EventError> {
+    /// Whether the event has been accepted before.
+    pub(super) fn contains(&self, id: EventId) -> bool {
+        self.lock().until.contains_key(&id)
+    }
+
+    /// Remembers an event that has been applied until a second since the Unix epoch, if there is room.
+    pub(super) fn remember(&self, id: EventId, until: u64, now: u64) {
         let mut events = self.lock();
         events.purge(now);
-        if events.until.contains_key(&id) {
-            return Ok(Seen::Before);
+        if events.until.len() < MOST {
+            events.until.insert(id, until);
         }
-        if events.until.len().saturating_add(events.reserved) >= MOST {
-            return Err(EventError::Full);
-        }
-        events.reserved = events.reserved.saturating_add(1);
-        Ok(Seen::Never(Reservation {
-            events: self,
-            id,
-            until,
-        }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Events> {
@@ -85,28 +60,12 @@ impl SeenEvents {
 }
 
 impl Events {
-    /// Removes the events that would be rejected as too old; at most once a second, because it reads all.
+    /// Removes the events that would be rejected as too old; at most once a minute, because it reads all.
     fn purge(&mut self, now: u64) {
-        let since = now.saturating_sub(self.purged_at);
-        let is_full = self.until.len().saturating_add(self.reserved) >= MOST;
-        if since >= PURGE_INTERVAL || (is_full && since > 0) {
+        if now.saturating_sub(self.purged_at) >= PURGE_INTERVAL {
             self.purged_at = now;
             self.until.retain(|_, until| *until >= now);
         }
-    }
-}
-
-impl Reservation<'_> {
-    /// The event has been applied.
-    pub(super) fn remember(self) {
-        self.events.lock().until.insert(self.id, self.until);
-    }
-}
-
-impl Drop for Reservation<'_> {
-    fn drop(&mut self) {
-        let mut events = self.events.lock();
-        events.reserved = events.reserved.saturating_sub(1);
     }
 }
 
@@ -125,14 +84,10 @@ mod tests {
     }
 
     /// Whether the event was new; it is then remembered for ten minutes.
-    fn take(seen: &SeenEvents, number: usize, now: u64) -> Result<bool, EventError> {
-        match seen.reserve(id(number), now + 600, now)? {
-            Seen::Before => Ok(false),
-            Seen::Never(reservation) => {
-                reservation.remember();
-                Ok(true)
-            }
-        }
+    fn take(seen: &SeenEvents, number: usize, now: u64) -> bool {
+        let is_new = !seen.contains(id(number));
+        seen.remember(id(number), now + 600, now);
+        is_new
     }
 
     #[test]
@@ -148,31 +103,19 @@ mod tests {
     #[test]
     fn an_event_is_new_once_until_it_is_too_old() {
         let seen = SeenEvents::default();
-        assert_eq!(take(&seen, 1, 1000), Ok(true));
-        assert_eq!(take(&seen, 1, 1000), Ok(false));
-        assert_eq!(take(&seen, 1, 1600), Ok(false));
-        assert_eq!(take(&seen, 1, 1661), Ok(true));
+        let new: Vec<_> = [1000, 1000, 1600].map(|now| take(&seen, 1, now)).into();
+        assert_eq!(new, [true, false, false]);
+        seen.remember(id(2), 3000, 2300);
+        assert!(take(&seen, 1, 2300));
     }
 
     #[test]
-    fn an_event_that_could_not_be_applied_is_still_new() {
+    fn while_it_is_full_no_event_is_dropped_and_new_ones_are_not_remembered() {
         let seen = SeenEvents::default();
-        drop(seen.reserve(id(1), 2000, 1000));
-        assert_eq!(seen.lock().reserved, 0);
-        assert_eq!(take(&seen, 1, 1000), Ok(true));
-        assert_eq!(seen.lock().reserved, 0);
-    }
-
-    #[test]
-    fn while_it_is_full_new_events_are_rejected_and_none_is_dropped() {
-        let seen = SeenEvents::default();
-        assert!((1..MOST).all(|number| take(&seen, number, 1000) == Ok(true)));
-        let last = seen.reserve(id(0), 1600, 1000).expect("a place");
-        assert_eq!(take(&seen, MOST, 1001), Err(EventError::Full));
-        drop(last);
-        assert_eq!(take(&seen, MOST, 1001), Ok(true));
-        assert_eq!(take(&seen, 0, 1001), Err(EventError::Full));
-        assert!((1..=MOST).all(|number| take(&seen, number, 1001) == Ok(false)));
-        assert_eq!(take(&seen, 0, 1601), Ok(true), "those of 1000 are too old");
+        assert!((0..MOST).all(|number| take(&seen, number, 1000)));
+        assert!(take(&seen, MOST, 1001) && take(&seen, MOST, 1001));
+        assert!((0..MOST).all(|number| !take(&seen, number, 1001)));
+        assert_eq!(seen.lock().until.len(), MOST);
+        assert!(take(&seen, MOST, 1700) && !take(&seen, MOST, 1700));
     }
 }
