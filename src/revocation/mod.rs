@@ -15,7 +15,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use cut_off::CutOff;
-#[cfg(feature = "redis")]
 use cut_off::Kept;
 pub(crate) use cut_off::RevocationKeys;
 use table::{Full, Table};
@@ -151,12 +150,11 @@ impl Revocations {
     pub(crate) fn check(&self, keys: impl FnOnce() -> RevocationKeys) -> RevocationStatus {
         // Before the table is read: what is added meanwhile has a later generation.
         let generation = self.0.generation.load(Ordering::Acquire);
-        if generation == UNKNOWN {
-            return RevocationStatus::Unknown;
-        }
         let contents = self.read();
         if !contents.table.is_empty() && contents.table.revokes(&keys()) {
             RevocationStatus::Revoked
+        } else if generation == UNKNOWN {
+            RevocationStatus::Unknown
         } else {
             RevocationStatus::Unrevoked(generation)
         }
@@ -177,7 +175,7 @@ impl Revocations {
         lifetime: Duration,
         now: Duration,
     ) -> Result<(), RevokeError> {
-        let kept: Vec<_> = cut_offs.iter().map(|of| of.kept_for(lifetime)).collect();
+        let kept = merged(cut_offs.iter().map(|of| of.kept_for(lifetime)));
         #[cfg(feature = "redis")]
         if let Some(redis) = &self.0.redis {
             let recorded = redis.record(&kept).await;
@@ -242,6 +240,12 @@ impl Revocations {
         self.0.changed.subscribe()
     }
 
+    /// Whether no cut-off is missing: always in memory, and while Redis answers.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.read().is_complete
+    }
+
     /// The number of cut-offs.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -261,6 +265,19 @@ impl Revocations {
     fn write(&self) -> RwLockWriteGuard<'_, Contents> {
         self.0.table.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// One cut-off for each target, the later one of several.
+fn merged(cut_offs: impl Iterator<Item = Kept>) -> Vec<Kept> {
+    let mut merged = Vec::<Kept>::new();
+    for cut_off in cut_offs {
+        match merged.iter_mut().find(|kept| kept.key == cut_off.key) {
+            Some(kept) if kept.second >= cut_off.second => {}
+            Some(kept) => *kept = cut_off,
+            None => merged.push(cut_off),
+        }
+    }
+    merged
 }
 
 /// The generation of an empty table; a token that was not checked yet has 0.

@@ -45,8 +45,10 @@ impl Verifier {
         found
     }
 
-    /// The latest time of a cut-off for the issuer, by its clock; `None` if it is not trusted.
-    pub(crate) fn latest_cut_off(&self, issuer: &str) -> Option<SystemTime> {
+    /// The latest time of a cut-off for the issuer with this exact name: now, and the tolerance for its clock, which may be
+    /// ahead. `None` if it is not trusted.
+    #[must_use]
+    pub fn latest_cut_off(&self, issuer: &str) -> Option<SystemTime> {
         self.now().checked_add(self.limits_of(issuer)?.tolerance)
     }
 }

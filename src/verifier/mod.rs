@@ -197,11 +197,11 @@ impl Verifier {
                 outcome => break outcome?,
             }
         };
-        let verified = self.unrevoked(verified)?;
+        // Revoked or not: what is cached is checked again.
         if let Some(cache) = &self.0.cache {
             cache.insert(token.as_bytes(), &verified);
         }
-        Ok(verified)
+        self.unrevoked(verified)
     }
 
     /// The checks in order (RFC 7519 §7.2): form, issuer, key and signature, claims.

@@ -16,11 +16,11 @@ impl Verifier {
     /// this function on, here and, within a second, to all verifiers that share the store.
     ///
     /// # Errors
-    /// [`RevokeError`]; nothing is revoked then.
+    /// [`RevokeError`]; nothing is revoked then, except that after [`RevokeError::Unavailable`] it may have been.
     ///
     /// # Examples
     /// ```
-    /// use std::time::{Duration, SystemTime};
+    /// use std::time::Duration;
     ///
     /// use actix_resource_server::{Algorithm, CutOff, Issuer, Revocations, Verifier};
     ///
@@ -34,7 +34,9 @@ impl Verifier {
     /// let verifier = Verifier::builder()
     ///     .revocations(Revocations::in_memory(Revocations::MOST))
     ///     .start([issuer])?;
-    /// let closed = CutOff::subject("https://issuer.example/", "auth0|123", SystemTime::now());
+    /// // Also what the issuer, whose clock may be ahead, has just issued.
+    /// let now = verifier.latest_cut_off("https://issuer.example/").ok_or("not trusted")?;
+    /// let closed = CutOff::subject("https://issuer.example/", "auth0|123", now);
     /// verifier.revoke(&[closed]).await?;
     /// # Ok(())
     /// # }
@@ -242,6 +244,12 @@ mod tests {
             let outcome = verifier.revoke(&[at(ISSUER, 0), cut_off]).await;
             assert_eq!(outcome, Err(expected));
         }
+        // Two for one subject are one.
+        assert_eq!(
+            verifier.revoke(&[at(ISSUER, 0), at(ISSUER, 1)]).await,
+            Ok(())
+        );
+        let verifier = self::verifier(&clock, 1);
         let two = [at(ISSUER, 0), CutOff::session(ISSUER, "a", noon())];
         assert_eq!(verifier.revoke(&two).await, Err(RevokeError::Full));
         assert!(verifier.revocations().is_some_and(Revocations::is_empty));

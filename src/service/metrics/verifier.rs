@@ -55,6 +55,9 @@ impl OfVerifier {
             None,
             revocations.len(),
         )?;
+        let help = "Whether the store of revocations is available";
+        let available = usize::from(revocations.is_complete());
+        gauge(encoder, "revocation_store_available", help, None, available)?;
         let events = EventKind::ALL.iter().flat_map(|&kind| {
             EventOutcome::ALL.iter().map(move |&outcome| {
                 let kind_label = ("kind", LabelValue(kind.label()));
