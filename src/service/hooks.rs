@@ -72,7 +72,8 @@ impl<C> Context<C> {
     ///     let Some(subject) = user.subject() else {
     ///         return HttpResponse::BadRequest().finish();
     ///     };
-    ///     let closed = CutOff::subject(user.issuer(), subject, SystemTime::now());
+    ///     let now = verifier.latest_cut_off(user.issuer()).unwrap_or_else(SystemTime::now);
+    ///     let closed = CutOff::subject(user.issuer(), subject, now);
     ///     match verifier.revoke(&[closed]).await {
     ///         Ok(()) => HttpResponse::NoContent().finish(),
     ///         Err(_) => HttpResponse::ServiceUnavailable().finish(),

@@ -248,6 +248,7 @@ mod tests {
         let expected = [
             "revocations_total 2".to_owned(),
             "revocation_cut_offs 2".to_owned(),
+            "revocation_store_available 1".to_owned(),
             event("logout", "accepted", 1),
             event("logout", "repeated", 1),
             event("logout", "rejected", 1),

@@ -20,7 +20,6 @@ use crate::claims::scope_claim::ScopeClaim;
 use crate::issuer::{TokenType, is_loopback};
 use crate::jose::Algorithm;
 #[cfg(feature = "redis")]
-#[cfg(feature = "redis")]
 use crate::redis_client;
 use crate::sender::TargetUriSource;
 
