@@ -5,7 +5,10 @@ use std::time::SystemTime;
 use actix_web::body::MessageBody;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::Method;
-use actix_web::http::header::{AUTHORIZATION, ORIGIN};
+use actix_web::http::header::{
+    AUTHORIZATION, CONNECTION, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
+};
 use actix_web::test::TestRequest;
 use serde_json::Value;
 
@@ -133,6 +136,7 @@ impl DenialMatrix {
                     path: way.target(&path),
                     origin: (way == Way::ForeignOrigin).then_some(FOREIGN_ORIGIN),
                     authorization: way.authorization(self, row.requirement)?,
+                    subprotocols: way.subprotocols(self, row.requirement),
                     expected,
                 })
             })
@@ -173,6 +177,7 @@ pub struct Try {
     pub(super) method: Method,
     pub(super) path: String,
     authorization: Option<String>,
+    subprotocols: Option<String>,
     origin: Option<&'static str>,
     pub(super) expected: Expected,
 }
@@ -202,6 +207,13 @@ impl Try {
         self.authorization.as_deref()
     }
 
+    /// The `Sec-WebSocket-Protocol` header, with which the request is the opening handshake of a WebSocket (RFC 6455 §4.1);
+    /// `None` if it is none.
+    #[must_use]
+    pub fn subprotocols(&self) -> Option<&str> {
+        self.subprotocols.as_deref()
+    }
+
     /// The `Origin` header; `None` if there is none.
     #[must_use]
     pub fn origin(&self) -> Option<&str> {
@@ -214,6 +226,14 @@ impl Try {
         let mut request = TestRequest::with_uri(&self.path).method(self.method.clone());
         if let Some(origin) = self.origin {
             request = request.insert_header((ORIGIN, origin));
+        }
+        if let Some(subprotocols) = &self.subprotocols {
+            request = request
+                .insert_header((CONNECTION, "upgrade"))
+                .insert_header((UPGRADE, "websocket"))
+                .insert_header((SEC_WEBSOCKET_VERSION, "13"))
+                .insert_header((SEC_WEBSOCKET_KEY, "AAAAAAAAAAAAAAAAAAAAAA=="))
+                .insert_header((SEC_WEBSOCKET_PROTOCOL, subprotocols.as_str()));
         }
         match &self.authorization {
             Some(authorization) => request.insert_header((AUTHORIZATION, authorization.as_str())),

@@ -431,4 +431,5 @@ async fn routes_for_streams_are_tried_from_a_foreign_origin_and_with_a_ticket() 
         ["GET /api/socket", "GET /api/events"]
     );
     assert_eq!(tried(Way::UnusableTicket), ["GET /api/events"]);
+    assert_eq!(tried(Way::ExpiredInSubprotocol), ["GET /api/socket"]);
 }

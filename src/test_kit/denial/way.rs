@@ -67,6 +67,9 @@ labels! {
         OtherActor = "other actor",
         /// A valid token, from a page of another origin; tried if the route takes tokens of WebSockets, or tickets.
         ForeignOrigin = "foreign origin",
+        /// `exp` an hour ago, in the opening handshake of a WebSocket; tried if the route takes tokens in
+        /// `Sec-WebSocket-Protocol`.
+        ExpiredInSubprotocol = "expired, for a WebSocket",
         /// A ticket that was not issued, which is rejected as one that is used or expired; tried if the route takes tickets.
         UnusableTicket = "unusable ticket",
     }
@@ -77,6 +80,7 @@ impl Way {
     pub(super) fn concerns(self, route: &RouteInfo<'_>) -> bool {
         match self {
             Self::ForeignOrigin => route.takes_websocket_token || route.takes_tickets,
+            Self::ExpiredInSubprotocol => route.takes_websocket_token,
             Self::UnusableTicket => route.takes_tickets,
             _ => true,
         }
@@ -111,7 +115,7 @@ impl Way {
         let error = match self {
             Self::NoToken => return Some(vec![Rejection::no_credentials()]),
             Self::Garbage => VerifyError::Form(CompactError::Segments),
-            Self::Expired => VerifyError::Expired {
+            Self::Expired | Self::ExpiredInSubprotocol => VerifyError::Expired {
                 ago: Duration::ZERO,
             },
             Self::NotYetValid => VerifyError::NotYetValid,
@@ -151,11 +155,22 @@ impl Way {
         requirement: &Requirement,
     ) -> Option<Option<String>> {
         let token = match self {
-            Self::NoToken | Self::UnusableTicket => return Some(None),
+            Self::NoToken | Self::UnusableTicket | Self::ExpiredInSubprotocol => return Some(None),
             Self::Garbage => "not-a-token".to_owned(),
             _ => self.token(matrix, requirement)?.build(),
         };
         Some(Some(format!("Bearer {token}")))
+    }
+
+    /// The `Sec-WebSocket-Protocol` header, where the token stands there.
+    pub(super) fn subprotocols(
+        self,
+        matrix: &DenialMatrix,
+        requirement: &Requirement,
+    ) -> Option<String> {
+        let is_handshake = self == Self::ExpiredInSubprotocol;
+        let token = is_handshake.then(|| self.token(matrix, requirement))??;
+        Some(format!("bearer, {}", token.build()))
     }
 
     /// The valid token, made invalid in one place.
@@ -163,7 +178,9 @@ impl Way {
         let (valid, key) = (acting(matrix.valid(), requirement), &matrix.key);
         Some(match self {
             Self::NoToken | Self::Garbage | Self::UnusableTicket => valid,
-            Self::Expired => valid.expires_at(matrix.issued_at.checked_sub(HOUR)?),
+            Self::Expired | Self::ExpiredInSubprotocol => {
+                valid.expires_at(matrix.issued_at.checked_sub(HOUR)?)
+            }
             Self::NotYetValid => valid.claim("nbf", seconds(matrix.issued_at.checked_add(HOUR)?)),
             Self::ForeignIssuer => valid.claim("iss", "https://foreign.test/"),
             Self::ForeignAudience => valid.claim("aud", "https://foreign.test/"),
