@@ -87,7 +87,7 @@ impl<'r> Line<'r> {
     ) -> Self {
         let rejected = decided.rejected.or(answered);
         let caller = decided.caller.as_ref();
-        let client_id = caller.and_then(|caller| caller.client_id());
+        let client_id = caller.and_then(|caller| caller.client());
         Self {
             event: "access",
             decision: if rejected.is_some() {

@@ -279,7 +279,7 @@ impl Follower {
         missing.retain(|kept| !is_stored(kept));
         for cut_offs in missing.chunks(WRITTEN_AT_ONCE) {
             if !self.write(connection, cut_offs).await? {
-                log::error!("revocations: Redis has no room for what it has lost");
+                log::error!("revocations: what Redis has lost does not fit any more");
             }
         }
         Ok(())

@@ -45,7 +45,7 @@ impl SeenEvents {
         self.lock().until.contains_key(&id)
     }
 
-    /// Remembers an event that has been applied until a second since the Unix epoch, if there is room.
+    /// Remembers an event that has been applied until a second since the Unix epoch, while fewer than [`MOST`] are remembered.
     pub(super) fn remember(&self, id: EventId, until: u64, now: u64) {
         let mut events = self.lock();
         events.purge(now);
