@@ -196,6 +196,11 @@ impl Connection {
         !self.is_upgraded.get() && (!self.is_busy.get() || self.body.get().is_some())
     }
 
+    /// Whether the handler waits for more of the request's body.
+    pub(super) fn awaits_body(&self) -> bool {
+        self.body.get().is_some()
+    }
+
     /// Whether HTTP has ended, and with it the deadlines for requests.
     pub(super) fn is_upgraded(&self) -> bool {
         self.is_upgraded.get()

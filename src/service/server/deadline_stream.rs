@@ -20,18 +20,22 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use memchr::memchr_iter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connection::{Activity, Connection};
 use super::timeouts::ConnectionTimeouts;
 
-/// The bytes that are handed over at once: a usual request with its token fits. Decoded to sixty times their size, and
-/// with their responses, they stay below the 256 KiB that a connection may take.
+/// The bytes that are handed over at once: a usual request with its token fits. With [`MOST_HEADS`] and the responses, they stay
+/// below the 256 KiB that a connection may take.
 const READ_SIZE: usize = 2048;
 
 /// The same for TLS, whose session buffers as much again. A longer head takes several polls.
 pub(super) const TLS_READ_SIZE: usize = 1024;
+
+/// The heads that are handed over at once: each takes 13 KiB in actix-http's queue, however short it is.
+const MOST_HEADS: usize = 8;
 
 /// What actix-http writes before it calls the service.
 const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -195,7 +199,9 @@ impl<Io: AsyncRead + Unpin> DeadlineStream<Io> {
                 if self.has_handed_over || !self.connection.wants_bytes() {
                     self.held.extend_from_slice(bytes.filled());
                 } else {
-                    self.receive(bytes.filled(), buffer);
+                    let (now, later) = bytes.filled().split_at(self.wanted(bytes.filled()));
+                    self.held.extend_from_slice(later);
+                    self.receive(now, buffer);
                 }
             }
             read
@@ -219,11 +225,38 @@ impl<Io: AsyncRead + Unpin> DeadlineStream<Io> {
             return self.poll_late(cx).map(Ok);
         }
         let held = std::mem::take(&mut self.held);
-        let (now, later) = held.split_at(held.len().min(buffer.remaining()));
+        let wanted = self.wanted(&held).min(buffer.remaining());
+        let (now, later) = held.split_at(wanted);
         self.held.extend_from_slice(later);
         self.receive(now, buffer);
         Poll::Ready(Ok(()))
     }
+}
+
+impl<Io> DeadlineStream<Io> {
+    /// How many of these bytes are handed over at once: actix-http decodes all heads among them into a queue. The bytes of a
+    /// body have a limit of their own.
+    fn wanted(&self, bytes: &[u8]) -> usize {
+        if self.connection.awaits_body() {
+            bytes.len()
+        } else {
+            until_most_heads(bytes)
+        }
+    }
+}
+
+/// The length of the part with at most [`MOST_HEADS`] ends of heads, which are empty lines. Whatever they are, the bytes stay the
+/// same: this decides when they are handed over, not what they mean.
+fn until_most_heads(bytes: &[u8]) -> usize {
+    if memchr_iter(b'\n', bytes).count() < 2 * MOST_HEADS {
+        return bytes.len();
+    }
+    let ends = memchr_iter(b'\n', bytes).filter(|at| {
+        let line = bytes.get(..*at).unwrap_or_default();
+        line.ends_with(b"\n") || line.ends_with(b"\n\r")
+    });
+    let last = ends.take(MOST_HEADS).nth(MOST_HEADS - 1);
+    last.map_or(bytes.len(), |at| at.saturating_add(1))
 }
 
 impl<Io: AsyncRead + Unpin> AsyncRead for DeadlineStream<Io> {
@@ -233,11 +266,12 @@ impl<Io: AsyncRead + Unpin> AsyncRead for DeadlineStream<Io> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.held.is_empty() {
+            let before = buffer.filled().len();
             let read = self.poll_receive(cx, buffer);
             if read.is_pending() {
                 return self.poll_late(cx).map(Ok);
             }
-            if self.held.is_empty() {
+            if self.held.is_empty() || buffer.filled().len() > before {
                 return read;
             }
         }
@@ -346,6 +380,31 @@ mod tests {
             let took = self.opened.elapsed();
             assert!(took >= expected && took < expected + MOMENT, "{took:?}");
         }
+    }
+
+    #[test]
+    fn eight_heads_are_handed_over_at_once() {
+        for head in [
+            "GET / HTTP/1.1\r\n\r\n",
+            "GET / HTTP/1.1\n\n",
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        ] {
+            for count in 0..20 {
+                let bytes = head.repeat(count);
+                let expected = head.len() * count.min(MOST_HEADS);
+                assert_eq!(
+                    until_most_heads(bytes.as_bytes()),
+                    expected,
+                    "{head} {count}"
+                );
+            }
+        }
+        let long = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(100));
+        assert_eq!(until_most_heads(long.as_bytes()), long.len());
+        assert_eq!(
+            until_most_heads("\n".repeat(100).as_bytes()),
+            MOST_HEADS + 1
+        );
     }
 
     #[tokio::test(start_paused = true)]
