@@ -115,6 +115,11 @@ impl StreamAccess {
 }
 
 impl StreamAccess {
+    /// Why the access has ended, if something has waited for its end.
+    pub(super) fn has_ended(&self) -> Option<StreamEnd> {
+        self.0.state().end
+    }
+
     /// Those of the verifier, unless it has been dropped.
     pub(super) fn counters(&self) -> Option<&Counters> {
         let renewal = self.0.renewal.as_ref();

@@ -127,15 +127,23 @@ impl MessageBody for Ending {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Chunk>> {
         let mut stream = self.stream.borrow_mut();
-        match stream.end.take() {
-            Some(end) => {
-                if let Some(counters) = self.access.counters() {
-                    counters.count_ended_stream(end.counted());
-                }
-                Poll::Ready(stream.last(self.kind, end))
+        if stream.end.is_none() {
+            let had_body = stream.body.is_some();
+            let polled = stream.poll_body(context);
+            let is_over = matches!(polled, Poll::Ready(None));
+            // The application may have ended it because of the end of the access, before the task has.
+            stream.end = self.access.has_ended().filter(|_| had_body && is_over);
+            if stream.end.is_none() {
+                return polled;
             }
-            None => stream.poll_body(context),
         }
+        let Some(end) = stream.end.take() else {
+            return Poll::Ready(None);
+        };
+        if let Some(counters) = self.access.counters() {
+            counters.count_ended_stream(end.counted());
+        }
+        Poll::Ready(stream.last(self.kind, end))
     }
 }
 
