@@ -52,8 +52,7 @@ fn while_the_endpoint_is_unavailable_the_answer_is_503() {
     assert_eq!(answer.status, 503);
     assert_eq!(answer.header("retry-after"), Some("1"));
     assert_eq!(answer.header("www-authenticate"), None);
-    let log = "introspection: ";
-    assert!(app.process.log.text().contains(log));
+    app.wait_for_log("introspection: ");
     let reason = "ars_rejections_total{reason=\"introspection_unavailable\"}";
     assert_eq!(app.metric(reason), 1);
 }
