@@ -86,7 +86,7 @@ fn serve(verifier: &Verifier) -> SocketAddr {
     address.recv().expect("an address")
 }
 
-/// Opens a stream and reports when it is open; resolves to the last bytes and the time of the end.
+/// Opens a stream and reports when it is open; resolves to what was read, and when its last bytes were.
 async fn follow(
     address: SocketAddr,
     request: Arc<str>,
@@ -100,12 +100,15 @@ async fn follow(
         assert!(count > 0, "the connection ended early");
     }
     opened.send(()).expect("a test that waits");
+    let mut ended = SystemTime::now();
     while client
         .read_buf(&mut read)
         .await
         .is_ok_and(|count| count > 0)
-    {}
-    (read, SystemTime::now())
+    {
+        ended = SystemTime::now();
+    }
+    (read, ended)
 }
 
 /// Opens all streams, calls `end` once they are open, and returns when each has ended.
