@@ -130,9 +130,10 @@ impl MessageBody for Ending {
         if stream.end.is_none() {
             let had_body = stream.body.is_some();
             let polled = stream.poll_body(context);
-            let is_over = matches!(polled, Poll::Ready(None));
-            // The application may have ended it because of the end of the access, before the task has.
-            stream.end = self.access.has_ended().filter(|_| had_body && is_over);
+            if had_body && matches!(polled, Poll::Ready(None)) {
+                // The application may have ended it because of the end of the access, before the task has.
+                stream.end = self.access.has_ended();
+            }
             if stream.end.is_none() {
                 return polled;
             }

@@ -199,7 +199,7 @@ const SHARE: usize = 100;
 /// How much memory those of one caller may take: 1 % of all.
 const SHARE_BYTES: usize = MOST_BYTES / 100;
 
-/// How much memory their tokens may take: room for ten thousand tokens of common size.
+/// How much memory their tokens may take: enough for ten thousand tokens of common size.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 
 /// An entry of each of the collections, and the parts of a verified token.

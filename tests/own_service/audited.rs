@@ -91,7 +91,7 @@ impl FromRequest for TenantUser {
     }
 }
 
-/// Replaces responses as the client wishes.
+/// Replaces responses as a header of the request says.
 async fn replace(
     request: ServiceRequest,
     next: Next<BoxBody>,

@@ -193,7 +193,7 @@ impl Connection {
 
     /// Whether it is the client that has to do something next.
     pub(super) fn waits_for_client(&self) -> bool {
-        !self.is_upgraded.get() && (!self.is_busy.get() || self.body.get().is_some())
+        !self.is_upgraded.get() && (!self.is_busy.get() || self.awaits_body())
     }
 
     /// Whether the handler waits for more of the request's body.

@@ -127,7 +127,7 @@ impl From<RevokeError> for EventError {
     }
 }
 
-/// Cut-offs end when tokens do; operators make room sooner.
+/// Cut-offs end when tokens do; a larger store takes more at once.
 const WHILE_FULL: Duration = Duration::from_secs(60);
 
 /// A store is usually back soon, and the revocation should not wait for long.
