@@ -71,7 +71,7 @@ impl Actor {
     }
 
     /// The bytes allocated for the actor, its own place included.
-    pub(super) fn allocated(&self) -> usize {
+    pub(crate) fn allocated(&self) -> usize {
         let own = |actor: &Self| {
             let names = [&actor.issuer, &actor.subject, &actor.client_id];
             let names = names.into_iter().flatten();

@@ -9,36 +9,38 @@ pub(crate) mod scope;
 pub(crate) mod scope_claim;
 mod texts;
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use serde::de::MapAccess;
 use serde_json::Value;
 
-use crate::jose::json::{self, FromJson, Member, Members, Strict, Unique};
+use crate::jose::json::{self, FromJson, Member, Members, OneOrMany, Strict, Unique};
 use actor::Actor;
 use footprint::allocated;
-use scope::ScopeValue;
-use texts::Texts;
 
-/// The claims that this crate validates (RFC 7519 §4.1, RFC 9068 §2.2); others are only checked for duplicate members.
+/// The claims that this crate validates (RFC 7519 §4.1, RFC 9068 §2.2); others are only checked for duplicate members. Texts are
+/// borrowed from the payload.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Claims {
-    pub(crate) issuer: Member<String>,
-    pub(crate) subject: Member<String>,
-    pub(crate) audience: Member<Audience>,
+pub(crate) struct Claims<'p> {
+    pub(crate) issuer: Member<Cow<'p, str>>,
+    pub(crate) subject: Member<Cow<'p, str>>,
+    pub(crate) audience: Member<OneOrMany<'p>>,
     pub(crate) expires_at: Member<NumericDate>,
     pub(crate) not_before: Member<NumericDate>,
     pub(crate) issued_at: Member<NumericDate>,
-    pub(crate) token_id: Member<String>,
+    pub(crate) token_id: Member<Cow<'p, str>>,
     /// `sid`, the session at the issuer (OpenID Connect Front-Channel Logout §3).
-    pub(crate) session_id: Member<String>,
-    pub(crate) client_id: Member<String>,
+    pub(crate) session_id: Member<Cow<'p, str>>,
+    pub(crate) client_id: Member<Cow<'p, str>>,
     /// `tid` of Microsoft Entra ID.
-    pub(crate) tenant_id: Member<String>,
+    pub(crate) tenant_id: Member<Cow<'p, str>>,
     /// `act` (RFC 8693 §4.1).
     pub(crate) actor: Member<Box<Actor>>,
-    pub(crate) scope: Member<ScopeValue>,
-    pub(crate) scp: Member<ScopeValue>,
+    /// A string of scopes that spaces separate, or an array of scopes.
+    pub(crate) scope: Member<OneOrMany<'p>>,
+    /// As `scope`.
+    pub(crate) scp: Member<OneOrMany<'p>>,
     pub(crate) confirmation: Confirmation,
     pub(crate) has_access_token_hash: bool,
     pub(crate) has_events: bool,
@@ -47,42 +49,17 @@ pub(crate) struct Claims {
     pub(crate) other_kind: Option<OtherKind>,
 }
 
-impl Claims {
+impl<'p> Claims<'p> {
     /// Reads one JSON object without duplicate members.
     ///
     /// # Errors
     /// The payload is not such an object.
-    pub(crate) fn parse(payload: &[u8]) -> Result<Self, serde_json::Error> {
+    pub(crate) fn parse(payload: &'p [u8]) -> Result<Self, serde_json::Error> {
         json::read_object(payload)
-    }
-
-    /// The bytes allocated for the claims.
-    pub(crate) fn allocated(&self) -> usize {
-        let confirmation = &self.confirmation;
-        let texts = [
-            &self.issuer,
-            &self.subject,
-            &self.token_id,
-            &self.session_id,
-            &self.client_id,
-            &confirmation.key_thumbprint,
-            &confirmation.certificate_thumbprint,
-        ];
-        let texts = texts.into_iter().filter_map(Member::valid);
-        let texts = texts.map(|text| allocated(text.capacity()));
-        let scopes = [&self.scope, &self.scp].into_iter();
-        let scopes = scopes.filter_map(Member::valid).map(ScopeValue::allocated);
-        let audience = self.audience.valid().map(|audience| audience.0.allocated());
-        let actor = self.actor.valid().map(|actor| actor.allocated());
-        texts
-            .chain(scopes)
-            .chain(audience)
-            .chain(actor)
-            .fold(0, usize::saturating_add)
     }
 }
 
-impl<'de> Members<'de> for Claims {
+impl<'de> Members<'de> for Claims<'de> {
     fn read<A: MapAccess<'de>>(&mut self, name: &str, values: &mut A) -> Result<(), A::Error> {
         match name {
             "iss" => self.issuer = values.next_value()?,
@@ -92,11 +69,7 @@ impl<'de> Members<'de> for Claims {
             "nbf" => self.not_before = values.next_value()?,
             "iat" => self.issued_at = values.next_value()?,
             "jti" => self.token_id = values.next_value()?,
-            "sid" => {
-                let Unique(session) = values.next_value::<Unique<Value>>()?;
-                self.session_id =
-                    String::from_json(session).map_or(Member::Malformed, Member::Valid);
-            }
+            "sid" => self.session_id = values.next_value()?,
             "client_id" => self.client_id = values.next_value()?,
             "scope" => self.scope = values.next_value()?,
             "scp" => self.scp = values.next_value()?,
@@ -105,10 +78,7 @@ impl<'de> Members<'de> for Claims {
                 let Unique(actor) = values.next_value::<Unique<Value>>()?;
                 self.actor = Box::from_json(actor).map_or(Member::Malformed, Member::Valid);
             }
-            "tid" => {
-                let Unique(tenant) = values.next_value::<Unique<Value>>()?;
-                self.tenant_id = String::from_json(tenant).map_or(Member::Malformed, Member::Valid);
-            }
+            "tid" => self.tenant_id = values.next_value()?,
             "token_use" | "token_type" | "typ" => {
                 let Unique(kind) = values.next_value::<Unique<Value>>()?;
                 // RFC 9449 §6.2: without `cnf` beside it, no proof suffices.
@@ -173,6 +143,21 @@ impl Confirmation {
         self.is_present
     }
 
+    /// That of a bearer token.
+    pub(crate) const NONE: Self = Self {
+        key_thumbprint: Member::Absent,
+        certificate_thumbprint: Member::Absent,
+        is_present: false,
+    };
+
+    /// The bytes allocated for it, its own place included.
+    pub(crate) fn allocated(&self) -> usize {
+        let texts = [&self.key_thumbprint, &self.certificate_thumbprint];
+        let texts = texts.into_iter().filter_map(Member::valid);
+        let texts = texts.map(|text| allocated(text.capacity()));
+        texts.fold(allocated(size_of::<Self>()), usize::saturating_add)
+    }
+
     fn present(self) -> Self {
         Self {
             is_present: true,
@@ -191,27 +176,6 @@ impl<'de> Members<'de> for Confirmation {
             }
         }
         Ok(())
-    }
-}
-
-/// The `aud` claim: a string, or an array of strings (RFC 7519 §4.1.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Audience(Texts);
-
-impl Audience {
-    /// Whether one of `accepted` is named exactly.
-    pub(crate) fn names_one_of(&self, accepted: &[String]) -> bool {
-        self.0
-            .iter()
-            .any(|named| accepted.iter().any(|accepted| accepted == named))
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter()
     }
 }
 
@@ -244,16 +208,6 @@ impl NumericDate {
     }
 }
 
-impl FromJson for Audience {
-    fn from_json(value: Value) -> Option<Self> {
-        match value {
-            Value::String(one) => Texts::of_one(one).map(Self),
-            Value::Array(many) => Texts::of_array(&many).map(Self),
-            _ => None,
-        }
-    }
-}
-
 impl FromJson for NumericDate {
     fn from_json(value: Value) -> Option<Self> {
         value.as_f64().and_then(Self::from_seconds)
@@ -267,21 +221,18 @@ const FIRST_SECOND_OF_YEAR_10000: f64 = 253_402_300_800.0;
 mod tests {
     use super::*;
 
-    fn claims(payload: &str) -> Claims {
+    fn claims(payload: &str) -> Claims<'_> {
         Claims::parse(payload.as_bytes()).expect("one object")
     }
 
     #[test]
     fn a_claim_is_absent_valid_or_malformed() {
         assert_eq!(claims("{}").issuer, Member::Absent);
-        assert_eq!(
-            claims(r#"{"iss":"a"}"#).issuer,
-            Member::Valid("a".to_owned())
-        );
+        assert_eq!(claims(r#"{"iss":"a"}"#).issuer, Member::Valid("a".into()));
         for other in ["null", "1", "true", "[]", "{}", r#"["a"]"#] {
-            let read = claims(&format!(
-                r#"{{"iss":{other},"sub":{other},"jti":{other},"client_id":{other}}}"#
-            ));
+            let payload =
+                format!(r#"{{"iss":{other},"sub":{other},"jti":{other},"client_id":{other}}}"#);
+            let read = claims(&payload);
             for claim in [read.issuer, read.subject, read.token_id, read.client_id] {
                 assert_eq!(claim, Member::Malformed, "{other}");
             }
@@ -292,9 +243,11 @@ mod tests {
     fn an_audience_is_a_string_or_an_array_of_strings() {
         let accepted = ["api".to_owned()];
         let named = |text: &str| {
-            let read = claims(&format!(r#"{{"aud":{text}}}"#)).audience;
-            read.valid()
-                .map(|audience| audience.names_one_of(&accepted))
+            let payload = format!(r#"{{"aud":{text}}}"#);
+            claims(&payload)
+                .audience
+                .valid()
+                .map(|audience| audience.contains_one_of(&accepted))
         };
         for (text, expected) in [
             (r#""api""#, Some(true)),
@@ -406,8 +359,8 @@ mod tests {
             ("", None),
         ] {
             for claim in ["token_use", "token_type", "typ"] {
-                let read = claims(&format!(r#"{{"{claim}":"{name}"}}"#));
-                assert_eq!(read.other_kind, kind, "{claim} {name}");
+                let payload = format!(r#"{{"{claim}":"{name}"}}"#);
+                assert_eq!(claims(&payload).other_kind, kind, "{claim} {name}");
             }
         }
         let read = claims(r#"{"typ":"Bearer","token_use":"id"}"#);

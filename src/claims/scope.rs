@@ -4,12 +4,9 @@
 
 use std::fmt;
 
-use serde_json::Value;
-
-use super::footprint::allocated;
 use super::implied_scopes::wider_than;
 use super::texts::Texts;
-use crate::jose::json::FromJson;
+use crate::jose::json::OneOrMany;
 
 /// One scope that a route may ask for; made by [`scope!`](crate::scope).
 ///
@@ -208,7 +205,7 @@ pub(crate) fn each_with_each(
 
 /// The scopes that a token grants.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ScopeSet(Vec<ScopeValue>);
+pub struct ScopeSet(Texts);
 
 impl ScopeSet {
     /// Whether `scope` is granted, compared exactly.
@@ -219,10 +216,7 @@ impl ScopeSet {
 
     /// Every scope that is granted, in the order of the token; one that is written twice comes twice.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0
-            .iter()
-            .flat_map(ScopeValue::iter)
-            .filter(|scope| !scope.is_empty())
+        self.0.iter()
     }
 
     /// Whether no scope at all is granted.
@@ -231,49 +225,23 @@ impl ScopeSet {
         self.iter().next().is_none()
     }
 
-    pub(crate) fn add(&mut self, value: ScopeValue) {
-        self.0.push(value);
+    pub(crate) fn of(scopes: &[&str]) -> Self {
+        Self(Texts::of(scopes))
     }
 
     /// The bytes allocated for the scopes.
     pub(crate) fn allocated(&self) -> usize {
-        let own = allocated(self.0.capacity().saturating_mul(size_of::<ScopeValue>()));
-        let values = self.0.iter().map(ScopeValue::allocated);
-        values.fold(own, usize::saturating_add)
+        self.0.allocated()
     }
 }
 
-/// A claim that grants scopes: a string of them, separated by U+0020, or an array of strings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ScopeValue {
-    List(Texts),
-    Text(String),
-}
-
-impl ScopeValue {
-    fn iter(&self) -> Box<dyn Iterator<Item = &str> + '_> {
-        match self {
-            Self::List(scopes) => Box::new(scopes.iter()),
-            Self::Text(scopes) => Box::new(scopes.split(' ')),
-        }
-    }
-
-    pub(super) fn allocated(&self) -> usize {
-        match self {
-            Self::List(scopes) => scopes.allocated(),
-            Self::Text(scopes) => allocated(scopes.capacity()),
-        }
-    }
-}
-
-impl FromJson for ScopeValue {
-    fn from_json(value: Value) -> Option<Self> {
-        match value {
-            Value::String(text) => Some(Self::Text(text)),
-            Value::Array(list) => Texts::of_array(&list).map(Self::List),
-            _ => None,
-        }
-    }
+/// The scopes in the value of a claim: a string of them, separated by U+0020, or an array of strings.
+pub(crate) fn scopes_in<'c>(claim: &'c OneOrMany<'_>) -> Vec<&'c str> {
+    let scopes: Vec<_> = match claim {
+        OneOrMany::One(scopes) => scopes.split(' ').collect(),
+        OneOrMany::Many(_) => claim.iter().collect(),
+    };
+    scopes
 }
 
 #[cfg(test)]
@@ -286,7 +254,7 @@ mod tests {
     scope!(Admin = "admin");
 
     fn granting(scopes: &str) -> ScopeSet {
-        ScopeSet(vec![ScopeValue::Text(scopes.to_owned())])
+        ScopeSet::of(&scopes_in(&OneOrMany::One(scopes.into())))
     }
 
     #[test]
@@ -328,10 +296,12 @@ mod tests {
 
     #[test]
     fn an_array_is_compared_member_by_member() {
-        let granted =
-            |value| ScopeSet(ScopeValue::from_json(value).into_iter().collect()).contains("read");
-        assert!(granted(json!(["write", "read"])));
-        assert!(!granted(json!(["read write"])));
+        let granted = |value: &serde_json::Value| {
+            OneOrMany::of(value)
+                .is_some_and(|claim| ScopeSet::of(&scopes_in(&claim)).contains("read"))
+        };
+        assert!(granted(&json!(["write", "read"])));
+        assert!(!granted(&json!(["read write"])));
         for other in [
             json!(null),
             json!(1),
@@ -339,7 +309,7 @@ mod tests {
             json!({"read": true}),
             json!(["read", 1]),
         ] {
-            assert!(!granted(other.clone()), "{other}");
+            assert!(!granted(&other), "{other}");
         }
     }
 

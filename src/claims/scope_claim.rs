@@ -6,9 +6,6 @@ use std::str::FromStr;
 use serde_json::Value;
 
 use super::claim_name::is_escaped;
-use super::scope::ScopeValue;
-use super::texts::Texts;
-use crate::jose::json::FromJson;
 
 /// Where a token's scopes are read from: the name of a claim, a JSON pointer ([RFC 6901]) to one, or a dotted path.
 ///
@@ -95,7 +92,7 @@ impl ScopeClaim {
     }
 
     /// The scopes in a payload; `None` where there are none, or a part of them is not a string.
-    pub(crate) fn scopes(&self, payload: &Value) -> Option<ScopeValue> {
+    pub(crate) fn scopes<'a>(&self, payload: &'a Value) -> Option<Vec<&'a str>> {
         match &self.path {
             Path::Name => self.read(named(payload, &self.text)?),
             Path::Pointer { steps, of_names } => {
@@ -105,26 +102,25 @@ impl ScopeClaim {
                     // `{"write": false}` says that it is not granted.
                     let granted = members
                         .filter(|(_, value)| !matches!(value, Value::Null | Value::Bool(false)));
-                    let names: Vec<_> = granted.map(|(name, _)| name.as_str()).collect();
-                    Texts::of(&names).map(ScopeValue::List)
+                    Some(granted.map(|(name, _)| name.as_str()).collect())
                 } else if steps.contains(&Step::Each) {
-                    let texts: Option<Vec<_>> = found.into_iter().map(Value::as_str).collect();
-                    Texts::of(&texts?).map(ScopeValue::List)
+                    found.into_iter().map(Value::as_str).collect()
                 } else {
-                    self.read(found.first()?)
+                    self.read(found.first().copied()?)
                 }
             }
         }
     }
 
-    fn read(&self, value: &Value) -> Option<ScopeValue> {
+    fn read<'a>(&self, value: &'a Value) -> Option<Vec<&'a str>> {
         match (&self.separator, value) {
-            (Some(separator), Value::String(text)) => {
-                let parts = text.split(separator.as_str());
-                let parts: Vec<_> = parts.map(|part| part.trim_matches(' ')).collect();
-                Texts::of(&parts).map(ScopeValue::List)
+            (_, Value::Array(scopes)) => scopes.iter().map(Value::as_str).collect(),
+            (Some(separator), Value::String(scopes)) => {
+                let scopes = scopes.split(separator.as_str());
+                Some(scopes.map(|scope| scope.trim_matches(' ')).collect())
             }
-            (_, value) => ScopeValue::from_json(value.clone()),
+            (None, Value::String(scopes)) => Some(scopes.split(' ').collect()),
+            _ => None,
         }
     }
 }
@@ -220,16 +216,12 @@ pub struct NoScopeClaim;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::claims::scope::ScopeSet;
     use serde_json::json;
 
     fn granted(claim: &ScopeClaim, payload: &Value) -> Vec<String> {
-        let mut set = ScopeSet::default();
-        claim
-            .scopes(payload)
-            .into_iter()
-            .for_each(|scopes| set.add(scopes));
-        set.iter().map(str::to_owned).collect()
+        let scopes = claim.scopes(payload).into_iter().flatten();
+        let scopes = scopes.filter(|scope| !scope.is_empty());
+        scopes.map(str::to_owned).collect()
     }
 
     fn claim(text: &str) -> ScopeClaim {

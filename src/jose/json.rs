@@ -70,6 +70,119 @@ impl<'de, T: FromJson> Deserialize<'de> for Member<T> {
     }
 }
 
+/// A string, or an array of strings; borrowed from the document except where it has escapes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum OneOrMany<'de> {
+    One(Cow<'de, str>),
+    Many(Vec<Cow<'de, str>>),
+}
+
+impl<'de> OneOrMany<'de> {
+    /// `None` for any other value.
+    pub(crate) fn of(value: &'de Value) -> Option<Self> {
+        let text = |value: &'de Value| value.as_str().map(Cow::Borrowed);
+        match value {
+            Value::Array(many) => many.iter().map(text).collect::<Option<_>>().map(Self::Many),
+            one => text(one).map(Self::One),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.as_slice().iter().map(|text| &**text)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    /// Whether one of the strings is exactly one of `accepted`.
+    pub(crate) fn contains_one_of(&self, accepted: &[String]) -> bool {
+        self.iter()
+            .any(|text| accepted.iter().any(|accepted| accepted == text))
+    }
+
+    fn as_slice(&self) -> &[Cow<'de, str>] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Member<Cow<'de, str>> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match deserializer.deserialize_any(TextVisitor)? {
+            Some(OneOrMany::One(text)) => Self::Valid(text),
+            Some(OneOrMany::Many(_)) | None => Self::Malformed,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Member<OneOrMany<'de>> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let texts = deserializer.deserialize_any(TextVisitor)?;
+        Ok(texts.map_or(Self::Malformed, Self::Valid))
+    }
+}
+
+/// Reads a string or an array of strings, and any other value as `None`; no object in it may have duplicate members.
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Option<OneOrMany<'de>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Some(OneOrMany::One(Cow::Borrowed(text))))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some(OneOrMany::One(Cow::Owned(text.to_owned()))))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut texts = Some(Vec::new());
+        while let Some(element) = list.next_element::<Member<Cow<'de, str>>>()? {
+            texts = match (texts, element) {
+                (Some(mut texts), Member::Valid(text)) => {
+                    texts.push(text);
+                    Some(texts)
+                }
+                _ => None,
+            };
+        }
+        Ok(texts.map(OneOrMany::Many))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        ContentVisitor::<()>(PhantomData).visit_map(map)?;
+        Ok(None)
+    }
+}
+
 /// An object inside another, read with the same rules.
 pub(crate) struct Strict<M>(pub(crate) M);
 

@@ -3,9 +3,8 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::claims::Claims;
+use crate::claims::NumericDate;
 use crate::jose::digest::sha256;
-use crate::jose::json::Member;
 
 /// Revokes the tokens of an issuer for one subject, one session or one token identifier that were issued up to a second.
 ///
@@ -150,22 +149,29 @@ pub(crate) struct RevocationKeys {
 }
 
 impl RevocationKeys {
-    pub(crate) fn of(claims: &Claims) -> Self {
-        let issuer = claims.issuer.valid().map_or("", String::as_str);
-        let key = |target, claim: &Member<String>| {
-            let value = claim.valid()?;
-            Some(TargetHash::of(target, issuer, value))
-        };
+    /// The keys of a token with these claims: `iss`, those of `sub`, `sid` and `jti` that it has, and `iat`.
+    pub(crate) fn of(
+        issuer: &str,
+        [subject, session, token_id]: [Option<&str>; 3],
+        issued_at: Option<NumericDate>,
+    ) -> Self {
+        let key = |target, value: Option<&str>| Some(TargetHash::of(target, issuer, value?));
         Self {
             keys: [
-                key(Target::Subject, &claims.subject),
-                key(Target::Session, &claims.session_id),
-                key(Target::TokenId, &claims.token_id),
+                key(Target::Subject, subject),
+                key(Target::Session, session),
+                key(Target::TokenId, token_id),
             ],
-            issued_at: claims
-                .issued_at
-                .valid()
-                .map(|at| at.since_epoch().as_secs()),
+            issued_at: issued_at.map(|at| at.since_epoch().as_secs()),
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_payload(payload: &str) -> Self {
+        let claims = crate::claims::Claims::parse(payload.as_bytes()).expect("claims");
+        let named = [&claims.subject, &claims.session_id, &claims.token_id];
+        let named = named.map(|claim| claim.valid().map(|text| &**text));
+        let issuer = claims.issuer.valid().map_or("", |text| &**text);
+        Self::of(issuer, named, claims.issued_at.valid().copied())
     }
 }

@@ -111,7 +111,6 @@ mod tests {
 
     use super::super::CutOff;
     use super::*;
-    use crate::claims::Claims;
 
     fn at(second: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(second)
@@ -122,7 +121,7 @@ mod tests {
     }
 
     fn token(claims: &str) -> RevocationKeys {
-        RevocationKeys::of(&Claims::parse(claims.as_bytes()).expect("claims"))
+        RevocationKeys::of_payload(claims)
     }
 
     #[test]

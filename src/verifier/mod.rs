@@ -22,6 +22,7 @@ mod trust;
 mod unverified;
 mod validate;
 mod verified;
+mod verified_payload;
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -64,9 +65,10 @@ use token_cache::TokenCache;
 #[cfg(feature = "service")]
 use token_cache::TokenCacheSize;
 use trust::Trust;
-use unverified::{HeaderType, Unverified};
+use unverified::{Decoded, HeaderType, Unverified};
 use verified::{Basis, Origin};
 pub use verified::{ClaimsMismatch, Verified};
+use verified_payload::VerifiedPayload;
 
 /// Verifies access tokens with the keys of the trusted issuers.
 ///
@@ -213,7 +215,8 @@ impl Verifier {
         if let Some(introspector) = trust.introspector_of_opaque(token) {
             return Err(introspector.needed());
         }
-        let unverified: Unverified<'_> = Unverified::parse(token)?;
+        let decoded: Decoded<'_> = Decoded::parse(token)?;
+        let unverified = decoded.read()?;
         if let Some(resolver) = &self.0.resolver
             && trust.lacks_issuer(&unverified)
         {
@@ -233,12 +236,9 @@ impl Verifier {
         let payload = unverified.into_verified_payload();
         let valid = validate::validate_claims(&keys.issuer, &payload, now)?;
         let basis = Basis::Key(Arc::downgrade(&key), Arc::downgrade(keys));
-        Ok(Arc::new(Verified::new(
-            payload,
-            valid,
-            basis,
-            &self.0.origin,
-        )))
+        let payload = VerifiedPayload::new(payload)?;
+        let verified = Verified::new(payload, valid, basis, &self.0.origin);
+        Ok(Arc::new(verified))
     }
 
     /// Whether the key is missing only because its issuer is no longer trusted.

@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::clock::since_epoch;
 use super::{Verified, Verifier, VerifyError};
 use crate::issuer::Issuer;
-use crate::jose::json::Member;
 use crate::keys::IssuerKeys;
 use crate::revocation::{CutOff, RevocationStatus, Revocations, RevokeError};
 
@@ -96,7 +95,7 @@ impl Verifier {
 
 #[cold]
 fn check_revoked(revocations: &Revocations, verified: &Verified) -> Result<(), VerifyError> {
-    if *verified.session_id() == Member::Malformed {
+    if verified.has_malformed_session_id() {
         return Err(VerifyError::Malformed { claim: "sid" });
     }
     match revocations.check(|| verified.revocation_keys()) {

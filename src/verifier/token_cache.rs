@@ -1,16 +1,15 @@
 //! The cache of verified tokens; an entry ends with its token's validity or its key.
 //!
-//! An entry is found by characters of the token, mainly the end of its signature, and used only if the tag of the whole token
-//! is the entry's ([`TokenTagger`]), so that no usable credential stays in memory. It holds only the [`Verified`], nothing that
+//! An entry is found by a hash of some characters of the token, mainly the end of its signature, and used only if the tag of the
+//! whole token is the entry's ([`TokenTagger`]), so that no usable credential stays in memory. It holds only the [`Verified`], nothing that
 //! belongs to one request. A token is admitted when it is verified for the second time: caching tokens that never come again
 //! costs as much as verifying them.
 
-use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use quick_cache::Weighter;
@@ -24,6 +23,8 @@ use crate::jose::token_tag::{TokenTag, TokenTagger};
 pub(crate) struct TokenCache {
     tokens: Cache<Address, Entry, Bytes>,
     tagger: TokenTagger,
+    /// Keyed at random, so that clients cannot choose tokens that share an address.
+    hasher: RandomState,
     /// The tokens that have been verified at least once.
     seen_once: SeenOnceFilter,
 }
@@ -55,38 +56,16 @@ impl Entry {
     }
 }
 
-/// A token's entry in the cache, so that what is parsed later counts.
-#[derive(Debug)]
-pub(super) struct CacheEntry {
-    cache: Weak<TokenCache>,
-    address: Address,
-}
+/// Where a token's entry is: a hash of characters of the token, which proves nothing. A token whose address is that of another one
+/// takes its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Address(u64);
 
-impl CacheEntry {
-    /// Updates the entry's weight after a part of the token was parsed; evicts what no longer fits.
-    pub(super) fn update_weight(&self, verified: &Verified) {
-        if let Some(cache) = self.cache.upgrade() {
-            cache.update_weight(self.address, verified);
-        }
-    }
-}
-
-/// Where a token's entry is: characters of the token, which prove nothing. The end of a signature differs between JWTs; of
-/// opaque tokens, which may all end alike, some in the middle count, too.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Address([[u8; SAMPLE]; 2]);
-
-impl Address {
-    fn of(token: &[u8]) -> Self {
-        let (first, _) = token.split_at(token.len() / 2);
-        Self([end_of(first), end_of(token)])
-    }
-}
-
-impl fmt::Debug for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Address(redacted)")
-    }
+/// The characters of a token that its address depends on. The end of a signature differs between JWTs; of opaque tokens, which
+/// may all end alike, some in the middle count, too.
+fn sample(token: &[u8]) -> [[u8; SAMPLE]; 2] {
+    let (first, _) = token.split_at(token.len() / 2);
+    [end_of(first), end_of(token)]
 }
 
 /// The last bytes, zeros before them where there are fewer.
@@ -117,13 +96,14 @@ impl TokenCache {
         Ok(Some(Arc::new(Self {
             tokens: Cache::with_weighter(tokens.min(EXPECTED_TOKENS), weight, Bytes),
             tagger: tagger.ok_or_else(|| io::Error::other(NO_RANDOM_NUMBERS))?,
+            hasher: RandomState::new(),
             seen_once,
         })))
     }
 
     /// The verified token, if it is still valid at `now` since the Unix epoch and its key is still the issuer's.
     pub(crate) fn get(&self, token: &[u8], now: Duration) -> Option<Arc<Verified>> {
-        let address = Address::of(token);
+        let address = self.address_of(token);
         let Entry { tag, verified, .. } = self.tokens.get(&address)?;
         if self.tagger.tag(token) != Some(tag) {
             return None;
@@ -145,31 +125,36 @@ impl TokenCache {
     }
 
     /// Inserts a token that has just been verified, if it has been verified before.
-    pub(crate) fn insert(self: &Arc<Self>, token: &[u8], verified: &Arc<Verified>) {
-        if self.seen_once.insert(token) {
-            self.store(token, verified);
+    pub(crate) fn insert(&self, token: &[u8], verified: &Arc<Verified>) {
+        let address = self.address_of(token);
+        if self.seen_once.insert(address) {
+            self.store(address, token, verified);
         }
     }
 
     /// Inserts a token that has just been introspected: unlike a verification, the call must not be repeated.
-    pub(crate) fn insert_introspected(self: &Arc<Self>, token: &[u8], verified: &Arc<Verified>) {
-        self.seen_once.insert(token);
-        self.store(token, verified);
+    pub(crate) fn insert_introspected(&self, token: &[u8], verified: &Arc<Verified>) {
+        let address = self.address_of(token);
+        self.seen_once.insert(address);
+        self.store(address, token, verified);
     }
 
-    fn store(self: &Arc<Self>, token: &[u8], verified: &Arc<Verified>) {
+    fn address_of(&self, token: &[u8]) -> Address {
+        Address(self.hasher.hash_one(sample(token)))
+    }
+
+    fn store(&self, address: Address, token: &[u8], verified: &Arc<Verified>) {
         let Some(tag) = self.tagger.tag(token) else {
             return;
         };
-        let address = Address::of(token);
         // Before the entry is weighed, so that a part that is parsed meanwhile is counted here or by an update.
-        let cache = Arc::downgrade(self);
-        verified.set_cache_entry(CacheEntry { cache, address });
+        verified.set_address(address);
         let entry = Entry::weigh(tag, Arc::clone(verified));
         self.tokens.insert(address, entry);
     }
 
-    fn update_weight(&self, address: Address, verified: &Verified) {
+    /// Updates the entry's weight after a part of the token was parsed; evicts what no longer fits.
+    pub(super) fn update_weight(&self, address: Address, verified: &Verified) {
         // Two threads may parse two parts at once, and the last insert may carry the weight of only one: repeat until
         // the entry has the current weight. Ends, because a token has two parts that are parsed later.
         while let Some(entry) = self.tokens.peek(&address) {
@@ -205,8 +190,6 @@ fn weight_of(verified: &Verified) -> u64 {
 #[derive(Debug)]
 struct SeenOnceFilter {
     sets: Box<[[AtomicU32; WAYS]]>,
-    /// Keyed at random, so that clients cannot choose tokens that share a set.
-    hasher: RandomState,
 }
 
 impl SeenOnceFilter {
@@ -214,13 +197,12 @@ impl SeenOnceFilter {
         let sets = tokens.clamp(FEWEST_SETS, MOST_SETS).next_power_of_two();
         Self {
             sets: (0..sets).map(|_| Default::default()).collect(),
-            hasher: RandomState::new(),
         }
     }
 
-    /// Inserts the token; returns whether it was already in the filter.
-    fn insert(&self, token: &[u8]) -> bool {
-        let (set, mark) = self.locate(token);
+    /// Inserts the token with this address; returns whether it was already in the filter.
+    fn insert(&self, address: Address) -> bool {
+        let (set, mark) = self.locate(address);
         let find = |mark: u32| set.iter().find(|slot| slot.load(Ordering::Relaxed) == mark);
         if find(mark).is_some() {
             return true;
@@ -234,8 +216,7 @@ impl SeenOnceFilter {
     }
 
     /// The token's set and its mark.
-    fn locate(&self, token: &[u8]) -> (&[AtomicU32], u32) {
-        let hash = self.hasher.hash_one(Address::of(token));
+    fn locate(&self, Address(hash): Address) -> (&[AtomicU32], u32) {
         let [set, mark] = halves(hash);
         let set = usize::try_from(set).unwrap_or_default();
         let set = set.checked_rem(self.sets.len()).unwrap_or_default();
@@ -454,25 +435,21 @@ mod tests {
 
     #[test]
     fn short_tokens_have_addresses_of_their_own() {
-        let addresses = [b"".as_slice(), b"a", b"ab", b"b", b"ba"].map(Address::of);
-        for (at, address) in addresses.iter().enumerate() {
-            assert!(addresses.iter().skip(at + 1).all(|other| other != address));
+        let samples = [b"".as_slice(), b"a", b"ab", b"b", b"ba"].map(sample);
+        for (at, sample) in samples.iter().enumerate() {
+            assert!(samples.iter().skip(at + 1).all(|other| other != sample));
         }
     }
 
     #[test]
     fn the_filter_recognises_ten_thousand_tokens() {
         let filter = SeenOnceFilter::for_tokens(10_000);
-        let tokens: Vec<_> = (0..10_000)
-            .map(|number: u32| format!("{number:020}"))
+        let hasher = RandomState::new();
+        let addresses: Vec<_> = (0..10_000)
+            .map(|number: u32| Address(hasher.hash_one(number)))
             .collect();
-        let first = tokens
-            .iter()
-            .filter(|token| filter.insert(token.as_bytes()));
-        assert_eq!(first.count(), 0);
-        let known = tokens
-            .iter()
-            .filter(|token| filter.insert(token.as_bytes()));
-        assert_eq!(known.count(), 10_000);
+        let insert = |address: &&Address| filter.insert(**address);
+        assert_eq!(addresses.iter().filter(insert).count(), 0);
+        assert_eq!(addresses.iter().filter(insert).count(), 10_000);
     }
 }

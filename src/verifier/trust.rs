@@ -161,7 +161,7 @@ fn check_tenant(issuer: &Issuer, token: &Unverified<'_>) -> Result<(), VerifyErr
         return Ok(());
     };
     let tenant = required(&token.claims().tenant_id, "tid")?;
-    if tenants.tenant_of(token.issuer()?) != Some(tenant) {
+    if tenants.tenant_of(token.issuer()?) != Some(&**tenant) {
         Err(VerifyError::OtherTenant)
     } else if tenants.accept(tenant) {
         Ok(())

@@ -14,13 +14,20 @@ use crate::jose::compact::{Compact, CompactError};
 use crate::jose::json::Member;
 use crate::jose::jwk::Jwk;
 
-/// A well-formed token of a type of the kind `T`; nothing in it is trusted yet.
+/// A token whose header has been read and whose payload has been decoded; its type is one of the kind `T`.
 #[derive(Debug)]
-pub(crate) struct Unverified<'t, T = TokenType> {
+pub(crate) struct Decoded<'t, T = TokenType> {
     compact: Compact<'t>,
     algorithm: Algorithm,
     token_type: T,
-    payload: Payload,
+    payload: Vec<u8>,
+}
+
+/// A well-formed token of a type of the kind `T`; nothing in it is trusted yet.
+#[derive(Debug)]
+pub(crate) struct Unverified<'d, T = TokenType> {
+    decoded: &'d Decoded<'d, T>,
+    payload: Payload<'d>,
 }
 
 /// The types of one kind of token.
@@ -36,8 +43,8 @@ impl HeaderType for TokenType {
     }
 }
 
-impl<'t, T: HeaderType> Unverified<'t, T> {
-    /// Parses a token; rejects what no signature could make valid.
+impl<'t, T: HeaderType> Decoded<'t, T> {
+    /// Decodes a token; rejects what no signature could make valid.
     pub(crate) fn parse(token: &'t str) -> Result<Self, VerifyError> {
         let compact = Compact::parse(token)?;
         let algorithm = algorithm(&compact.header.algorithm)?;
@@ -48,34 +55,46 @@ impl<'t, T: HeaderType> Unverified<'t, T> {
         if compact.header.key_id == Member::Malformed {
             return Err(VerifyError::MalformedKeyId);
         }
-        let payload = Payload::parse(compact.payload()?)?;
         Ok(Self {
-            compact,
             algorithm,
             token_type,
-            payload,
+            payload: compact.payload()?,
+            compact,
+        })
+    }
+
+    /// Reads the claims.
+    pub(crate) fn read(&self) -> Result<Unverified<'_, T>, VerifyError> {
+        Ok(Unverified {
+            decoded: self,
+            payload: Payload::parse(&self.payload)?,
         })
     }
 }
 
-impl<T: HeaderType> Unverified<'_, T> {
+impl<'d, T: HeaderType> Unverified<'d, T> {
     pub(crate) fn algorithm(&self) -> Algorithm {
-        self.algorithm
+        self.decoded.algorithm
     }
 
     pub(crate) fn key_id(&self) -> Option<&str> {
-        self.compact.header.key_id.valid().map(String::as_str)
+        self.decoded
+            .compact
+            .header
+            .key_id
+            .valid()
+            .map(String::as_str)
     }
 
     pub(crate) fn token_type(&self) -> T {
-        self.token_type
+        self.decoded.token_type
     }
 
-    pub(crate) fn claims(&self) -> &Claims {
+    pub(crate) fn claims(&self) -> &Claims<'_> {
         &self.payload.claims
     }
 
-    pub(crate) fn payload(&self) -> &Payload {
+    pub(crate) fn payload(&self) -> &Payload<'_> {
         &self.payload
     }
 
@@ -85,19 +104,19 @@ impl<T: HeaderType> Unverified<'_, T> {
         let mut hasher = DefaultHasher::new();
         match self.key_id() {
             Some(id) => id.hash(&mut hasher),
-            None => self.compact.encoded_signature().hash(&mut hasher),
+            None => self.decoded.compact.encoded_signature().hash(&mut hasher),
         }
         hasher.finish()
     }
 
     /// The claim `iss`.
     pub(crate) fn issuer(&self) -> Result<&str, VerifyError> {
-        required(&self.payload.claims.issuer, "iss").map(String::as_str)
+        required(&self.payload.claims.issuer, "iss").map(|issuer| &**issuer)
     }
 
     /// Checks the signature's encoding, without decoding it, if there is no key to verify it with.
     pub(crate) fn check_signature_encoding(&self) -> Result<(), VerifyError> {
-        if self.compact.has_encoded_signature() {
+        if self.decoded.compact.has_encoded_signature() {
             Ok(())
         } else {
             Err(CompactError::Base64Url.into())
@@ -106,16 +125,19 @@ impl<T: HeaderType> Unverified<'_, T> {
 
     /// Decodes the signature; only needed if there is a key to verify it with.
     pub(crate) fn signature(&self) -> Result<Vec<u8>, VerifyError> {
-        Ok(self.compact.signature()?)
+        Ok(self.decoded.compact.signature()?)
     }
 
     /// Whether `signature`, the token's decoded signature, is valid under `key`.
     pub(crate) fn is_signed_by(&self, key: &Jwk, signature: &[u8]) -> bool {
-        key.verifies(self.algorithm, self.compact.signing_input, signature)
+        let Decoded {
+            compact, algorithm, ..
+        } = self.decoded;
+        key.verifies(*algorithm, compact.signing_input, signature)
     }
 
     /// The payload, which is authentic; must only be called after [`is_signed_by`](Self::is_signed_by).
-    pub(crate) fn into_verified_payload(self) -> Payload {
+    pub(crate) fn into_verified_payload(self) -> Payload<'d> {
         self.payload
     }
 }
@@ -140,10 +162,15 @@ mod tests {
     use crate::jose::CompactError;
     use data_encoding::BASE64URL_NOPAD;
 
+    fn parse_error(token: &str) -> Option<VerifyError> {
+        let decoded = Decoded::<TokenType>::parse(token);
+        decoded.and_then(|decoded| decoded.read().map(drop)).err()
+    }
+
     fn error(header: &str, payload: &str) -> Option<VerifyError> {
         let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
         let token = format!("{}.{}.AAAA", encode(header), encode(payload));
-        Unverified::<TokenType>::parse(&token).err()
+        parse_error(&token)
     }
 
     #[test]
@@ -246,7 +273,7 @@ mod tests {
             );
         }
         assert_eq!(
-            Unverified::<TokenType>::parse("a").err(),
+            parse_error("a"),
             Some(VerifyError::Form(CompactError::Segments))
         );
     }
@@ -256,7 +283,8 @@ mod tests {
         let issuer = |payload: &str| {
             let encode = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
             let token = format!("{}.{}.", encode(r#"{"alg":"RS256"}"#), encode(payload));
-            let unverified = Unverified::<TokenType>::parse(&token).expect("well-formed");
+            let decoded = Decoded::<TokenType>::parse(&token).expect("well-formed");
+            let unverified = decoded.read().expect("an object");
             unverified.issuer().map(str::to_owned)
         };
         assert_eq!(issuer(r#"{"iss":"a"}"#), Ok("a".to_owned()));

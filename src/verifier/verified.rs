@@ -12,17 +12,16 @@ use serde_path_to_error::Segment;
 
 use super::clock::{Clock, since_epoch};
 use super::introspection::Introspector;
-use super::payload::Payload;
-use super::token_cache::CacheEntry;
+use super::token_cache::Address;
 use super::validate::ValidClaims;
+use super::verified_payload::VerifiedPayload;
 use super::{Shared, Verifier};
 use crate::claims::actor::Actor;
 use crate::claims::authn::AuthnRequirement;
 use crate::claims::claim_name::find_claim;
 use crate::claims::footprint::{self, allocated};
 use crate::claims::scope::ScopeSet;
-use crate::claims::{Audience, Claims, Confirmation, NumericDate};
-use crate::jose::json::Member;
+use crate::claims::{Confirmation, NumericDate};
 use crate::jose::jwk::Jwk;
 use crate::keys::{IssuerKeys, KeyChanges};
 use crate::revocation::{RevocationKeys, Revocations};
@@ -41,17 +40,16 @@ pub struct Verified {
     checked: AtomicU64,
     is_sender_constrained: bool,
     scopes: ScopeSet,
-    claims: Claims,
+    payload: VerifiedPayload,
     /// The tolerance for the issuer's clock.
     tolerance: Duration,
-    payload: Box<[u8]>,
     pub(super) origin: Arc<Origin>,
     /// The payload as JSON, parsed on first use.
-    document: OnceLock<Value>,
+    document: OnceLock<Box<Value>>,
     /// The payload as a type of the application, parsed on first use.
-    custom_claims: OnceLock<CustomClaims>,
-    /// The token's entry in the cache, if it is cached: what is parsed later counts there.
-    cache_entry: OnceLock<CacheEntry>,
+    custom_claims: OnceLock<Box<CustomClaims>>,
+    /// The token's address in the cache, if it is cached: what is parsed later counts there.
+    address: OnceLock<Address>,
 }
 
 /// What a token was verified with; once it is gone, the token is no longer valid.
@@ -103,48 +101,42 @@ struct CustomClaims {
 
 impl Verified {
     pub(super) fn new(
-        payload: Payload,
+        payload: VerifiedPayload,
         valid: ValidClaims,
         basis: Basis,
         origin: &Arc<Origin>,
     ) -> Self {
-        // The granted scopes are kept; the claims that they come from are not. `iss` contains the tenant.
-        let claims = Claims {
-            tenant_id: Member::Absent,
-            scope: Member::Absent,
-            scp: Member::Absent,
-            ..payload.claims
-        };
         Self {
-            is_sender_constrained: claims.confirmation.binds(),
-            claims,
+            is_sender_constrained: payload.confirmation().binds(),
+            payload,
             scopes: valid.scopes,
             tolerance: valid.tolerance,
             from: valid.from,
             until: valid.until,
-            payload: payload.bytes.into_boxed_slice(),
             origin: Arc::clone(origin),
             basis,
             checked: AtomicU64::new(0),
             document: OnceLock::new(),
             custom_claims: OnceLock::new(),
-            cache_entry: OnceLock::new(),
+            address: OnceLock::new(),
         }
     }
 
-    /// Sets the cache entry that holds this token.
-    pub(super) fn set_cache_entry(&self, entry: CacheEntry) {
-        drop(self.cache_entry.set(entry));
+    /// Sets the address of the cache entry that holds this token.
+    pub(super) fn set_address(&self, address: Address) {
+        self.address.get_or_init(|| address);
     }
 
     /// The size of the token in memory in bytes, with everything that has been parsed of it so far.
     pub(super) fn allocated(&self) -> usize {
+        let document = |document: &Box<Value>| {
+            allocated(size_of::<Value>()).saturating_add(footprint::of_json(document))
+        };
         let parts = [
             allocated(COUNTS_OF_ARC.saturating_add(size_of::<Self>())),
-            self.claims.allocated(),
             self.scopes.allocated(),
-            allocated(self.payload.len()),
-            self.document.get().map_or(0, footprint::of_json),
+            self.payload.allocated(),
+            self.document.get().map_or(0, document),
             self.custom_claims.get().map_or(0, |own| own.bytes),
         ];
         parts.into_iter().fold(0, usize::saturating_add)
@@ -158,8 +150,7 @@ impl Verified {
     /// The issuer, exactly as in `iss`.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        let issuer = self.claims.issuer.valid();
-        issuer.map(String::as_str).unwrap_or_default()
+        self.payload.issuer()
     }
 
     /// The user, or the client itself, that the token is about (`sub`), if the token names one.
@@ -167,13 +158,13 @@ impl Verified {
     /// Two tokens without a subject are not of the same user.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
-        self.claims.subject.valid().map(String::as_str)
+        self.payload.subject()
     }
 
     /// The client that requested the token (`client_id`), if the token names it.
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
-        self.claims.client_id.valid().map(String::as_str)
+        self.payload.client_id()
     }
 
     /// Who acts on behalf of the subject (`act`, [RFC 8693 §4.1]); `None` for a token that the user's own client got.
@@ -183,22 +174,23 @@ impl Verified {
     /// [RFC 8693 §4.1]: https://www.rfc-editor.org/rfc/rfc8693#section-4.1
     #[must_use]
     pub fn actor(&self) -> Option<&Actor> {
-        self.claims.actor.valid().map(|actor| &**actor)
+        self.payload.actor()
     }
 
     /// The token's identifier (`jti`), if it has one.
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
-        self.claims.token_id.valid().map(String::as_str)
+        self.payload.token_id()
     }
 
     /// The audiences of the token (`aud`); this API is among them.
+    ///
+    /// The payload is parsed as for [`claim`](Self::claim).
     pub fn audience(&self) -> impl Iterator<Item = &str> {
-        self.claims
-            .audience
-            .valid()
-            .into_iter()
-            .flat_map(Audience::iter)
+        let named = self.claim("aud");
+        let one = named.filter(|named| named.is_string());
+        let many = named.and_then(Value::as_array).into_iter().flatten();
+        one.into_iter().chain(many).filter_map(Value::as_str)
     }
 
     /// When the token expires (`exp`), without the clock tolerance.
@@ -206,8 +198,8 @@ impl Verified {
     /// For an opaque token whose issuer tells no `exp`, the time until which the issuer's response is used.
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
-        let expires_at = self.claims.expires_at.valid();
-        expires_at.map_or(SystemTime::UNIX_EPOCH, |at| at.to_system_time())
+        let expires_at = self.payload.expires_at();
+        expires_at.map_or(SystemTime::UNIX_EPOCH, NumericDate::to_system_time)
     }
 
     /// When the access that the token gives ends, by the verifier's clock: at `exp`, or at its maximum age if that is
@@ -247,11 +239,7 @@ impl Verified {
     /// When the token was issued (`iat`), if it has the claim.
     #[must_use]
     pub fn issued_at(&self) -> Option<SystemTime> {
-        self.claims
-            .issued_at
-            .valid()
-            .copied()
-            .map(NumericDate::to_system_time)
+        self.payload.issued_at().map(NumericDate::to_system_time)
     }
 
     /// The scopes that the token grants.
@@ -263,7 +251,7 @@ impl Verified {
     /// The whole payload, a JSON object.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        &self.payload
+        self.payload.as_bytes()
     }
 
     /// A claim by its name, or by a JSON pointer ([RFC 6901]) such as `/realm_access/roles`.
@@ -274,7 +262,7 @@ impl Verified {
     #[must_use]
     pub fn claim(&self, claim: &str) -> Option<&Value> {
         if self.document.get().is_none() {
-            drop(self.document.set(self.parse()));
+            drop(self.document.set(Box::new(self.parse())));
             self.update_weight();
         }
         find_claim(self.document.get()?, claim)
@@ -282,12 +270,16 @@ impl Verified {
 
     /// The payload as JSON; cannot fail, because it was parsed when the token was verified.
     fn parse(&self) -> Value {
-        serde_json::from_slice(&self.payload).unwrap_or_default()
+        serde_json::from_slice(self.payload()).unwrap_or_default()
     }
 
     fn update_weight(&self) {
-        if let Some(entry) = self.cache_entry.get() {
-            entry.update_weight(self);
+        let Some(&address) = self.address.get() else {
+            return;
+        };
+        let shared = self.origin.shared.upgrade();
+        if let Some(cache) = shared.as_ref().and_then(|shared| shared.cache.as_ref()) {
+            cache.update_weight(address, self);
         }
     }
 
@@ -333,16 +325,17 @@ impl Verified {
 
     /// How cut-offs find the token.
     pub(super) fn revocation_keys(&self) -> RevocationKeys {
-        RevocationKeys::of(&self.claims)
+        self.payload.revocation_keys()
     }
 
-    pub(super) fn session_id(&self) -> &Member<String> {
-        &self.claims.session_id
+    /// Whether `sid` is present and not a string.
+    pub(super) fn has_malformed_session_id(&self) -> bool {
+        self.payload.has_malformed_session_id()
     }
 
     /// What the sender of the token must prove (`cnf`).
     pub(crate) fn confirmation(&self) -> &Confirmation {
-        &self.claims.confirmation
+        self.payload.confirmation()
     }
 
     /// Whether the token is sender-constrained (RFC 9449 §6, RFC 8705 §3).
@@ -364,13 +357,13 @@ impl Verified {
             return Ok(claims);
         }
         let claims: Arc<C> =
-            Arc::new(serde_json::from_slice(&self.payload).map_err(|_| self.mismatch::<C>())?);
+            Arc::new(serde_json::from_slice(self.payload()).map_err(|_| self.mismatch::<C>())?);
         let parsed = CustomClaims {
             claims: claims.clone(),
             bytes: self.bytes_as::<C>(),
         };
         // Only one type is kept; any other one is parsed each time.
-        if self.custom_claims.set(parsed).is_ok() {
+        if self.custom_claims.set(Box::new(parsed)).is_ok() {
             self.update_weight();
         }
         Ok(claims)
@@ -378,7 +371,7 @@ impl Verified {
 
     /// Logs which claim does not fit the type, without its value, which serde's own message may repeat.
     fn mismatch<C: DeserializeOwned>(&self) -> ClaimsMismatch {
-        let mut payload = serde_json::Deserializer::from_slice(&self.payload);
+        let mut payload = serde_json::Deserializer::from_slice(self.payload());
         if let Err(error) = serde_path_to_error::deserialize::<_, C>(&mut payload) {
             let name = std::any::type_name::<C>();
             log::debug!("the claims do not fit {name}: {}", unfitting(&error));
@@ -389,8 +382,9 @@ impl Verified {
     /// The approximate size of the payload as `C` in bytes. What `C` holds on the heap is unknown; it is counted as the
     /// size of the payload as JSON, which is hardly ever less.
     fn bytes_as<C>(&self) -> usize {
-        let own = allocated(COUNTS_OF_ARC.saturating_add(size_of::<C>()));
-        if size_of::<C>() == 0 || self.cache_entry.get().is_none() {
+        let own = allocated(COUNTS_OF_ARC.saturating_add(size_of::<C>()))
+            .saturating_add(allocated(size_of::<CustomClaims>()));
+        if size_of::<C>() == 0 || self.address.get().is_none() {
             return own;
         }
         let heap = match self.document.get() {

@@ -2,7 +2,6 @@ use std::time::Instant as Moment;
 
 use super::super::{CutOff, RevocationKeys, RevocationStatus};
 use super::*;
-use crate::claims::Claims;
 use crate::redis_client::test_server::Server;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -22,7 +21,7 @@ fn replica(server: &Server) -> Revocations {
 
 fn of_subject(subject: &str) -> RevocationKeys {
     let claims = format!(r#"{{"iss":"i","sub":"{subject}"}}"#);
-    RevocationKeys::of(&Claims::parse(claims.as_bytes()).unwrap())
+    RevocationKeys::of_payload(&claims)
 }
 
 fn status(revocations: &Revocations, subject: &str) -> RevocationStatus {

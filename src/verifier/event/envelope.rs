@@ -39,7 +39,7 @@ pub(super) struct Envelope<'t> {
     pub(super) until: Duration,
     /// At least one event.
     pub(super) events: &'t Map<String, Value>,
-    pub(super) claims: &'t Claims,
+    pub(super) claims: &'t Claims<'t>,
     /// Whether the issuer's logout tokens revoke the tokens of all sessions.
     pub(super) logout_revokes_user: bool,
     /// All claims.

@@ -38,7 +38,7 @@ impl Event for LogoutToken {
         let subject = optional(&claims.subject, "sub")?;
         let session = optional(&claims.session_id, "sid")?;
         for (claim, value) in [("sub", subject), ("sid", session)] {
-            if value.is_some_and(String::is_empty) {
+            if value.is_some_and(|value| value.is_empty()) {
                 return Err(EventError::Malformed { claim });
             }
         }

@@ -23,7 +23,7 @@ pub(super) use self::seen::SeenEvents;
 use super::clock::since_epoch;
 use super::missing_key::{PendingKey, Waited};
 use super::trust::Trust;
-use super::unverified::{HeaderType, Unverified};
+use super::unverified::{Decoded, HeaderType, Unverified};
 use super::validate::required;
 use super::{Verifier, VerifyError, find_key};
 use crate::jose::CompactError;
@@ -147,7 +147,8 @@ impl Verifier {
         if token.len() > MOST_EVENT_BYTES {
             return Err(VerifyError::Form(CompactError::TooLong).into());
         }
-        let unverified = Unverified::<E>::parse(token)?;
+        let decoded = Decoded::<E>::parse(token)?;
+        let unverified = decoded.read()?;
         let trust = self.0.trust.load();
         let keys = entry_for(&trust, &unverified)?;
         let envelope = Envelope::open(&keys.issuer, &unverified, since_epoch(self.now()))?;
@@ -201,7 +202,7 @@ fn entry_for<'t, T: HeaderType>(
     }
     let audience = required(&token.claims().audience, "aud")?;
     let mut entries = entries.into_iter();
-    let for_us = entries.find(|keys| audience.names_one_of(&keys.issuer.rules.event_audience));
+    let for_us = entries.find(|keys| audience.contains_one_of(&keys.issuer.rules.event_audience));
     for_us.ok_or(EventError::WrongAudience)
 }
 

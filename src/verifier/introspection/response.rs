@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::super::VerifyError;
 use super::super::payload::Payload;
 use super::super::validate::{ValidClaims, validate_claims};
+use super::super::verified_payload::VerifiedPayload;
 use crate::claims::{Claims, NumericDate};
 use crate::issuer::Issuer;
 use crate::jose::json::{self, FromJson, Member, Members, Unique};
@@ -17,7 +18,7 @@ use crate::jose::json::{self, FromJson, Member, Members, Unique};
 /// A response that grants access.
 #[derive(Debug)]
 pub(super) struct ValidResponse {
-    pub(super) payload: Payload,
+    pub(super) payload: VerifiedPayload,
     pub(super) claims: ValidClaims,
 }
 
@@ -60,20 +61,23 @@ pub(super) fn validate(
     let mut claims = Claims::parse(&body).map_err(|_| ResponseError::Malformed)?;
     let used_until = now.saturating_add(max_age);
     if claims.issuer == Member::Absent {
-        claims.issuer = Member::Valid(name.to_owned());
+        claims.issuer = Member::Valid(name.into());
     } else if claims.issuer.valid().is_none_or(|named| named != name) {
         return Err(VerifyError::UnknownIssuer.into());
     }
     if claims.expires_at == Member::Absent {
         claims.expires_at = Member::Valid(NumericDate::at(used_until));
     }
-    let payload = Payload::new(body, claims);
+    let payload = Payload::new(&body, claims);
     let mut claims = validate_claims(issuer, &payload, now)?;
     if !status.names_kind && !names_api(issuer, &payload) {
         return Err(VerifyError::UnknownKind.into());
     }
     claims.until = claims.until.min(used_until);
-    Ok(ValidResponse { payload, claims })
+    Ok(ValidResponse {
+        payload: VerifiedPayload::new(payload)?,
+        claims,
+    })
 }
 
 /// The response without members that are `null`, which some issuers write for those that are absent.
@@ -90,9 +94,9 @@ fn without_null_members(body: Vec<u8>) -> Result<Vec<u8>, ResponseError> {
 
 /// Whether `aud` names this API. Issuers say of refresh tokens, too, that they are active. Most then leave out
 /// `token_type`, which is defined for access tokens, and `aud`: one of both is needed.
-fn names_api(issuer: &Issuer, payload: &Payload) -> bool {
+fn names_api(issuer: &Issuer, payload: &Payload<'_>) -> bool {
     let audience = payload.claims.audience.valid();
-    audience.is_some_and(|audience| audience.names_one_of(&issuer.rules.audience))
+    audience.is_some_and(|audience| audience.contains_one_of(&issuer.rules.audience))
 }
 
 /// What a response says beside the claims.
@@ -271,7 +275,7 @@ mod tests {
         assert_eq!(until(&json!({"exp": NOW + 30})), 35);
         let bare = judged(r#"{"active":true,"aud":"api"}"#).expect("an active token");
         assert_eq!(bare.claims.until.as_secs() - NOW, 60);
-        assert_eq!(bare.payload.claims.issuer, Member::Valid(ISSUER.to_owned()));
+        assert_eq!(bare.payload.issuer(), ISSUER);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! [RFC 9701 §5]: https://www.rfc-editor.org/rfc/rfc9701#section-5
 
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
@@ -10,10 +11,10 @@ use serde_json::value::RawValue;
 
 use super::super::MOST_KEYS_TRIED;
 use super::response::ResponseError;
-use crate::claims::{Audience, NumericDate};
+use crate::claims::NumericDate;
 use crate::jose::Algorithm;
 use crate::jose::compact::Compact;
-use crate::jose::json::{self, Member, Members, Unique};
+use crate::jose::json::{self, Member, Members, OneOrMany, Unique};
 use crate::keys::{FetchEnd, IssuerKeys, KeyRequest, Purpose, WantedKey};
 use crate::metrics::Counters;
 
@@ -83,7 +84,7 @@ impl Recipient<'_> {
 
     /// The claims that every signed response has (RFC 9701 §5).
     fn check(&self, response: &SignedResponse<'_>) -> Result<Vec<u8>, ResponseError> {
-        let payload: Payload =
+        let payload: Payload<'_> =
             json::read_object(&response.payload).map_err(|_| ResponseError::Malformed)?;
         let is_for_client = payload
             .audience
@@ -166,14 +167,14 @@ impl<'t> SignedResponse<'t> {
 
 /// The payload of a signed response.
 #[derive(Default)]
-struct Payload {
-    issuer: Member<String>,
-    audience: Member<Audience>,
+struct Payload<'p> {
+    issuer: Member<Cow<'p, str>>,
+    audience: Member<OneOrMany<'p>>,
     issued_at: Member<NumericDate>,
     introspection: Option<Box<RawValue>>,
 }
 
-impl<'de> Members<'de> for Payload {
+impl<'de> Members<'de> for Payload<'de> {
     fn read<A: MapAccess<'de>>(&mut self, name: &str, values: &mut A) -> Result<(), A::Error> {
         match name {
             "iss" => self.issuer = values.next_value()?,

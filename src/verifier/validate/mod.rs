@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::VerifyError;
 use super::audience::check_audience;
 use super::payload::Payload;
-use super::scopes::{add_implied, granted_scopes};
+use super::scopes::granted_scopes;
 use super::unverified::Unverified;
 use crate::claims::scope::ScopeSet;
 use crate::claims::{Claims, OtherKind};
@@ -34,7 +34,7 @@ pub(crate) struct ValidClaims {
 /// The first rule that is violated.
 pub(crate) fn validate_claims(
     issuer: &Issuer,
-    payload: &Payload,
+    payload: &Payload<'_>,
     now: Duration,
 ) -> Result<ValidClaims, VerifyError> {
     let claims = &payload.claims;
@@ -48,12 +48,13 @@ pub(crate) fn validate_claims(
     check_required(issuer, payload)?;
     let mut scopes = granted_scopes(issuer, payload);
     check_numbers(claims, &scopes)?;
-    add_implied(issuer, &mut scopes);
+    let implied = issuer.rules.scope_implications.beyond(&scopes);
+    scopes.extend(implied);
     if issuer.rules.strict {
         check_profile(claims)?;
     }
     Ok(ValidClaims {
-        scopes,
+        scopes: ScopeSet::of(&scopes),
         tolerance: issuer.rules.clock_tolerance,
         from,
         until,
@@ -70,7 +71,7 @@ pub(crate) fn may_pass(issuer: &Issuer, token: &Unverified<'_>, now: Duration) -
 /// token is valid.
 fn check_times(
     issuer: &Issuer,
-    claims: &Claims,
+    claims: &Claims<'_>,
     now: Duration,
 ) -> Result<(Duration, Duration), VerifyError> {
     let tolerance = issuer.rules.clock_tolerance;
@@ -102,7 +103,7 @@ fn check_times(
     Ok((from, until))
 }
 
-fn check_strings(claims: &Claims) -> Result<(), VerifyError> {
+fn check_strings(claims: &Claims<'_>) -> Result<(), VerifyError> {
     optional(&claims.subject, "sub")?;
     optional(&claims.client_id, "client_id")?;
     optional(&claims.token_id, "jti")?;
@@ -112,7 +113,7 @@ fn check_strings(claims: &Claims) -> Result<(), VerifyError> {
 /// Rejects other tokens that are signed with the same keys: those that name their kind (Cognito, Keycloak), ID tokens
 /// (OpenID Connect Core §2, §3.1.3.6), which have `at_hash`, or `nonce` without a scope (Keycloak's access tokens have
 /// both), and logout tokens, which have `events`.
-pub(super) fn check_kind(claims: &Claims) -> Result<(), VerifyError> {
+pub(super) fn check_kind(claims: &Claims<'_>) -> Result<(), VerifyError> {
     match claims.other_kind {
         Some(OtherKind::Id) => return Err(VerifyError::IdToken),
         Some(OtherKind::Logout) => return Err(VerifyError::LogoutToken),
@@ -130,7 +131,7 @@ pub(super) fn check_kind(claims: &Claims) -> Result<(), VerifyError> {
     Ok(())
 }
 
-fn check_required(issuer: &Issuer, payload: &Payload) -> Result<(), VerifyError> {
+fn check_required(issuer: &Issuer, payload: &Payload<'_>) -> Result<(), VerifyError> {
     let mut required = issuer.rules.required_claims.iter();
     match required.find(|required| !required.is_met_by(payload.claim(required.name()))) {
         Some(unmet) => Err(VerifyError::RequiredClaim(Arc::clone(unmet))),
@@ -139,19 +140,19 @@ fn check_required(issuer: &Issuer, payload: &Payload) -> Result<(), VerifyError>
 }
 
 /// Bounds the work that a token causes for each request.
-fn check_numbers(claims: &Claims, scopes: &ScopeSet) -> Result<(), VerifyError> {
+fn check_numbers(claims: &Claims<'_>, scopes: &[&str]) -> Result<(), VerifyError> {
     let audience = claims.audience.valid();
     if audience.is_some_and(|audience| audience.len() > MOST_AUDIENCES) {
         return Err(VerifyError::TooManyAudiences);
     }
-    if scopes.iter().nth(MOST_SCOPES).is_some() {
+    if scopes.len() > MOST_SCOPES {
         return Err(VerifyError::TooManyScopes);
     }
     Ok(())
 }
 
 /// RFC 9068 §2.2.
-fn check_profile(claims: &Claims) -> Result<(), VerifyError> {
+fn check_profile(claims: &Claims<'_>) -> Result<(), VerifyError> {
     required(&claims.issued_at, "iat")?;
     required(&claims.subject, "sub")?;
     required(&claims.client_id, "client_id")?;

@@ -12,7 +12,7 @@ fn issuer() -> Issuer {
 }
 
 /// The payload of a token that is valid at `NOW`, with the members of `changes`; `"absent"` removes one.
-fn payload(changes: &Value) -> Payload {
+fn payload(changes: &Value) -> String {
     let mut claims = json!({
         "iss": "https://issuer.example/", "sub": "user", "aud": "api", "exp": NOW + 60, "iat": NOW - 60,
         "client_id": "client", "jti": "1", "scope": "read",
@@ -24,11 +24,16 @@ fn payload(changes: &Value) -> Payload {
         .as_object_mut()
         .expect("an object")
         .retain(|_, value| *value != "absent");
-    Payload::parse(claims.to_string().into_bytes()).expect("claims")
+    claims.to_string()
+}
+
+fn validate(issuer: &Issuer, payload: &str) -> Result<ValidClaims, VerifyError> {
+    let payload = Payload::parse(payload.as_bytes()).expect("claims");
+    validate_claims(issuer, &payload, Duration::from_secs(NOW))
 }
 
 fn outcome(issuer: &Issuer, changes: &Value) -> Result<(), VerifyError> {
-    validate_claims(issuer, &payload(changes), Duration::from_secs(NOW)).map(drop)
+    validate(issuer, &payload(changes)).map(drop)
 }
 
 const fn missing(claim: &'static str) -> VerifyError {
@@ -343,9 +348,7 @@ fn scopes_only_come_from_the_configured_claims() {
             .iter()
             .map(|claim| claim.parse().expect("a claim"))
             .collect();
-        let payload = payload(changes);
-        let valid =
-            validate_claims(&issuer, &payload, Duration::from_secs(NOW)).expect("a valid token");
+        let valid = validate(&issuer, &payload(changes)).expect("a valid token");
         valid.scopes.iter().map(str::to_owned).collect::<Vec<_>>()
     };
     let changes = json!({
