@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -40,8 +41,9 @@ def free_port():
 class Server:
     """A server on the first cores, which answers from the start; it is ended with the `with` block it stands in."""
 
-    def __init__(self, command, cores=1, folder=None, log=subprocess.DEVNULL, **variables):
-        self.port = free_port()
+    def __init__(self, command, cores=1, folder=None, log=subprocess.DEVNULL, tls=False, port=None, **variables):
+        self.port, self.tls = port or free_port(), tls
+        self.started = time.monotonic()
         inherited = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
         variables = {"HOST": "127.0.0.1", "RUST_LOG": "off", **inherited, **variables, "PORT": str(self.port)}
         pinned = ["taskset", "-c", ",".join(map(str, CORES[:cores])), *command]
@@ -51,7 +53,8 @@ class Server:
             if time.monotonic() > end or self.child.poll() is not None:
                 self.end()
                 sys.exit(f"{' '.join(command)} does not serve")
-            time.sleep(0.02)
+            time.sleep(0.001)
+        self.ready_after = time.monotonic() - self.started
 
     def __enter__(self):
         return self
@@ -61,11 +64,16 @@ class Server:
 
     def answers(self):
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+            connection = self.connection()
             connection.request("GET", "/api/public")
             return connection.getresponse().status == 200
         except OSError:
             return False
+
+    def connection(self):
+        if self.tls:
+            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=2, context=ssl._create_unverified_context())
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
 
     def cpu(self):
         """Seconds of processor time so far, by the scheduler's own accounts."""
@@ -91,10 +99,10 @@ def read(path):
 class Issuer(Server):
     """The service's own development issuer, and the API beside it, which receives no requests."""
 
-    def __init__(self, service):
+    def __init__(self, service, **variables):
         self.issuer_port = free_port()
         self.folder = tempfile.TemporaryDirectory()
-        super().__init__([service], folder=self.folder.name, APP__DEV_ISSUER__PORT=str(self.issuer_port))
+        super().__init__([service], folder=self.folder.name, APP__DEV_ISSUER__PORT=str(self.issuer_port), **variables)
 
     def trusted(self):
         """The settings with which a server trusts this issuer."""
@@ -131,16 +139,19 @@ class Load:
 
     def __init__(self, program, seconds):
         self.program, self.seconds = program, seconds
+        # Microseconds within which half of the last requests, 99 % and 99.9 % were answered.
+        self.times = []
 
     def send(self, server, path, tokens=(), status=200, once=False):
         """The number of answers, and the seconds that they took."""
         command = ["taskset", "-c", str(CORES[-1]), self.program, str(server.port), path, str(60 if once else self.seconds), str(status)]
         command += ["once"] if once else []
-        lines = "".join(token + "\n" for token in tokens)
+        # A token with its scheme, and possibly further headers, is sent as it is.
+        lines = "".join((token if " " in token else f"Bearer {token}") + "\n" for token in tokens)
         done = subprocess.run(command, input=lines, capture_output=True, text=True)
         if done.returncode:
             sys.exit(f"wrong answers from {path}: {done.stderr}")
-        answers, seconds = done.stdout.split()
+        answers, seconds, *self.times = done.stdout.split()
         return int(answers), float(seconds)
 
     def cost(self, server, *arguments, **options):

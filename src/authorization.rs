@@ -290,8 +290,15 @@ fn is_bracketed_host(host: &[u8]) -> bool {
 }
 
 fn is_host_name(name: &[u8]) -> bool {
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(byte);
-    !name.is_empty() && name.iter().all(allowed)
+    !name.is_empty() && name.iter().all(|&byte| is_host_character(byte))
+}
+
+/// What a registered name consists of (RFC 3986 §3.2.2).
+const fn is_host_character(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\''..=b',' | b';' | b'='
+    )
 }
 
 /// Digits, or nothing at all.

@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn texts_come_out_as_they_went_in() {
         for texts in [
-            &[] as &[&str],
+            [].as_slice(),
             &[""],
             &["a"],
             &["", "a b", "", "\u{e4}\u{1f600}", "c", ""],

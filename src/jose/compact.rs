@@ -2,18 +2,22 @@
 //!
 //! [RFC 7515 §3.1, §7.1]: https://www.rfc-editor.org/rfc/rfc7515#section-3.1
 
+use std::rc::Rc;
+
 use base64_simd::URL_SAFE_NO_PAD;
 use serde::de::MapAccess;
 use serde_json::{Map, Value};
 
 use super::json::{self, Member, Members, Unique};
+use super::known_headers;
 
 /// A compact JWS with a parsed header and undecoded other segments; nothing about it is verified.
 #[derive(Debug)]
-pub(crate) struct Compact<'t, H = Header> {
+pub(crate) struct Compact<'t, H = Rc<Header>> {
     /// The bytes under the signature: the first two segments and the dot between them.
     pub(crate) signing_input: &'t [u8],
     pub(crate) header: H,
+    encoded_header: &'t str,
     payload: &'t str,
     signature: &'t str,
 }
@@ -24,7 +28,15 @@ impl<'t> Compact<'t> {
     /// # Errors
     /// [`CompactError`] names the part that is malformed.
     pub(crate) fn parse(token: &'t str) -> Result<Self, CompactError> {
-        Self::read(token)
+        Self::read(token, |encoded| match known_headers::find(encoded) {
+            Some(header) => Ok(header),
+            None => read_header(encoded).map(Rc::new),
+        })
+    }
+
+    /// Notes that the signature is valid, so that the header need not be parsed for the next token with the same one.
+    pub(crate) fn keep_header(&self) {
+        known_headers::insert(self.encoded_header, &self.header);
     }
 }
 
@@ -37,17 +49,21 @@ impl<'t> Compact<'t, HeaderWithJwk> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(CompactError::TooLong);
         }
-        Self::read(token)
+        Self::read(token, read_header)
     }
 }
 
-impl<'t, H: for<'h> Members<'h>> Compact<'t, H> {
-    fn read(token: &'t str) -> Result<Self, CompactError> {
+impl<'t, H> Compact<'t, H> {
+    fn read(
+        token: &'t str,
+        read_header: impl FnOnce(&str) -> Result<H, CompactError>,
+    ) -> Result<Self, CompactError> {
         let [header, payload, signature] = segments(token).ok_or(CompactError::Segments)?;
         let signed = header.len().saturating_add(1).saturating_add(payload.len());
         Ok(Self {
             signing_input: token.as_bytes().get(..signed).unwrap_or_default(),
-            header: json::read_object(&decode(header)?).map_err(|_| CompactError::Header)?,
+            header: read_header(header)?,
+            encoded_header: header,
             payload,
             signature,
         })
@@ -89,6 +105,10 @@ impl<'t, H: for<'h> Members<'h>> Compact<'t, H> {
     pub(crate) fn encoded_signature(&self) -> &str {
         self.signature
     }
+}
+
+fn read_header<H: for<'h> Members<'h>>(encoded: &str) -> Result<H, CompactError> {
+    json::read_object(&decode(encoded)?).map_err(|_| CompactError::Header)
 }
 
 /// The parts between exactly two dots.

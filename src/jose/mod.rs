@@ -8,6 +8,7 @@ pub(crate) mod compact;
 pub(crate) mod digest;
 pub(crate) mod json;
 pub(crate) mod jwk;
+mod known_headers;
 pub(crate) mod mac;
 pub(crate) mod private_key;
 pub(crate) mod public_key;

@@ -133,7 +133,11 @@ impl<'d, T: HeaderType> Unverified<'d, T> {
         let Decoded {
             compact, algorithm, ..
         } = self.decoded;
-        key.verifies(*algorithm, compact.signing_input, signature)
+        let is_signed = key.verifies(*algorithm, compact.signing_input, signature);
+        if is_signed {
+            compact.keep_header();
+        }
+        is_signed
     }
 
     /// The payload, which is authentic; must only be called after [`is_signed_by`](Self::is_signed_by).
