@@ -144,7 +144,7 @@ impl Credentials {
     /// [`CredentialsError`] for more words than one, and for what is no text.
     pub(crate) fn as_word(&self) -> Result<&str, CredentialsError> {
         let word = self.as_bytes();
-        if word.contains(&b' ') {
+        if memchr::memchr(b' ', word).is_some() {
             return Err(CredentialsError::Unusable);
         }
         std::str::from_utf8(word).map_err(|_| CredentialsError::NoToken)

@@ -148,6 +148,29 @@ fn the_token_cache_takes_what_is_configured() {
     }
 }
 
+#[test]
+fn a_usual_token_takes_800_bytes() {
+    let before = taken(COUNTED.stats());
+    let verifier = verifier_of(4 * MEMORY);
+    let subject = "auth0|6543210fedcba98765432109";
+    let case = Case {
+        name: "as Auth0 issues them",
+        tokens: TOKENS,
+        claims: json!({
+            "sub": subject, "aud": [AUDIENCE, "https://tenant.eu.auth0.com/userinfo"],
+            "azp": "kX8wq0ZrT3vYb1NcL5dGhJmPsUaEiO2F", "scope": "openid profile email read:messages",
+            "permissions": ["read:messages", "write:messages", "delete:messages", "read:users"],
+        }),
+        read: |token| assert!(token.subject().is_some()),
+        fills: true,
+    };
+    fill(&verifier, &case);
+    let tokens = isize::try_from(TOKENS).expect("a small number");
+    let each = (taken(COUNTED.stats()) - before) / tokens;
+    println!("a usual token: {each} bytes");
+    assert!(each <= 800, "{each} bytes");
+}
+
 /// The bytes of live allocations, including the allocator's approximate overhead.
 fn taken(stats: Stats) -> isize {
     let allocations = stats.allocations - stats.deallocations;
@@ -156,8 +179,12 @@ fn taken(stats: Stats) -> isize {
 }
 
 fn verifier() -> Verifier {
+    verifier_of(MEMORY)
+}
+
+fn verifier_of(memory: isize) -> Verifier {
     let issuer = Issuer::with_secret(ISSUER, SECRET, Algorithm::Hs256).audience(AUDIENCE);
-    let memory = usize::try_from(MEMORY).expect("a positive number");
+    let memory = usize::try_from(memory).expect("a positive number");
     let builder = Verifier::builder().token_memory(memory);
     let verifier = builder.start([issuer.build().expect("an issuer")]);
     verifier.expect("a verifier")
@@ -179,6 +206,7 @@ fn fill(verifier: &Verifier, case: &Case) {
     }
 }
 
+const TOKENS: usize = 10_000;
 const MEMORY: isize = 2 * 1024 * 1024;
 /// The most that a verifier takes beside its token cache.
 const VERIFIER: isize = 128 * 1024;

@@ -61,25 +61,26 @@ impl<'p> Claims<'p> {
 
 impl<'de> Members<'de> for Claims<'de> {
     fn read<A: MapAccess<'de>>(&mut self, name: &str, values: &mut A) -> Result<(), A::Error> {
-        match name {
-            "iss" => self.issuer = values.next_value()?,
-            "sub" => self.subject = values.next_value()?,
-            "aud" => self.audience = values.next_value()?,
-            "exp" => self.expires_at = values.next_value()?,
-            "nbf" => self.not_before = values.next_value()?,
-            "iat" => self.issued_at = values.next_value()?,
-            "jti" => self.token_id = values.next_value()?,
-            "sid" => self.session_id = values.next_value()?,
-            "client_id" => self.client_id = values.next_value()?,
-            "scope" => self.scope = values.next_value()?,
-            "scp" => self.scp = values.next_value()?,
-            "cnf" => self.confirmation = values.next_value::<Strict<Confirmation>>()?.0.present(),
-            "act" => {
+        // As bytes, whose comparison the compiler unrolls.
+        match name.as_bytes() {
+            b"iss" => self.issuer = values.next_value()?,
+            b"sub" => self.subject = values.next_value()?,
+            b"aud" => self.audience = values.next_value()?,
+            b"exp" => self.expires_at = values.next_value()?,
+            b"nbf" => self.not_before = values.next_value()?,
+            b"iat" => self.issued_at = values.next_value()?,
+            b"jti" => self.token_id = values.next_value()?,
+            b"sid" => self.session_id = values.next_value()?,
+            b"client_id" => self.client_id = values.next_value()?,
+            b"scope" => self.scope = values.next_value()?,
+            b"scp" => self.scp = values.next_value()?,
+            b"cnf" => self.confirmation = values.next_value::<Strict<Confirmation>>()?.0.present(),
+            b"act" => {
                 let Unique(actor) = values.next_value::<Unique<Value>>()?;
                 self.actor = Box::from_json(actor).map_or(Member::Malformed, Member::Valid);
             }
-            "tid" => self.tenant_id = values.next_value()?,
-            "token_use" | "token_type" | "typ" => {
+            b"tid" => self.tenant_id = values.next_value()?,
+            b"token_use" | b"token_type" | b"typ" => {
                 let Unique(kind) = values.next_value::<Unique<Value>>()?;
                 // RFC 9449 §6.2: without `cnf` beside it, no proof suffices.
                 let kind_is = |name| {
@@ -90,9 +91,9 @@ impl<'de> Members<'de> for Claims<'de> {
                 self.other_kind = self.other_kind.or_else(|| OtherKind::named(&kind));
             }
             other => {
-                self.has_access_token_hash |= other == "at_hash";
-                self.has_events |= other == "events";
-                self.has_nonce |= other == "nonce";
+                self.has_access_token_hash |= other == b"at_hash";
+                self.has_events |= other == b"events";
+                self.has_nonce |= other == b"nonce";
                 values.next_value::<Unique>()?;
             }
         }

@@ -194,6 +194,9 @@ impl<'de, M: Members<'de>> Deserialize<'de> for Strict<M> {
     }
 }
 
+/// The members of most payloads.
+const USUAL_MEMBERS: usize = 16;
+
 struct ObjectVisitor<M>(PhantomData<M>);
 
 impl<'de, M: Members<'de>> Visitor<'de> for ObjectVisitor<M> {
@@ -205,7 +208,7 @@ impl<'de, M: Members<'de>> Visitor<'de> for ObjectVisitor<M> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<M, A::Error> {
         let mut members = M::default();
-        let mut names = Vec::new();
+        let mut names = Vec::with_capacity(USUAL_MEMBERS);
         while let Some(Name(name)) = map.next_key()? {
             members.read(&name, &mut map)?;
             names.push(name);

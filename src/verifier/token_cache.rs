@@ -5,15 +5,14 @@
 //! belongs to one request. A token is admitted when it is verified for the second time: caching tokens that never come again
 //! costs as much as verifying them.
 
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use quick_cache::{DefaultHashBuilder, Weighter};
 
 use super::Verified;
 use crate::jose::token_tag::{TokenTag, TokenTagger};
@@ -24,7 +23,7 @@ pub(crate) struct TokenCache {
     tokens: Cache<Address, Entry, Bytes>,
     tagger: TokenTagger,
     /// Keyed at random, so that clients cannot choose tokens that share an address.
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
     /// The tokens that have been verified at least once.
     seen_once: SeenOnceFilter,
 }
@@ -96,7 +95,7 @@ impl TokenCache {
         Ok(Some(Arc::new(Self {
             tokens: Cache::with_weighter(tokens.min(EXPECTED_TOKENS), weight, Bytes),
             tagger: tagger.ok_or_else(|| io::Error::other(NO_RANDOM_NUMBERS))?,
-            hasher: RandomState::new(),
+            hasher: DefaultHashBuilder::default(),
             seen_once,
         })))
     }
@@ -444,7 +443,7 @@ mod tests {
     #[test]
     fn the_filter_recognises_ten_thousand_tokens() {
         let filter = SeenOnceFilter::for_tokens(10_000);
-        let hasher = RandomState::new();
+        let hasher = DefaultHashBuilder::default();
         let addresses: Vec<_> = (0..10_000)
             .map(|number: u32| Address(hasher.hash_one(number)))
             .collect();

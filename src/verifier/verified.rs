@@ -41,8 +41,6 @@ pub struct Verified {
     is_sender_constrained: bool,
     scopes: ScopeSet,
     payload: VerifiedPayload,
-    /// The tolerance for the issuer's clock.
-    tolerance: Duration,
     pub(super) origin: Arc<Origin>,
     /// The payload as JSON, parsed on first use.
     document: OnceLock<Box<Value>>,
@@ -73,11 +71,21 @@ impl Basis {
 
     /// Receives a message after each change of the keys that the token was verified with.
     pub(super) fn changes(&self) -> Option<KeyChanges> {
-        let keys = match self {
-            Self::Key(_, keys) => keys.upgrade()?,
-            Self::Introspection(introspector) => Arc::clone(&introspector.upgrade()?.keys),
-        };
-        Some(keys.changes())
+        Some(self.keys()?.changes())
+    }
+
+    /// The tolerance for the issuer's clock; none once the issuer is no longer trusted.
+    fn tolerance(&self) -> Duration {
+        let keys = self.keys();
+        keys.map_or(Duration::ZERO, |keys| keys.issuer.rules.clock_tolerance)
+    }
+
+    /// The issuer, while it is trusted.
+    fn keys(&self) -> Option<Arc<IssuerKeys>> {
+        match self {
+            Self::Key(_, keys) => keys.upgrade(),
+            Self::Introspection(introspector) => Some(Arc::clone(&introspector.upgrade()?.keys)),
+        }
     }
 }
 
@@ -110,7 +118,6 @@ impl Verified {
             is_sender_constrained: payload.confirmation().binds(),
             payload,
             scopes: valid.scopes,
-            tolerance: valid.tolerance,
             from: valid.from,
             until: valid.until,
             origin: Arc::clone(origin),
@@ -207,7 +214,7 @@ impl Verified {
     pub(super) fn ends_at(&self) -> SystemTime {
         match self.basis {
             Basis::Key(..) => {
-                let until = self.until.saturating_sub(self.tolerance);
+                let until = self.until.saturating_sub(self.basis.tolerance());
                 let until = SystemTime::UNIX_EPOCH.checked_add(until);
                 until.map_or_else(|| self.expires_at(), |until| until.min(self.expires_at()))
             }
@@ -303,7 +310,11 @@ impl Verified {
     /// Whether the login behind the token meets `requirement` at `now`, within the issuer's clock tolerance.
     #[must_use]
     pub fn login_meets(&self, requirement: &AuthnRequirement, now: SystemTime) -> bool {
-        requirement.is_met_by(|claim| self.claim(claim), since_epoch(now), self.tolerance)
+        requirement.is_met_by(
+            |claim| self.claim(claim),
+            since_epoch(now),
+            self.basis.tolerance(),
+        )
     }
 
     /// Whether the key that verified the token is still in the issuer's key set; for an introspected token, whether its
