@@ -41,8 +41,8 @@ def free_port():
 class Server:
     """A server on the first cores, which answers from the start; it is ended with the `with` block it stands in."""
 
-    def __init__(self, command, cores=1, folder=None, log=subprocess.DEVNULL, tls=False, port=None, **variables):
-        self.port, self.tls = port or free_port(), tls
+    def __init__(self, command, cores=1, folder=None, log=subprocess.DEVNULL, tls=False, **variables):
+        self.port, self.tls, self.program = free_port(), tls, command[0]
         self.started = time.monotonic()
         inherited = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
         variables = {"HOST": "127.0.0.1", "RUST_LOG": "off", **inherited, **variables, "PORT": str(self.port)}

@@ -194,9 +194,6 @@ impl<'de, M: Members<'de>> Deserialize<'de> for Strict<M> {
     }
 }
 
-/// The members of most payloads.
-const USUAL_MEMBERS: usize = 16;
-
 struct ObjectVisitor<M>(PhantomData<M>);
 
 impl<'de, M: Members<'de>> Visitor<'de> for ObjectVisitor<M> {
@@ -307,14 +304,25 @@ impl<'de, T: Content> Visitor<'de> for ContentVisitor<T> {
     }
 }
 
-/// Sorts the members of an object by name, and fails if two have the same one.
+/// Fails if two members of an object have the same name; may sort the members.
 fn check_names<M, E: Error>(members: &mut [M], name: impl Fn(&M) -> &str) -> Result<(), E> {
-    members.sort_unstable_by(|one, other| name(one).cmp(name(other)));
-    if members.is_sorted_by(|one, other| name(one) < name(other)) {
+    let is_unique = if members.len() <= USUAL_MEMBERS {
+        members.iter().enumerate().all(|(at, member)| {
+            let mut before = members.iter().take(at);
+            before.all(|earlier| name(earlier) != name(member))
+        })
+    } else {
+        members.sort_unstable_by(|one, other| name(one).cmp(name(other)));
+        members.is_sorted_by(|one, other| name(one) < name(other))
+    };
+    if is_unique {
         return Ok(());
     }
     Err(E::custom("an object has a duplicate member"))
 }
+
+/// Most payloads have no more members. So many are compared with each other faster than they are sorted.
+const USUAL_MEMBERS: usize = 16;
 
 /// A member's name, borrowed from the document unless it has escapes.
 struct Name<'de>(Cow<'de, str>);
@@ -340,5 +348,85 @@ impl<'de> Visitor<'de> for NameVisitor {
 
     fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
         Ok(Name(Cow::Owned(name.to_owned())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default)]
+    struct Anything;
+
+    impl<'de> Members<'de> for Anything {
+        fn read<A: MapAccess<'de>>(&mut self, _: &str, values: &mut A) -> Result<(), A::Error> {
+            values.next_value::<Unique>()?;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_duplicate_is_found_wherever_it_stands() {
+        let is_read = |names: &[usize]| {
+            let members: Vec<_> = names.iter().map(|name| format!(r#""{name}":1"#)).collect();
+            let object = format!("{{{}}}", members.join(","));
+            let nested = format!(r#"{{"x":[{object}]}}"#);
+            let [outer, inner] =
+                [object, nested].map(|text| read_object::<Anything>(text.as_bytes()).is_ok());
+            assert_eq!(outer, inner, "{names:?}");
+            outer
+        };
+        for count in [0, 1, 2, USUAL_MEMBERS, USUAL_MEMBERS + 1, 40] {
+            let names: Vec<_> = (0..count).collect();
+            assert!(is_read(&names), "{count}");
+            for one in 0..count {
+                for other in one + 1..count {
+                    let mut names = names.clone();
+                    names[other] = names[one];
+                    assert!(!is_read(&names), "{names:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_is_borrowed_unless_it_has_escapes() {
+        let read = |text| serde_json::from_str::<Member<Cow<'_, str>>>(text).expect("JSON");
+        assert!(matches!(read(r#""a""#), Member::Valid(Cow::Borrowed("a"))));
+        assert_eq!(
+            read(r#""\u0061""#),
+            Member::Valid(Cow::Owned("a".to_owned()))
+        );
+        for other in ["null", "true", "-1", "1", "1.5", r#"["a"]"#, r#"{"a":1}"#] {
+            assert_eq!(read(other), Member::Malformed, "{other}");
+        }
+    }
+
+    #[test]
+    fn one_or_many_are_a_string_or_an_array_of_strings() {
+        for (text, expected) in [
+            (r#""a""#, Some(vec!["a"])),
+            ("[]", Some(vec![])),
+            (r#"["a","\u0062"]"#, Some(vec!["a", "b"])),
+            (r#"["a",1]"#, None),
+            (r#"[1,"a"]"#, None),
+            (r#"[["a"]]"#, None),
+            ("null", None),
+            (r#"{"a":"b"}"#, None),
+        ] {
+            let read: Member<OneOrMany<'_>> = serde_json::from_str(text).expect("JSON");
+            let read = read.valid().map(|read| read.iter().collect::<Vec<_>>());
+            assert_eq!(read, expected, "{text}");
+            let value: Value = serde_json::from_str(text).expect("JSON");
+            let of = OneOrMany::of(&value);
+            assert_eq!(
+                of.as_ref().map(|of| of.iter().collect()),
+                expected,
+                "{text}"
+            );
+        }
+        for twice in [r#"{"a":1,"a":1}"#, r#"[{"a":1,"a":1}]"#] {
+            assert!(serde_json::from_str::<Member<OneOrMany<'_>>>(twice).is_err());
+        }
     }
 }

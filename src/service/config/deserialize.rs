@@ -58,7 +58,9 @@ pub(super) fn keys<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
 pub(super) fn keys_at<'de, T: Deserialize<'de>>(path: &[&str]) -> &'static [&'static str] {
     let member = |value, name: &&str| Value::from(Map::from([((*name).to_owned(), value)]));
     let unknown = path.iter().rfold(member(Value::from(false), &""), member);
-    match T::deserialize(Node(&unknown)) {
+    // By the same deserialiser as `read`, so that the code for a section is in the program once.
+    let read = serde_path_to_error::deserialize::<_, T>(Node(&unknown));
+    match read.map_err(serde_path_to_error::Error::into_inner) {
         Err(Problem::UnknownKey(_, keys)) => keys,
         Ok(_) | Err(Problem::Remedy(_) | Problem::Missing(_)) => &[],
     }
