@@ -138,6 +138,7 @@ fn main() {
             .build()
     };
     let tokens: Vec<_> = (0..STREAMS).map(token).collect();
+    println!("<!-- streams -->");
     println!(
         "| stream | KiB each | µs of processor time each in {} s |",
         IDLE.as_secs()
@@ -157,4 +158,5 @@ fn main() {
         let spent = start.elapsed().as_secs_f64() * 1e6 / f64::from(STREAMS);
         println!("| {path} | {each:.1} | {spent:.1} |");
     }
+    println!();
 }

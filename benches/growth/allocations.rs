@@ -6,6 +6,7 @@ mod cases;
 mod sizes;
 
 use std::alloc::System;
+use std::sync::Arc;
 
 use stats_alloc::{Region, StatsAlloc};
 
@@ -27,6 +28,32 @@ fn main() {
         if sizes.threads == 1 {
             print(&format!("{most} {}", growth.unit), sizes);
         }
+    }
+    println!();
+    memory();
+}
+
+/// What cached tokens of a payload of 512 bytes take, by what is freed with their verifier.
+fn memory() {
+    println!("<!-- memory of cached tokens -->");
+    println!("| tokens cached | bytes each |");
+    println!("|---:|---:|");
+    for remembered in [1_000, 100_000, 1_000_000] {
+        let kinds = cases::kinds(
+            Sizes {
+                remembered,
+                ..USUAL
+            },
+            FRESH,
+        );
+        let tokens = kinds.each_ref().map(|kind| Arc::clone(&kind.tokens));
+        let region = Region::new(&COUNTED);
+        drop(kinds);
+        println!(
+            "| {remembered} | {} |",
+            region.change().bytes_deallocated / remembered
+        );
+        drop(tokens);
     }
     println!();
 }
