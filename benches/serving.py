@@ -23,13 +23,15 @@ def target():
     return os.path.join(ROOT, os.environ.get("CARGO_TARGET_DIR", "target"))
 
 
-def build(*what, folder=None, profile="release", **variables):
-    """Builds parts of the package, and returns the directory that contains them."""
+def build(*examples, folder=None, **variables):
+    """Builds the service and examples, and returns the directory that contains them."""
     folder = folder or target()
-    command = ["cargo", "build", "--quiet", "--profile", profile, *what]
     environment = {**os.environ, **variables, "CARGO_TARGET_DIR": folder}
-    subprocess.run(command, cwd=ROOT, check=True, env=environment)
-    return os.path.join(folder, profile)
+    # Apart: examples have dependencies with more features, which would be built into the service, too.
+    for what in [["--bins"], [argument for example in examples for argument in ("--example", example)]]:
+        if what:
+            subprocess.run(["cargo", "build", "--quiet", "--release", *what], cwd=ROOT, check=True, env=environment)
+    return os.path.join(folder, "release")
 
 
 def free_port():
@@ -125,10 +127,10 @@ def forged(tokens):
     return [f"{token.rpartition('.')[0]}.{before.rpartition('.')[2]}" for before, token in zip([tokens[-1], *tokens], tokens)]
 
 
-def of_unknown_keys(tokens):
+def of_unknown_keys(tokens, name):
     """Each token as if another unknown key had signed it."""
     def renamed(number, token):
-        header = json.dumps({"alg": "RS256", "kid": f"another-key-{number:07}", "typ": "at+jwt"})
+        header = json.dumps({"alg": "RS256", "kid": f"{name}-{number:07}", "typ": "at+jwt"})
         return base64.urlsafe_b64encode(header.encode()).rstrip(b"=").decode() + token[token.index("."):]
 
     return [renamed(number, token) for number, token in enumerate(tokens)]

@@ -5,7 +5,8 @@
 use std::fmt;
 
 use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
-use aws_lc_rs::rand::SystemRandom;
+
+use super::random;
 
 /// A key that computes and verifies tags; its `Debug` is redacted.
 pub(crate) struct MacKey(Key);
@@ -17,9 +18,7 @@ impl MacKey {
 
     /// A random key; `None` if the system provides no random numbers.
     pub(crate) fn random() -> Option<Self> {
-        Key::generate(HMAC_SHA256, &SystemRandom::new())
-            .ok()
-            .map(Self)
+        random::bytes_256().map(|key| Self::of_secret(&key))
     }
 
     pub(crate) fn tag(&self, message: &[u8]) -> Vec<u8> {

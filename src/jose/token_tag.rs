@@ -5,7 +5,8 @@
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+
+use super::random;
 
 /// A random key that computes the tags of tokens.
 ///
@@ -30,9 +31,7 @@ pub(crate) struct TokenTag(u128);
 impl TokenTagger {
     /// A random key; `None` if the system provides no random numbers.
     pub(crate) fn random() -> Option<Self> {
-        let mut key = [0; 32];
-        SystemRandom::new().fill(&mut key).ok()?;
-        let key = UnboundKey::new(&AES_256_GCM, &key).ok()?;
+        let key = UnboundKey::new(&AES_256_GCM, &random::bytes_256()?).ok()?;
         Some(Self(LessSafeKey::new(key)))
     }
 
