@@ -432,6 +432,35 @@ mod tests {
         assert!(verifier.cached(b"", clock.now()).is_none());
     }
 
+    proptest::proptest! {
+        /// Replaces, inserts and removes bytes outside the parts that make the address, which stay where they are.
+        #[test]
+        fn no_token_near_a_cached_one_is_found(
+            changes in proptest::collection::vec((proptest::prelude::any::<proptest::sample::Index>(), 0x21..0x7f_u8), 1..4),
+            is_longer in proptest::bool::ANY,
+        ) {
+            let clock = TestClock::at(SystemTime::now());
+            let verifier = verifier(&clock, 1 << 20);
+            let token = token().build();
+            for _ in 0..2 {
+                verifier.verify(&token, clock.now()).expect("a valid token");
+            }
+            let mut near = token.clone().into_bytes();
+            let end = near.split_off(near.len() - SAMPLE);
+            for (at, byte) in changes {
+                let at = at.index(near.len());
+                near[at] = byte;
+            }
+            if is_longer {
+                near.insert(0, b'e');
+            }
+            near.extend(end);
+            let is_same = near == token.as_bytes();
+            proptest::prop_assert_eq!(verifier.cached(&near, clock.now()).is_some(), is_same);
+            proptest::prop_assert!(verifier.cached(token.as_bytes(), clock.now()).is_some());
+        }
+    }
+
     #[test]
     fn short_tokens_have_addresses_of_their_own() {
         let samples = [b"".as_slice(), b"a", b"ab", b"b", b"ba"].map(sample);
