@@ -14,6 +14,7 @@ use std::time::Instant;
 use std::{fs, thread};
 
 use rustls::client::Resumption;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
@@ -83,7 +84,12 @@ impl Kind {
         let pem = fs::read(certificate.ok_or("no certificate")?)?;
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(&pem)?)?;
-        let config = ClientConfig::builder().with_root_certificates(roots);
+        // One group alone, so that every server does the same work.
+        let mut provider = aws_lc_rs::default_provider();
+        provider.kx_groups = vec![aws_lc_rs::kx_group::X25519];
+        let config = ClientConfig::builder_with_provider(Arc::new(provider));
+        let config = config.with_safe_default_protocol_versions()?;
+        let config = config.with_root_certificates(roots);
         let mut config = config.with_no_client_auth();
         if kind == "tls-full" {
             config.resumption = Resumption::disabled();

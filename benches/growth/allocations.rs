@@ -38,7 +38,7 @@ fn memory() {
     println!("<!-- memory of cached tokens -->");
     println!("| tokens cached | bytes each |");
     println!("|---:|---:|");
-    for remembered in [1_000, 100_000, 1_000_000] {
+    for remembered in [10_000, 100_000, 1_000_000] {
         let kinds = cases::kinds(
             Sizes {
                 remembered,

@@ -84,7 +84,7 @@ fn verifier(sizes: Sizes) -> Verifier {
         .map(|number| Issuer::with_public_key(&issuer(number), &keys))
         .chain([secret])
         .map(|issuer| issuer.audience(AUDIENCE).build().expect("an issuer"));
-    let memory = sizes.remembered * MEMORY_A_TOKEN + MEMORY_AT_LEAST;
+    let memory = sizes.remembered * (sizes.payload + MEMORY_BESIDE_PAYLOAD) + MEMORY_AT_LEAST;
     let builder = Verifier::builder().token_memory(memory);
     builder.start(issuers).expect("a verifier")
 }
@@ -159,7 +159,7 @@ const HMAC_SIGNATURE: usize = 32;
 /// Enough that no two in a row look alike to the processor's guesses.
 const UNKNOWN_KEYS: usize = 500;
 
-/// More than the memory reckons for any of these tokens.
-const MEMORY_A_TOKEN: usize = 8 * 1024;
+/// More than a token takes beside its payload.
+const MEMORY_BESIDE_PAYLOAD: usize = 1024;
 
 const MEMORY_AT_LEAST: usize = 32 * 1024 * 1024;
