@@ -211,7 +211,7 @@ impl ScopeSet {
     /// Whether `scope` is granted, compared exactly.
     #[must_use]
     pub fn contains(&self, scope: &str) -> bool {
-        self.iter().any(|granted| granted == scope)
+        self.0.contains(scope)
     }
 
     /// Every scope that is granted, in the order of the token; one that is written twice comes twice.
@@ -225,8 +225,10 @@ impl ScopeSet {
         self.iter().next().is_none()
     }
 
+    /// Leaves out empty names.
     pub(crate) fn of(scopes: &[&str]) -> Self {
-        Self(Texts::of(scopes))
+        let scopes = scopes.iter().copied();
+        Self(Texts::of(scopes.filter(|scope| !scope.is_empty())))
     }
 
     /// The bytes allocated for the scopes.
@@ -237,11 +239,10 @@ impl ScopeSet {
 
 /// The scopes in the value of a claim: a string of them, separated by U+0020, or an array of strings.
 pub(crate) fn scopes_in<'c>(claim: &'c OneOrMany<'_>) -> Vec<&'c str> {
-    let scopes: Vec<_> = match claim {
+    match claim {
         OneOrMany::One(scopes) => scopes.split(' ').collect(),
         OneOrMany::Many(_) => claim.iter().collect(),
-    };
-    scopes
+    }
 }
 
 #[cfg(test)]

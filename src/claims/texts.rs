@@ -10,28 +10,36 @@ use super::footprint::allocated;
 pub(crate) struct Texts(Box<[u8]>);
 
 impl Texts {
-    /// Leaves out a text of 4 GiB or more, and what comes after it.
-    pub(crate) fn of(texts: &[&str]) -> Self {
-        let lengths = texts
-            .iter()
-            .map_while(|text| u32::try_from(text.len()).ok());
-        let bytes = texts.iter().map(|text| LENGTH.saturating_add(text.len()));
+    /// Leaves out texts of 4 GiB and more.
+    pub(crate) fn of<'t>(texts: impl Iterator<Item = &'t str> + Clone) -> Self {
+        let bytes = texts.clone().map(|text| LENGTH.saturating_add(text.len()));
         let mut joined = Vec::with_capacity(bytes.fold(0, usize::saturating_add));
-        for (text, length) in texts.iter().zip(lengths) {
-            joined.extend(length.to_ne_bytes());
-            joined.extend(text.as_bytes());
+        for text in texts {
+            if let Ok(length) = u32::try_from(text.len()) {
+                joined.extend(length.to_ne_bytes());
+                joined.extend(text.as_bytes());
+            }
         }
         Self(joined.into_boxed_slice())
     }
 
+    pub(crate) fn contains(&self, text: &str) -> bool {
+        self.bytes().any(|one| one == text.as_bytes())
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.bytes()
+            .map_while(|text| std::str::from_utf8(text).ok())
+    }
+
+    fn bytes(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = &*self.0;
         std::iter::from_fn(move || {
             let (length, after) = rest.split_first_chunk()?;
             let length = usize::try_from(u32::from_ne_bytes(*length)).ok()?;
             let (text, others) = after.split_at_checked(length)?;
             rest = others;
-            std::str::from_utf8(text).ok()
+            Some(text)
         })
     }
 
@@ -55,10 +63,10 @@ mod tests {
             &["a"],
             &["", "a b", "", "\u{e4}\u{1f600}", "c", ""],
         ] {
-            assert!(
-                Texts::of(texts).iter().eq(texts.iter().copied()),
-                "{texts:?}"
-            );
+            let kept = Texts::of(texts.iter().copied());
+            assert!(kept.iter().eq(texts.iter().copied()), "{texts:?}");
+            assert!(texts.iter().all(|text| kept.contains(text)), "{texts:?}");
+            assert!(!kept.contains("b"), "{texts:?}");
         }
     }
 }

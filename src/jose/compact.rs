@@ -36,7 +36,10 @@ impl<'t> Compact<'t> {
 
     /// Notes that the signature is valid, so that the header need not be parsed for the next token with the same one.
     pub(crate) fn keep_header(&self) {
-        known_headers::insert(self.encoded_header, &self.header);
+        // One that is kept is shared.
+        if Rc::strong_count(&self.header) == 1 {
+            known_headers::insert(self.encoded_header, &self.header);
+        }
     }
 }
 

@@ -22,7 +22,11 @@ pub(crate) trait Members<'de>: Default {
 /// The bytes are not one JSON object, or it has duplicate members.
 pub(crate) fn read_object<'de, M: Members<'de>>(bytes: &'de [u8]) -> Result<M, serde_json::Error> {
     // Checked once for the whole text, rather than for each string in it.
-    let text = std::str::from_utf8(bytes).map_err(Error::custom)?;
+    read_object_in(std::str::from_utf8(bytes).map_err(Error::custom)?)
+}
+
+/// As [`read_object`].
+pub(crate) fn read_object_in<'de, M: Members<'de>>(text: &'de str) -> Result<M, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let members = deserializer.deserialize_map(ObjectVisitor(PhantomData))?;
     deserializer.end()?;

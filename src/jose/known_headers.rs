@@ -18,7 +18,7 @@ pub(super) fn find(encoded: &str) -> Option<Rc<Header>> {
     KNOWN.with_borrow(|known| known.find(encoded).cloned())
 }
 
-/// Keeps the header of an authentic token instead of the one that was kept first.
+/// Keeps the header of an authentic token, of at most [`LONGEST`] bytes. Beyond [`MOST`], the one that was kept first is removed.
 pub(super) fn insert(encoded: &str, header: &Rc<Header>) {
     KNOWN.with_borrow_mut(|known| known.insert(encoded, header));
 }

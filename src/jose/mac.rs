@@ -18,7 +18,7 @@ impl MacKey {
 
     /// A random key; `None` if the system provides no random numbers.
     pub(crate) fn random() -> Option<Self> {
-        random::bytes_256().map(|key| Self::of_secret(&key))
+        random::bytes_256().map(|key| Self::of_secret(&*key))
     }
 
     pub(crate) fn tag(&self, message: &[u8]) -> Vec<u8> {

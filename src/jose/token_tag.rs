@@ -31,7 +31,7 @@ pub(crate) struct TokenTag(u128);
 impl TokenTagger {
     /// A random key; `None` if the system provides no random numbers.
     pub(crate) fn random() -> Option<Self> {
-        let key = UnboundKey::new(&AES_256_GCM, &random::bytes_256()?).ok()?;
+        let key = UnboundKey::new(&AES_256_GCM, &*random::bytes_256()?).ok()?;
         Some(Self(LessSafeKey::new(key)))
     }
 

@@ -141,37 +141,45 @@ impl TargetHash {
 }
 
 /// How cut-offs find a token.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RevocationKeys {
     pub(super) keys: [Option<TargetHash>; 3],
     /// The second in which the token was issued; `None` without `iat`.
     pub(super) issued_at: Option<u64>,
 }
 
+/// The claims by which cut-offs find a token.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RevocableClaims<'c> {
+    pub(crate) issuer: &'c str,
+    pub(crate) subject: Option<&'c str>,
+    pub(crate) session_id: Option<&'c str>,
+    pub(crate) token_id: Option<&'c str>,
+    pub(crate) issued_at: Option<NumericDate>,
+}
+
 impl RevocationKeys {
-    /// The keys of a token with these claims: `iss`, those of `sub`, `sid` and `jti` that it has, and `iat`.
-    pub(crate) fn of(
-        issuer: &str,
-        [subject, session, token_id]: [Option<&str>; 3],
-        issued_at: Option<NumericDate>,
-    ) -> Self {
-        let key = |target, value: Option<&str>| Some(TargetHash::of(target, issuer, value?));
+    pub(crate) fn of(claims: RevocableClaims<'_>) -> Self {
+        let key = |target, value: Option<&str>| Some(TargetHash::of(target, claims.issuer, value?));
         Self {
             keys: [
-                key(Target::Subject, subject),
-                key(Target::Session, session),
-                key(Target::TokenId, token_id),
+                key(Target::Subject, claims.subject),
+                key(Target::Session, claims.session_id),
+                key(Target::TokenId, claims.token_id),
             ],
-            issued_at: issued_at.map(|at| at.since_epoch().as_secs()),
+            issued_at: claims.issued_at.map(|at| at.since_epoch().as_secs()),
         }
     }
 
     #[cfg(test)]
-    pub(super) fn of_payload(payload: &str) -> Self {
-        let claims = crate::claims::Claims::parse(payload.as_bytes()).expect("claims");
-        let named = [&claims.subject, &claims.session_id, &claims.token_id];
-        let named = named.map(|claim| claim.valid().map(|text| &**text));
-        let issuer = claims.issuer.valid().map_or("", |text| &**text);
-        Self::of(issuer, named, claims.issued_at.valid().copied())
+    pub(crate) fn of_payload(payload: &str) -> Self {
+        let claims = crate::claims::Claims::parse(payload).expect("claims");
+        Self::of(RevocableClaims {
+            issuer: claims.issuer.valid().map_or("", |text| &**text),
+            subject: claims.subject.valid().map(|text| &**text),
+            session_id: claims.session_id.valid().map(|text| &**text),
+            token_id: claims.token_id.valid().map(|text| &**text),
+            issued_at: claims.issued_at.valid().copied(),
+        })
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 pub use cut_off::CutOff;
 use cut_off::Kept;
-pub(crate) use cut_off::RevocationKeys;
+pub(crate) use cut_off::{RevocableClaims, RevocationKeys};
 use table::{Full, Table};
 
 #[cfg(feature = "redis")]

@@ -715,6 +715,40 @@ mod tests {
     }
 
     #[test]
+    fn a_header_is_kept_for_an_authentic_token_alone() {
+        use crate::jose::compact::Compact;
+        use std::rc::Rc;
+
+        let key = shared(Algorithm::Es256);
+        let verifier = trusting(&key.public_jwk().expect("a public key"));
+        let token = token(&key).header("x", "of this test");
+        let is_kept = |token: &str| {
+            let [one, other] = [(), ()].map(|()| Compact::parse(token).expect("a token").header);
+            Rc::ptr_eq(&one, &other)
+        };
+        let valid = token.clone().build();
+        let forged = token.clone().raw_signature([1; 64]);
+        assert_eq!(
+            outcome(&verifier, forged.clone()),
+            Err(VerifyError::Signature)
+        );
+        assert!(!is_kept(&valid));
+        assert_eq!(outcome(&verifier, token.clone()), Ok(()));
+        assert!(is_kept(&valid));
+        // A kept header makes no other token valid.
+        assert_eq!(outcome(&verifier, forged), Err(VerifyError::Signature));
+        let (signed, signature) = valid.rsplit_once('.').expect("three segments");
+        let (header, _) = signed.split_once('.').expect("a header");
+        let other = token.claim("sub", "other").build();
+        let payload = other.split('.').nth(1).expect("a payload");
+        let mixed = format!("{header}.{payload}.{signature}");
+        assert_eq!(
+            verifier.verify(&mixed, SystemTime::now()).map(drop),
+            Err(VerifyError::Signature)
+        );
+    }
+
+    #[test]
     fn a_changed_token_has_an_invalid_signature() {
         let key = shared(Algorithm::Es256);
         let verifier = trusting(&key.public_jwk().expect("a public key"));

@@ -41,6 +41,8 @@ pub struct Verified {
     is_sender_constrained: bool,
     scopes: ScopeSet,
     payload: VerifiedPayload,
+    /// The tolerance for the issuer's clock.
+    tolerance: Duration,
     pub(super) origin: Arc<Origin>,
     /// The payload as JSON, parsed on first use.
     document: OnceLock<Box<Value>>,
@@ -71,21 +73,11 @@ impl Basis {
 
     /// Receives a message after each change of the keys that the token was verified with.
     pub(super) fn changes(&self) -> Option<KeyChanges> {
-        Some(self.keys()?.changes())
-    }
-
-    /// The tolerance for the issuer's clock; none once the issuer is no longer trusted.
-    fn tolerance(&self) -> Duration {
-        let keys = self.keys();
-        keys.map_or(Duration::ZERO, |keys| keys.issuer.rules.clock_tolerance)
-    }
-
-    /// The issuer, while it is trusted.
-    fn keys(&self) -> Option<Arc<IssuerKeys>> {
-        match self {
-            Self::Key(_, keys) => keys.upgrade(),
-            Self::Introspection(introspector) => Some(Arc::clone(&introspector.upgrade()?.keys)),
-        }
+        let keys = match self {
+            Self::Key(_, keys) => keys.upgrade()?,
+            Self::Introspection(introspector) => Arc::clone(&introspector.upgrade()?.keys),
+        };
+        Some(keys.changes())
     }
 }
 
@@ -118,6 +110,7 @@ impl Verified {
             is_sender_constrained: payload.confirmation().binds(),
             payload,
             scopes: valid.scopes,
+            tolerance: valid.tolerance,
             from: valid.from,
             until: valid.until,
             origin: Arc::clone(origin),
@@ -196,8 +189,10 @@ impl Verified {
     pub fn audience(&self) -> impl Iterator<Item = &str> {
         let named = self.claim("aud");
         let one = named.filter(|named| named.is_string());
-        let many = named.and_then(Value::as_array).into_iter().flatten();
-        one.into_iter().chain(many).filter_map(Value::as_str)
+        let many = named.and_then(Value::as_array);
+        let many = many.filter(|many| many.iter().all(Value::is_string));
+        let all = one.into_iter().chain(many.into_iter().flatten());
+        all.filter_map(Value::as_str)
     }
 
     /// When the token expires (`exp`), without the clock tolerance.
@@ -214,7 +209,7 @@ impl Verified {
     pub(super) fn ends_at(&self) -> SystemTime {
         match self.basis {
             Basis::Key(..) => {
-                let until = self.until.saturating_sub(self.basis.tolerance());
+                let until = self.until.saturating_sub(self.tolerance);
                 let until = SystemTime::UNIX_EPOCH.checked_add(until);
                 until.map_or_else(|| self.expires_at(), |until| until.min(self.expires_at()))
             }
@@ -310,11 +305,7 @@ impl Verified {
     /// Whether the login behind the token meets `requirement` at `now`, within the issuer's clock tolerance.
     #[must_use]
     pub fn login_meets(&self, requirement: &AuthnRequirement, now: SystemTime) -> bool {
-        requirement.is_met_by(
-            |claim| self.claim(claim),
-            since_epoch(now),
-            self.basis.tolerance(),
-        )
+        requirement.is_met_by(|claim| self.claim(claim), since_epoch(now), self.tolerance)
     }
 
     /// Whether the key that verified the token is still in the issuer's key set; for an introspected token, whether its

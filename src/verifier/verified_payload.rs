@@ -10,19 +10,19 @@ use crate::claims::actor::Actor;
 use crate::claims::footprint::allocated;
 use crate::claims::{Claims, Confirmation, NumericDate};
 use crate::jose::json::Member;
-use crate::revocation::RevocationKeys;
+use crate::revocation::{RevocableClaims, RevocationKeys};
 
-/// The payload of a verified token, and where its claims stand in it: a cached token keeps no text twice.
+/// The payload of a verified token, and the positions of its claims in it: a cached token keeps no text twice.
 pub(super) struct VerifiedPayload {
-    /// The payload, and after it the claims that do not stand in it as they are, such as those with escapes.
-    bytes: Box<[u8]>,
+    /// The payload, and after it the claims that are not part of it as they are, such as those with escapes.
+    text: Box<str>,
     /// The length of the payload.
     length: u32,
-    issuer: Option<Place>,
-    subject: Option<Place>,
-    client_id: Option<Place>,
-    token_id: Option<Place>,
-    session_id: Option<Place>,
+    issuer: Option<Span>,
+    subject: Option<Span>,
+    client_id: Option<Span>,
+    token_id: Option<Span>,
+    session_id: Option<Span>,
     has_malformed_session_id: bool,
     expires_at: Option<NumericDate>,
     issued_at: Option<NumericDate>,
@@ -38,9 +38,9 @@ impl fmt::Debug for VerifiedPayload {
     }
 }
 
-/// Where a text stands; never at the beginning, because the payload is an object.
+/// Where a claim begins and ends in the text; never at the beginning, because the payload is an object.
 #[derive(Clone, Copy)]
-struct Place {
+struct Span {
     start: NonZeroU32,
     end: u32,
 }
@@ -49,18 +49,18 @@ impl VerifiedPayload {
     /// # Errors
     /// [`VerifyError::MalformedPayload`] for 4 GiB and more.
     pub(super) fn new(payload: Payload<'_>) -> Result<Self, VerifyError> {
-        let Payload { bytes, claims, .. } = payload;
-        Self::of(bytes, claims).ok_or(VerifyError::MalformedPayload)
+        let Payload { text, claims, .. } = payload;
+        Self::of(text, claims).ok_or(VerifyError::MalformedPayload)
     }
 
-    fn of(bytes: &[u8], claims: Claims<'_>) -> Option<Self> {
-        let mut texts = Texts(Cow::Borrowed(bytes));
+    fn of(payload: &str, claims: Claims<'_>) -> Option<Self> {
+        let mut text = Cow::Borrowed(payload);
         let mut add = |claim: &Member<Cow<'_, str>>| match claim {
-            Member::Valid(text) => texts.add(bytes, text).map(Some),
+            Member::Valid(claim) => span(payload, &mut text, claim).map(Some),
             Member::Absent | Member::Malformed => Some(None),
         };
         Some(Self {
-            length: u32::try_from(bytes.len()).ok()?,
+            length: u32::try_from(payload.len()).ok()?,
             issuer: add(&claims.issuer)?,
             subject: add(&claims.subject)?,
             client_id: add(&claims.client_id)?,
@@ -77,39 +77,37 @@ impl VerifiedPayload {
                 .confirmation
                 .binds()
                 .then(|| Box::new(claims.confirmation)),
-            bytes: texts.0.into(),
+            text: text.into(),
         })
     }
 
     /// The payload, a JSON object.
     pub(super) fn as_bytes(&self) -> &[u8] {
         let length = usize::try_from(self.length).ok();
-        length
-            .and_then(|length| self.bytes.get(..length))
-            .unwrap_or_default()
+        let payload = length.and_then(|length| self.text.as_bytes().get(..length));
+        payload.unwrap_or_default()
     }
 
-    fn text(&self, place: Option<Place>) -> Option<&str> {
-        let Place { start, end } = place?;
+    fn claim(&self, span: Option<Span>) -> Option<&str> {
+        let Span { start, end } = span?;
         let start = usize::try_from(start.get()).ok()?;
-        let end = usize::try_from(end).ok()?;
-        std::str::from_utf8(self.bytes.get(start..end)?).ok()
+        self.text.get(start..usize::try_from(end).ok()?)
     }
 
     pub(super) fn issuer(&self) -> &str {
-        self.text(self.issuer).unwrap_or_default()
+        self.claim(self.issuer).unwrap_or_default()
     }
 
     pub(super) fn subject(&self) -> Option<&str> {
-        self.text(self.subject)
+        self.claim(self.subject)
     }
 
     pub(super) fn client_id(&self) -> Option<&str> {
-        self.text(self.client_id)
+        self.claim(self.client_id)
     }
 
     pub(super) fn token_id(&self) -> Option<&str> {
-        self.text(self.token_id)
+        self.claim(self.token_id)
     }
 
     /// Whether `sid` is present and not a string.
@@ -136,16 +134,20 @@ impl VerifiedPayload {
 
     /// How cut-offs find the token.
     pub(super) fn revocation_keys(&self) -> RevocationKeys {
-        let claims = [self.subject, self.session_id, self.token_id];
-        let claims = claims.map(|place| self.text(place));
-        RevocationKeys::of(self.issuer(), claims, self.issued_at)
+        RevocationKeys::of(RevocableClaims {
+            issuer: self.issuer(),
+            subject: self.subject(),
+            session_id: self.claim(self.session_id),
+            token_id: self.token_id(),
+            issued_at: self.issued_at,
+        })
     }
 
     /// The bytes allocated for the payload and its claims.
     pub(super) fn allocated(&self) -> usize {
         let confirmation = self.confirmation.as_deref();
         let parts = [
-            allocated(self.bytes.len()),
+            allocated(self.text.len()),
             self.actor.as_deref().map_or(0, Actor::allocated),
             confirmation.map_or(0, Confirmation::allocated),
         ];
@@ -153,32 +155,24 @@ impl VerifiedPayload {
     }
 }
 
-/// A payload, and after it the texts that are not in it.
-struct Texts<'p>(Cow<'p, [u8]>);
-
-impl Texts<'_> {
-    /// Where `text` stands, which is added unless it is a part of `payload`.
-    fn add(&mut self, payload: &[u8], text: &str) -> Option<Place> {
-        let start = match offset_in(payload, text) {
-            Some(offset) => offset,
-            None => {
-                let end = self.0.len();
-                self.0.to_mut().extend_from_slice(text.as_bytes());
-                end
-            }
-        };
-        Some(Place {
-            start: NonZeroU32::new(u32::try_from(start).ok()?)?,
-            end: u32::try_from(start.checked_add(text.len())?).ok()?,
-        })
-    }
+/// Where `claim` is in `text`, which begins with `payload`; it is added at the end unless it is a part of that.
+fn span(payload: &str, text: &mut Cow<'_, str>, claim: &str) -> Option<Span> {
+    let start = offset_in(payload, claim).unwrap_or_else(|| {
+        let end = text.len();
+        text.to_mut().push_str(claim);
+        end
+    });
+    Some(Span {
+        start: NonZeroU32::new(u32::try_from(start).ok()?)?,
+        end: u32::try_from(start.checked_add(claim.len())?).ok()?,
+    })
 }
 
-/// Where `text` begins in `bytes`, if it was borrowed from there.
-fn offset_in(bytes: &[u8], text: &str) -> Option<usize> {
-    let start = text.as_ptr().addr().checked_sub(bytes.as_ptr().addr())?;
-    let end = start.checked_add(text.len())?;
-    (bytes.get(start..end)? == text.as_bytes()).then_some(start)
+/// Where `part` begins in `text`, if it was borrowed from there.
+fn offset_in(text: &str, part: &str) -> Option<usize> {
+    let start = part.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+    let end = start.checked_add(part.len())?;
+    (text.get(start..end)? == part).then_some(start)
 }
 
 #[cfg(test)]
@@ -191,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_are_read_from_the_payload_and_with_escapes_from_behind_it() {
+    fn claims_are_parts_of_the_payload_and_with_escapes_come_after_it() {
         let plain = r#"{"iss":"i","sub":"s\u00e4","client_id":"","jti":"\"","aud":"x"}"#;
         let read = verified(plain);
         assert_eq!(read.as_bytes(), plain.as_bytes());
@@ -199,10 +193,23 @@ mod tests {
         assert_eq!(read.subject(), Some("s\u{e4}"));
         assert_eq!(read.client_id(), Some(""));
         assert_eq!(read.token_id(), Some("\""));
-        assert_eq!(read.bytes.len(), plain.len() + "s\u{e4}\"".len());
+        assert_eq!(read.text.len(), plain.len() + "s\u{e4}\"".len());
         let none = verified("{}");
         assert_eq!((none.issuer(), none.subject()), ("", None));
-        assert_eq!(none.bytes.len(), 2);
+        assert_eq!(none.text.len(), 2);
+    }
+
+    #[test]
+    fn cut_offs_find_a_token_by_the_same_claims_as_before_its_verification() {
+        for payload in [
+            r#"{"iss":"i","sub":"s","sid":"t","jti":"u","iat":7}"#,
+            r#"{"iss":"\u0069","sub":"\u0073"}"#,
+            r#"{"sid":"t"}"#,
+            "{}",
+        ] {
+            let expected = RevocationKeys::of_payload(payload);
+            assert_eq!(verified(payload).revocation_keys(), expected, "{payload}");
+        }
     }
 
     #[test]
@@ -214,8 +221,8 @@ mod tests {
     #[test]
     fn only_a_text_of_the_payload_has_an_offset_in_it() {
         let payload = "a b a".to_owned();
-        assert_eq!(offset_in(payload.as_bytes(), &payload[4..]), Some(4));
-        assert_eq!(offset_in(payload.as_bytes(), "a"), None);
-        assert_eq!(offset_in(b"a", &payload), None);
+        assert_eq!(offset_in(&payload, &payload[4..]), Some(4));
+        assert_eq!(offset_in(&payload, "a"), None);
+        assert_eq!(offset_in("a", &payload), None);
     }
 }

@@ -58,7 +58,8 @@ pub(super) fn validate(
         Member::Absent | Member::Malformed => return Err(ResponseError::Malformed),
     }
     let body = without_null_members(body)?;
-    let mut claims = Claims::parse(&body).map_err(|_| ResponseError::Malformed)?;
+    let body = std::str::from_utf8(&body).map_err(|_| ResponseError::Malformed)?;
+    let mut claims = Claims::parse(body).map_err(|_| ResponseError::Malformed)?;
     let used_until = now.saturating_add(max_age);
     if claims.issuer == Member::Absent {
         claims.issuer = Member::Valid(name.into());
@@ -68,7 +69,7 @@ pub(super) fn validate(
     if claims.expires_at == Member::Absent {
         claims.expires_at = Member::Valid(NumericDate::at(used_until));
     }
-    let payload = Payload::new(&body, claims);
+    let payload = Payload::new(body, claims);
     let mut claims = validate_claims(issuer, &payload, now)?;
     if !status.names_kind && !names_api(issuer, &payload) {
         return Err(VerifyError::UnknownKind.into());

@@ -20,6 +20,8 @@ use crate::jose::json::Member;
 #[derive(Debug)]
 pub(crate) struct ValidClaims {
     pub(crate) scopes: ScopeSet,
+    /// The tolerance for the issuer's clock.
+    pub(crate) tolerance: Duration,
     /// The token is valid from this time on.
     pub(crate) from: Duration,
     /// The token is valid before this time.
@@ -53,6 +55,7 @@ pub(crate) fn validate_claims(
     }
     Ok(ValidClaims {
         scopes: ScopeSet::of(&scopes),
+        tolerance: issuer.rules.clock_tolerance,
         from,
         until,
     })
