@@ -715,6 +715,25 @@ mod tests {
     }
 
     #[test]
+    fn an_audience_with_another_member_than_strings_names_none() {
+        let key = shared(Algorithm::Es256);
+        let jwk = key.public_jwk().expect("a public key").to_string();
+        let issuer = Issuer::with_public_key(ISSUER, &jwk).audience_claims(["azp"]);
+        let verifier = verifier(issuer);
+        for (aud, expected) in [
+            (json!("one"), vec!["one"]),
+            (json!(["one", "other"]), vec!["one", "other"]),
+            (json!(["api", 1]), vec![]),
+            (json!({"api": true}), vec![]),
+        ] {
+            let token = token(&key).claim("azp", "api").claim("aud", aud.clone());
+            let verified = verifier.verify(&token.build(), SystemTime::now());
+            let verified = verified.expect("a valid token");
+            assert!(verified.audience().eq(expected), "{aud}");
+        }
+    }
+
+    #[test]
     fn a_header_is_kept_for_an_authentic_token_alone() {
         use crate::jose::compact::Compact;
         use std::rc::Rc;
