@@ -113,13 +113,12 @@ impl ScopeClaim {
     }
 
     fn read<'a>(&self, value: &'a Value) -> Option<Vec<&'a str>> {
-        match (&self.separator, value) {
-            (_, Value::Array(scopes)) => scopes.iter().map(Value::as_str).collect(),
-            (Some(separator), Value::String(scopes)) => {
-                let scopes = scopes.split(separator.as_str());
+        match value {
+            Value::Array(scopes) => scopes.iter().map(Value::as_str).collect(),
+            Value::String(scopes) => {
+                let scopes = scopes.split(self.separator().unwrap_or(" "));
                 Some(scopes.map(|scope| scope.trim_matches(' ')).collect())
             }
-            (None, Value::String(scopes)) => Some(scopes.split(' ').collect()),
             _ => None,
         }
     }

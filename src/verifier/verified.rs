@@ -129,14 +129,14 @@ impl Verified {
 
     /// The size of the token in memory in bytes, with everything that has been parsed of it so far.
     pub(super) fn allocated(&self) -> usize {
-        let document = |document: &Value| {
+        let document = self.document.get().map_or(0, |document| {
             allocated(size_of::<Value>()).saturating_add(footprint::of_json(document))
-        };
+        });
         let parts = [
             allocated(COUNTS_OF_ARC.saturating_add(size_of::<Self>())),
             self.scopes.allocated(),
             self.payload.allocated(),
-            self.document.get().map_or(0, |of| document(of)),
+            document,
             self.custom_claims.get().map_or(0, |own| own.bytes),
         ];
         parts.into_iter().fold(0, usize::saturating_add)

@@ -251,11 +251,11 @@ fn until_most_heads(bytes: &[u8]) -> usize {
     if memchr_iter(b'\n', bytes).count() < 2 * MOST_HEADS {
         return bytes.len();
     }
-    let ends = memchr_iter(b'\n', bytes).filter(|at| {
+    let mut ends = memchr_iter(b'\n', bytes).filter(|at| {
         let line = bytes.get(..*at).unwrap_or_default();
         line.ends_with(b"\n") || line.ends_with(b"\n\r")
     });
-    let last = ends.take(MOST_HEADS).nth(MOST_HEADS - 1);
+    let last = ends.nth(MOST_HEADS - 1);
     last.map_or(bytes.len(), |at| at.saturating_add(1))
 }
 
